@@ -1,0 +1,123 @@
+"""What the commands share: options, progress on stderr, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from anime_pipeline.core.errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+DEFAULT_DATA = "data/"
+
+
+def stderr() -> Console:
+    """Return the console for messages; stdout is kept for results."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def data_option(function: Function) -> Function:
+    """Add `--data`, which may be given several times."""
+    return click.option(
+        "--data",
+        "data",
+        multiple=True,
+        default=[DEFAULT_DATA],
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help="Folder of faces: character folders, CelebA, or any tree. May be repeated.",
+    )(function)
+
+
+def json_option(function: Function) -> Function:
+    """Add `--json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+    )(function)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show progress with ETA on a terminal; a plain line now and then elsewhere.
+
+    Yields:
+        A function taking (done, total).
+    """
+    console = stderr()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
+        task = p.add_task(title, total=None)
+
+        def update(done: int, total: int) -> None:
+            p.update(task, completed=done, total=total)
+
+        yield update
+
+
+def parse_seeds(text: str, count: int | None) -> list[int]:
+    """Parse ``--seed``: one number S (then `count` seeds from S), or a list like ``0,5-9``.
+
+    Raises:
+        UsageError: If the text is no such list, or a count contradicts it.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(
+                f"Invalid value for --seed: {text!r}. Expected a number or a list such as 0,5-9."
+            )
+        begin, end = int(first), int(last or first)
+        if end < begin or end - begin >= 1_000_000:
+            raise UsageError(f"Invalid range in --seed: {part!r}. Expected low-high.")
+        seeds += range(begin, end + 1)
+    is_list = "," in text or "-" in text
+    if not is_list:
+        return list(range(seeds[0], seeds[0] + (1 if count is None else count)))
+    if count is not None and count != len(seeds):
+        raise UsageError(
+            f"--seed {text} names {len(seeds)} seeds but -n says {count}. Leave -n out, or give "
+            "one seed to start from."
+        )
+    return seeds
+
+
+def version_line(names: Sequence[str]) -> str:
+    """Return "name version" for installed packages, for reports."""
+    from importlib.metadata import version
+
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def fail_if_not_utf8() -> None:
+    """Make output safe on terminals with a narrow encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,80 @@
+"""The `anime-pipeline` command: a table of subcommands, each module loaded only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from anime_pipeline import __version__
+from anime_pipeline.core.errors import EXIT_FAILURE, EXIT_INTERRUPTED, PipelineError
+
+# command name -> (module, function, one-line help shown in the list)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "generate": ("anime_pipeline.cli.generate", "Make faces from seeds, optionally upscaled."),
+    "upscale": ("anime_pipeline.cli.upscale", "Upscale pictures 4x."),
+    "train-dcgan": ("anime_pipeline.cli.train_dcgan", "Train stage one on a folder of faces."),
+    "train-srgan": ("anime_pipeline.cli.train_srgan", "Train stage two on a folder of faces."),
+    "benchmark": ("anime_pipeline.cli.benchmark", "Measure PSNR and SSIM against baselines."),
+    "inspect": ("anime_pipeline.cli.inspect", "Tell what a folder of faces holds."),
+    "sample-data": ("anime_pipeline.cli.sample_data", "Draw a practice set of faces."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module only when that subcommand is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one subcommand: the object called `command` in its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="anime-pipeline")
+def main() -> None:
+    """Anime faces in two stages: a DCGAN draws 32x32 faces, an SRGAN upsamples them 4x.
+
+    Start with:  anime-pipeline generate -n 16 --upscale --grid
+    """
+
+
+def run() -> NoReturn:
+    """Run the program: failures become one clear message and the exit code that fits."""
+    try:
+        code = main(standalone_mode=False)
+    except click.exceptions.Exit as request:
+        code = request.exit_code
+    except click.Abort:
+        code = EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except PipelineError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader (head, say) has gone; Python would complain again when flushing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILURE
+    except OSError as error:
+        click.echo(f"Error: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        code = EXIT_FAILURE
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,138 @@
+"""What both training commands share: options, opening data, driving the loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline.cli.common import Function, progress_bar, stderr
+from anime_pipeline.core.config import FITS, PRESETS
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.storage import locked, sweep_temporaries
+
+if TYPE_CHECKING:
+    from anime_pipeline.data.store import Store
+    from anime_pipeline.training.loop import Callback, Progress, Task
+    from anime_pipeline.training.session import Run
+
+PLAIN_LINE_EVERY_S = 10.0
+
+
+def training_options(function: Function) -> Function:
+    """Add the options that both training commands take."""
+    options = [
+        click.option(
+            "--data",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Folder of faces [default: data/]. May be repeated.",
+        ),
+        click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
+        click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
+        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the data."),
+        click.option(
+            "--minutes",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Length by the clock: times a few steps, then fixes the number of steps.",
+        ),
+        click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
+        click.option("--batch-size", type=click.IntRange(min=4)),
+        click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
+        click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random."),
+        click.option(
+            "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
+        ),
+        click.option(
+            "--resume",
+            is_flag=False,
+            flag_value="latest",
+            metavar="[RUN]",
+            help="Continue a run folder, or the latest run.",
+        ),
+        click.option(
+            "--checkpoints",
+            type=click.Path(path_type=Path),
+            default="checkpoints/",
+            show_default=True,
+            help="Where run folders are kept.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) -> Store:
+    """Open and decode folders of faces with progress, reporting what was skipped."""
+    from anime_pipeline.data.dataset import open_dataset
+    from anime_pipeline.data.store import load_store, merge_stores
+
+    console, stores = stderr(), []
+    for root in roots:
+        dataset = open_dataset(root)
+        with progress_bar(f"Reading {root}") as update:
+            stores.append(load_store(dataset, size, fit, min_side, update))
+    store = merge_stores(stores)
+    if store.skipped:
+        first = store.skipped[0]
+        console.print(
+            f"Skipped {len(store.skipped)} of {len(store.skipped) + len(store.images)} pictures, "
+            f"first {first.path}: {first.reason} (all: anime-pipeline inspect)",
+            markup=False,
+        )
+    return store
+
+
+def require_one_length(steps: Any, epochs: Any, minutes: Any) -> None:
+    """Refuse more than one way to say how long to train."""
+    if sum(value is not None for value in (steps, epochs, minutes)) > 1:
+        raise click.UsageError("Give only one of --steps, --epochs and --minutes.")
+
+
+def drive(
+    task: Task,
+    run: Run[Any],
+    start: int,
+    state: Any,
+    callbacks: Sequence[Callback],
+    describe: Callable[[Progress], str],
+) -> None:
+    """Run the loop under the folder's lock, with progress and a closing line."""
+    from anime_pipeline.training import loop
+    from anime_pipeline.training.callbacks import Report
+
+    console = stderr()
+    console.print(f"Run folder: {run.folder}", markup=False)
+    if start >= task.total_steps:
+        console.print(f"Already complete: {start} of {task.total_steps} steps.", markup=False)
+        return
+    begun = time.monotonic()
+    last_line = 0.0
+    with locked(run.folder), progress_bar("Training") as update:
+        sweep_temporaries(run.folder)
+
+        def show(progress: Progress) -> None:
+            nonlocal last_line
+            update(progress.step, progress.total_steps)
+            now = time.monotonic()
+            if now - last_line >= PLAIN_LINE_EVERY_S or progress.step == progress.total_steps:
+                last_line = now
+                left_s = (now - begun) / (progress.step - start) * (
+                    progress.total_steps - progress.step
+                )
+                console.print(f"{describe(progress)}  ETA {left_s / 60:.1f} min", markup=False)
+
+        loop.run(task, state, start, run.folder, [*callbacks, Report(show)])
+    console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
+
+
+def single_kind(roots: Sequence[Path]) -> list[Path]:
+    """Return the data roots, refusing the same folder twice."""
+    resolved = [root.resolve() for root in roots]
+    if len(set(resolved)) != len(resolved):
+        raise DataError("The same folder is given twice with --data.")
+    return list(roots)

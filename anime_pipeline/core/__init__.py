@@ -1,0 +1,1 @@
+"""Errors, configuration, storage and randomness: no machine-learning imports."""

@@ -1,0 +1,206 @@
+"""Frozen training configurations and their presets; the resolved one is saved with every run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from anime_pipeline.core.errors import UsageError
+
+Fit = Literal["crop", "pad", "stretch"]
+LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
+Precision = Literal["float32", "bfloat16"]
+Architecture = Literal["best", "reference"]
+PresetName = Literal["auto", "cpu", "gpu", "reference"]
+
+FITS: tuple[str, ...] = get_args(Fit)
+LOSSES: tuple[str, ...] = get_args(LossName)
+PRESETS: tuple[str, ...] = get_args(PresetName)
+
+
+@dataclass(frozen=True)
+class DcganConfig:
+    """Stage one: everything that decides a DCGAN run."""
+
+    # Data
+    image_size: int = 32
+    fit: Fit = "crop"
+    flip: bool = True
+    train_count: int = 0  # 0: the stable hashed split; N: exactly N training images, as the paper's
+    # Architecture
+    architecture: Architecture = "best"
+    latent_dim: int = 128
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    width: int = 32  # channels at full resolution; 8x as many at 4x4
+    precision: Precision = "float32"
+    # Optimisation
+    loss: LossName = "bce"  # the non-saturating form
+    real_label: float = 1.0
+    d_steps: int = 1
+    batch_size: int = 64
+    learning_rate_g: float = 2e-4
+    learning_rate_d: float = 2e-4
+    beta_1: float = 0.5  # Adam's default 0.9 lets the two players chase each other's past
+    beta_2: float = 0.99
+    decay: bool = True  # linear to zero over the last half of the run
+    r1_gamma: float = 0.05
+    r1_interval: int = 16  # lazy R1: every 16th step, weighted by 16 (Karras et al. 2020, B)
+    diff_augment: bool = True
+    ema_half_life_images: float = 20_000.0  # 0: no averaging
+    steps: int = 30_000
+    seed: int = 0
+    # Bookkeeping
+    save_every: int = 500
+    keep_checkpoints: int = 3
+
+
+@dataclass(frozen=True)
+class SrganConfig:
+    """Stage two: everything that decides an SRGAN run."""
+
+    # Data
+    hr_size: int = 128
+    scale: int = 4
+    fit: Fit = "crop"
+    crop_size: int = 96  # HR pixels; 0 trains on whole images
+    flip: bool = True
+    train_count: int = 0
+    degradations: str = "bicubic:6,area:2,bilinear:1,jpeg:1"  # name:weight, see data/degrade.py
+    # Architecture
+    architecture: Architecture = "best"
+    blocks: int = 16
+    channels: int = 64
+    width_d: int = 32  # the paper's 64 makes D two thirds of the adversarial step
+    precision: Precision = "float32"
+    # Optimisation
+    batch_size: int = 8
+    fidelity_steps: int = 12_000
+    adversarial_steps: int = 2_000
+    learning_rate: float = 5e-4
+    learning_rate_adversarial: float = 1e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    decay: bool = True  # cosine to zero over the fidelity phase
+    pixel_loss: Literal["l1", "mse"] = "l1"
+    pixel_weight: float = 1.0  # in the adversarial phase; the fidelity phase is pixel loss alone
+    perceptual_weight: float = 0.05
+    adversarial_weight: float = 0.005
+    label_noise: float = 0.0
+    ema_half_life_images: float = 2_000.0
+    seed: int = 0
+    # Bookkeeping
+    save_every: int = 250
+    keep_checkpoints: int = 3
+
+    @property
+    def steps(self) -> int:
+        """Total steps of both phases."""
+        return self.fidelity_steps + self.adversarial_steps
+
+
+TrainingConfig = DcganConfig | SrganConfig
+Config = TypeVar("Config", DcganConfig, SrganConfig)
+
+DCGAN_PRESETS: dict[str, DcganConfig] = {
+    "cpu": DcganConfig(),
+    "gpu": DcganConfig(width=96, batch_size=256, steps=100_000, precision="bfloat16"),
+    "reference": DcganConfig(
+        architecture="reference",
+        fit="stretch",
+        flip=False,
+        latent_dim=100,
+        latent_distribution="uniform",
+        real_label=0.9,
+        d_steps=10,
+        batch_size=16,
+        learning_rate_g=1e-5,
+        learning_rate_d=2e-5,
+        beta_2=0.999,
+        decay=False,
+        r1_gamma=0.0,
+        diff_augment=False,
+        ema_half_life_images=0.0,
+        steps=75_000,
+    ),
+}
+
+SRGAN_PRESETS: dict[str, SrganConfig] = {
+    "cpu": SrganConfig(),
+    "gpu": SrganConfig(
+        batch_size=32,
+        fidelity_steps=60_000,
+        adversarial_steps=20_000,
+        width_d=64,
+        precision="bfloat16",
+    ),
+    "reference": SrganConfig(
+        architecture="reference",
+        fit="stretch",
+        crop_size=0,
+        flip=False,
+        degradations="area:1",
+        width_d=64,
+        batch_size=8,
+        fidelity_steps=0,
+        adversarial_steps=117_000,
+        learning_rate=9e-5,
+        learning_rate_adversarial=9e-5,
+        beta_1=0.5,
+        beta_2=0.999,
+        decay=False,
+        pixel_loss="mse",
+        perceptual_weight=0.0,
+        adversarial_weight=1.0,
+        label_noise=0.2,
+        ema_half_life_images=0.0,
+    ),
+}
+
+
+def to_dict(config: TrainingConfig) -> dict[str, Any]:
+    """Return the configuration as a JSON-ready dictionary."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """Build a configuration from JSON values, checking names and types.
+
+    Raises:
+        UsageError: If a field is unknown or its value has the wrong type or an unknown choice.
+    """
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise UsageError(
+            f"Unknown {kind.__name__} field(s): {', '.join(unknown)}. "
+            f"Expected some of: {', '.join(hints)}."
+        )
+    return kind(**{name: _checked(name, hints[name], value) for name, value in values.items()})
+
+
+def _checked(name: str, hint: Any, value: Any) -> Any:
+    if get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        expected = "one of " + ", ".join(map(str, get_args(hint)))
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    else:
+        expected = f"a value of type {hint.__name__}"
+    raise UsageError(
+        f"Invalid value for config field `{name}`. Expected {expected}. Received: {value!r}"
+    )
+
+
+def differences(old: TrainingConfig, new: TrainingConfig) -> list[str]:
+    """Return one readable line per field that differs between two configurations."""
+    return [
+        f"{field.name}: the run has {getattr(old, field.name)!r}, "
+        f"you asked for {getattr(new, field.name)!r}"
+        for field in fields(old)
+        if getattr(old, field.name) != getattr(new, field.name)
+    ]

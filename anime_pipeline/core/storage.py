@@ -1,0 +1,132 @@
+"""Files that survive: one atomic write for everything, numbered run folders, a lock on each run.
+
+A write goes to a temporary file in the same folder, is flushed to disk and renamed over the target
+(POSIX rename is atomic), then the folder itself is flushed. A reader sees the old or the new file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from anime_pipeline.core.errors import UsageError
+
+TEMPORARY_SUFFIX = ".partial"
+
+# The umask can only be read by setting it (so: once, at import); without it mkstemp's 0600 would
+# hide results from the user's group.
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that a crash at any moment leaves the old file or the new one.
+
+    Args:
+        path: Target; its folder is made if missing.
+        write: Called with a binary file object; whatever it writes becomes the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=TEMPORARY_SUFFIX)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_UMASK)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename in it survives power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def atomic_write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    atomic_write(path, lambda file: file.write(content))
+
+
+def atomic_write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically."""
+    atomic_write_bytes(path, content.encode("utf-8"))
+
+
+def atomic_write_json(path: Path, document: Any) -> None:
+    """Write a JSON document atomically, indented for people."""
+    atomic_write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def sweep_temporaries(folder: Path) -> int:
+    """Delete what a killed writer left in `folder`; call only while holding its lock."""
+    stale = list(folder.glob(f"*{TEMPORARY_SUFFIX}"))
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_runs(stage_folder: Path) -> list[Path]:
+    """Return the run folders `<n>-<preset>` of one stage, oldest first."""
+    if not stage_folder.is_dir():
+        return []
+    numbered = [
+        (int(match[1]), path)
+        for path in stage_folder.iterdir()
+        if path.is_dir() and (match := re.match(r"(\d+)-", path.name))
+    ]
+    return [path for _, path in sorted(numbered)]
+
+
+def new_run_folder(stage_folder: Path, preset: str) -> Path:
+    """Make the next free run folder `<n>-<preset>`; safe when two processes race."""
+    stage_folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        runs = list_runs(stage_folder)
+        number = int(runs[-1].name.split("-")[0]) + 1 if runs else 1
+        folder = stage_folder / f"{number}-{preset}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder's lock; the kernel drops it if the process dies.
+
+    Raises:
+        UsageError: If another process is training in this folder.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"Another process is already training in {folder}. "
+                "Wait for it, stop it, or start a new run without --resume."
+            ) from None
+        yield

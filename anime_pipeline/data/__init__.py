@@ -1,0 +1,1 @@
+"""Datasets: readers, splits, the array cache, batches, degradations."""

@@ -1,0 +1,100 @@
+"""Opening a folder of faces: character folders, CelebA, or any tree of pictures, as one list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.data import celeba
+from anime_pipeline.data.characters import COLOR_FILE, Colors, ColorTable, read_color_csv
+from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
+
+Kind = Literal["characters", "celeba", "tree"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture file and what is known of it."""
+
+    path: Path
+    colors: Colors | None = None
+
+
+@dataclass
+class Dataset:
+    """The pictures below one root, with the colour rows that belong to them."""
+
+    root: Path
+    kind: Kind
+    records: list[Record]
+    skipped: list[Skipped] = field(default_factory=list)
+    color_rows: int = 0
+    color_problems: list[str] = field(default_factory=list)
+    rows_without_image: list[str] = field(default_factory=list)
+    folders_without_colors: list[str] = field(default_factory=list)
+    attributes: pd.DataFrame | None = None
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that hold pictures, sorted."""
+        return sorted({record.path.parent for record in self.records})
+
+
+def open_dataset(root: Path) -> Dataset:
+    """List the pictures below `root` and join them with their colour or attribute tables.
+
+    Nothing is decoded here; unreadable pictures are found when the array store is built.
+
+    Args:
+        root: A folder in any supported layout.
+
+    Raises:
+        DataError: If the folder is missing or holds no picture files; says what was searched.
+    """
+    root = root.expanduser()
+    if not root.exists():
+        raise DataError(
+            f"No folder at {root} (searched from {Path.cwd()}). Give your folder of faces with "
+            f"--data, or draw a practice set first: anime-pipeline sample-data {root}"
+        )
+    skipped: list[Skipped] = []
+    paths = list(walk(root, skipped))
+    if not paths:
+        raise DataError(
+            f"0 pictures found in {root}: searched it and all its folders for "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}; {len(skipped)} other file(s) passed over. "
+            f"Give another folder with --data, or draw a practice set: "
+            f"anime-pipeline sample-data {root}"
+        )
+    table_path = celeba.find_attribute_table(root)
+    if table_path:
+        attributes = celeba.read_attributes(table_path)
+        return Dataset(
+            root, "celeba", [Record(path) for path in paths], skipped, attributes=attributes
+        )
+    return _join_colors(root, paths, skipped)
+
+
+def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Dataset:
+    tables: dict[Path, ColorTable] = {}
+    for folder in sorted({path.parent for path in paths}):
+        if (folder / COLOR_FILE).is_file():
+            tables[folder] = read_color_csv(folder / COLOR_FILE)
+    in_folders = any(path.parent != root for path in paths)
+    dataset = Dataset(root, "characters" if in_folders or tables else "tree", [], skipped)
+    for path in paths:
+        table = tables.get(path.parent)
+        dataset.records.append(Record(path, table.by_file.get(path.name) if table else None))
+    present = {(path.parent, path.name) for path in paths}
+    for folder, table in tables.items():
+        dataset.color_rows += table.rows
+        dataset.color_problems += table.problems
+        dataset.rows_without_image += [
+            str(folder / name) for name in table.by_file if (folder, name) not in present
+        ]
+    dataset.folders_without_colors = [str(f) for f in dataset.folders if f not in tables]
+    return dataset

@@ -1,0 +1,202 @@
+"""The array store: every usable picture decoded once, fitted and kept as one memory-mapped file.
+
+The cache key covers each file's path, size and modification time and all settings, so a changed
+folder is decoded anew. Both files are written atomically and the index comes last: two processes
+may build the same entry at once and either result is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anime_pipeline.core.config import Fit
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.storage import TEMPORARY_SUFFIX, atomic_write_json, fsync_folder
+from anime_pipeline.data.dataset import Dataset, Record
+from anime_pipeline.images.codec import decode, fit_square
+from anime_pipeline.images.files import Skipped
+
+# Raise when decoding or fitting changes, so that old entries are not used.
+FORMAT_VERSION = 1
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Decoded pictures of a dataset.
+
+    Attributes:
+        images: uint8 [N, size, size, 3], RGB, memory-mapped read-only.
+        hashes: uint64 [N], leading bytes of each file's sha256.
+        sizes: int32 [N, 2], height and width of each file before fitting.
+        records: the picture behind each row.
+        skipped: files that could not be used, with reasons.
+    """
+
+    images: np.ndarray
+    hashes: np.ndarray
+    sizes: np.ndarray
+    records: list[Record]
+    skipped: list[Skipped]
+
+
+def cache_folder() -> Path:
+    """Return the folder of cached arrays: $ANIME_PIPELINE_CACHE or the user's cache folder."""
+    explicit = os.environ.get("ANIME_PIPELINE_CACHE")
+    if explicit:
+        return Path(explicit)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "anime-pipeline"
+
+
+def load_store(
+    dataset: Dataset,
+    size: int,
+    fit: Fit = "crop",
+    min_side: int = 1,
+    progress: Progress | None = None,
+) -> Store:
+    """Return the dataset as arrays, from the cache where nothing has changed.
+
+    Args:
+        dataset: Pictures to decode.
+        size: Side of the fitted squares in pixels.
+        fit: How non-square pictures become square.
+        min_side: Pictures with a shorter side than this are skipped, with the reason.
+        progress: Called with (done, total) while decoding.
+
+    Raises:
+        DataError: If no picture is usable; says what was searched and why each kind was refused.
+    """
+    paths = [record.path for record in dataset.records]
+    folder = cache_folder()
+    key = _cache_key(paths, size, fit, min_side)
+    array_path, index_path = folder / f"{key}.npy", folder / f"{key}.json"
+    if not (index_path.is_file() and array_path.is_file()):
+        folder.mkdir(parents=True, exist_ok=True)
+        _build(paths, size, fit, min_side, array_path, index_path, progress)
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    skipped = [Skipped(**item) for item in index["skipped"]]
+    kept = index["kept"]
+    if not kept:
+        raise DataError(_nothing_usable(dataset, skipped))
+    images = np.load(array_path, mmap_mode="r", allow_pickle=False)[: len(kept)]
+    return Store(
+        images,
+        np.array(index["hashes"], np.uint64),
+        np.array(index["sizes"], np.int32),
+        [dataset.records[i] for i in kept],
+        skipped,
+    )
+
+
+def merge_stores(stores: list[Store]) -> Store:
+    """Join several stores of the same picture size into one, in order."""
+    if len(stores) == 1:
+        return stores[0]
+    return Store(
+        np.concatenate([store.images for store in stores]),
+        np.concatenate([store.hashes for store in stores]),
+        np.concatenate([store.sizes for store in stores]),
+        [record for store in stores for record in store.records],
+        [skip for store in stores for skip in store.skipped],
+    )
+
+
+def _cache_key(paths: list[Path], size: int, fit: str, min_side: int) -> str:
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {size} {fit} {min_side}".encode())
+    for path in paths:
+        try:
+            status = path.stat()
+            facts = f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        except OSError:
+            facts = f"{path.absolute()}\0gone\n"
+        digest.update(facts.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    image: np.ndarray | None
+    hash64: int = 0
+    size: tuple[int, int] = (0, 0)
+    reason: str = ""
+
+
+def _decode_one(path: Path, size: int, fit: Fit, min_side: int) -> _Decoded:
+    try:
+        content = path.read_bytes()
+        picture = decode(content, "picture")
+    except OSError as error:
+        return _Decoded(None, reason=f"cannot be read ({error.strerror})")
+    except DataError as error:
+        return _Decoded(None, reason=str(error).removeprefix("picture: "))
+    height, width = picture.shape[:2]
+    if min(height, width) < min_side:
+        return _Decoded(
+            None, reason=f"{width}x{height}: short side below the {min_side} px needed"
+        )
+    hash64 = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+    return _Decoded(fit_square(picture, size, fit), hash64, (height, width))
+
+
+def _build(
+    paths: list[Path],
+    size: int,
+    fit: Fit,
+    min_side: int,
+    array_path: Path,
+    index_path: Path,
+    progress: Progress | None,
+) -> None:
+    kept: list[int] = []
+    hashes: list[int] = []
+    sizes: list[tuple[int, int]] = []
+    skipped: list[dict[str, str]] = []
+    handle, temporary = tempfile.mkstemp(dir=array_path.parent, suffix=TEMPORARY_SUFFIX)
+    os.close(handle)
+    try:
+        array = np.lib.format.open_memmap(
+            temporary, mode="w+", dtype=np.uint8, shape=(len(paths), size, size, 3)
+        )
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            results = pool.map(lambda path: _decode_one(path, size, fit, min_side), paths)
+            for position, (path, result) in enumerate(zip(paths, results, strict=True)):
+                if result.image is None:
+                    skipped.append({"path": str(path), "reason": result.reason})
+                else:
+                    array[len(kept)] = result.image
+                    kept.append(position)
+                    hashes.append(result.hash64)
+                    sizes.append(result.size)
+                if progress:
+                    progress(position + 1, len(paths))
+        array.flush()
+        del array
+        os.replace(temporary, array_path)
+        fsync_folder(array_path.parent)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    atomic_write_json(
+        index_path, {"kept": kept, "hashes": hashes, "sizes": sizes, "skipped": skipped}
+    )
+
+
+def _nothing_usable(dataset: Dataset, skipped: list[Skipped]) -> str:
+    shown = "; ".join(f"{item.path}: {item.reason}" for item in skipped[:5])
+    more = f" (and {len(skipped) - 5} more)" if len(skipped) > 5 else ""
+    return (
+        f"0 usable pictures in {dataset.root}: {len(dataset.records)} picture file(s) found, all "
+        f"refused. {shown}{more}"
+    )

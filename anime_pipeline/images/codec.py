@@ -1,0 +1,136 @@
+"""Bytes to RGB uint8 arrays and back: the one place where picture files are decoded and encoded.
+
+Pillow decodes (it knows EXIF orientation, palettes, 16-bit and CMYK, and names what is wrong).
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from anime_pipeline.core.config import Fit
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.storage import atomic_write_bytes
+
+MAX_PIXELS = 64_000_000
+
+# Without this cap a 10 kB file can ask for gigabytes of memory when decoded.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+
+def decode(content: bytes, name: str = "image") -> np.ndarray:
+    """Decode picture bytes to upright RGB.
+
+    Args:
+        content: A PNG, JPEG, WebP, GIF, BMP or TIFF file's bytes; first frame if animated.
+        name: How error messages call the picture.
+
+    Returns:
+        uint8 array [H, W, 3], RGB; transparency is laid over white.
+
+    Raises:
+        DataError: If the bytes are empty, no picture, truncated or too large; says which.
+    """
+    return _to_rgb(open_picture(content, name))
+
+
+def open_picture(content: bytes, name: str = "image") -> Image.Image:
+    """Decode picture bytes to an upright Pillow image of any mode (see `decode` for errors)."""
+    if not content:
+        raise DataError(f"{name}: the file is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns between 1x and 2x of the limit; here the limit is the limit.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content))
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{name}: not a picture in a known format") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        reason = str(error).strip() or type(error).__name__
+        raise DataError(f"{name}: damaged picture ({reason})") from None
+
+
+def _to_rgb(picture: Image.Image) -> np.ndarray:
+    if picture.mode.startswith(("I;16", "I")):
+        # Pillow clips 16-bit to 8 instead of scaling it.
+        wide = np.asarray(picture).astype(np.float64)
+        grey = np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if has_alpha(picture):
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+    return np.asarray(picture.convert("RGB"))
+
+
+def has_alpha(picture: Image.Image) -> bool:
+    """Tell whether a picture carries transparency in any of Pillow's forms."""
+    return picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """Read a picture file as RGB uint8 [H, W, 3]; errors as in `decode`, naming the path."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    return decode(content, str(path))
+
+
+def encode_png(image: np.ndarray, text: dict[str, str] | None = None) -> bytes:
+    """Encode uint8 RGB(A) [H, W, 3|4] as PNG, with optional tEXt entries."""
+    info = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image: np.ndarray, text: dict[str, str] | None = None) -> None:
+    """Write a PNG atomically."""
+    atomic_write_bytes(path, encode_png(image, text))
+
+
+def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:
+    """Bring a picture to a square of `size` pixels.
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: Side of the result in pixels.
+        fit: ``crop`` keeps the centre square, ``pad`` adds edge-coloured bars, ``stretch`` squeezes.
+
+    Returns:
+        uint8 [size, size, 3]; area-averaged when reducing, cubic when enlarging.
+    """
+    height, width = image.shape[:2]
+    if fit == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[top : top + side, left : left + side]
+    elif fit == "pad":
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        image = cv2.copyMakeBorder(
+            image,
+            top,
+            side - height - top,
+            left,
+            side - width - left,
+            cv2.BORDER_REPLICATE,
+        )
+    if image.shape[:2] == (size, size):
+        return np.ascontiguousarray(image)
+    reducing = min(image.shape[:2]) >= size
+    return cv2.resize(
+        image, (size, size), interpolation=cv2.INTER_AREA if reducing else cv2.INTER_CUBIC
+    )

@@ -1,0 +1,123 @@
+"""Layers that Keras lacks, and small helpers that the builders share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from anime_pipeline.core.config import Precision
+
+
+def dtype_policy(precision: Precision) -> str:
+    """Return the Keras policy for a precision: bfloat16 computes narrow and stores float32."""
+    return "mixed_bfloat16" if precision == "bfloat16" else "float32"
+
+
+@keras.saving.register_keras_serializable("anime_pipeline")
+class UpsampleConv(layers.Layer):
+    """Nearest-neighbour x2 followed by a 3x3 convolution, computed as one transposed convolution.
+
+    A free 4x4 stride-2 kernel paints checkerboards (Odena et al., "Deconvolution and Checkerboard
+    Artifacts", Distill 2016); resize-then-convolve does not, but costs 2.25 times as much. The two
+    steps together are a transposed convolution whose 4x4 kernel is the flipped 3x3 one summed over
+    the 2x2 box, so that is what runs.
+
+    Input [N, H, W, C], output [N, 2H, 2W, filters].
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the 3x3 kernel; batch normalisation follows, so there is no bias."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(3, 3, self.filters, input_shape[-1]),  # conv_transpose order: out, in
+            initializer=keras.initializers.RandomNormal(stddev=0.02, seed=0),
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Apply the layer."""
+        kernel = ops.flip(self.kernel, axis=(0, 1))
+        for axis in (0, 1):
+            before, after = [[0, 0]] * 4, [[0, 0]] * 4
+            before[axis], after[axis] = [1, 0], [0, 1]
+            kernel = ops.pad(kernel, before) + ops.pad(kernel, after)
+        return ops.conv_transpose(inputs, kernel, strides=2, padding="same")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, 2H, 2W, filters]."""
+        batch, height, width, _ = input_shape
+        return (batch, height and height * 2, width and width * 2, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments for serialisation."""
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable("anime_pipeline")
+class MinibatchStdDev(layers.Layer):
+    """Append one map with the standard deviation across a group of pictures.
+
+    Karras et al., "Progressive Growing of GANs", ICLR 2018, section 3: lets the discriminator see
+    a lack of variety. Groups are runs of consecutive pictures, so real and fake never mix.
+    """
+
+    def __init__(self, group_size: int = 4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.group_size = group_size
+
+    def call(self, inputs: Any) -> Any:
+        """Map [N, H, W, C] to [N, H, W, C + 1]; N is a multiple of the group size."""
+        batch, height, width, channels = ops.shape(inputs)
+        wide = ops.cast(inputs, "float32")
+        groups = ops.reshape(wide, (-1, self.group_size, height, width, channels))
+        variance = ops.var(groups, axis=1)
+        # The small constant keeps the square root's gradient finite for identical pictures.
+        deviation = ops.mean(ops.sqrt(variance + 1e-8), axis=(1, 2, 3))
+        column = ops.reshape(ops.repeat(deviation, self.group_size), (-1, 1, 1, 1))
+        plane = ops.broadcast_to(column, (batch, height, width, 1))
+        return ops.concatenate([inputs, ops.cast(plane, inputs.dtype)], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, H, W, C + 1]."""
+        return (*input_shape[:-1], (input_shape[-1] or 0) + 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments for serialisation."""
+        return {**super().get_config(), "group_size": self.group_size}
+
+
+@keras.saving.register_keras_serializable("anime_pipeline")
+class DepthToSpace(layers.Layer):
+    """Pixel shuffle (Shi et al., CVPR 2016): [N, H, W, b*b*C] to [N, b*H, b*W, C]."""
+
+    def __init__(self, block: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.block = block
+
+    def call(self, inputs: Any) -> Any:
+        """Apply the layer."""
+        batch, height, width, channels = ops.shape(inputs)
+        block, depth = self.block, channels // self.block**2
+        cells = ops.reshape(inputs, (batch, height, width, block, block, depth))
+        rows = ops.transpose(cells, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(rows, (batch, height * block, width * block, depth))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, block * H, block * W, C / block**2]."""
+        batch, height, width, channels = input_shape
+        block = self.block
+        return (
+            batch,
+            height and height * block,
+            width and width * block,
+            (channels or 0) // block**2,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments for serialisation."""
+        return {**super().get_config(), "block": self.block}

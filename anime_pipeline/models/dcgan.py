@@ -1,0 +1,140 @@
+"""Stage one: generators from latents to 32x32 faces, and their discriminators.
+
+Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `best` is ours;
+`reference` reproduces the original project's networks. All pictures are in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.models.blocks import MinibatchStdDev, UpsampleConv, dtype_policy
+
+REFERENCE_DROPOUT = 0.2
+
+
+def build_generator(config: DcganConfig) -> keras.Model:
+    """Build the generator: latent [N, latent_dim] to images [N, S, S, 3] float32 in [-1, 1]."""
+    builder = _reference_generator if config.architecture == "reference" else _generator
+    return builder(config)
+
+
+def build_discriminator(config: DcganConfig) -> keras.Model:
+    """Build the discriminator: images [N, S, S, 3] (and dropout masks) to logits [N, 1] float32.
+
+    The reference form takes a list: the images, then one dropout mask per hidden layer, so that
+    randomness stays outside the model (see `dropout_shapes`).
+    """
+    builder = _reference_discriminator if config.architecture == "reference" else _discriminator
+    return builder(config)
+
+
+def dropout_shapes(config: DcganConfig) -> list[tuple[int, int, int]]:
+    """Return the [H, W, C] of each dropout mask that the discriminator expects."""
+    if config.architecture != "reference":
+        return []
+    size = config.image_size
+    return [(size // 2**i, size // 2**i, 16 * 2**i) for i in range(1, 5)]
+
+
+def _stages(config: DcganConfig) -> int:
+    stages = (config.image_size // 4).bit_length() - 1
+    if 4 * 2**stages != config.image_size or stages < 1:
+        raise ValueError(
+            "Invalid value for config field `image_size`. Expected 8, 16, 32, 64, ... "
+            f"Received: {config.image_size}"
+        )
+    return stages
+
+
+def _init(seed: int) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.02, seed=seed)
+
+
+def _generator(config: DcganConfig) -> keras.Model:
+    stages = _stages(config)
+    policy = dtype_policy(config.precision)
+    top = config.width * 2**stages
+
+    def normalise(x: Any, name: str) -> Any:
+        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"bn{name}", dtype=policy)(x)
+        return layers.ReLU(name=f"relu{name}", dtype=policy)(x)
+
+    latent = keras.Input((config.latent_dim,), name="latent")
+    x = layers.Dense(
+        4 * 4 * top, use_bias=False, kernel_initializer=_init(1), name="project", dtype=policy
+    )(latent)
+    x = layers.Reshape((4, 4, top), name="to_map", dtype=policy)(x)  # [N, 4, 4, 8w]
+    x = normalise(x, "0")
+    for stage in range(1, stages + 1):  # 8x8x4w, 16x16x2w, 32x32xw
+        filters = top // 2**stage
+        up = UpsampleConv(filters, name=f"up{stage}", dtype=policy)
+        x = normalise(up(x), str(stage))
+    x = layers.Conv2D(
+        3, 3, padding="same", kernel_initializer=_init(2), name="to_rgb", dtype=policy
+    )(x)
+    image = layers.Activation("tanh", name="image", dtype="float32")(x)
+    return keras.Model(latent, image, name="dcgan_generator")
+
+
+def _discriminator(config: DcganConfig) -> keras.Model:
+    stages = _stages(config)
+    policy = dtype_policy(config.precision)
+    image = keras.Input((config.image_size, config.image_size, 3), name="image")
+    x: Any = image
+    filters = config.width
+    for stage in range(1, stages + 1):  # 16x16x2w, 8x8x4w, 4x4x8w
+        if stage == stages:
+            # Before the last convolution, so that one non-linear layer can use it.
+            x = MinibatchStdDev(name="minibatch_stddev", dtype=policy)(x)
+        filters *= 2
+        x = layers.Conv2D(
+            filters, 4, strides=2, padding="same", name=f"down{stage}", dtype=policy
+        )(x)
+        x = layers.LeakyReLU(0.2, name=f"lrelu{stage}", dtype=policy)(x)
+    x = layers.Flatten(name="flatten", dtype=policy)(x)
+    logits = layers.Dense(1, name="logits", dtype="float32")(x)
+    return keras.Model(image, logits, name="dcgan_discriminator")
+
+
+def _reference_generator(config: DcganConfig) -> keras.Model:
+    policy = dtype_policy(config.precision)
+    half = config.image_size // 2
+
+    def activate(x: Any, name: str) -> Any:
+        x = layers.PReLU(name=f"prelu{name}", dtype=policy)(x)
+        return layers.BatchNormalization(momentum=0.5, name=f"bn{name}", dtype=policy)(x)
+
+    latent = keras.Input((config.latent_dim,), name="latent")
+    x = layers.Dense(half * half * 256, name="project", dtype=policy)(latent)
+    x = layers.Reshape((half, half, 256), name="to_map", dtype=policy)(activate(x, "0"))
+    x = layers.UpSampling2D(name="upsample", dtype=policy)(x)  # [N, 32, 32, 256]
+    for stage, filters in enumerate((128, 64, 32), start=1):
+        x = layers.Conv2DTranspose(filters, 5, padding="same", name=f"conv{stage}", dtype=policy)(x)
+        x = activate(x, str(stage))
+    x = layers.Conv2DTranspose(3, 5, padding="same", name="to_rgb", dtype=policy)(x)
+    image = layers.Activation("tanh", name="image", dtype="float32")(x)
+    return keras.Model(latent, image, name="reference_dcgan_generator")
+
+
+def _reference_discriminator(config: DcganConfig) -> keras.Model:
+    policy = dtype_policy(config.precision)
+    image = keras.Input((config.image_size, config.image_size, 3), name="image")
+    masks = [
+        keras.Input(shape, name=f"mask{index}")
+        for index, shape in enumerate(dropout_shapes(config), start=1)
+    ]
+    x: Any = image
+    for stage, mask in enumerate(masks, start=1):  # 16x16x32, 8x8x64, 4x4x128, 2x2x256
+        x = layers.Conv2D(
+            16 * 2**stage, 5, strides=2, padding="same", name=f"down{stage}", dtype=policy
+        )(x)
+        x = layers.PReLU(name=f"prelu{stage}", dtype=policy)(x)
+        x = layers.Multiply(name=f"dropout{stage}", dtype=policy)([x, mask])
+    x = layers.Flatten(name="flatten", dtype=policy)(x)
+    logits = layers.Dense(1, name="logits", dtype="float32")(x)
+    return keras.Model([image, *masks], logits, name="reference_dcgan_discriminator")

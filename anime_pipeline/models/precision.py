@@ -1,0 +1,39 @@
+"""Choosing the arithmetic: bfloat16 only where it is measured to be faster."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from keras import ops
+
+from anime_pipeline.core.config import Precision
+from anime_pipeline.core.machine import cpu_has_bfloat16
+from anime_pipeline.models import backend
+
+# A processor may list the instructions and still run them no faster than float32.
+WORTHWHILE_SPEEDUP = 1.2
+
+
+def best_precision() -> Precision:
+    """Return bfloat16 on a GPU, or on a CPU that multiplies it faster; otherwise float32."""
+    if backend.has_gpu():
+        return "bfloat16"
+    if not cpu_has_bfloat16():
+        return "float32"
+    ratio = _matmul_seconds("float32") / _matmul_seconds("bfloat16")
+    return "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
+
+
+def _matmul_seconds(dtype: str, size: int = 1024, repeats: int = 5) -> float:
+    def product(matrix: Any) -> Any:
+        return ops.matmul(matrix, matrix)
+
+    compiled = backend.jit(product)
+    matrix = ops.ones((size, size), dtype)
+    fastest = float("inf")
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        backend.to_numpy(ops.cast(compiled(matrix)[0, 0], "float32"))
+        fastest = min(fastest, time.perf_counter() - begin)
+    return fastest

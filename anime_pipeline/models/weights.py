@@ -1,0 +1,118 @@
+"""Weights files: one `.npz` of plain arrays with its description inside as JSON; never a pickle.
+
+The architecture comes from this package's code; a file only names it and its configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.core.storage import atomic_write, sha256_of
+
+DESCRIPTION = "description.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The content of a weights file.
+
+    Attributes:
+        kind: ``"dcgan-generator"`` or ``"srgan-generator"``.
+        config: The training configuration, as JSON values.
+        training: Facts of the run: steps, images seen and so on.
+        arrays: float32 arrays by variable path.
+        sha256: Hash of the file, which reports and pictures record.
+        path: Where it was read from.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    training: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    sha256: str
+    path: Path
+
+
+def save_weights(
+    path: Path,
+    arrays: dict[str, np.ndarray],
+    kind: str,
+    config: dict[str, Any],
+    training: dict[str, Any],
+    dtype: str = "float32",
+) -> None:
+    """Write a weights file atomically.
+
+    Args:
+        path: Target, ending in ``.npz``.
+        arrays: Arrays by variable path.
+        kind: What the arrays are, see `Weights`.
+        config: The configuration that rebuilds the model.
+        training: Facts worth knowing about the run.
+        dtype: ``"float16"`` halves the file for shipping.
+    """
+    text = json.dumps({"format": FORMAT, "kind": kind, "config": config, "training": training})
+    content = {name: array.astype(dtype) for name, array in arrays.items()}
+    content[DESCRIPTION] = np.frombuffer(text.encode(), np.uint8)
+    # `savez_compressed` would save under a tenth: trained weights are close to noise.
+    atomic_write(path, lambda file: np.savez(file, allow_pickle=False, **content))
+
+
+def load_weights(path: Path, kind: str) -> Weights:
+    """Read a weights file.
+
+    Args:
+        path: The file.
+        kind: What it must hold, see `Weights`.
+
+    Raises:
+        CheckpointError: If it is missing, damaged, or of another kind or format.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"No weights file at {path}. Expected a .npz made by this program.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        description = json.loads(arrays.pop(DESCRIPTION).tobytes())
+        found, version = description["kind"], description["format"]
+        config, training = description["config"], description["training"]
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no weights file of this program ({error})."
+        ) from None
+    if version != FORMAT:
+        raise CheckpointError(f"{path} has format {version}; this version reads format {FORMAT}.")
+    if found != kind:
+        raise CheckpointError(f"{path} holds a {found}. Expected a {kind}.")
+    wide = {name: array.astype(np.float32) for name, array in arrays.items()}
+    return Weights(found, config, training, wide, sha256_of(path), path)
+
+
+def assign(model: Any, weights: Weights) -> None:
+    """Put the arrays into a Keras model built from the same configuration.
+
+    Raises:
+        CheckpointError: If names or shapes do not match the model.
+    """
+    variables = {variable.path: variable for variable in model.variables}
+    wrong = sorted(set(variables) ^ set(weights.arrays))
+    wrong += [
+        path
+        for path, variable in variables.items()
+        if path in weights.arrays and weights.arrays[path].shape != tuple(variable.shape)
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"{weights.path} does not fit the architecture that it names: "
+            f"{len(wrong)} arrays differ, first {', '.join(wrong[:3])}."
+        )
+    for path, variable in variables.items():
+        variable.assign(weights.arrays[path])

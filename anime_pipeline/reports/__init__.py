@@ -1,0 +1,1 @@
+"""Measured results as CSV, JSON, Markdown and HTML."""

@@ -1,0 +1,145 @@
+"""Side effects that every stage shares: logs, checkpoints, the NaN guard."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text
+from anime_pipeline.training import checkpoint
+from anime_pipeline.training.loop import Callback, Progress, all_finite
+
+METRICS_FILE = "metrics.jsonl"
+CHECKPOINT_FOLDER = "state"
+
+
+class NanGuard(Callback):
+    """Stops a run whose losses are no longer numbers, before such a state can be saved."""
+
+    def after_step(self, progress: Progress) -> None:
+        """Check this step's scalars.
+
+        Raises:
+            PipelineError: Naming the values and the last good checkpoint.
+        """
+        if all_finite(progress.metrics):
+            return
+        bad = {k: v for k, v in progress.metrics.items() if not np.isfinite(v)}
+        saved = checkpoint.steps_in(progress.folder / CHECKPOINT_FOLDER)
+        last = f"The last good state is step {saved[-1]}." if saved else "Nothing was saved yet."
+        raise PipelineError(
+            f"Training diverged at step {progress.step}: {bad}. Stopped without saving this step. "
+            f"{last} Start again with a smaller learning rate or another --loss."
+        )
+
+
+class Checkpoints(Callback):
+    """Saves the state every `save_every` steps, at the end and on Ctrl-C."""
+
+    def __init__(self, save_every: int, keep: int) -> None:
+        self.save_every = save_every
+        self.keep = keep
+        self._saved_step = -1
+
+    def on_start(self, progress: Progress) -> None:
+        """Remember what is on disk already."""
+        self._saved_step = progress.step if progress.step else -1
+
+    def after_step(self, progress: Progress) -> None:
+        """Save when it is time."""
+        if progress.step % self.save_every == 0:
+            self._save(progress)
+
+    def on_stop(self, progress: Progress) -> None:
+        """Save the final or interrupted state."""
+        self._save(progress)
+
+    def _save(self, progress: Progress) -> None:
+        if progress.step != self._saved_step:
+            folder = progress.folder / CHECKPOINT_FOLDER
+            checkpoint.save(folder, progress.step, progress.state, self.keep)
+            self._saved_step = progress.step
+
+
+class MetricsLog(Callback):
+    """Writes averaged scalars as JSON lines, and the same as `metrics.csv` at each epoch's end."""
+
+    def __init__(self, every: int, images_per_step: int) -> None:
+        self.every = every
+        self.images_per_step = images_per_step
+        self._sums: dict[str, list[float]] = defaultdict(list)
+        self._since = 0.0
+        self._steps = 0
+
+    def on_start(self, progress: Progress) -> None:
+        """Drop lines after the resumed step: those steps will be logged again."""
+        path = progress.folder / METRICS_FILE
+        kept = [row for row in read_metrics(path) if row["step"] <= progress.step]
+        atomic_write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._since = time.perf_counter()
+
+    def after_step(self, progress: Progress) -> None:
+        """Collect, and write a line when it is time."""
+        self._steps += 1
+        for name, value in progress.metrics.items():
+            self._sums[name].append(value)
+        if progress.step % self.every == 0 or progress.logged or progress.ends_epoch:
+            self._write(progress)
+        if progress.ends_epoch:
+            self._write_csv(progress)
+
+    def on_stop(self, progress: Progress) -> None:
+        """Write what has been collected."""
+        if self._steps:
+            self._write(progress)
+        self._write_csv(progress)
+
+    def _write(self, progress: Progress) -> None:
+        now = time.perf_counter()
+        row: dict[str, Any] = {"step": progress.step, "epoch": progress.epoch}
+        row |= {name: float(np.mean(values)) for name, values in self._sums.items()}
+        row["images_per_second"] = self._steps * self.images_per_step / max(now - self._since, 1e-9)
+        row |= progress.logged
+        progress.logged = {}
+        with (progress.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self._sums.clear()
+        self._steps = 0
+        self._since = now
+
+    def _write_csv(self, progress: Progress) -> None:
+        rows = read_metrics(progress.folder / METRICS_FILE)
+        content = pd.DataFrame(rows).to_csv(index=False).encode()
+        atomic_write_bytes(progress.folder / "metrics.csv", content)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON-lines log; a last line torn by a crash is left out."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+class Report(Callback):
+    """Calls a function after each step that did something; used for progress displays."""
+
+    def __init__(self, show: Callable[[Progress], None]) -> None:
+        self.show = show
+
+    def after_step(self, progress: Progress) -> None:
+        """Pass the progress on."""
+        self.show(progress)

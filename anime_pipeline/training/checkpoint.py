@@ -1,0 +1,119 @@
+"""Checkpoints: the whole training state as arrays, hashed, the last few kept.
+
+`state-<step>.npz` is written first and `state-<step>.json` with its sha256 second: a checkpoint
+without a matching JSON never counts. Reading falls back to the previous one and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
+
+SEPARATOR = "|"  # Keras paths hold slashes, so levels of the tree need another mark
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """Flatten nested dictionaries of arrays to ``{"generator|params|up1/kernel": array}``."""
+    if not isinstance(tree, dict):
+        return {prefix: np.asarray(tree)}
+    flat: dict[str, np.ndarray] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{SEPARATOR}{key}" if prefix else key)
+    return flat
+
+
+def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Undo `flatten`."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, leaf = path.split(SEPARATOR)
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
+def save(folder: Path, step: int, state: Any, keep: int) -> Path:
+    """Write the state after `step` steps and delete all but the newest `keep` checkpoints."""
+    path = folder / f"state-{step:08d}.npz"
+    arrays = flatten(state)
+    # savez stores uncompressed: float noise hardly compresses and saving should be quick.
+    atomic_write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    atomic_write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256_of(path)})
+    for old in steps_in(folder)[:-keep]:
+        # The JSON goes first: an array file alone is ignored, a JSON alone would look corrupt.
+        (folder / f"state-{old:08d}.json").unlink(missing_ok=True)
+        (folder / f"state-{old:08d}.npz").unlink(missing_ok=True)
+    return path
+
+
+def steps_in(folder: Path) -> list[int]:
+    """Return the step numbers of committed checkpoints, ascending."""
+    if not folder.is_dir():
+        return []
+    matches = (re.fullmatch(r"state-(\d+)\.json", path.name) for path in folder.iterdir())
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+    """Read the newest whole checkpoint.
+
+    Args:
+        folder: The run's checkpoint folder.
+        warn: Told about each damaged checkpoint that is passed over.
+
+    Returns:
+        (step, state as NumPy arrays).
+
+    Raises:
+        CheckpointError: If there is none, or none is whole.
+    """
+    steps = steps_in(folder)
+    for step in reversed(steps):
+        try:
+            return step, _load(folder / f"state-{step:08d}.npz")
+        except CheckpointError as error:
+            warn(f"{error} Using the previous checkpoint.")
+    if steps:
+        raise CheckpointError(
+            f"All {len(steps)} checkpoints in {folder} are damaged. Start a new run, or restore "
+            "the folder from a backup."
+        )
+    raise CheckpointError(f"No checkpoint in {folder}. Start a new run without --resume.")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+        if sha256_of(path) != expected:
+            raise CheckpointError(f"Checkpoint {path} is damaged (its sha256 differs).")
+        with np.load(path, allow_pickle=False) as arrays:
+            return unflatten(dict(arrays))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"Checkpoint {path} cannot be read ({error}).") from None
+
+
+def check_matches(state: Any, template: Any) -> None:
+    """Check that a loaded state has the arrays that the networks expect.
+
+    Raises:
+        CheckpointError: Naming the first arrays that are missing, unknown or of another shape.
+    """
+    have, want = flatten(state), flatten(template)
+    wrong = sorted(set(have) ^ set(want))
+    wrong += sorted(k for k in set(have) & set(want) if have[k].shape != want[k].shape)
+    if wrong:
+        raise CheckpointError(
+            f"The checkpoint belongs to another architecture: {len(wrong)} arrays differ, first "
+            f"{', '.join(wrong[:3])}."
+        )

@@ -1,0 +1,100 @@
+"""Side effects of stage one: sample grids, discriminator accuracy, exported weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anime_pipeline.core.config import to_dict
+from anime_pipeline.images.codec import write_png
+from anime_pipeline.images.grid import make_grid
+from anime_pipeline.models import backend
+from anime_pipeline.models.weights import save_weights
+from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.loop import Callback, Progress
+from anime_pipeline.training.losses import LOSSES
+
+GRID_COUNT = 64
+EARLY_STEP = 10
+WEIGHTS_FILE = "generator.npz"
+
+
+class SampleGrid(Callback):
+    """Writes seeds 0..63 of the averaged generator after each epoch, and once near the start."""
+
+    def __init__(self, task: DcganTask) -> None:
+        self.task = task
+
+    def after_step(self, progress: Progress) -> None:
+        """Write a grid when it is time."""
+        if progress.ends_epoch or progress.step == EARLY_STEP:
+            epoch = progress.epoch if progress.ends_epoch else 0
+            grid = make_grid(self.task.sample(progress.state, GRID_COUNT), 8, magnify=3)
+            write_png(progress.folder / "samples" / f"epoch_{epoch:04d}.png", grid)
+
+
+class DiscriminatorAccuracy(Callback):
+    """Measures how well D tells real from fake on train, held-out and generated pictures.
+
+    All three without augmentation. A growing gap between train and held-out means that D
+    memorises; all near 100% means that G no longer learns from it.
+    """
+
+    def __init__(self, task: DcganTask, val_images: np.ndarray, count: int = 256) -> None:
+        self.task = task
+        self.train_images = spread(task.images, count)
+        self.val_images = spread(val_images, count)
+        self.count = count
+
+    def after_step(self, progress: Progress) -> None:
+        """Measure at each epoch's end."""
+        if not progress.ends_epoch:
+            return
+        state, judge = progress.state, self.task.judge
+        train = judge(state, self.train_images)
+        fake = judge(state, self.task.fakes(state, self.count))
+        boundary = LOSSES[self.task.config.loss].boundary
+        if boundary is None:
+            boundary = float(train.mean() + fake.mean()) / 2
+        progress.logged["accuracy_real_train"] = float((train > boundary).mean())
+        if len(self.val_images):
+            val = judge(state, self.val_images)
+            progress.logged["accuracy_real_val"] = float((val > boundary).mean())
+        progress.logged["accuracy_fake"] = float((fake <= boundary).mean())
+
+
+def spread(images: np.ndarray, count: int) -> np.ndarray:
+    """Return at most `count` pictures at even distances through the set."""
+    if len(images) <= count:
+        return np.asarray(images)
+    return images[np.linspace(0, len(images) - 1, count).astype(int)]
+
+
+class ExportGenerator(Callback):
+    """Writes the averaged generator as a weights file at each epoch's end and when stopping."""
+
+    def __init__(self, task: DcganTask) -> None:
+        self.task = task
+
+    def after_step(self, progress: Progress) -> None:
+        """Export at each epoch's end."""
+        if progress.ends_epoch:
+            self._export(progress)
+
+    def on_stop(self, progress: Progress) -> None:
+        """Export the last state."""
+        self._export(progress)
+
+    def _export(self, progress: Progress) -> None:
+        config = self.task.config
+        ema = backend.to_numpy(progress.state["ema"])
+        save_weights(
+            progress.folder / WEIGHTS_FILE,
+            {**ema["params"], **ema["stats"]},
+            kind="dcgan-generator",
+            config=to_dict(config),
+            training={
+                "step": progress.step,
+                "images_seen": progress.step * config.batch_size * config.d_steps,
+                "train_images": len(self.task.images),
+            },
+        )

@@ -1,0 +1,152 @@
+"""What a DCGAN run is made of: networks, the host arrays of each step, and the schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
+from anime_pipeline.images.grid import to_uint8
+from anime_pipeline.models import backend
+from anime_pipeline.models.dcgan import (
+    REFERENCE_DROPOUT,
+    build_discriminator,
+    build_generator,
+    dropout_shapes,
+)
+from anime_pipeline.models.network import Network
+from anime_pipeline.training import augment
+from anime_pipeline.training.dcgan_step import DcganStep
+from anime_pipeline.training.state import State, ema_decay, initial_state
+
+SAMPLE_SEED = 0
+
+
+class DcganTask:
+    """Stage one as the training loop sees it."""
+
+    stage = "dcgan"
+
+    def __init__(self, config: DcganConfig, train_images: np.ndarray) -> None:
+        """Build the networks.
+
+        Args:
+            config: The run's resolved configuration.
+            train_images: uint8 [N, S, S, 3], training side only; may be memory-mapped.
+        """
+        self.config = config
+        self.images = train_images
+        self.generator = Network(build_generator(config))
+        self.discriminator = Network(build_discriminator(config))
+        self._steps = {
+            with_r1: backend.jit(
+                DcganStep(config, self.generator, self.discriminator, with_r1), donate_first=True
+            )
+            for with_r1 in (False, True)
+        }
+        self._draw = backend.jit(
+            lambda state, latent: self.generator(state["params"], state["stats"], latent, False)[0]
+        )
+        self._judge = backend.jit(self._judge_images)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps that the configuration plans."""
+        return self.config.steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which the discriminator sees as many real pictures as the set holds."""
+        return max(1, round(len(self.images) / (self.config.batch_size * self.config.d_steps)))
+
+    def initial_state(self) -> State:
+        """Return the state before step 0."""
+        return initial_state(self.generator, self.discriminator)
+
+    def inputs(self, step: int) -> dict[str, Any]:
+        """Return every array that step number `step` consumes: a function of (seed, step)."""
+        config, rounds, batch = self.config, self.config.d_steps, self.config.batch_size
+        total = rounds * batch
+        real = self.images[batch_indices(config.seed, step, total, len(self.images))]
+        if config.flip:
+            flipped = stream(config.seed, "flip", step).random(total) < 0.5
+            real = np.where(flipped[:, None, None, None], real[:, :, ::-1], real)
+        factor = self._learning_rate_factor(step)
+        inputs: dict[str, Any] = {
+            "real": real.reshape(rounds, batch, *real.shape[1:]),
+            "latent": latent_batch(
+                config.seed,
+                "training latent",
+                step,
+                (rounds, batch, config.latent_dim),
+                config.latent_distribution,
+            ),
+            "count_g": np.float32(step + 1),
+            "count_d": np.float32(step * rounds + 1),
+            "learning_rate_g": np.float32(config.learning_rate_g * factor),
+            "learning_rate_d": np.float32(config.learning_rate_d * factor),
+            "ema_decay": np.float32(
+                ema_decay(step, batch * rounds, config.ema_half_life_images)
+            ),
+        }
+        for part in ("real", "fake"):
+            inputs[f"masks_{part}"] = self._masks(part, step)
+            if config.diff_augment:
+                draws = augment.draw(config.seed, f"augment {part}", step, total, real.shape[1])
+                inputs[f"augment_{part}"] = {
+                    k: v.reshape(rounds, batch, 2) for k, v in draws.items()
+                }
+        if config.loss == "wgan-gp":
+            mix = stream(config.seed, "mix", step).random((rounds, batch, 1, 1, 1), np.float32)
+            inputs["mix"] = mix
+        return inputs
+
+    def _masks(self, part: str, step: int) -> list[np.ndarray]:
+        keep = 1.0 - REFERENCE_DROPOUT
+        generator = stream(self.config.seed, f"dropout {part}", step)
+        lead = (self.config.d_steps, self.config.batch_size)
+        return [
+            (generator.random((*lead, *shape), np.float32) < keep).astype(np.float32) / keep
+            for shape in dropout_shapes(self.config)
+        ]
+
+    def _learning_rate_factor(self, step: int) -> float:
+        if not self.config.decay:
+            return 1.0
+        half = self.config.steps / 2
+        return min(1.0, max(0.0, (self.config.steps - step) / half))
+
+    def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
+        """Run one step on the device."""
+        config = self.config
+        lazy_r1 = config.r1_gamma > 0 and step % config.r1_interval == 0
+        return self._steps[lazy_r1](state, inputs)
+
+    def sample(self, state: State, count: int) -> np.ndarray:
+        """Draw seeds 0..count-1 with the averaged generator: uint8 [count, S, S, 3]."""
+        config = self.config
+        latent = latents(range(count), config.latent_dim, config.latent_distribution)
+        return to_uint8(np.asarray(self._draw(state["ema"], latent)))
+
+    def fakes(self, state: State, count: int) -> np.ndarray:
+        """Draw what the discriminator plays against (not averaged): uint8 [count, S, S, 3]."""
+        config = self.config
+        latent = latents(range(count), config.latent_dim, config.latent_distribution)
+        return to_uint8(np.asarray(self._draw(state["generator"], latent)))
+
+    def judge(self, state: State, images: np.ndarray) -> np.ndarray:
+        """Return the discriminator's logits float32 [N] for uint8 pictures, unaugmented."""
+        return np.asarray(self._judge(state["discriminator"], images)).reshape(-1)
+
+    def _judge_images(self, critic: Any, images: Any) -> Any:
+        from keras import ops
+
+        pictures = ops.cast(images, "float32") / 127.5 - 1.0
+        ones = [
+            ops.ones((images.shape[0], *shape), "float32") for shape in dropout_shapes(self.config)
+        ]
+        return self.discriminator(
+            critic["params"], critic["stats"], [pictures, *ones] if ones else pictures, False
+        )[0]

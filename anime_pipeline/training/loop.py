@@ -1,0 +1,197 @@
+"""The training loop: it knows neither DCGAN nor SRGAN, and side effects are callbacks."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from anime_pipeline.core.errors import TrainingInterruptedError
+from anime_pipeline.training.state import State
+
+
+class Task(Protocol):
+    """What the loop needs of a stage."""
+
+    stage: str
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        ...
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one pass over the training pictures."""
+        ...
+
+    def initial_state(self) -> State:
+        """Return the state before step 0."""
+        ...
+
+    def inputs(self, step: int) -> dict[str, Any]:
+        """Return the host arrays of one step: a pure function of `step`."""
+        ...
+
+    def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
+        """Run one step; returns the new state and scalar metrics."""
+        ...
+
+
+@dataclass
+class Progress:
+    """Where the run stands, as callbacks see it after a step.
+
+    Attributes:
+        folder: The run folder.
+        step: Steps done so far.
+        total_steps: Steps planned.
+        steps_per_epoch: Steps in one epoch.
+        state: The training state after `step` steps.
+        metrics: This step's scalars.
+        logged: Values that callbacks measured since the last log line.
+    """
+
+    folder: Path
+    step: int
+    total_steps: int
+    steps_per_epoch: int
+    state: State
+    metrics: dict[str, float] = field(default_factory=dict)
+    logged: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether this step closes an epoch or the run."""
+        return self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
+
+    @property
+    def epoch(self) -> int:
+        """Epochs begun so far, from 1."""
+        return -(-self.step // self.steps_per_epoch)
+
+
+class Callback:
+    """Side effects around the loop; every hook does nothing unless overridden."""
+
+    def on_start(self, progress: Progress) -> None:
+        """Run before the first step of this process."""
+
+    def after_step(self, progress: Progress) -> None:
+        """Run after every step."""
+
+    def on_stop(self, progress: Progress) -> None:
+        """Run when the loop ends for any reason but an error."""
+
+
+def run(
+    task: Task, state: State, start: int, folder: Path, callbacks: Sequence[Callback]
+) -> State:
+    """Train from step `start` to the planned end.
+
+    Args:
+        task: The stage.
+        state: State after `start` steps.
+        start: Steps already done.
+        folder: The run folder.
+        callbacks: Called in order after every step.
+
+    Returns:
+        The final state.
+
+    Raises:
+        TrainingInterruptedError: After Ctrl-C or SIGTERM; callbacks have saved the state.
+    """
+    progress = Progress(folder, start, task.total_steps, task.steps_per_epoch, state)
+    for callback in callbacks:
+        callback.on_start(progress)
+    with _stop_requests() as stop_requested, _prefetched(task, start) as batches:
+        for step, inputs in batches:
+            progress.state, metrics = task.advance(progress.state, step, inputs)
+            progress.step = step + 1
+            progress.metrics = {name: float(value) for name, value in metrics.items()}
+            for callback in callbacks:
+                callback.after_step(progress)
+            if stop_requested():
+                break
+    for callback in callbacks:
+        callback.on_stop(progress)
+    if progress.step < task.total_steps:
+        raise TrainingInterruptedError(
+            f"Stopped at step {progress.step} of {task.total_steps}; the state is saved. "
+            f"Continue with: anime-pipeline train-{task.stage} --resume {folder}"
+        )
+    return progress.state
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C and SIGTERM into a flag that is read between steps; a second one kills."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    requested = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in signals}
+
+    def request(*_: object) -> None:
+        requested.set()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    for number in signals:
+        signal.signal(number, request)
+    try:
+        yield requested.is_set
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _prefetched(task: Task, start: int) -> Iterator[Iterator[tuple[int, dict[str, Any]]]]:
+    """Prepare the next steps' host arrays in a thread; they depend on the step alone."""
+    ready: queue.Queue[tuple[int, Any]] = queue.Queue(maxsize=2)
+    stopping = threading.Event()
+
+    def produce() -> None:
+        for step in range(start, task.total_steps):
+            try:
+                item: Any = task.inputs(step)
+            except Exception as error:  # handed to the consumer, which raises it
+                item = error
+            while not stopping.is_set():
+                try:
+                    ready.put((step, item), timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            if stopping.is_set() or isinstance(item, Exception):
+                return
+
+    def consume() -> Iterator[tuple[int, dict[str, Any]]]:
+        for _ in range(start, task.total_steps):
+            step, item = ready.get()
+            if isinstance(item, Exception):
+                raise item
+            yield step, item
+
+    thread = threading.Thread(target=produce, name="batches", daemon=True)
+    thread.start()
+    try:
+        yield consume()
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def all_finite(metrics: dict[str, float]) -> bool:
+    """Tell whether every metric is a finite number."""
+    return bool(np.isfinite(list(metrics.values())).all())

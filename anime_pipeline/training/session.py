@@ -1,0 +1,178 @@
+"""From a request to a training run: data, run folder, step plan, resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+
+from anime_pipeline import __version__
+from anime_pipeline.core.config import Config, differences, from_dict, to_dict
+from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
+from anime_pipeline.core.machine import cpu_name
+from anime_pipeline.core.storage import atomic_write_json, list_runs, new_run_folder
+from anime_pipeline.data.splits import Split, split_by_content
+from anime_pipeline.data.store import Store
+from anime_pipeline.models import backend
+from anime_pipeline.training import checkpoint
+from anime_pipeline.training.callbacks import CHECKPOINT_FOLDER
+from anime_pipeline.training.loop import Task
+from anime_pipeline.training.state import State
+
+CONFIG_FILE = "config.json"
+TIMED_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Run(Generic[Config]):
+    """A run folder and what its `config.json` says."""
+
+    folder: Path
+    preset: str
+    config: Config
+    data: list[str]
+    data_fingerprint: str
+
+
+def fingerprint(store: Store) -> str:
+    """Return a short hash of the pictures' content and order."""
+    return hashlib.sha256(store.hashes.tobytes()).hexdigest()[:16]
+
+
+def split_store(store: Store, train_count: int) -> Split:
+    """Split a store, refusing sets without a training picture.
+
+    Raises:
+        DataError: If the training side would be empty.
+        UsageError: If `train_count` is more than there are pictures.
+    """
+    if train_count > len(store.images):
+        raise UsageError(
+            f"Invalid value for --train-count. Expected at most {len(store.images)} (the usable "
+            f"pictures). Received: {train_count}"
+        )
+    split = split_by_content(store.hashes, train_count)
+    if not len(split.train):
+        raise DataError(
+            f"Only {len(store.images)} usable picture(s), and none falls on the training side of "
+            "the 80/5/15 split. Add pictures (a few hundred at least), or give --train-count."
+        )
+    return split
+
+
+def create_run(
+    stage_folder: Path, preset: str, config: Config, data: list[Path], store: Store
+) -> Run[Config]:
+    """Make a run folder and record everything that decides the run."""
+    folder = new_run_folder(stage_folder, preset)
+    roots = [str(root.absolute()) for root in data]
+    run = Run(folder, preset, config, roots, fingerprint(store))
+    atomic_write_json(
+        folder / CONFIG_FILE,
+        {
+            "version": __version__,
+            "preset": preset,
+            "config": to_dict(config),
+            "data": roots,
+            "data_fingerprint": run.data_fingerprint,
+            "images": len(store.images),
+            "backend": backend.name(),
+            "cpu": cpu_name(),
+        },
+    )
+    return run
+
+
+def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]:
+    """Open the run to resume: a folder, or ``"latest"`` of the stage.
+
+    Raises:
+        CheckpointError: If there is no such run or its `config.json` cannot be read.
+        UsageError: If it was made on another backend, which cannot continue it exactly.
+    """
+    if wanted == "latest":
+        runs = list_runs(stage_folder)
+        if not runs:
+            raise CheckpointError(f"No run to resume in {stage_folder}. Start without --resume.")
+        folder = runs[-1]
+    else:
+        folder = Path(wanted)
+    try:
+        facts = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = from_dict(kind, facts["config"])
+        run = Run(folder, facts["preset"], config, facts["data"], facts["data_fingerprint"])
+        made_on = facts["backend"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder} is no run folder of this stage ({error}).") from None
+    if made_on != backend.name():
+        raise UsageError(
+            f"{folder} was trained on {made_on}; this is {backend.name()}. Set "
+            f"KERAS_BACKEND={made_on} to continue it exactly."
+        )
+    return run
+
+
+def check_unchanged(run: Run[Config], preset: str | None, overrides: Mapping[str, Any]) -> None:
+    """Refuse options that contradict the run being resumed.
+
+    Raises:
+        UsageError: Listing each difference.
+    """
+    lines = differences(run.config, dataclasses.replace(run.config, **overrides))
+    if preset not in (None, "auto", run.preset):
+        lines.insert(0, f"preset: the run has {run.preset!r}, you asked for {preset!r}")
+    if lines:
+        raise UsageError(
+            f"{run.folder} was started with other settings:\n  "
+            + "\n  ".join(lines)
+            + "\nResume without these options, or start a new run without --resume."
+        )
+
+
+def check_same_data(run: Run[Config], store: Store) -> None:
+    """Refuse to resume on pictures that have changed.
+
+    Raises:
+        UsageError: If the pictures differ from those the run was started on.
+    """
+    if fingerprint(store) != run.data_fingerprint:
+        raise UsageError(
+            f"The pictures in {', '.join(run.data)} have changed since {run.folder} was started, "
+            "so it cannot be continued exactly. Restore them, or start a new run."
+        )
+
+
+def restore(run: Run[Config], task: Task, warn: Callable[[str], None]) -> tuple[int, State]:
+    """Load the newest whole checkpoint of a run (or the initial state if it had none yet)."""
+    folder = run.folder / CHECKPOINT_FOLDER
+    initial = task.initial_state()
+    if not checkpoint.steps_in(folder):
+        warn(f"{run.folder} has no checkpoint yet; starting it from step 0.")
+        return 0, initial
+    step, state = checkpoint.load_latest(folder, warn)
+    checkpoint.check_matches(state, backend.to_numpy(initial))
+    return step, backend.to_device(state)
+
+
+def plan_steps(task: Task, minutes: float) -> int:
+    """Return how many steps fit into `minutes`, by timing a few on a scratch state.
+
+    Steps are pure, so the trial leaves no trace. A tenth is kept back for grids and checkpoints.
+    """
+    state = task.initial_state()
+    seconds: list[float] = []
+    for step in range(TIMED_STEPS + 2):
+        begin = time.perf_counter()
+        state, metrics = task.advance(state, step, task.inputs(step))
+        backend.to_numpy(metrics)
+        seconds.append(time.perf_counter() - begin)
+    # Step 0 compiles the R1 form and step 1 the plain one.
+    per_step = float(np.mean(seconds[2:]))
+    return max(1, int(minutes * 60 * 0.9 / per_step))

@@ -1,0 +1,93 @@
+"""The training state, one tree of arrays, and the pure updates of it: Adam and weight averaging.
+
+Layout: `generator` and `discriminator` hold {"params", "stats"}, `adam_generator` and
+`adam_discriminator` hold {"m", "v"}, `ema` is the averaged generator. Steps are counted outside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from anime_pipeline.models.network import Network
+
+State = dict[str, Any]
+
+EMA_RAMP = 0.05
+
+
+def initial_state(generator: Network, discriminator: Network) -> State:
+    """Return the state before the first step; deterministic, as all initialisers are seeded."""
+    generator_state = generator.initial_state()
+    discriminator_state = discriminator.initial_state()
+    return {
+        "generator": generator_state,
+        "discriminator": discriminator_state,
+        "adam_generator": adam_slots(generator_state["params"]),
+        "adam_discriminator": adam_slots(discriminator_state["params"]),
+        # A copy: JAX may reuse a donated buffer, so no two entries may share one.
+        "ema": keras.tree.map_structure(lambda leaf: leaf + 0, generator_state),
+    }
+
+
+def adam_slots(params: Any) -> dict[str, Any]:
+    """Return zeroed first and second moments for `params`."""
+    return {
+        "m": keras.tree.map_structure(ops.zeros_like, params),
+        "v": keras.tree.map_structure(ops.zeros_like, params),
+    }
+
+
+def adam(
+    params: Any,
+    gradients: Any,
+    slots: dict[str, Any],
+    count: Any,
+    learning_rate: Any,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float = 1e-8,
+) -> tuple[Any, dict[str, Any]]:
+    """Take one Adam step (Kingma and Ba, ICLR 2015, algorithm 1).
+
+    Args:
+        params: Tree of arrays.
+        gradients: Tree like `params`.
+        slots: {"m", "v"} from `adam_slots` or the previous call.
+        count: Number of this update, from 1, as a float scalar.
+        learning_rate: Scalar.
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the second moment.
+        epsilon: Floor of the denominator.
+
+    Returns:
+        New parameters and new slots.
+    """
+    map_structure = keras.tree.map_structure
+    m = map_structure(lambda m, g: beta_1 * m + (1 - beta_1) * g, slots["m"], gradients)
+    v = map_structure(lambda v, g: beta_2 * v + (1 - beta_2) * g * g, slots["v"], gradients)
+    rate = learning_rate / (1 - beta_1**count)
+    scale = 1 / (1 - beta_2**count)
+    new = map_structure(
+        lambda p, m, v: p - rate * m / (ops.sqrt(v * scale) + epsilon), params, m, v
+    )
+    return new, {"m": m, "v": v}
+
+
+def ema_decay(step: int, batch_size: int, half_life_images: float) -> float:
+    """Return the averaging factor of one step: 0 keeps the newest weights only.
+
+    The half-life grows with the images seen (Karras et al., ADA, 2020), or early averages would
+    be dominated by the random start.
+    """
+    if half_life_images <= 0:
+        return 0.0
+    half_life = min(half_life_images, EMA_RAMP * max(step, 1) * batch_size)
+    return float(0.5 ** (batch_size / max(half_life, 1e-9)))
+
+
+def average(old: Any, new: Any, decay: Any) -> Any:
+    """Return `decay * old + (1 - decay) * new`, leaf by leaf."""
+    return keras.tree.map_structure(lambda o, n: n + (o - n) * decay, old, new)

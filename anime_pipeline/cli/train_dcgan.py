@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import DEFAULT_DATA, stderr
+from anime_pipeline.cli.common import DEFAULT_DATA, print_json, stderr
 from anime_pipeline.cli.training import (
     drive,
     open_store,
@@ -38,6 +38,7 @@ def command(
     resume: str | None,
     checkpoints: Path,
     precision: str | None,
+    as_json: bool,
     **overrides: Any,
 ) -> None:
     """Train stage one: a DCGAN that draws 32x32 faces.
@@ -54,10 +55,12 @@ def command(
     if resume:
         if epochs is not None or minutes is not None:
             raise click.UsageError("--resume keeps the run's length: leave it out.")
-        _resume(checkpoints / STAGE, resume, preset, chosen)
+        summary = _resume(checkpoints / STAGE, resume, preset, data, chosen)
     else:
         roots = single_kind(data or (Path(DEFAULT_DATA),))
-        _start(checkpoints / STAGE, roots, preset or "auto", chosen, epochs, minutes)
+        summary = _start(checkpoints / STAGE, roots, preset or "auto", chosen, epochs, minutes)
+    if as_json:
+        print_json(summary)
 
 
 def _start(
@@ -67,7 +70,7 @@ def _start(
     chosen: dict[str, Any],
     epochs: int | None,
     minutes: float | None,
-) -> None:
+) -> dict[str, Any]:
     base = DCGAN_PRESETS["cpu" if preset == "auto" else preset]
     config = replace(base, **chosen)
     store = open_store(roots, config.image_size, config.fit)
@@ -75,7 +78,12 @@ def _start(
     from anime_pipeline.models import backend
     from anime_pipeline.models.precision import best_precision
     from anime_pipeline.training.dcgan_task import DcganTask
-    from anime_pipeline.training.session import create_run, plan_steps, split_store
+    from anime_pipeline.training.session import (
+        create_run,
+        plan_steps,
+        seconds_per_step,
+        split_store,
+    )
 
     backend.make_deterministic()
     if preset == "auto":
@@ -88,30 +96,36 @@ def _start(
     if epochs is not None:
         config = replace(config, steps=epochs * task.steps_per_epoch)
     elif minutes is not None:
-        config = replace(config, steps=plan_steps(task, minutes))
+        config = replace(config, steps=plan_steps(minutes, seconds_per_step(task)))
     run = create_run(stage_folder, preset, config, roots, store)
     task = DcganTask(config, task.images)
-    _train(run, task, store.images[split.val], 0, task.initial_state())
+    return _train(run, task, store.images[split.val], 0, task.initial_state())
 
 
-def _resume(stage_folder: Path, wanted: str, preset: str | None, chosen: dict[str, Any]) -> None:
+def _resume(
+    stage_folder: Path,
+    wanted: str,
+    preset: str | None,
+    data: tuple[Path, ...],
+    chosen: dict[str, Any],
+) -> dict[str, Any]:
     from anime_pipeline.models import backend
     from anime_pipeline.training import session
     from anime_pipeline.training.dcgan_task import DcganTask
 
     backend.make_deterministic()
     run = session.open_run(stage_folder, wanted, DcganConfig)
-    session.check_unchanged(run, preset, chosen)
+    session.check_unchanged(run, preset, data, chosen)
     store = open_store([Path(root) for root in run.data], run.config.image_size, run.config.fit)
     session.check_same_data(run, store)
     split = session.split_store(store, run.config.train_count)
     task = DcganTask(run.config, store.images[split.train])
     start, state = session.restore(run, task, lambda text: stderr().print(text, markup=False))
     stderr().print(f"Resuming at step {start} of {task.total_steps}.", markup=False)
-    _train(run, task, store.images[split.val], start, state)
+    return _train(run, task, store.images[split.val], start, state)
 
 
-def _train(run: Any, task: Any, val_images: Any, start: int, state: Any) -> None:
+def _train(run: Any, task: Any, val_images: Any, start: int, state: Any) -> dict[str, Any]:
     from anime_pipeline.reports.curves import Curves
     from anime_pipeline.training.callbacks import Checkpoints, MetricsLog, NanGuard
     from anime_pipeline.training.dcgan_callbacks import (
@@ -130,7 +144,7 @@ def _train(run: Any, task: Any, val_images: Any, start: int, state: Any) -> None
         ExportGenerator(task),
         Checkpoints(config.save_every, config.keep_checkpoints),
     ]
-    drive(task, run, start, state, callbacks, _describe)
+    return drive(task, run, start, state, callbacks, _describe)
 
 
 def _describe(progress: Progress) -> str:

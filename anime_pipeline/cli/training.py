@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import Function, progress_bar, stderr
+from anime_pipeline.cli.common import Function, json_option, progress_bar, stderr
 from anime_pipeline.core.config import FITS, PRESETS
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import locked, sweep_temporaries
@@ -33,7 +33,9 @@ def training_options(function: Function) -> Function:
         ),
         click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
         click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
-        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the data."),
+        click.option(
+            "--epochs", type=click.IntRange(min=1), help="Length in passes over the data."
+        ),
         click.option(
             "--minutes",
             type=click.FloatRange(min=0, min_open=True),
@@ -60,6 +62,7 @@ def training_options(function: Function) -> Function:
             show_default=True,
             help="Where run folders are kept.",
         ),
+        json_option,
     ]
     for option in reversed(options):
         function = option(function)
@@ -100,16 +103,16 @@ def drive(
     state: Any,
     callbacks: Sequence[Callback],
     describe: Callable[[Progress], str],
-) -> None:
-    """Run the loop under the folder's lock, with progress and a closing line."""
+) -> dict[str, Any]:
+    """Run the loop under the folder's lock, with progress; return a summary of the run."""
     from anime_pipeline.training import loop
-    from anime_pipeline.training.callbacks import Report
+    from anime_pipeline.training.callbacks import METRICS_FILE, Report, read_metrics
 
     console = stderr()
     console.print(f"Run folder: {run.folder}", markup=False)
     if start >= task.total_steps:
         console.print(f"Already complete: {start} of {task.total_steps} steps.", markup=False)
-        return
+        return {"run": str(run.folder), "steps": start, "metrics": {}}
     begun = time.monotonic()
     last_line = 0.0
     with locked(run.folder), progress_bar("Training") as update:
@@ -121,13 +124,17 @@ def drive(
             now = time.monotonic()
             if now - last_line >= PLAIN_LINE_EVERY_S or progress.step == progress.total_steps:
                 last_line = now
-                left_s = (now - begun) / (progress.step - start) * (
-                    progress.total_steps - progress.step
+                left_s = (
+                    (now - begun) / (progress.step - start) * (progress.total_steps - progress.step)
                 )
                 console.print(f"{describe(progress)}  ETA {left_s / 60:.1f} min", markup=False)
 
         loop.run(task, state, start, run.folder, [*callbacks, Report(show)])
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
+    last: dict[str, Any] = {}
+    for row in read_metrics(run.folder / METRICS_FILE):
+        last |= row
+    return {"run": str(run.folder), "steps": task.total_steps, "metrics": last}
 
 
 def single_kind(roots: Sequence[Path]) -> list[Path]:

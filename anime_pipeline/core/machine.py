@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import platform
+import sys
 from pathlib import Path
 
 
@@ -19,6 +21,26 @@ def select_backend() -> str:
         only_jax = not importlib.util.find_spec("tensorflow") and importlib.util.find_spec("jax")
         os.environ["KERAS_BACKEND"] = "jax" if only_jax else "tensorflow"
     return os.environ["KERAS_BACKEND"]
+
+
+def import_keras_quietly() -> None:
+    """Choose the backend and import Keras with the native libraries' start-up lines silenced.
+
+    TensorFlow's C++ logs before its log level is read, on the file descriptor itself, so that is
+    what must be redirected; Python errors still propagate.
+    """
+    select_backend()
+    if "keras" in sys.modules:
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as sink:
+            os.dup2(sink.fileno(), 2)
+        importlib.import_module("keras")
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def cpu_has_bfloat16() -> bool:

@@ -75,8 +75,8 @@ def atomic_write_json(path: Path, document: Any) -> None:
 
 
 def sweep_temporaries(folder: Path) -> int:
-    """Delete what a killed writer left in `folder`; call only while holding its lock."""
-    stale = list(folder.glob(f"*{TEMPORARY_SUFFIX}"))
+    """Delete what a killed writer left below `folder`; call only while holding its lock."""
+    stale = list(folder.rglob(f"*{TEMPORARY_SUFFIX}"))
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)

@@ -143,9 +143,7 @@ def _decode_one(path: Path, size: int, fit: Fit, min_side: int) -> _Decoded:
         return _Decoded(None, reason=str(error).removeprefix("picture: "))
     height, width = picture.shape[:2]
     if min(height, width) < min_side:
-        return _Decoded(
-            None, reason=f"{width}x{height}: short side below the {min_side} px needed"
-        )
+        return _Decoded(None, reason=f"{width}x{height}: short side below the {min_side} px needed")
     hash64 = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
     return _Decoded(fit_square(picture, size, fit), hash64, (height, width))
 

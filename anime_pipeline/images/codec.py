@@ -36,7 +36,7 @@ def decode(content: bytes, name: str = "image") -> np.ndarray:
     Raises:
         DataError: If the bytes are empty, no picture, truncated or too large; says which.
     """
-    return _to_rgb(open_picture(content, name))
+    return to_rgb(open_picture(content, name))
 
 
 def open_picture(content: bytes, name: str = "image") -> Image.Image:
@@ -59,7 +59,8 @@ def open_picture(content: bytes, name: str = "image") -> Image.Image:
         raise DataError(f"{name}: damaged picture ({reason})") from None
 
 
-def _to_rgb(picture: Image.Image) -> np.ndarray:
+def to_rgb(picture: Image.Image) -> np.ndarray:
+    """Convert an upright Pillow image of any mode to uint8 RGB [H, W, 3]; see `decode`."""
     if picture.mode.startswith(("I;16", "I")):
         # Pillow clips 16-bit to 8 instead of scaling it.
         wide = np.asarray(picture).astype(np.float64)

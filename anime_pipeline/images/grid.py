@@ -44,6 +44,13 @@ def make_grid(
     return canvas
 
 
+def spread(images: np.ndarray, count: int) -> np.ndarray:
+    """Return at most `count` pictures at even distances through the set."""
+    if len(images) <= count:
+        return np.asarray(images)
+    return images[np.linspace(0, len(images) - 1, count).astype(int)]
+
+
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Convert model output in [-1, 1] to uint8 by rounding to the nearest grey level."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)

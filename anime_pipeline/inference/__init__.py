@@ -1,6 +1,6 @@
 """From weights and seeds or pictures to pictures."""
 
-from anime_pipeline.core.machine import select_backend
+from anime_pipeline.core.machine import import_keras_quietly
 
-# Keras fixes its backend on first import, so the choice must come before any module here loads it.
-select_backend()
+# Before any module here does it: Keras fixes its backend on first import.
+import_keras_quietly()

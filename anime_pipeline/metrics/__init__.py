@@ -1,6 +1,1 @@
 """One measure per file."""
-
-from anime_pipeline.core.machine import select_backend
-
-# Keras fixes its backend on first import, so the choice must come before any module here loads it.
-select_backend()

@@ -92,9 +92,9 @@ def _discriminator(config: DcganConfig) -> keras.Model:
             # Before the last convolution, so that one non-linear layer can use it.
             x = MinibatchStdDev(name="minibatch_stddev", dtype=policy)(x)
         filters *= 2
-        x = layers.Conv2D(
-            filters, 4, strides=2, padding="same", name=f"down{stage}", dtype=policy
-        )(x)
+        x = layers.Conv2D(filters, 4, strides=2, padding="same", name=f"down{stage}", dtype=policy)(
+            x
+        )
         x = layers.LeakyReLU(0.2, name=f"lrelu{stage}", dtype=policy)(x)
     x = layers.Flatten(name="flatten", dtype=policy)(x)
     logits = layers.Dense(1, name="logits", dtype="float32")(x)

@@ -21,6 +21,32 @@ METRICS_FILE = "metrics.jsonl"
 CHECKPOINT_FOLDER = "state"
 
 
+class GridSchedule:
+    """Says when a sample grid is due: at each epoch's end, and once soon after the start.
+
+    The early grid shows that the run does something: after a few steps, or half a minute where
+    steps are slow.
+    """
+
+    early_steps = 10
+    early_s = 30.0
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._early_done = False
+
+    def due(self, progress: Progress) -> int | None:
+        """Return the epoch to name the grid after (0 for the early one), or None."""
+        if progress.ends_epoch:
+            return progress.epoch
+        late = time.monotonic() - self._begun >= self.early_s
+        if progress.epoch == 1 and not self._early_done:
+            if progress.step >= self.early_steps or late:
+                self._early_done = True
+                return 0
+        return None
+
+
 class NanGuard(Callback):
     """Stops a run whose losses are no longer numbers, before such a state can be saved."""
 

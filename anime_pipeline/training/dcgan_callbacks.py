@@ -6,15 +6,15 @@ import numpy as np
 
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.grid import make_grid, spread
 from anime_pipeline.models import backend
 from anime_pipeline.models.weights import save_weights
+from anime_pipeline.training.callbacks import GridSchedule
 from anime_pipeline.training.dcgan_task import DcganTask
 from anime_pipeline.training.loop import Callback, Progress
 from anime_pipeline.training.losses import LOSSES
 
 GRID_COUNT = 64
-EARLY_STEP = 10
 WEIGHTS_FILE = "generator.npz"
 
 
@@ -23,11 +23,12 @@ class SampleGrid(Callback):
 
     def __init__(self, task: DcganTask) -> None:
         self.task = task
+        self.schedule = GridSchedule()
 
     def after_step(self, progress: Progress) -> None:
         """Write a grid when it is time."""
-        if progress.ends_epoch or progress.step == EARLY_STEP:
-            epoch = progress.epoch if progress.ends_epoch else 0
+        epoch = self.schedule.due(progress)
+        if epoch is not None:
             grid = make_grid(self.task.sample(progress.state, GRID_COUNT), 8, magnify=3)
             write_png(progress.folder / "samples" / f"epoch_{epoch:04d}.png", grid)
 
@@ -60,13 +61,6 @@ class DiscriminatorAccuracy(Callback):
             val = judge(state, self.val_images)
             progress.logged["accuracy_real_val"] = float((val > boundary).mean())
         progress.logged["accuracy_fake"] = float((fake <= boundary).mean())
-
-
-def spread(images: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` pictures at even distances through the set."""
-    if len(images) <= count:
-        return np.asarray(images)
-    return images[np.linspace(0, len(images) - 1, count).astype(int)]
 
 
 class ExportGenerator(Callback):

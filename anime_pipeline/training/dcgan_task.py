@@ -87,9 +87,7 @@ class DcganTask:
             "count_d": np.float32(step * rounds + 1),
             "learning_rate_g": np.float32(config.learning_rate_g * factor),
             "learning_rate_d": np.float32(config.learning_rate_d * factor),
-            "ema_decay": np.float32(
-                ema_decay(step, batch * rounds, config.ema_half_life_images)
-            ),
+            "ema_decay": np.float32(ema_decay(step, batch * rounds, config.ema_half_life_images)),
         }
         for part in ("real", "fake"):
             inputs[f"masks_{part}"] = self._masks(part, step)

@@ -91,9 +91,7 @@ class Callback:
         """Run when the loop ends for any reason but an error."""
 
 
-def run(
-    task: Task, state: State, start: int, folder: Path, callbacks: Sequence[Callback]
-) -> State:
+def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[Callback]) -> State:
     """Train from step `start` to the planned end.
 
     Args:

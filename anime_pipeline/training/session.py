@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -28,6 +28,7 @@ from anime_pipeline.training.state import State
 
 CONFIG_FILE = "config.json"
 TIMED_STEPS = 8
+PLANNED_SHARE = 0.85
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
     return run
 
 
-def check_unchanged(run: Run[Config], preset: str | None, overrides: Mapping[str, Any]) -> None:
+def check_unchanged(
+    run: Run[Config], preset: str | None, data: Sequence[Path], overrides: Mapping[str, Any]
+) -> None:
     """Refuse options that contradict the run being resumed.
 
     Raises:
@@ -128,6 +131,9 @@ def check_unchanged(run: Run[Config], preset: str | None, overrides: Mapping[str
     lines = differences(run.config, dataclasses.replace(run.config, **overrides))
     if preset not in (None, "auto", run.preset):
         lines.insert(0, f"preset: the run has {run.preset!r}, you asked for {preset!r}")
+    roots = [str(root.absolute()) for root in data]
+    if roots and roots != run.data:
+        lines.insert(0, f"data: the run has {', '.join(run.data)}, you gave {', '.join(roots)}")
     if lines:
         raise UsageError(
             f"{run.folder} was started with other settings:\n  "
@@ -161,18 +167,19 @@ def restore(run: Run[Config], task: Task, warn: Callable[[str], None]) -> tuple[
     return step, backend.to_device(state)
 
 
-def plan_steps(task: Task, minutes: float) -> int:
-    """Return how many steps fit into `minutes`, by timing a few on a scratch state.
-
-    Steps are pure, so the trial leaves no trace. A tenth is kept back for grids and checkpoints.
-    """
+def seconds_per_step(task: Task, first_step: int = 0) -> float:
+    """Time a few steps from `first_step` on a scratch state; steps are pure and leave no trace."""
     state = task.initial_state()
     seconds: list[float] = []
-    for step in range(TIMED_STEPS + 2):
+    for step in range(first_step, first_step + TIMED_STEPS + 2):
         begin = time.perf_counter()
         state, metrics = task.advance(state, step, task.inputs(step))
         backend.to_numpy(metrics)
         seconds.append(time.perf_counter() - begin)
-    # Step 0 compiles the R1 form and step 1 the plain one.
-    per_step = float(np.mean(seconds[2:]))
-    return max(1, int(minutes * 60 * 0.9 / per_step))
+    # The first two may compile two forms of the step.
+    return float(np.mean(seconds[2:]))
+
+
+def plan_steps(minutes: float, seconds: float) -> int:
+    """Return how many steps of `seconds` fit into `minutes`, some kept back for grids and saving."""
+    return max(1, int(minutes * 60 * PLANNED_SHARE / seconds))

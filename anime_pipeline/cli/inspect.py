@@ -1,0 +1,134 @@
+"""`anime-pipeline inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline.cli.common import DEFAULT_DATA, json_option, print_json, progress_bar, stderr
+
+if TYPE_CHECKING:
+    from anime_pipeline.data.dataset import Dataset
+    from anime_pipeline.data.store import Store
+
+SHEET_COUNT = 60
+THUMBNAIL_PX = 96
+
+
+@click.command("inspect")
+@click.argument("data", default=DEFAULT_DATA, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="outputs/",
+    show_default=True,
+    help="Folder for the contact sheet.",
+)
+@click.option("--fit", type=click.Choice(["crop", "pad", "stretch"]), default="crop")
+@json_option
+def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
+    """Tell what a folder of faces holds: counts, sizes, colours, split, what is skipped and why."""
+    from anime_pipeline.data.dataset import open_dataset
+    from anime_pipeline.data.store import load_store
+    from anime_pipeline.images.codec import write_png
+    from anime_pipeline.images.grid import make_grid, spread
+
+    dataset = open_dataset(data)
+    with progress_bar(f"Reading {data}") as update:
+        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
+    sheet = out / f"contact_{data.resolve().name}.png"
+    write_png(sheet, make_grid(spread(store.images, SHEET_COUNT), 10))
+    facts = describe(dataset, store) | {"contact_sheet": str(sheet)}
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts)
+
+
+def describe(dataset: Dataset, store: Store) -> dict[str, Any]:
+    """Return everything that is known of a dataset, as JSON values."""
+    from anime_pipeline.data.splits import split_by_content
+
+    split = split_by_content(store.hashes)
+    heights, widths = store.sizes[:, 0], store.sizes[:, 1]
+    skipped = [*dataset.skipped, *store.skipped]
+    colored = sum(record.colors is not None for record in store.records)
+    facts: dict[str, Any] = {
+        "root": str(dataset.root),
+        "layout": dataset.kind,
+        "images": len(store.images),
+        "folders": len({record.path.parent for record in store.records}),
+        "sizes": {
+            "width": [int(widths.min()), int(widths.max())],
+            "height": [int(heights.min()), int(heights.max())],
+            "square": int((heights == widths).sum()),
+            "short_side_128_or_more": int((store.sizes.min(axis=1) >= 128).sum()),
+        },
+        "color_rows": dataset.color_rows,
+        "images_with_colors": colored,
+        "color_problems": dataset.color_problems,
+        "rows_without_image": dataset.rows_without_image,
+        "folders_without_colors": dataset.folders_without_colors,
+        "split": {side: len(getattr(split, side)) for side in ("train", "val", "test")},
+        "duplicates": len(store.hashes) - len(set(store.hashes.tolist())),
+        "skipped": [vars(item) for item in skipped],
+    }
+    if dataset.attributes is not None:
+        listed = {record.path.name for record in store.records} & set(dataset.attributes.index)
+        facts["attributes"] = {
+            "names": list(dataset.attributes.columns),
+            "rows": len(dataset.attributes),
+            "images_with_attributes": len(listed),
+        }
+    return facts
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    sizes, split = facts["sizes"], facts["split"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    rows = [
+        ("Layout", f"{facts['layout']} in {facts['root']}"),
+        ("Pictures", f"{facts['images']} in {facts['folders']} folder(s)"),
+        (
+            "Sizes",
+            f"width {sizes['width'][0]}-{sizes['width'][1]}, "
+            f"height {sizes['height'][0]}-{sizes['height'][1]} px; {sizes['square']} square; "
+            f"{sizes['short_side_128_or_more']} large enough to train stage two at 128 px",
+        ),
+        ("Split", f"train {split['train']}, val {split['val']}, test {split['test']}"),
+        ("Exact copies", str(facts["duplicates"])),
+    ]
+    if "attributes" in facts:
+        attributes = facts["attributes"]
+        rows.append(
+            (
+                "Attributes",
+                f"{len(attributes['names'])} for {attributes['images_with_attributes']} pictures "
+                f"({attributes['rows']} rows in the table)",
+            )
+        )
+    else:
+        rows.append(
+            (
+                "Colours",
+                f"{facts['color_rows']} rows; {facts['images_with_colors']} pictures have one; "
+                f"{len(facts['rows_without_image'])} rows name absent files; "
+                f"{len(facts['folders_without_colors'])} folder(s) without color.csv",
+            )
+        )
+    rows += [("Colour problem", text) for text in facts["color_problems"][:10]]
+    rows.append(("Skipped", str(len(facts["skipped"]))))
+    rows += [("", f"{item['path']}: {item['reason']}") for item in facts["skipped"][:20]]
+    rows.append(("Contact sheet", facts["contact_sheet"]))
+    for name, text in rows:
+        table.add_row(name, text)
+    Console(highlight=False, markup=False).print(table)
+    if len(facts["skipped"]) > 20 or len(facts["color_problems"]) > 10:
+        stderr().print("The full lists: --json")

@@ -1,0 +1,150 @@
+"""`anime-pipeline upscale`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline.cli.common import json_option, print_json, progress_bar, stderr
+from anime_pipeline.core.errors import DataError, PartialError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from anime_pipeline.images.files import Skipped
+    from anime_pipeline.inference.upscaler import Upscaler
+
+
+@click.command("upscale")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="outputs/",
+    show_default=True,
+    help="Folder for the results.",
+)
+@click.option(
+    "--weights",
+    default="fidelity",
+    show_default=True,
+    help="fidelity (closest to the truth), perceptual (crisper), a .npz file or a run folder.",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["2", "3", "4"]),
+    default="4",
+    show_default=True,
+    help="2 and 3 reduce the 4x result by area.",
+)
+@json_option
+def command(paths: tuple[Path, ...], out: Path, weights: str, scale: str, as_json: bool) -> None:
+    """Upscale pictures (files or folders): one PNG per picture, its name kept.
+
+    A picture that cannot be read is skipped and named; the others are still written (exit 3).
+    """
+    from anime_pipeline.models.zoo import find_weights
+
+    skipped: list[Skipped] = []
+    jobs = _plan(paths, out, skipped)
+    path = find_weights(weights, "srgan-generator", prefer="fidelity")
+
+    from anime_pipeline.inference.upscaler import Upscaler
+
+    upscaler = Upscaler.load(path)
+    written = _run(jobs, upscaler, int(scale), skipped)
+    if as_json:
+        print_json(
+            {
+                "weights": {"file": path.name, "sha256": upscaler.weights.sha256},
+                "written": [str(target) for target in written],
+                "skipped": [vars(item) for item in skipped],
+            }
+        )
+    _finish(len(jobs), written, out, skipped)
+
+
+def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[tuple[Path, Path]]:
+    """Pair each picture with its target, refusing two pictures that would share one.
+
+    Inside a given folder the sub-folders are kept.
+    """
+    from anime_pipeline.images.files import Skipped, walk
+
+    jobs: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            skipped.append(Skipped(str(path), "no such file or folder"))
+            continue
+        base = path if path.is_dir() else path.parent
+        for source in walk(path, skipped):
+            target = out / source.relative_to(base).with_suffix(".png")
+            if target in jobs:
+                raise UsageError(
+                    f"{jobs[target]} and {source} would both be written to {target}. Upscale them "
+                    "into different folders with --out."
+                )
+            if target.exists() and target.samefile(source):
+                raise UsageError(
+                    f"{source} would be overwritten by its own result. Choose another --out."
+                )
+            jobs[target] = source
+    return [(source, target) for target, source in jobs.items()]
+
+
+def _run(
+    jobs: list[tuple[Path, Path]], upscaler: Upscaler, scale: int, skipped: list[Skipped]
+) -> list[Path]:
+    from anime_pipeline.images.codec import open_picture, write_png
+    from anime_pipeline.images.files import Skipped
+
+    written = []
+    with progress_bar("Upscaling") as update:
+        for done, (source, target) in enumerate(jobs, start=1):
+            try:
+                picture = open_picture(source.read_bytes())
+                text = {"weights-srgan": upscaler.weights.sha256}
+                write_png(target, _enlarge(picture, upscaler, scale), text)
+                written.append(target)
+            except DataError as error:
+                skipped.append(Skipped(str(source), str(error).removeprefix("image: ")))
+            except OSError as error:
+                skipped.append(Skipped(str(source), error.strerror or str(error)))
+            update(done, len(jobs))
+    return written
+
+
+def _enlarge(picture: Image.Image, upscaler: Upscaler, scale: int) -> np.ndarray:
+    """Upscale colour with the network and transparency, where there is any, with Lanczos."""
+    import cv2
+    import numpy as np
+
+    from anime_pipeline.images.codec import has_alpha, to_rgb
+
+    alpha = np.asarray(picture.convert("RGBA"))[..., 3] if has_alpha(picture) else None
+    # Without the alpha channel the colours under it go through the network as they are.
+    colour = np.asarray(picture.convert("RGBA").convert("RGB")) if alpha is not None else None
+    rgb = to_rgb(picture) if colour is None else colour
+    height, width = rgb.shape[:2]
+    size = (width * scale, height * scale)
+    large = upscaler.upscale(rgb)
+    if scale != 4:
+        large = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
+    if alpha is None:
+        return large
+    mask = cv2.resize(alpha, size, interpolation=cv2.INTER_LANCZOS4)
+    return np.dstack([large, mask])
+
+
+def _finish(planned: int, written: list[Path], out: Path, skipped: list[Skipped]) -> Any:
+    console = stderr()
+    console.print(f"{len(written)} of {planned} pictures upscaled into {out}", markup=False)
+    for item in skipped:
+        console.print(f"Skipped {item.path}: {item.reason}", markup=False)
+    if not written:
+        raise DataError("No picture could be upscaled; the reasons are above.")
+    if skipped:
+        raise PartialError(f"{len(skipped)} file(s) were skipped; the reasons are above.")

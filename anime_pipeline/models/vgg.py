@@ -1,0 +1,83 @@
+"""VGG16 features (Simonyan and Zisserman, ICLR 2015) for perceptual losses and metrics.
+
+Weights come from `$ANIME_PIPELINE_ASSETS/vgg16_notop_torch.npz` (float16, torch preprocessing) or,
+without it, from `keras.applications` (downloaded once, caffe preprocessing). Reports say which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from anime_pipeline.core.errors import PipelineError
+
+ASSET_FILE = "vgg16_notop_torch.npz"
+TORCH_MEAN = (0.485, 0.456, 0.406)
+TORCH_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True)
+class Vgg:
+    """A feature extractor and where its weights came from.
+
+    Attributes:
+        model: Images [N, H, W, 3] in [-1, 1], RGB, to a list of feature maps.
+        source: ``"torch"`` or ``"caffe"``.
+    """
+
+    model: keras.Model
+    source: str
+
+
+def asset_path() -> Path | None:
+    """Return the VGG16 weights file in `$ANIME_PIPELINE_ASSETS`, if there."""
+    folder = os.environ.get("ANIME_PIPELINE_ASSETS")
+    path = Path(folder, ASSET_FILE) if folder else None
+    return path if path and path.is_file() else None
+
+
+def load_vgg(layer_names: Sequence[str]) -> Vgg:
+    """Build the extractor for some layers, such as ``"block3_conv3"`` (after its ReLU).
+
+    Raises:
+        PipelineError: If there is no local file and the download fails.
+    """
+    path = asset_path()
+    try:
+        base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
+    except Exception as error:  # Keras raises bare Exception when a download fails
+        raise PipelineError(
+            f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({ASSET_FILE}) nor could "
+            f"Keras download them ({error}). Set the variable, or train without the perceptual "
+            "loss: --perceptual-weight 0"
+        ) from None
+    if path:
+        with np.load(path, allow_pickle=False) as arrays:
+            for layer in base.layers:
+                if f"{layer.name}/kernel" in arrays:
+                    kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
+                    layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
+    trunk = keras.Model(base.input, [base.get_layer(name).output for name in layer_names])
+    image = keras.Input((None, None, 3), name="image")
+    features = trunk(_preprocess(image, "torch" if path else "caffe"))
+    model = keras.Model(image, features, name="vgg16_features")
+    model.trainable = False
+    return Vgg(model, "torch" if path else "caffe")
+
+
+def _preprocess(image: keras.KerasTensor, mode: str) -> keras.KerasTensor:
+    """Map [-1, 1] RGB to what the weights were trained on."""
+    if mode == "torch":
+        scale = [0.5 / std for std in TORCH_STD]
+        offset = [(0.5 - mean) / std for mean, std in zip(TORCH_MEAN, TORCH_STD, strict=True)]
+        return layers.Rescaling(scale, offset, name="preprocess")(image)
+    bgr = image[..., ::-1]
+    offset = [127.5 - mean for mean in CAFFE_MEAN_BGR]
+    return layers.Rescaling([127.5] * 3, offset, name="preprocess")(bgr)

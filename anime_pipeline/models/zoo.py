@@ -1,0 +1,71 @@
+"""Weights by name or path: what ships with the package, and what the user trained."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.core.storage import sha256_of
+
+MANIFEST = "manifest.json"
+
+# What a run folder exports, by kind; the first that exists is taken.
+RUN_FILES = {
+    "dcgan-generator": ("generator.npz",),
+    "srgan-generator": ("fidelity.npz", "perceptual.npz"),
+}
+
+
+def pretrained_folder() -> Path:
+    """Return the folder of shipped weights."""
+    return Path(str(resources.files("anime_pipeline.pretrained")))
+
+
+def shipped(kind: str | None = None) -> dict[str, dict[str, str]]:
+    """Return the manifest's entries by name: file, kind and sha256."""
+    path = pretrained_folder() / MANIFEST
+    if not path.is_file():
+        return {}
+    entries: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))["weights"]
+    return {n: entry for n, entry in entries.items() if kind in (None, entry["kind"])}
+
+
+def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
+    """Return the weights file that a name, file or run folder stands for.
+
+    Args:
+        wanted: A shipped name such as ``"fidelity"``, a ``.npz`` file, or a run folder.
+        kind: ``"dcgan-generator"`` or ``"srgan-generator"``.
+        prefer: Stem to take first from a run folder that holds several files.
+
+    Raises:
+        CheckpointError: If nothing of that kind is there, or a shipped file is damaged.
+    """
+    entries = shipped(kind)
+    if wanted in entries:
+        path = pretrained_folder() / entries[wanted]["file"]
+        if not path.is_file() or sha256_of(path) != entries[wanted]["sha256"]:
+            raise CheckpointError(
+                f"The shipped weights {path} are missing or damaged (sha256). "
+                "Install the package again."
+            )
+        return path
+    path = Path(wanted).expanduser()
+    if path.is_dir():
+        names = sorted(RUN_FILES[kind], key=lambda name: Path(name).stem != prefer)
+        for name in names:
+            if (path / name).is_file():
+                return path / name
+        raise CheckpointError(
+            f"No {' or '.join(names)} in {path}. Expected a run folder of this stage with at "
+            "least one finished epoch."
+        )
+    if path.is_file():
+        return path
+    known = ", ".join(entries) or "none"
+    raise CheckpointError(
+        f"No weights called {wanted!r}. Expected a shipped name ({known}), a .npz file or a run "
+        "folder."
+    )

@@ -1,0 +1,93 @@
+"""Side effects of stage two: PSNR on held-out pairs, comparison grids, exported weights."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from anime_pipeline.core.config import to_dict
+from anime_pipeline.core.randomness import stream
+from anime_pipeline.data.degrade import degrade
+from anime_pipeline.images.codec import write_png
+from anime_pipeline.images.grid import make_grid
+from anime_pipeline.metrics.psnr import psnr_rgb
+from anime_pipeline.models import backend
+from anime_pipeline.models.weights import save_weights
+from anime_pipeline.training.callbacks import GridSchedule
+from anime_pipeline.training.loop import Callback, Progress
+from anime_pipeline.training.srgan_task import SrganTask
+
+VAL_COUNT = 32
+GRID_ROWS = 6
+
+
+class HeldOutPairs(Callback):
+    """Upscales held-out pictures after each epoch: PSNR beside bicubic, and a grid to look at.
+
+    Grid columns: LR (nearest), bicubic, ours, original.
+    """
+
+    def __init__(self, task: SrganTask, val_images: np.ndarray) -> None:
+        """Degrade the pictures once with the benchmark's default, Pillow bicubic."""
+        self.task = task
+        self.schedule = GridSchedule()
+        self.hr_images = np.asarray(val_images[:VAL_COUNT])
+        unused = stream(0, "held-out")
+        scale = task.config.scale
+        self.lr_images = [degrade(hr, scale, "bicubic", unused) for hr in self.hr_images]
+        size = (task.config.hr_size, task.config.hr_size)
+        self.bicubic = [
+            cv2.resize(lr, size, interpolation=cv2.INTER_CUBIC) for lr in self.lr_images
+        ]
+
+    def after_step(self, progress: Progress) -> None:
+        """Measure and draw when it is time."""
+        epoch = self.schedule.due(progress)
+        if epoch is None or not len(self.hr_images):
+            return
+        ours = self.task.upscale(progress.state, np.stack(self.lr_images))
+        for name, images in (("val_psnr_db", ours), ("val_psnr_bicubic_db", self.bicubic)):
+            scores = [psnr_rgb(hr, sr) for hr, sr in zip(self.hr_images, images, strict=True)]
+            progress.logged[name] = float(np.mean(scores))
+        size = self.hr_images.shape[1:3]
+        rows = []
+        for index in range(min(GRID_ROWS, len(ours))):
+            blocky = cv2.resize(self.lr_images[index], size, interpolation=cv2.INTER_NEAREST)
+            rows += [blocky, self.bicubic[index], ours[index], self.hr_images[index]]
+        path = progress.folder / "samples" / f"epoch_{epoch:04d}.png"
+        write_png(path, make_grid(np.stack(rows), 4))
+
+
+class ExportUpscaler(Callback):
+    """Writes `fidelity.npz` during the first phase and `perceptual.npz` during the second."""
+
+    def __init__(self, task: SrganTask) -> None:
+        self.task = task
+
+    def after_step(self, progress: Progress) -> None:
+        """Export at each epoch's end and at the end of the first phase."""
+        if progress.ends_epoch or progress.step == self.task.config.fidelity_steps:
+            self._export(progress)
+
+    def on_stop(self, progress: Progress) -> None:
+        """Export the last state."""
+        self._export(progress)
+
+    def _export(self, progress: Progress) -> None:
+        if not progress.step:
+            return
+        config = self.task.config
+        phase = "perceptual" if self.task.is_adversarial(progress.step - 1) else "fidelity"
+        ema = backend.to_numpy(progress.state["ema"])
+        save_weights(
+            progress.folder / f"{phase}.npz",
+            {**ema["params"], **ema["stats"]},
+            kind="srgan-generator",
+            config=to_dict(config),
+            training={
+                "phase": phase,
+                "step": progress.step,
+                "crops_seen": progress.step * config.batch_size,
+                "train_images": len(self.task.images),
+            },
+        )

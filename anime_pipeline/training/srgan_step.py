@@ -1,0 +1,145 @@
+"""One SRGAN training step of either phase, a pure function of (state, inputs)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from anime_pipeline.core.config import SrganConfig
+from anime_pipeline.models.backend import value_and_grad
+from anime_pipeline.models.network import Network
+from anime_pipeline.training.state import State, adam, average
+
+Inputs = dict[str, Any]
+Metrics = dict[str, Any]
+
+# Early layers carry edges and line work, which matter most in drawings, at a fraction of the cost
+# of the deep ones.
+VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3")
+
+
+class SrganStep:
+    """The step for one configuration and phase.
+
+    Fidelity: the pixel loss alone (the paper's SRResNet). Adversarial: pixel + VGG feature +
+    adversarial loss (the paper's equation 3); both players share one generator pass.
+    """
+
+    def __init__(
+        self,
+        config: SrganConfig,
+        generator: Network,
+        discriminator: Network,
+        vgg: keras.Model | None,
+        adversarial: bool,
+    ) -> None:
+        self.config = config
+        self._generator = generator
+        self._discriminator = discriminator
+        self._vgg = vgg
+        self._adversarial = adversarial
+
+    def __call__(self, state: State, inputs: Inputs) -> tuple[State, Metrics]:
+        """Advance the state by one step; see `SrganTask.inputs` for the arrays."""
+        generator = state["generator"]
+        lr_image = ops.cast(inputs["lr_image"], "float32") / 255.0
+        hr_image = ops.cast(inputs["hr_image"], "float32") / 127.5 - 1.0
+        players = {key: state[key] for key in ("discriminator", "adam_discriminator")}
+
+        def generator_loss(params: Any) -> tuple[Any, Any]:
+            image, stats = self._generator(params, generator["stats"], lr_image, True)
+            pixel = self._pixel_loss(image, hr_image)
+            metrics = {"loss_pixel": pixel}
+            if not self._adversarial:
+                return pixel, (players, stats, metrics)
+            updated, d_metrics = self._update_discriminator(
+                players, hr_image, ops.stop_gradient(image), inputs
+            )
+            critic = keras.tree.map_structure(ops.stop_gradient, updated["discriminator"])
+            logits, _ = self._discriminator(critic["params"], critic["stats"], image, True)
+            adversarial = ops.mean(ops.softplus(-logits))
+            loss = self.config.pixel_weight * pixel + self.config.adversarial_weight * adversarial
+            metrics |= d_metrics | {"loss_adversarial": adversarial}
+            if self._vgg is not None:
+                perceptual = self._feature_loss(image, hr_image)
+                metrics["loss_perceptual"] = perceptual
+                loss = loss + self.config.perceptual_weight * perceptual
+            return loss, (updated, stats, metrics)
+
+        gradient = value_and_grad(generator_loss)
+        (_, (players, stats, metrics)), gradients = gradient(generator["params"])
+        params, slots = adam(
+            generator["params"],
+            gradients,
+            state["adam_generator"],
+            inputs["count_g"],
+            inputs["learning_rate"],
+            self.config.beta_1,
+            self.config.beta_2,
+        )
+        new_generator = {"params": params, "stats": stats}
+        return {
+            **players,
+            "generator": new_generator,
+            "adam_generator": slots,
+            "ema": average(state["ema"], new_generator, inputs["ema_decay"]),
+        }, metrics
+
+    def _pixel_loss(self, image: Any, hr_image: Any) -> Any:
+        difference = image - hr_image
+        if self.config.pixel_loss == "mse":
+            return ops.mean(ops.square(difference))
+        return ops.mean(ops.abs(difference))
+
+    def _feature_loss(self, image: Any, hr_image: Any) -> Any:
+        """Mean L1 distance of VGG maps, each scaled by the target's mean activation."""
+        if self._vgg is None:
+            return ops.zeros(())
+        total: Any = 0.0
+        targets = self._vgg(hr_image, training=False)
+        for ours, target in zip(self._vgg(image, training=False), targets, strict=True):
+            scale = ops.mean(ops.abs(ops.stop_gradient(target))) + 1e-6
+            total = total + ops.mean(ops.abs(ours - target)) / scale
+        return total / len(VGG_LAYERS)
+
+    def _update_discriminator(
+        self, players: State, real: Any, fake: Any, inputs: Inputs
+    ) -> tuple[State, Metrics]:
+        old = players["discriminator"]
+
+        def discriminator_loss(params: Any) -> tuple[Any, Any]:
+            # Separate passes: batch norm (in the reference) must not mix real and fake statistics.
+            real_logits, stats = self._discriminator(params, old["stats"], real, True)
+            fake_logits, stats = self._discriminator(params, stats, fake, True)
+            loss = _cross_entropy(real_logits, inputs["label_real"])
+            loss = loss + _cross_entropy(fake_logits, inputs["label_fake"])
+            metrics = {
+                "loss_d": loss,
+                "real_logit": ops.mean(real_logits),
+                "fake_logit": ops.mean(fake_logits),
+            }
+            return loss, (stats, metrics)
+
+        gradient = value_and_grad(discriminator_loss)
+        (_, (stats, metrics)), gradients = gradient(old["params"])
+        params, slots = adam(
+            old["params"],
+            gradients,
+            players["adam_discriminator"],
+            inputs["count_d"],
+            inputs["learning_rate_d"],
+            self.config.beta_1,
+            self.config.beta_2,
+        )
+        return {
+            "discriminator": {"params": params, "stats": stats},
+            "adam_discriminator": slots,
+        }, metrics
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    """Cross-entropy of logits [N, ...] against one label in [0, 1] per picture [N]."""
+    shape = (-1,) + (1,) * (len(logits.shape) - 1)
+    return ops.mean(ops.softplus(logits) - ops.reshape(labels, shape) * logits)

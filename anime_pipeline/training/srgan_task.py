@@ -1,0 +1,134 @@
+"""What an SRGAN run is made of: networks, the host arrays of each step, and the two phases."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.core.config import SrganConfig
+from anime_pipeline.core.randomness import batch_indices, stream
+from anime_pipeline.data.degrade import degrade, parse_mixture
+from anime_pipeline.images.grid import to_uint8
+from anime_pipeline.models import backend
+from anime_pipeline.models.network import Network
+from anime_pipeline.models.srgan import build_discriminator, build_generator
+from anime_pipeline.models.vgg import load_vgg
+from anime_pipeline.training.srgan_step import VGG_LAYERS, SrganStep
+from anime_pipeline.training.state import State, ema_decay, initial_state
+
+WARM_UP_STEPS = 200
+
+
+class SrganTask:
+    """Stage two as the training loop sees it."""
+
+    stage = "srgan"
+
+    def __init__(self, config: SrganConfig, train_images: np.ndarray) -> None:
+        """Build the networks.
+
+        Args:
+            config: The run's resolved configuration.
+            train_images: uint8 [N, hr_size, hr_size, 3], training side only.
+        """
+        self.config = config
+        self.images = train_images
+        self.generator = Network(build_generator(config))
+        self.discriminator = Network(build_discriminator(config))
+        self._mixture = parse_mixture(config.degradations)
+        # Built at the start even for the fidelity phase, so that missing weights show at once.
+        uses_vgg = config.adversarial_steps > 0 and config.perceptual_weight > 0
+        vgg = load_vgg(VGG_LAYERS).model if uses_vgg else None
+        self._steps = {
+            adversarial: backend.jit(
+                SrganStep(config, self.generator, self.discriminator, vgg, adversarial),
+                donate_first=True,
+            )
+            for adversarial in (False, True)
+        }
+        self._upscale = backend.jit(
+            lambda state, lr: self.generator(state["params"], state["stats"], lr, False)[0]
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both phases."""
+        return self.config.steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which as many pictures are seen as the set holds."""
+        return max(1, round(len(self.images) / self.config.batch_size))
+
+    def initial_state(self) -> State:
+        """Return the state before step 0."""
+        return initial_state(self.generator, self.discriminator)
+
+    def is_adversarial(self, step: int) -> bool:
+        """Tell whether step number `step` belongs to the second phase."""
+        return step >= self.config.fidelity_steps
+
+    def inputs(self, step: int) -> dict[str, Any]:
+        """Return every array that step number `step` consumes: a function of (seed, step)."""
+        config, batch = self.config, self.config.batch_size
+        chosen = batch_indices(config.seed, step, batch, len(self.images))
+        generator = stream(config.seed, "pairs", step)
+        pairs = [self._pair(np.asarray(self.images[index]), generator) for index in chosen]
+        noise = stream(config.seed, "labels", step).uniform(-1, 1, (2, batch)).astype(np.float32)
+        rate = np.float32(self._learning_rate(step))
+        return {
+            "lr_image": np.stack([lr_image for lr_image, _ in pairs]),
+            "hr_image": np.stack([hr_image for _, hr_image in pairs]),
+            "label_real": 1 + config.label_noise * noise[0],
+            "label_fake": config.label_noise * noise[1],
+            "count_g": np.float32(step + 1),
+            "count_d": np.float32(max(step - config.fidelity_steps, 0) + 1),
+            "learning_rate": rate,
+            "learning_rate_d": rate,
+            "ema_decay": np.float32(ema_decay(step, batch, config.ema_half_life_images)),
+        }
+
+    def _pair(
+        self, hr_image: np.ndarray, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Degrade a whole picture, then cut matching windows, so that no window has an edge effect.
+
+        Returns:
+            lr_image uint8 [c / 4, c / 4, 3] and hr_image uint8 [c, c, 3].
+        """
+        config = self.config
+        names = [name for name, _ in self._mixture]
+        name = names[generator.choice(len(names), p=[weight for _, weight in self._mixture])]
+        if config.flip and generator.random() < 0.5:
+            hr_image = np.ascontiguousarray(hr_image[:, ::-1])
+        lr_image = degrade(hr_image, config.scale, name, generator)
+        side = (config.crop_size or config.hr_size) // config.scale
+        spare = lr_image.shape[0] - side
+        top, left = generator.integers(0, spare + 1, 2)
+        scale = config.scale
+        return (
+            lr_image[top : top + side, left : left + side],
+            hr_image[top * scale : (top + side) * scale, left * scale : (left + side) * scale],
+        )
+
+    def _learning_rate(self, step: int) -> float:
+        config = self.config
+        if self.is_adversarial(step):
+            done = (step - config.fidelity_steps) / max(config.adversarial_steps, 1)
+            # Halving late lets the two players settle.
+            return config.learning_rate_adversarial * (0.5 if config.decay and done >= 0.5 else 1)
+        if not config.decay:
+            return config.learning_rate
+        cosine = 0.5 * (1 + math.cos(math.pi * step / config.fidelity_steps))
+        return config.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * max(cosine, 0.01)
+
+    def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
+        """Run one step on the device."""
+        return self._steps[self.is_adversarial(step)](state, inputs)
+
+    def upscale(self, state: State, lr_images: np.ndarray) -> np.ndarray:
+        """Upscale uint8 [N, H, W, 3] with the averaged generator to uint8 [N, 4H, 4W, 3]."""
+        scaled = lr_images.astype(np.float32) / 255.0
+        return to_uint8(np.asarray(self._upscale(state["ema"], scaled)))

@@ -99,7 +99,7 @@ def _without_missing_vgg(config: SrganConfig, share: float | None) -> SrganConfi
 
 
 def _timed_steps(task: SrganTask, minutes: float, share: float | None) -> int:
-    """Return the total steps that fill `minutes`; an adversarial step takes several times longer."""
+    """Return the total steps that fill `minutes`; adversarial steps take several times longer."""
     from anime_pipeline.training.session import plan_steps, seconds_per_step
 
     config = task.config

@@ -33,9 +33,7 @@ def training_options(function: Function) -> Function:
         ),
         click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
         click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
-        click.option(
-            "--epochs", type=click.IntRange(min=1), help="Length in passes over the data."
-        ),
+        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
         click.option(
             "--minutes",
             type=click.FloatRange(min=0, min_open=True),

@@ -1,4 +1,4 @@
-"""Every random draw is a pure function of (seed, stream name, index): NumPy Philox, no hidden state.
+"""Every random draw is a pure function of (seed, stream, index): NumPy Philox, no hidden state.
 
 Philox is counter-based (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011):
 the stream's name and seed make the key, the index makes the counter, so any step or picture can be

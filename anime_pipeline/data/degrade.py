@@ -39,7 +39,8 @@ def _jpeg(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> n
     quality = int(generator.integers(70, 96))
     lr_image = np.ascontiguousarray(_bicubic(hr_image, scale, generator)[..., ::-1])
     _, content = cv2.imencode(".jpg", lr_image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+    decoded = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR))
+    return decoded[..., ::-1]
 
 
 def _blur(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> np.ndarray:

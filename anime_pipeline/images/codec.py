@@ -108,7 +108,7 @@ def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:
     Args:
         image: uint8 [H, W, 3].
         size: Side of the result in pixels.
-        fit: ``crop`` keeps the centre square, ``pad`` adds edge-coloured bars, ``stretch`` squeezes.
+        fit: ``crop`` keeps the centre, ``pad`` adds edge-coloured bars, ``stretch`` squeezes.
 
     Returns:
         uint8 [size, size, 3]; area-averaged when reducing, cubic when enlarging.

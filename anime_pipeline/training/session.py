@@ -181,5 +181,5 @@ def seconds_per_step(task: Task, first_step: int = 0) -> float:
 
 
 def plan_steps(minutes: float, seconds: float) -> int:
-    """Return how many steps of `seconds` fit into `minutes`, some kept back for grids and saving."""
+    """Return how many steps fit into `minutes`; a part is kept back for grids and saving."""
     return max(1, int(minutes * 60 * PLANNED_SHARE / seconds))

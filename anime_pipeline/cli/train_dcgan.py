@@ -12,6 +12,7 @@ from anime_pipeline.cli.common import DEFAULT_DATA, print_json, stderr
 from anime_pipeline.cli.training import (
     drive,
     open_store,
+    parse_assignments,
     require_one_length,
     single_kind,
     training_options,
@@ -38,6 +39,7 @@ def command(
     resume: str | None,
     checkpoints: Path,
     precision: str | None,
+    assignments: tuple[str, ...],
     as_json: bool,
     **overrides: Any,
 ) -> None:
@@ -48,6 +50,7 @@ def command(
     """
     require_one_length(steps, epochs, minutes)
     chosen = {name: value for name, value in overrides.items() if value is not None}
+    chosen |= parse_assignments(assignments, DcganConfig())
     if precision not in (None, "auto"):
         chosen["precision"] = precision
     if steps is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline.cli.common import Function, json_option, progress_bar, stderr
-from anime_pipeline.core.config import FITS, PRESETS
-from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
+from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.storage import locked, sweep_temporaries
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ def training_options(function: Function) -> Function:
             default="checkpoints/",
             show_default=True,
             help="Where run folders are kept.",
+        ),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Set any field of the configuration (they are listed in a run's config.json).",
         ),
         json_option,
     ]
@@ -133,6 +141,25 @@ def drive(
     for row in read_metrics(run.folder / METRICS_FILE):
         last |= row
     return {"run": str(run.folder), "steps": task.total_steps, "metrics": last}
+
+
+def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
+    """Parse `--set field=value` options against the fields of a configuration.
+
+    Raises:
+        UsageError: If a field is unknown or a value does not fit it.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"Invalid value for --set: {text!r}. Expected FIELD=VALUE.")
+        try:
+            values[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name.strip()] = value.strip()  # plain words need no quotes
+    checked = from_dict(type(config), {**to_dict(config), **values})
+    return {name: getattr(checked, name) for name in values}
 
 
 def single_kind(roots: Sequence[Path]) -> list[Path]:

@@ -27,16 +27,17 @@ class UpsampleConv(layers.Layer):
     Input [N, H, W, C], output [N, 2H, 2W, filters].
     """
 
-    def __init__(self, filters: int, **kwargs: Any) -> None:
+    def __init__(self, filters: int, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the 3x3 kernel; batch normalisation follows, so there is no bias."""
         self.kernel = self.add_weight(
             name="kernel",
             shape=(3, 3, self.filters, input_shape[-1]),  # conv_transpose order: out, in
-            initializer=keras.initializers.RandomNormal(stddev=0.02, seed=0),
+            initializer=self.kernel_initializer,
         )
 
     def call(self, inputs: Any) -> Any:
@@ -55,7 +56,11 @@ class UpsampleConv(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments for serialisation."""
-        return {**super().get_config(), "filters": self.filters}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
 
 
 @keras.saving.register_keras_serializable("anime_pipeline")

@@ -13,6 +13,7 @@ from keras import layers
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.blocks import MinibatchStdDev, UpsampleConv, dtype_policy
+from anime_pipeline.models.initial import SeededNormal
 
 REFERENCE_DROPOUT = 0.2
 
@@ -51,8 +52,16 @@ def _stages(config: DcganConfig) -> int:
     return stages
 
 
-def _init(seed: int) -> keras.initializers.Initializer:
-    return keras.initializers.RandomNormal(stddev=0.02, seed=seed)
+def _normal(config: DcganConfig, name: str) -> SeededNormal:
+    return SeededNormal(config.seed, f"dcgan {name}", stddev=0.02)  # Radford et al., section 4
+
+
+def _glorot(config: DcganConfig, name: str) -> SeededNormal:
+    return SeededNormal(config.seed, f"dcgan reference {name}", gain=0)
+
+
+def _he(config: DcganConfig, name: str) -> SeededNormal:
+    return SeededNormal(config.seed, f"dcgan critic {name}")
 
 
 def _generator(config: DcganConfig) -> keras.Model:
@@ -66,16 +75,26 @@ def _generator(config: DcganConfig) -> keras.Model:
 
     latent = keras.Input((config.latent_dim,), name="latent")
     x = layers.Dense(
-        4 * 4 * top, use_bias=False, kernel_initializer=_init(1), name="project", dtype=policy
+        4 * 4 * top,
+        use_bias=False,
+        kernel_initializer=_normal(config, "project"),
+        name="project",
+        dtype=policy,
     )(latent)
     x = layers.Reshape((4, 4, top), name="to_map", dtype=policy)(x)  # [N, 4, 4, 8w]
     x = normalise(x, "0")
     for stage in range(1, stages + 1):  # 8x8x4w, 16x16x2w, 32x32xw
         filters = top // 2**stage
-        up = UpsampleConv(filters, name=f"up{stage}", dtype=policy)
+        start = _normal(config, f"up{stage}")
+        up = UpsampleConv(filters, kernel_initializer=start, name=f"up{stage}", dtype=policy)
         x = normalise(up(x), str(stage))
     x = layers.Conv2D(
-        3, 3, padding="same", kernel_initializer=_init(2), name="to_rgb", dtype=policy
+        3,
+        3,
+        padding="same",
+        kernel_initializer=_normal(config, "to_rgb"),
+        name="to_rgb",
+        dtype=policy,
     )(x)
     image = layers.Activation("tanh", name="image", dtype="float32")(x)
     return keras.Model(latent, image, name="dcgan_generator")
@@ -92,12 +111,19 @@ def _discriminator(config: DcganConfig) -> keras.Model:
             # Before the last convolution, so that one non-linear layer can use it.
             x = MinibatchStdDev(name="minibatch_stddev", dtype=policy)(x)
         filters *= 2
-        x = layers.Conv2D(filters, 4, strides=2, padding="same", name=f"down{stage}", dtype=policy)(
-            x
-        )
+        x = layers.Conv2D(
+            filters,
+            4,
+            strides=2,
+            padding="same",
+            kernel_initializer=_he(config, f"down{stage}"),
+            name=f"down{stage}",
+            dtype=policy,
+        )(x)
         x = layers.LeakyReLU(0.2, name=f"lrelu{stage}", dtype=policy)(x)
     x = layers.Flatten(name="flatten", dtype=policy)(x)
-    logits = layers.Dense(1, name="logits", dtype="float32")(x)
+    start = _he(config, "logits")
+    logits = layers.Dense(1, kernel_initializer=start, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="dcgan_discriminator")
 
 
@@ -110,13 +136,22 @@ def _reference_generator(config: DcganConfig) -> keras.Model:
         return layers.BatchNormalization(momentum=0.5, name=f"bn{name}", dtype=policy)(x)
 
     latent = keras.Input((config.latent_dim,), name="latent")
-    x = layers.Dense(half * half * 256, name="project", dtype=policy)(latent)
+    start = _glorot(config, "project")
+    x = layers.Dense(half * half * 256, kernel_initializer=start, name="project", dtype=policy)(
+        latent
+    )
     x = layers.Reshape((half, half, 256), name="to_map", dtype=policy)(activate(x, "0"))
     x = layers.UpSampling2D(name="upsample", dtype=policy)(x)  # [N, 32, 32, 256]
+
+    def conv(x: Any, filters: int, name: str) -> Any:
+        start = _glorot(config, name)
+        return layers.Conv2DTranspose(
+            filters, 5, padding="same", kernel_initializer=start, name=name, dtype=policy
+        )(x)
+
     for stage, filters in enumerate((128, 64, 32), start=1):
-        x = layers.Conv2DTranspose(filters, 5, padding="same", name=f"conv{stage}", dtype=policy)(x)
-        x = activate(x, str(stage))
-    x = layers.Conv2DTranspose(3, 5, padding="same", name="to_rgb", dtype=policy)(x)
+        x = activate(conv(x, filters, f"conv{stage}"), str(stage))
+    x = conv(x, 3, "to_rgb")
     image = layers.Activation("tanh", name="image", dtype="float32")(x)
     return keras.Model(latent, image, name="reference_dcgan_generator")
 
@@ -131,10 +166,17 @@ def _reference_discriminator(config: DcganConfig) -> keras.Model:
     x: Any = image
     for stage, mask in enumerate(masks, start=1):  # 16x16x32, 8x8x64, 4x4x128, 2x2x256
         x = layers.Conv2D(
-            16 * 2**stage, 5, strides=2, padding="same", name=f"down{stage}", dtype=policy
+            16 * 2**stage,
+            5,
+            strides=2,
+            padding="same",
+            kernel_initializer=_glorot(config, f"critic down{stage}"),
+            name=f"down{stage}",
+            dtype=policy,
         )(x)
         x = layers.PReLU(name=f"prelu{stage}", dtype=policy)(x)
         x = layers.Multiply(name=f"dropout{stage}", dtype=policy)([x, mask])
     x = layers.Flatten(name="flatten", dtype=policy)(x)
-    logits = layers.Dense(1, name="logits", dtype="float32")(x)
+    start = _glorot(config, "critic logits")
+    logits = layers.Dense(1, kernel_initializer=start, name="logits", dtype="float32")(x)
     return keras.Model([image, *masks], logits, name="reference_dcgan_discriminator")

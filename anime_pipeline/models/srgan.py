@@ -17,6 +17,7 @@ from keras import layers
 
 from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.models.blocks import DepthToSpace, dtype_policy
+from anime_pipeline.models.initial import SeededNormal
 
 SCALE = 4
 
@@ -37,20 +38,20 @@ def build_discriminator(config: SrganConfig) -> keras.Model:
     return builder(config)
 
 
-def _he(seed: int, scale: float = 2.0) -> keras.initializers.Initializer:
-    return keras.initializers.VarianceScaling(scale, "fan_in", "truncated_normal", seed=seed)
+def _start(config: SrganConfig, name: str, gain: float = 2.0) -> SeededNormal:
+    return SeededNormal(config.seed, f"srgan {name}", gain=gain)
 
 
 def _generator(config: SrganConfig) -> keras.Model:
     policy = dtype_policy(config.precision)
     channels = config.channels
 
-    def conv(x: Any, filters: int, name: str, seed: int, scale: float = 2.0) -> Any:
+    def conv(x: Any, filters: int, name: str, gain: float = 2.0) -> Any:
         return layers.Conv2D(
             filters,
             3,
             padding="same",
-            kernel_initializer=_he(seed, scale),
+            kernel_initializer=_start(config, name, gain),
             name=name,
             dtype=policy,
         )(x)
@@ -60,18 +61,18 @@ def _generator(config: SrganConfig) -> keras.Model:
         return layers.PReLU(slope, shared_axes=[1, 2], name=name, dtype=policy)(x)
 
     lr_image = keras.Input((None, None, 3), name="lr_image")
-    centred = layers.Rescaling(2.0, -1.0, name="centre", dtype="float32")(lr_image)
-    trunk = x = prelu(conv(centred, channels, "head", 1), "head_prelu")
+    centred = lr_image * 2.0 - 1.0  # not a Rescaling layer: on JAX that one needs TensorFlow
+    trunk = x = prelu(conv(centred, channels, "head"), "head_prelu")
     for block in range(1, config.blocks + 1):
-        y = prelu(conv(x, channels, f"block{block}_conv1", 10 * block), f"block{block}_prelu")
+        y = prelu(conv(x, channels, f"block{block}_conv1"), f"block{block}_prelu")
         # Near zero at the start: sixteen blocks then begin as the identity and train stably.
-        y = conv(y, channels, f"block{block}_conv2", 10 * block + 1, scale=0.02)
+        y = conv(y, channels, f"block{block}_conv2", gain=0.02)
         x = layers.Add(name=f"block{block}_add", dtype=policy)([x, y])
-    x = conv(x, channels, "trunk", 2, scale=0.2)
+    x = conv(x, channels, "trunk", gain=0.2)
     x = layers.Add(name="trunk_add", dtype=policy)([x, trunk])
-    x = prelu(conv(x, 4 * channels, "up1", 3), "up1_prelu")
+    x = prelu(conv(x, 4 * channels, "up1"), "up1_prelu")
     x = DepthToSpace(2, name="shuffle1", dtype=policy)(x)  # [N, 2H, 2W, C]
-    x = conv(x, 4 * 3, "to_rgb", 4, scale=0.02)
+    x = conv(x, 4 * 3, "to_rgb", gain=0.02)
     detail = DepthToSpace(2, name="shuffle2", dtype="float32")(x)  # [N, 4H, 4W, 3]
     base = layers.UpSampling2D(SCALE, name="base", dtype="float32")(centred)
     image = layers.Add(name="hr_image", dtype="float32")([base, detail])
@@ -89,12 +90,13 @@ def _discriminator(config: SrganConfig) -> keras.Model:
             3,
             strides=strides,
             padding="same",
-            kernel_initializer=_he(index),
+            kernel_initializer=_start(config, f"critic conv{index}"),
             name=f"conv{index}",
             dtype=policy,
         )(x)
         x = layers.LeakyReLU(0.2, name=f"lrelu{index}", dtype=policy)(x)
-    logits = layers.Conv2D(1, 1, kernel_initializer=_he(9, 1.0), name="logits", dtype="float32")(x)
+    start = _start(config, "critic logits", gain=1.0)
+    logits = layers.Conv2D(1, 1, kernel_initializer=start, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="srgan_discriminator")
 
 
@@ -102,7 +104,10 @@ def _reference_generator(config: SrganConfig) -> keras.Model:
     policy = dtype_policy(config.precision)
 
     def conv(x: Any, filters: int, size: int, name: str) -> Any:
-        return layers.Conv2D(filters, size, padding="same", name=name, dtype=policy)(x)
+        start = _start(config, f"reference {name}", gain=0)
+        return layers.Conv2D(
+            filters, size, padding="same", kernel_initializer=start, name=name, dtype=policy
+        )(x)
 
     def prelu(x: Any, name: str) -> Any:
         return layers.PReLU(shared_axes=[1, 2], name=name, dtype=policy)(x)
@@ -140,6 +145,7 @@ def _reference_discriminator(config: SrganConfig) -> keras.Model:
             3,
             strides=strides,
             padding="same",
+            kernel_initializer=_start(config, f"reference critic conv{index}", gain=0),
             name=f"conv{index}",
             dtype=policy,
         )(x)
@@ -147,7 +153,9 @@ def _reference_discriminator(config: SrganConfig) -> keras.Model:
         if index > 1:
             x = layers.BatchNormalization(momentum=0.5, name=f"bn{index}", dtype=policy)(x)
     x = layers.Flatten(name="flatten", dtype=policy)(x)
-    x = layers.Dense(1024, name="dense", dtype=policy)(x)
+    start = _start(config, "reference critic dense", gain=0)
+    x = layers.Dense(1024, kernel_initializer=start, name="dense", dtype=policy)(x)
     x = layers.LeakyReLU(0.2, name="lrelu_dense", dtype=policy)(x)
-    logits = layers.Dense(1, name="logits", dtype="float32")(x)
+    start = _start(config, "reference critic logits", gain=0)
+    logits = layers.Dense(1, kernel_initializer=start, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="reference_srgan_discriminator")

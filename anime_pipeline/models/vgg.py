@@ -13,7 +13,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
 
 from anime_pipeline.core.errors import PipelineError
 
@@ -75,9 +74,6 @@ def load_vgg(layer_names: Sequence[str]) -> Vgg:
 def _preprocess(image: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Map [-1, 1] RGB to what the weights were trained on."""
     if mode == "torch":
-        scale = [0.5 / std for std in TORCH_STD]
-        offset = [(0.5 - mean) / std for mean, std in zip(TORCH_MEAN, TORCH_STD, strict=True)]
-        return layers.Rescaling(scale, offset, name="preprocess")(image)
-    bgr = image[..., ::-1]
-    offset = [127.5 - mean for mean in CAFFE_MEAN_BGR]
-    return layers.Rescaling([127.5] * 3, offset, name="preprocess")(bgr)
+        mean, std = np.float32(TORCH_MEAN), np.float32(TORCH_STD)
+        return image * (0.5 / std) + (0.5 - mean) / std
+    return image[..., ::-1] * 127.5 + (127.5 - np.float32(CAFFE_MEAN_BGR))

@@ -19,7 +19,7 @@ EMA_RAMP = 0.05
 
 
 def initial_state(generator: Network, discriminator: Network) -> State:
-    """Return the state before the first step; deterministic, as all initialisers are seeded."""
+    """Return the state before the first step; a function of the seed, see `models.initial`."""
     generator_state = generator.initial_state()
     discriminator_state = discriminator.initial_state()
     return {

@@ -1,0 +1,99 @@
+"""Fixtures: a small drawn dataset, tiny configurations, the command line in and out of process."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anime_pipeline.cli.main import run as run_program
+from anime_pipeline.core.config import DcganConfig, SrganConfig
+from anime_pipeline.data.sample import write_sample_dataset
+
+
+@pytest.fixture(autouse=True, scope="session")
+def private_cache(tmp_path_factory):
+    """Keep cached arrays out of the user's folder, for subprocesses too."""
+    os.environ["ANIME_PIPELINE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    """120 drawn faces of 128 px in character folders."""
+    folder = tmp_path_factory.mktemp("data") / "drawn"
+    write_sample_dataset(folder, 120, seed=0, size_px=128)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def faces() -> Path:
+    """The folder of real faces named by ANIME_PIPELINE_FACES."""
+    folder = os.environ.get("ANIME_PIPELINE_FACES")
+    if not folder:
+        pytest.skip("ANIME_PIPELINE_FACES is not set: no real faces to test on")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+
+
+TINY_DCGAN = DcganConfig(
+    image_size=16, latent_dim=8, width=4, batch_size=8, steps=12, save_every=3, r1_interval=4
+)
+TINY_SRGAN = SrganConfig(
+    hr_size=32,
+    crop_size=16,
+    blocks=2,
+    channels=8,
+    width_d=4,
+    batch_size=4,
+    fidelity_steps=6,
+    adversarial_steps=6,
+    perceptual_weight=0.0,
+    save_every=3,
+)
+
+
+@dataclass
+class Result:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self):
+        return json.loads(self.stdout)
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Call the command line in this process, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments) -> Result:
+        monkeypatch.setattr(sys, "argv", ["anime-pipeline", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run_program()
+        captured = capsys.readouterr()
+        return Result(stop.value.code or 0, captured.out, captured.err)
+
+    return call
+
+
+def spawn(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
+    """Run `python ARGUMENTS` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=300,
+        env={**os.environ, **environment},
+    )

@@ -1,0 +1,51 @@
+import dataclasses
+
+import pytest
+
+from anime_pipeline.core.config import (
+    DCGAN_PRESETS,
+    SRGAN_PRESETS,
+    DcganConfig,
+    SrganConfig,
+    differences,
+    from_dict,
+    to_dict,
+)
+from anime_pipeline.core.errors import UsageError
+
+
+@pytest.mark.parametrize("config", [*DCGAN_PRESETS.values(), *SRGAN_PRESETS.values()])
+def test_a_configuration_survives_json(config):
+    assert from_dict(type(config), to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    "values,message",
+    [
+        ({"widht": 3}, "Unknown"),
+        ({"loss": "magic"}, "one of bce"),
+        ({"width": "wide"}, "type int"),
+        ({"width": True}, "type int"),
+        ({"flip": 1}, "type bool"),
+        ({"learning_rate_g": "fast"}, "type float"),
+    ],
+)
+def test_bad_values_are_named(values, message):
+    with pytest.raises(UsageError, match=message):
+        from_dict(DcganConfig, values)
+
+
+def test_differences_name_the_field_and_both_values():
+    old, new = SrganConfig(), dataclasses.replace(SrganConfig(), blocks=3)
+    assert differences(old, old) == []
+    assert differences(old, new) == ["blocks: the run has 16, you asked for 3"]
+
+
+def test_the_reference_preset_is_the_original_design():
+    reference = DCGAN_PRESETS["reference"]
+    assert (reference.latent_dim, reference.latent_distribution) == (100, "uniform")
+    assert (reference.d_steps, reference.batch_size, reference.steps) == (10, 16, 75_000)
+    assert (reference.learning_rate_g, reference.learning_rate_d) == (1e-5, 2e-5)
+    assert (reference.fit, reference.real_label, reference.loss) == ("stretch", 0.9, "bce")
+    upscaler = SRGAN_PRESETS["reference"]
+    assert (upscaler.steps, upscaler.learning_rate, upscaler.batch_size) == (117_000, 9e-5, 8)

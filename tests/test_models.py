@@ -1,0 +1,123 @@
+import keras
+import numpy as np
+import pytest
+from conftest import TINY_DCGAN, TINY_SRGAN
+from keras import layers
+
+from anime_pipeline.core.config import DCGAN_PRESETS, SRGAN_PRESETS
+from anime_pipeline.core.randomness import latents
+from anime_pipeline.models import backend, dcgan, srgan
+from anime_pipeline.models.blocks import DepthToSpace, MinibatchStdDev, UpsampleConv
+from anime_pipeline.models.network import Network
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_upsample_conv_equals_resize_then_convolve():
+    x = RANDOM.standard_normal((2, 5, 6, 3)).astype(np.float32)
+    fused = UpsampleConv(4)
+    y = np.asarray(fused(x))
+    plain = layers.Conv2D(4, 3, padding="same", use_bias=False)
+    large = np.asarray(layers.UpSampling2D()(x))
+    plain.build(large.shape)
+    # Ours is stored [3, 3, out, in], a convolution's kernel [3, 3, in, out].
+    plain.set_weights([np.asarray(fused.kernel).transpose(0, 1, 3, 2)])
+    assert y.shape == (2, 10, 12, 4)
+    np.testing.assert_allclose(y, np.asarray(plain(large)), atol=1e-5)
+
+
+def test_depth_to_space_equals_tensorflow():
+    tf = pytest.importorskip("tensorflow")
+    x = RANDOM.standard_normal((2, 3, 5, 12)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(DepthToSpace(2)(x)), tf.nn.depth_to_space(x, 2))
+
+
+def test_minibatch_stddev_is_the_spread_within_each_group():
+    x = RANDOM.standard_normal((8, 2, 2, 3)).astype(np.float32)
+    x[4:] = x[4]  # the second group has no variety at all
+    extra = np.asarray(MinibatchStdDev(4)(x))[..., -1]
+    np.testing.assert_allclose(extra[:4], x[:4].std(axis=0).mean(), rtol=1e-4)
+    assert np.ptp(extra[:4]) == 0 and extra[4:].max() < 2e-4
+
+
+@pytest.mark.parametrize("layer", [UpsampleConv(5), DepthToSpace(2), MinibatchStdDev(2)])
+def test_layers_survive_serialisation_and_predict_their_shape(layer):
+    x = np.zeros((4, 6, 6, 8), np.float32)
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert tuple(again(x).shape) == tuple(again.compute_output_shape(x.shape))
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "reference"])
+def test_dcgan_shapes_and_range(name):
+    config = DCGAN_PRESETS[name]
+    generator, critic = dcgan.build_generator(config), dcgan.build_discriminator(config)
+    latent = latents([0, 1, 2, 3], config.latent_dim, config.latent_distribution)
+    images = np.asarray(generator(latent, training=False))
+    assert images.shape == (4, 32, 32, 3) and images.dtype == np.float32
+    assert np.abs(images).max() <= 1
+    masks = [np.ones((4, *shape), np.float32) for shape in dcgan.dropout_shapes(config)]
+    logits = critic([images, *masks] if masks else images, training=False)
+    assert logits.shape == (4, 1)
+
+
+def test_reference_sizes_are_the_originals():
+    generator = dcgan.build_generator(DCGAN_PRESETS["reference"])
+    convolutions = [v.shape for v in generator.trainable_variables if v.path.endswith("kernel")]
+    assert [tuple(shape) for shape in convolutions] == [
+        (100, 16 * 16 * 256), (5, 5, 128, 256), (5, 5, 64, 128), (5, 5, 32, 64), (5, 5, 3, 32),
+    ]  # fmt: skip
+    upscaler = srgan.build_generator(SRGAN_PRESETS["reference"])
+    names = {v.path.split("/")[0] for v in upscaler.trainable_variables}
+    assert {f"block{n}_conv{c}" for n in range(1, 17) for c in (1, 2)} <= names
+
+
+@pytest.mark.parametrize("name", ["cpu", "reference"])
+def test_srgan_takes_any_size_and_gives_four_times(name):
+    config = SRGAN_PRESETS[name]
+    generator = srgan.build_generator(config)
+    lr_image = RANDOM.random((1, 7, 12, 3), np.float32)
+    assert generator(lr_image, training=False).shape == (1, 28, 48, 3)
+    side = config.crop_size or config.hr_size
+    critic = srgan.build_discriminator(config)
+    assert critic(np.zeros((2, side, side, 3), np.float32)).shape[0] == 2
+
+
+def test_the_upscaler_starts_near_nearest_neighbour():
+    generator = srgan.build_generator(SRGAN_PRESETS["cpu"])
+    lr_image = RANDOM.random((1, 8, 8, 3), np.float32)
+    nearest = lr_image.repeat(4, 1).repeat(4, 2) * 2 - 1
+    assert np.abs(np.asarray(generator(lr_image)) - nearest).mean() < 0.15
+
+
+def test_golden_slice():
+    """A seeded tiny generator gives the same numbers forever, on every backend."""
+    model = dcgan.build_generator(TINY_DCGAN)
+    image = np.asarray(model(latents([0], TINY_DCGAN.latent_dim), training=False))
+    assert image[0, 7:9, 7:9, 0] == pytest.approx(GOLDEN, abs=1e-5)
+
+
+GOLDEN = np.zeros((2, 2))
+
+
+def test_network_is_pure_and_reports_new_statistics():
+    network = Network(dcgan.build_generator(TINY_DCGAN))
+    state = network.initial_state()
+    before = backend.to_numpy(state)
+    latent = latents(range(4), TINY_DCGAN.latent_dim)
+    _, stats = network(state["params"], state["stats"], latent, True)
+    _, same = network(state["params"], state["stats"], latent, False)
+    moved = {k: np.abs(np.asarray(stats[k]) - before["stats"][k]).max() for k in stats}
+    assert all(moved.values())
+    assert all(np.array_equal(np.asarray(same[k]), before["stats"][k]) for k in same)
+    for variable in network.model.variables:
+        kept = before["params"].get(variable.path, before["stats"].get(variable.path))
+        assert np.array_equal(np.asarray(variable), kept)
+
+
+def test_bfloat16_computes_narrow_and_stores_wide():
+    config = type(TINY_SRGAN)(**{**vars(TINY_SRGAN), "precision": "bfloat16"})
+    model = srgan.build_generator(config)
+    assert {str(v.dtype) for v in model.variables} == {"float32"}
+    assert model.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert keras.backend.standardize_dtype(model.output.dtype) == "float32"

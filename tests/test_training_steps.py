@@ -1,0 +1,166 @@
+"""Whole training steps of both stages: every loss, both phases, both backends, the schedules."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import TINY_DCGAN, TINY_SRGAN, spawn
+
+from anime_pipeline.core.config import LOSSES
+from anime_pipeline.models import backend
+from anime_pipeline.training.checkpoint import flatten
+from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.srgan_task import SrganTask
+
+
+def run_steps(task, count):
+    state, losses = task.initial_state(), []
+    for step in range(count):
+        state, metrics = task.advance(state, step, task.inputs(step))
+        losses.append({name: float(value) for name, value in metrics.items()})
+    return flatten(backend.to_numpy(state)), losses
+
+
+def moved(before, after):
+    return {key for key in before if not np.array_equal(before[key], after[key])}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_moves_both_players_and_stays_finite(loss, tiny_images):
+    task = DcganTask(replace(TINY_DCGAN, loss=loss), tiny_images)
+    before = flatten(backend.to_numpy(task.initial_state()))
+    after, losses = run_steps(task, 3)
+    # The last bias sees equal and opposite gradients while no hinge is satisfied.
+    assert moved(before, after) >= {k for k in before if k.endswith("kernel")}
+    assert np.isfinite([value for row in losses for value in row.values()]).all()
+    assert "r1" in losses[0] and "r1" not in losses[1]
+    assert ("gradient_penalty" in losses[0]) == (loss == "wgan-gp")
+
+
+@pytest.mark.parametrize("d_steps", [1, 3])
+def test_the_reference_networks_train(d_steps, tiny_images):
+    config = replace(
+        TINY_DCGAN, architecture="reference", d_steps=d_steps, diff_augment=False, r1_gamma=0.0,
+        real_label=0.9,
+    )  # fmt: skip
+    task = DcganTask(config, tiny_images)
+    assert task.inputs(0)["real"].shape == (d_steps, 8, 16, 16, 3)
+    _, losses = run_steps(task, 2)
+    assert all(np.isfinite(list(row.values())).all() for row in losses)
+
+
+def test_dropout_masks_keep_four_fifths_and_the_mean(tiny_images):
+    config = replace(TINY_DCGAN, architecture="reference")
+    masks = DcganTask(config, tiny_images).inputs(0)["masks_real"]
+    values = np.concatenate([mask.ravel() for mask in masks])
+    assert set(np.unique(values).round(4)) == {0.0, 1.25}
+    assert abs(values.mean() - 1) < 0.05
+
+
+def test_the_phases_train_what_they_should(tiny_images):
+    images = np.repeat(np.repeat(tiny_images, 2, 1), 2, 2)
+    task = SrganTask(TINY_SRGAN, images)
+    before = flatten(backend.to_numpy(task.initial_state()))
+    fidelity, losses = run_steps(task, 4)
+    changed = moved(before, fidelity)
+    assert not any("discriminator" in key for key in changed)
+    assert any(key.startswith("generator|params") for key in changed)
+    assert set(losses[0]) == {"loss_pixel"}
+    both, losses = run_steps(task, 9)
+    assert any(key.startswith("discriminator|params") for key in moved(fidelity, both))
+    assert {"loss_adversarial", "loss_d"} <= set(losses[-1])
+
+
+def test_the_reference_upscaler_trains(tiny_images):
+    config = replace(
+        TINY_SRGAN, architecture="reference", hr_size=16, crop_size=0, fidelity_steps=0,
+        label_noise=0.2, degradations="area:1",
+    )  # fmt: skip
+    task = SrganTask(config, tiny_images)
+    labels = task.inputs(0)["label_real"]
+    assert labels.min() >= 0.8 and labels.max() <= 1.2 and np.ptp(labels) > 0
+    before = flatten(backend.to_numpy(task.initial_state()))
+    after, _ = run_steps(task, 2)
+    stats = [k for k in moved(before, after) if "discriminator|stats" in k]
+    assert stats, "batch norm statistics of the discriminator must be learnt"
+
+
+def test_the_upscaler_learns_a_picture(tiny_images):
+    from anime_pipeline.data.drawing import draw_face
+
+    images = np.stack([draw_face(seed, 32).image for seed in range(4)])
+    config = replace(
+        TINY_SRGAN, fidelity_steps=150, flip=False, degradations="area:1", crop_size=32,
+        learning_rate=2e-2,
+    )  # fmt: skip
+    _, losses = run_steps(SrganTask(config, images), 100)
+    assert losses[-1]["loss_pixel"] < 0.75 * losses[0]["loss_pixel"]
+
+
+def test_windows_of_lr_and_hr_match(tiny_images):
+    """With area reduction the LR window must be the block means of the HR window."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+    task = SrganTask(replace(TINY_SRGAN, degradations="area:1"), images)
+    for step in range(5):
+        inputs = task.inputs(step)
+        hr_image = inputs["hr_image"].reshape(4, 4, 4, 4, 4, 3).mean(axis=(2, 4))
+        assert np.abs(hr_image - inputs["lr_image"]).max() <= 0.51
+
+
+def test_inputs_depend_on_the_step_alone(tiny_images):
+    for task in (DcganTask(TINY_DCGAN, tiny_images),):
+        again = DcganTask(TINY_DCGAN, tiny_images)
+        for step in (5, 0, 5):
+            first, second = flatten(task.inputs(step)), flatten(again.inputs(step))
+            assert all(np.array_equal(first[key], second[key]) for key in first)
+        other = DcganTask(replace(TINY_DCGAN, seed=1), tiny_images).inputs(5)
+        assert not np.array_equal(other["latent"], task.inputs(5)["latent"])
+
+
+def test_learning_rates_follow_their_schedules(tiny_images):
+    task = DcganTask(replace(TINY_DCGAN, steps=100), tiny_images)
+    rates = [float(task.inputs(step)["learning_rate_g"]) for step in (0, 50, 75, 99)]
+    assert rates == pytest.approx([2e-4, 2e-4, 1e-4, 4e-6], rel=1e-4)
+    images = np.repeat(np.repeat(tiny_images, 2, 1), 2, 2)
+    config = replace(TINY_SRGAN, fidelity_steps=1000, adversarial_steps=100)
+    task = SrganTask(config, images)
+    rates = [float(task.inputs(step)["learning_rate"]) for step in (0, 500, 999, 1000, 1060)]
+    assert rates == pytest.approx([2.5e-6, 2.5e-4, 5e-6, 1e-4, 5e-5], rel=1e-2)
+
+
+# Runs in a process where importing TensorFlow fails, as where it is not installed.
+JAX_TRAINING = """
+import sys
+sys.modules["tensorflow"] = None
+import json, numpy as np
+sys.path.insert(0, sys.argv[1])
+from conftest import TINY_DCGAN, TINY_SRGAN
+from test_training_steps import run_steps
+from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.srgan_task import SrganTask
+images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+large = np.repeat(np.repeat(images, 2, 1), 2, 2)
+result = [run_steps(DcganTask(TINY_DCGAN, images), 20)[1],
+          run_steps(SrganTask(TINY_SRGAN, large), 20)[1]]
+assert not any(name.startswith("tensorflow.") for name in sys.modules)
+print(json.dumps(result))
+"""
+
+
+def test_jax_without_tensorflow_trains_the_same(tiny_images):
+    pytest.importorskip("jax")
+    from pathlib import Path
+
+    process = spawn("-c", JAX_TRAINING, Path(__file__).parent, KERAS_BACKEND="jax")
+    assert process.returncode == 0, process.stderr[-2000:]
+    dcgan, srgan = json.loads(process.stdout)
+    large = np.repeat(np.repeat(tiny_images, 2, 1), 2, 2)
+    ours = [
+        run_steps(DcganTask(TINY_DCGAN, tiny_images), 20)[1],
+        run_steps(SrganTask(TINY_SRGAN, large), 20)[1],
+    ]
+    for mine, theirs in zip(ours, (dcgan, srgan), strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            assert a == pytest.approx(b, rel=2e-2, abs=2e-3)
+        assert mine[0] == pytest.approx(theirs[0], rel=1e-4, abs=1e-5)

@@ -85,7 +85,8 @@ def test_sample_data_and_inspect(cli, tmp_path):
     assert facts["images"] == 60 and facts["folders"] == 2 and facts["color_rows"] == 60
     assert facts["images_with_colors"] == 60 and facts["skipped"] == []
     assert sum(facts["split"].values()) == 60
-    assert Image.open(tmp_path / facts["contact_sheet"]).size[0] > 900
+    with Image.open(tmp_path / facts["contact_sheet"]) as sheet:
+        assert sheet.size[0] > 900
     plain = cli("inspect")
     assert "60 in 2 folder(s)" in plain.stdout
     assert cli("sample-data").code == 2

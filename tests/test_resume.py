@@ -93,7 +93,8 @@ def test_killed_and_resumed_equals_uninterrupted(stage, cut, drawn, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "stage,backend,cut", itertools.product(STAGES, ["tensorflow", "jax"], [4, 8, 12, 16])
+    "stage,backend,cut",
+    list(itertools.product(STAGES, ["tensorflow", "jax"], [4, 8, 12, 16])),
 )
 def test_resume_matrix(stage, backend, cut, drawn, tmp_path):
     check_resume(stage, cut, drawn, tmp_path, KERAS_BACKEND=backend)
@@ -104,7 +105,7 @@ def interrupted(drawn, tmp_path_factory):
     """A DCGAN run stopped by Ctrl-C."""
     folder = tmp_path_factory.mktemp("runs")
     arguments = [*command("dcgan", drawn, folder), "--steps", 100_000]
-    code, stderr = kill_when(arguments, folder, "dcgan", 8, signal.SIGINT)
+    code, stderr = kill_when(arguments, folder, "dcgan", 16, signal.SIGINT)
     return folder, code, stderr
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
+
+from anime_pipeline.core.machine import import_keras_quietly
+
+import_keras_quietly()
+import keras  # noqa: E402
 
 Tree = Any  # nested dicts, lists and tuples of arrays
 

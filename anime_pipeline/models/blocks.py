@@ -9,6 +9,8 @@ from keras import layers, ops
 
 from anime_pipeline.core.config import Precision
 
+GROUP_SIZE = 4  # pictures whose variety the discriminator compares
+
 
 def dtype_policy(precision: Precision) -> str:
     """Return the Keras policy for a precision: bfloat16 computes narrow and stores float32."""
@@ -71,7 +73,7 @@ class MinibatchStdDev(layers.Layer):
     a lack of variety. Groups are runs of consecutive pictures, so real and fake never mix.
     """
 
-    def __init__(self, group_size: int = 4, **kwargs: Any) -> None:
+    def __init__(self, group_size: int = GROUP_SIZE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.group_size = group_size
 

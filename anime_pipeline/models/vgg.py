@@ -74,6 +74,6 @@ def load_vgg(layer_names: Sequence[str]) -> Vgg:
 def _preprocess(image: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Map [-1, 1] RGB to what the weights were trained on."""
     if mode == "torch":
-        mean, std = np.float32(TORCH_MEAN), np.float32(TORCH_STD)
+        mean, std = np.array(TORCH_MEAN, np.float32), np.array(TORCH_STD, np.float32)
         return image * (0.5 / std) + (0.5 - mean) / std
-    return image[..., ::-1] * 127.5 + (127.5 - np.float32(CAFFE_MEAN_BGR))
+    return image[..., ::-1] * 127.5 + (127.5 - np.array(CAFFE_MEAN_BGR, np.float32))

@@ -31,16 +31,20 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
     return flat
 
 
-def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Undo `flatten`."""
-    tree: dict[str, Any] = {}
-    for path, value in flat.items():
-        *parents, leaf = path.split(SEPARATOR)
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[leaf] = value
-    return tree
+def rebuild(flat: dict[str, np.ndarray], template: Any, prefix: str = "") -> Any:
+    """Undo `flatten`, into the shape of `template`: empty branches leave no trace in a flat form.
+
+    Raises:
+        CheckpointError: If the arrays are not those of the template.
+    """
+    if not prefix:
+        _check_matches(flat, flatten(template))
+    if not isinstance(template, dict):
+        return flat[prefix]
+    return {
+        key: rebuild(flat, value, f"{prefix}{SEPARATOR}{key}" if prefix else key)
+        for key, value in template.items()
+    }
 
 
 def save(folder: Path, step: int, state: Any, keep: int) -> Path:
@@ -65,7 +69,7 @@ def steps_in(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[str, np.ndarray]]:
     """Read the newest whole checkpoint.
 
     Args:
@@ -73,7 +77,7 @@ def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[st
         warn: Told about each damaged checkpoint that is passed over.
 
     Returns:
-        (step, state as NumPy arrays).
+        (step, arrays by flat path; see `rebuild`).
 
     Raises:
         CheckpointError: If there is none, or none is whole.
@@ -92,24 +96,19 @@ def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[st
     raise CheckpointError(f"No checkpoint in {folder}. Start a new run without --resume.")
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
         if sha256_of(path) != expected:
             raise CheckpointError(f"Checkpoint {path} is damaged (its sha256 differs).")
         with np.load(path, allow_pickle=False) as arrays:
-            return unflatten(dict(arrays))
+            return dict(arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"Checkpoint {path} cannot be read ({error}).") from None
 
 
-def check_matches(state: Any, template: Any) -> None:
-    """Check that a loaded state has the arrays that the networks expect.
-
-    Raises:
-        CheckpointError: Naming the first arrays that are missing, unknown or of another shape.
-    """
-    have, want = flatten(state), flatten(template)
+def _check_matches(have: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> None:
+    """Refuse arrays that are missing, unknown or of another shape, naming the first."""
     wrong = sorted(set(have) ^ set(want))
     wrong += sorted(k for k in set(have) & set(want) if have[k].shape != want[k].shape)
     if wrong:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
 from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
+from anime_pipeline.models.blocks import GROUP_SIZE
 from anime_pipeline.models.dcgan import (
     REFERENCE_DROPOUT,
     build_discriminator,
@@ -36,6 +38,11 @@ class DcganTask:
             config: The run's resolved configuration.
             train_images: uint8 [N, S, S, 3], training side only; may be memory-mapped.
         """
+        if config.batch_size % GROUP_SIZE:
+            raise UsageError(
+                f"Invalid value for --batch-size. Expected a multiple of {GROUP_SIZE} (the "
+                f"discriminator compares groups of that size). Received: {config.batch_size}"
+            )
         self.config = config
         self.images = train_images
         self.generator = Network(build_generator(config))
@@ -135,8 +142,18 @@ class DcganTask:
         return to_uint8(np.asarray(self._draw(state["generator"], latent)))
 
     def judge(self, state: State, images: np.ndarray) -> np.ndarray:
-        """Return the discriminator's logits float32 [N] for uint8 pictures, unaugmented."""
-        return np.asarray(self._judge(state["discriminator"], images)).reshape(-1)
+        """Return the discriminator's logits float32 [N] for uint8 pictures, unaugmented.
+
+        Pictures are judged in training-sized batches, the last filled up by repetition, because
+        the discriminator also looks at the variety within a batch.
+        """
+        batch = self.config.batch_size
+        whole = np.resize(images, (-(-len(images) // batch) * batch, *images.shape[1:]))
+        parts = [
+            np.asarray(self._judge(state["discriminator"], whole[start : start + batch]))
+            for start in range(0, len(whole), batch)
+        ]
+        return np.concatenate(parts).reshape(-1)[: len(images)]
 
     def _judge_images(self, critic: Any, images: Any) -> Any:
         from keras import ops

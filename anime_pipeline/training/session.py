@@ -162,9 +162,8 @@ def restore(run: Run[Config], task: Task, warn: Callable[[str], None]) -> tuple[
     if not checkpoint.steps_in(folder):
         warn(f"{run.folder} has no checkpoint yet; starting it from step 0.")
         return 0, initial
-    step, state = checkpoint.load_latest(folder, warn)
-    checkpoint.check_matches(state, backend.to_numpy(initial))
-    return step, backend.to_device(state)
+    step, arrays = checkpoint.load_latest(folder, warn)
+    return step, backend.to_device(checkpoint.rebuild(arrays, initial))
 
 
 def seconds_per_step(task: Task, first_step: int = 0) -> float:

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
     from anime_pipeline.models.weights import Weights
 
+DEFAULT_COUNT = 16
+
 
 @click.command("generate")
-@click.option("-n", "--count", type=click.IntRange(min=1), help="How many faces [default: 16].")
+@click.option(
+    "-n", "--count", type=click.IntRange(min=1), help="How many faces [default: 16, or by --seed]."
+)
 @click.option(
     "--seed",
     "seed_text",
-    default="0",
-    show_default=True,
-    help="First seed, or a list such as 0,5-9 that sets the count.",
+    help="One seed, the first of -n seeds, or a list such as 0,5-9 [default: 0].",
 )
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     count: int | None,
-    seed_text: str,
+    seed_text: str | None,
     upscale: bool,
     grid: bool,
     checkpoint: str,
@@ -63,8 +65,11 @@ def command(
 
     The same seed and weights always give the same face. Each PNG records both.
     """
-    is_list = "," in seed_text or "-" in seed_text
-    seeds = parse_seeds(seed_text, count if is_list or count else 16)
+    seeds = (
+        parse_seeds("0", count or DEFAULT_COUNT)
+        if seed_text is None
+        else parse_seeds(seed_text, count)
+    )
     pictures, sources = _draw(seeds, checkpoint, upscaler if upscale else None, batch_size)
     manifest = _write(pictures, seeds, sources, out, grid)
     if as_json:

@@ -68,7 +68,8 @@ def as_markdown(benchmark: Benchmark) -> str:
     """Return the summary as a Markdown table with its facts."""
     head = ["degradation", "method", "n", *(LABELS[metric] for metric in METRICS)]
     lines = ["# Super-resolution benchmark", ""]
-    lines += [f"- {name}: {value}" for name, value in benchmark.facts.items()]
+    for name, value in benchmark.facts.items():
+        lines.append(f"- {name}: {', '.join(value) if isinstance(value, list) else value}")
     lines += ["", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in table(benchmark):
         cells = [f"**{c['text']}**" if c["best"] else c["text"] for c in row["cells"]]

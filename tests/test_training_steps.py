@@ -125,7 +125,7 @@ def test_learning_rates_follow_their_schedules(tiny_images):
     images = np.repeat(np.repeat(tiny_images, 2, 1), 2, 2)
     config = replace(TINY_SRGAN, fidelity_steps=1000, adversarial_steps=100)
     task = SrganTask(config, images)
-    rates = [float(task.inputs(step)["learning_rate"]) for step in (0, 500, 999, 1000, 1060)]
+    rates = [float(task.inputs(step)["learning_rate_g"]) for step in (0, 500, 999, 1000, 1060)]
     assert rates == pytest.approx([2.5e-6, 2.5e-4, 5e-6, 1e-4, 5e-5], rel=1e-2)
 
 

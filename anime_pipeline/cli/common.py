@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +28,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 DEFAULT_DATA = "data/"
 
 
+@functools.cache
 def stderr() -> Console:
-    """Return the console for messages; stdout is kept for results."""
+    """Return the one console for messages (bars and lines share it); stdout is for results."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 

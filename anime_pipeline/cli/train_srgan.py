@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import DEFAULT_DATA, print_json, stderr
-from anime_pipeline.cli.training import (
-    drive,
-    open_store,
-    parse_assignments,
-    require_one_length,
-    single_kind,
-    training_options,
-)
+from anime_pipeline.cli.common import print_json, stderr
+from anime_pipeline.cli.training import open_store, train
+from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import SRGAN_PRESETS, SrganConfig
+from anime_pipeline.core.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
-    from anime_pipeline.training.loop import Progress
-    from anime_pipeline.training.srgan_task import SrganTask
+    import numpy as np
 
-STAGE = "srgan"
+    from anime_pipeline.data.store import Store
+    from anime_pipeline.training.loop import Callback
+    from anime_pipeline.training.srgan_task import SrganTask
 
 
 @click.command("train-srgan")
@@ -38,60 +35,93 @@ STAGE = "srgan"
 )
 @click.option("--perceptual-weight", type=click.FloatRange(min=0), help="0 needs no VGG16.")
 def command(
-    data: tuple[Path, ...],
-    preset: str | None,
-    steps: int | None,
-    epochs: int | None,
-    minutes: float | None,
-    resume: str | None,
-    checkpoints: Path,
-    precision: str | None,
-    assignments: tuple[str, ...],
-    as_json: bool,
-    hr_size: str | None,
-    adversarial_share: float | None,
-    **overrides: Any,
+    as_json: bool, hr_size: str | None, adversarial_share: float | None, **values: Any
 ) -> None:
     """Train stage two: an SRGAN that upscales 4x, first for fidelity, then adversarially.
 
     The run's folder gets fidelity.npz after the first phase and perceptual.npz after the second;
     either serves `upscale --weights` and `generate --upscaler`.
     """
-    require_one_length(steps, epochs, minutes)
-    chosen = {name: value for name, value in overrides.items() if value is not None}
-    chosen |= parse_assignments(assignments, SrganConfig())
-    if precision not in (None, "auto"):
-        chosen["precision"] = precision
-    if hr_size is not None:
-        chosen["hr_size"] = int(hr_size)
-    if resume:
-        if epochs is not None or minutes is not None or adversarial_share is not None:
-            raise click.UsageError("--resume keeps the run's length and phases: leave them out.")
-        summary = _resume(checkpoints / STAGE, resume, preset, data, chosen, steps)
-    else:
-        roots = single_kind(data or (Path(DEFAULT_DATA),))
-        length = (steps, epochs, minutes)
-        summary = _start(
-            checkpoints / STAGE, roots, preset or "auto", chosen, length, adversarial_share
-        )
+    size = int(hr_size) if hr_size else None
+    request = read_request({**values, "hr_size": size}, SrganConfig())
+    if request.resume and adversarial_share is not None:
+        raise UsageError("--resume keeps the run's phases: leave --adversarial-share out.")
+    summary = train(SrganStage(adversarial_share), request)
     if as_json:
         print_json(summary)
 
 
-def _with_length(config: SrganConfig, steps: int, share: float | None) -> SrganConfig:
-    """Divide `steps` between the phases: by `share`, or as the preset does."""
-    if share is None:
-        share = config.adversarial_steps / config.steps
-    adversarial = round(steps * share)
-    return replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
+class SrganStage:
+    """Stage two, as `cli.training` drives it."""
+
+    name = "srgan"
+    config_type = SrganConfig
+
+    def __init__(self, share: float | None) -> None:
+        """Remember which part of the steps is adversarial (None: as in the preset)."""
+        self.share = share
+
+    def new_config(self, request: Request) -> tuple[str, SrganConfig]:
+        """Resolve the preset, the HR size, the arithmetic and the perceptual loss."""
+        from anime_pipeline.data.dataset import open_dataset
+        from anime_pipeline.data.sizes import choose_hr_size
+        from anime_pipeline.models.precision import best_precision, resolve_preset
+
+        preset = resolve_preset(request.preset)
+        config = replace(SRGAN_PRESETS[preset], **request.overrides)
+        if "hr_size" not in request.overrides:
+            size = choose_hr_size([open_dataset(root) for root in request.roots_or_default])
+            if size != config.hr_size:
+                stderr().print(f"The pictures are small: training on {size} px crops.")
+            config = replace(config, hr_size=size)
+        config = replace(config, crop_size=min(config.crop_size, config.hr_size))
+        if "precision" not in request.overrides and preset != "reference":
+            config = replace(config, precision=best_precision())
+        if "perceptual_weight" not in request.overrides and self.share != 0:
+            config = _without_missing_vgg(config)
+        return preset, config
+
+    def open_pictures(self, roots: Sequence[Path], config: SrganConfig) -> Store:
+        """Decode the pictures that are large enough to be HR."""
+        return open_store(roots, config.hr_size, config.fit, min_side=config.hr_size)
+
+    def make_task(self, config: SrganConfig, images: np.ndarray) -> SrganTask:
+        """Build the networks."""
+        from anime_pipeline.training.srgan_task import SrganTask
+
+        return SrganTask(config, images)
+
+    def with_length(self, task: Any, config: SrganConfig, request: Request) -> SrganConfig:
+        """Fix the number of steps and divide them between the phases."""
+        if {"fidelity_steps", "adversarial_steps"} & set(request.overrides):
+            return config
+        share = config.adversarial_steps / config.steps if self.share is None else self.share
+        if request.minutes is not None:
+            steps = _timed_steps(task, request.minutes, share)
+        elif request.epochs is not None:
+            steps = request.epochs * task.steps_per_epoch
+        else:
+            steps = request.steps or config.steps
+        adversarial = round(steps * share)
+        return replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
+
+    def callbacks(self, task: SrganTask, val_images: np.ndarray) -> list[Callback]:
+        """Return PSNR on held-out pairs, the log and the exported weights."""
+        from anime_pipeline.training.callbacks import MetricsLog
+        from anime_pipeline.training.srgan_callbacks import ExportUpscaler, HeldOutPairs
+
+        return [
+            HeldOutPairs(task, val_images),
+            MetricsLog(20, task.config.batch_size),
+            ExportUpscaler(task),
+        ]
 
 
-def _without_missing_vgg(config: SrganConfig, share: float | None) -> SrganConfig:
+def _without_missing_vgg(config: SrganConfig) -> SrganConfig:
     """Drop the perceptual loss, aloud, where VGG16 can neither be found nor downloaded."""
-    from anime_pipeline.core.errors import PipelineError
     from anime_pipeline.models.vgg import load_vgg
 
-    if share == 0 or not config.adversarial_steps or not config.perceptual_weight:
+    if not config.adversarial_steps or not config.perceptual_weight:
         return config
     try:
         load_vgg(["block1_conv2"])
@@ -101,115 +131,13 @@ def _without_missing_vgg(config: SrganConfig, share: float | None) -> SrganConfi
     return config
 
 
-def _timed_steps(task: SrganTask, minutes: float, share: float | None) -> int:
+def _timed_steps(task: SrganTask, minutes: float, share: float) -> int:
     """Return the total steps that fill `minutes`; adversarial steps take several times longer."""
     from anime_pipeline.training.session import plan_steps, seconds_per_step
 
-    config = task.config
-    if share is None:
-        share = config.adversarial_steps / config.steps
     seconds = 0.0
     if share < 1:
         seconds += (1 - share) * seconds_per_step(task)
     if share > 0:
-        seconds += share * seconds_per_step(task, config.fidelity_steps)
+        seconds += share * seconds_per_step(task, task.config.fidelity_steps)
     return plan_steps(minutes, seconds)
-
-
-def _start(
-    stage_folder: Path,
-    roots: list[Path],
-    preset: str,
-    chosen: dict[str, Any],
-    length: tuple[int | None, int | None, float | None],
-    share: float | None,
-) -> dict[str, Any]:
-    from anime_pipeline.data.dataset import open_dataset
-    from anime_pipeline.data.sizes import choose_hr_size
-
-    if "hr_size" not in chosen:
-        chosen["hr_size"] = choose_hr_size([open_dataset(root) for root in roots])
-        if chosen["hr_size"] != 128:
-            stderr().print(
-                f"The pictures are small: training on {chosen['hr_size']} px crops instead of 128."
-            )
-    base = replace(SRGAN_PRESETS["cpu" if preset == "auto" else preset], **chosen)
-    store = open_store(roots, base.hr_size, base.fit, min_side=base.hr_size)
-
-    from anime_pipeline.models import backend
-    from anime_pipeline.models.precision import best_precision
-    from anime_pipeline.training.session import create_run, split_store
-    from anime_pipeline.training.srgan_task import SrganTask
-
-    backend.make_deterministic()
-    if preset == "auto":
-        preset = "gpu" if backend.has_gpu() else "cpu"
-    config = replace(SRGAN_PRESETS[preset], **chosen)
-    config = replace(config, crop_size=min(config.crop_size, config.hr_size))
-    if "precision" not in chosen and preset != "reference":
-        config = replace(config, precision=best_precision())
-    if "perceptual_weight" not in chosen:
-        config = _without_missing_vgg(config, share)
-    steps, epochs, minutes = length
-    config = _with_length(config, steps or config.steps, share)
-    split = split_store(store, config.train_count)
-    task = SrganTask(config, store.images[split.train])
-    if epochs is not None:
-        config = _with_length(config, epochs * task.steps_per_epoch, share)
-    elif minutes is not None:
-        config = _with_length(config, _timed_steps(task, minutes, share), share)
-    run = create_run(stage_folder, preset, config, roots, store)
-    if config != task.config:
-        task = SrganTask(config, task.images)
-    return _train(run, task, store.images[split.val], 0, task.initial_state())
-
-
-def _resume(
-    stage_folder: Path,
-    wanted: str,
-    preset: str | None,
-    data: tuple[Path, ...],
-    chosen: dict[str, Any],
-    steps: int | None,
-) -> dict[str, Any]:
-    from anime_pipeline.models import backend
-    from anime_pipeline.training import session
-    from anime_pipeline.training.srgan_task import SrganTask
-
-    backend.make_deterministic()
-    run = session.open_run(stage_folder, wanted, SrganConfig)
-    if steps is not None and steps != run.config.steps:
-        chosen = {**chosen, "fidelity_steps": steps - run.config.adversarial_steps}
-    session.check_unchanged(run, preset, data, chosen)
-    config = run.config
-    store = open_store(
-        [Path(root) for root in run.data], config.hr_size, config.fit, config.hr_size
-    )
-    session.check_same_data(run, store)
-    split = session.split_store(store, config.train_count)
-    task = SrganTask(config, store.images[split.train])
-    start, state = session.restore(run, task, lambda text: stderr().print(text, markup=False))
-    stderr().print(f"Resuming at step {start} of {task.total_steps}.", markup=False)
-    return _train(run, task, store.images[split.val], start, state)
-
-
-def _train(run: Any, task: Any, val_images: Any, start: int, state: Any) -> dict[str, Any]:
-    from anime_pipeline.reports.curves import Curves
-    from anime_pipeline.training.callbacks import Checkpoints, MetricsLog, NanGuard
-    from anime_pipeline.training.srgan_callbacks import ExportUpscaler, HeldOutPairs
-
-    config = run.config
-    callbacks = [
-        NanGuard(),
-        HeldOutPairs(task, val_images),
-        MetricsLog(20, config.batch_size),
-        Curves(),
-        ExportUpscaler(task),
-        Checkpoints(config.save_every, config.keep_checkpoints),
-    ]
-    return drive(task, run, start, state, callbacks, _describe)
-
-
-def _describe(progress: Progress) -> str:
-    losses = "  ".join(f"{k.removeprefix('loss_')} {v:.4f}" for k, v in progress.metrics.items())
-    return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}"

@@ -1,21 +1,19 @@
-"""What both training commands share: options, opening data, driving the loop."""
+"""What both training commands do: open the pictures, start or resume a run, drive the loop."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import click
-
-from anime_pipeline.cli.common import Function, json_option, progress_bar, stderr
-from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
-from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.cli.common import progress_bar, stderr
 from anime_pipeline.core.storage import locked, sweep_temporaries
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from anime_pipeline.cli.training_options import Request
     from anime_pipeline.data.store import Store
     from anime_pipeline.training.loop import Callback, Progress, Task
     from anime_pipeline.training.session import Run
@@ -23,56 +21,75 @@ if TYPE_CHECKING:
 PLAIN_LINE_EVERY_S = 10.0
 
 
-def training_options(function: Function) -> Function:
-    """Add the options that both training commands take."""
-    options = [
-        click.option(
-            "--data",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="Folder of faces [default: data/]. May be repeated.",
-        ),
-        click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
-        click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
-        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
-        click.option(
-            "--minutes",
-            type=click.FloatRange(min=0, min_open=True),
-            help="Length by the clock: times a few steps, then fixes the number of steps.",
-        ),
-        click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
-        click.option("--batch-size", type=click.IntRange(min=4)),
-        click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
-        click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random."),
-        click.option(
-            "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
-        ),
-        click.option(
-            "--resume",
-            is_flag=False,
-            flag_value="latest",
-            metavar="[RUN]",
-            help="Continue a run folder, or the latest run.",
-        ),
-        click.option(
-            "--checkpoints",
-            type=click.Path(path_type=Path),
-            default="checkpoints/",
-            show_default=True,
-            help="Where run folders are kept.",
-        ),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="FIELD=VALUE",
-            help="Set any field of the configuration (they are listed in a run's config.json).",
-        ),
-        json_option,
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+class Stage(Protocol):
+    """What differs between the two training commands."""
+
+    name: str
+    config_type: type[Any]
+
+    def new_config(self, request: Request) -> tuple[str, Any]:
+        """Return the preset's name and the configuration of a new run, but for its length."""
+        ...
+
+    def open_pictures(self, roots: Sequence[Path], config: Any) -> Store:
+        """Decode the pictures that a configuration trains on."""
+        ...
+
+    def make_task(self, config: Any, images: np.ndarray) -> Task:
+        """Build the networks."""
+        ...
+
+    def with_length(self, task: Task, config: Any, request: Request) -> Any:
+        """Return the configuration with its number of steps fixed."""
+        ...
+
+    def callbacks(self, task: Any, val_images: np.ndarray) -> list[Callback]:
+        """Return the stage's own side effects, those that measure first."""
+        ...
+
+
+def train(stage: Stage, request: Request) -> dict[str, Any]:
+    """Start or resume a run and train to its end; return a summary."""
+    return _resume(stage, request) if request.resume else _start(stage, request)
+
+
+def _start(stage: Stage, request: Request) -> dict[str, Any]:
+    from anime_pipeline.models import backend
+    from anime_pipeline.training.session import create_run, split_store
+
+    backend.make_deterministic()
+    preset, config = stage.new_config(request)
+    roots = request.roots_or_default
+    store = stage.open_pictures(roots, config)
+    split = split_store(store, config.train_count)
+    images = store.images[split.train]
+    task = stage.make_task(config, images)
+    final = stage.with_length(task, config, request)
+    if final != config:
+        task = stage.make_task(final, images)
+    run = create_run(request.checkpoints / stage.name, preset, final, roots, store)
+    callbacks = stage.callbacks(task, store.images[split.val])
+    return _drive(task, run, 0, task.initial_state(), callbacks)
+
+
+def _resume(stage: Stage, request: Request) -> dict[str, Any]:
+    from anime_pipeline.models import backend
+    from anime_pipeline.training import session
+
+    backend.make_deterministic()
+    folder = request.checkpoints / stage.name
+    run = session.open_run(folder, str(request.resume), stage.config_type)
+    overrides = dict(request.overrides)
+    if request.steps is not None:
+        overrides["steps"] = request.steps
+    session.check_unchanged(run, request.preset, request.roots, overrides)
+    store = stage.open_pictures([Path(root) for root in run.data], run.config)
+    session.check_same_data(run, store)
+    split = session.split_store(store, run.config.train_count)
+    task = stage.make_task(run.config, store.images[split.train])
+    start, state = session.restore(run, task, lambda text: stderr().print(text, markup=False))
+    stderr().print(f"Resuming at step {start} of {task.total_steps}.", markup=False)
+    return _drive(task, run, start, state, stage.callbacks(task, store.images[split.val]))
 
 
 def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) -> Store:
@@ -96,23 +113,19 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
     return store
 
 
-def require_one_length(steps: Any, epochs: Any, minutes: Any) -> None:
-    """Refuse more than one way to say how long to train."""
-    if sum(value is not None for value in (steps, epochs, minutes)) > 1:
-        raise click.UsageError("Give only one of --steps, --epochs and --minutes.")
-
-
-def drive(
-    task: Task,
-    run: Run[Any],
-    start: int,
-    state: Any,
-    callbacks: Sequence[Callback],
-    describe: Callable[[Progress], str],
+def _drive(
+    task: Task, run: Run[Any], start: int, state: Any, callbacks: Sequence[Callback]
 ) -> dict[str, Any]:
     """Run the loop under the folder's lock, with progress; return a summary of the run."""
+    from anime_pipeline.reports.curves import Curves
     from anime_pipeline.training import loop
-    from anime_pipeline.training.callbacks import METRICS_FILE, Report, read_metrics
+    from anime_pipeline.training.callbacks import (
+        METRICS_FILE,
+        Checkpoints,
+        NanGuard,
+        Report,
+        read_metrics,
+    )
 
     console = stderr()
     console.print(f"Run folder: {run.folder}", markup=False)
@@ -128,14 +141,19 @@ def drive(
             nonlocal last_line
             update(progress.step, progress.total_steps)
             now = time.monotonic()
-            if now - last_line >= PLAIN_LINE_EVERY_S or progress.step == progress.total_steps:
+            # Beside a progress bar a line an epoch is enough.
+            waited = not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S
+            if waited or progress.ends_epoch or not last_line:
                 last_line = now
                 left_s = (
                     (now - begun) / (progress.step - start) * (progress.total_steps - progress.step)
                 )
-                console.print(f"{describe(progress)}  ETA {left_s / 60:.1f} min", markup=False)
+                console.print(f"{_describe(progress)}  ETA {left_s / 60:.1f} min", markup=False)
 
-        loop.run(task, state, start, run.folder, [*callbacks, Report(show)])
+        saving = Checkpoints(run.config.save_every, run.config.keep_checkpoints)
+        # Saving comes after measuring, so that a kill in between repeats the measurement.
+        everything = [NanGuard(), *callbacks, Curves(), saving, Report(show)]
+        loop.run(task, state, start, run.folder, everything)
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
     last: dict[str, Any] = {}
     for row in read_metrics(run.folder / METRICS_FILE):
@@ -143,28 +161,6 @@ def drive(
     return {"run": str(run.folder), "steps": task.total_steps, "metrics": last}
 
 
-def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
-    """Parse `--set field=value` options against the fields of a configuration.
-
-    Raises:
-        UsageError: If a field is unknown or a value does not fit it.
-    """
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"Invalid value for --set: {text!r}. Expected FIELD=VALUE.")
-        try:
-            values[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            values[name.strip()] = value.strip()  # plain words need no quotes
-    checked = from_dict(type(config), {**to_dict(config), **values})
-    return {name: getattr(checked, name) for name in values}
-
-
-def single_kind(roots: Sequence[Path]) -> list[Path]:
-    """Return the data roots, refusing the same folder twice."""
-    resolved = [root.resolve() for root in roots]
-    if len(set(resolved)) != len(resolved):
-        raise DataError("The same folder is given twice with --data.")
-    return list(roots)
+def _describe(progress: Progress) -> str:
+    losses = "  ".join(f"{k.removeprefix('loss_')} {v:.3f}" for k, v in progress.metrics.items())
+    return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}"

@@ -39,15 +39,15 @@ class DcganConfig:
     loss: LossName = "bce"  # the non-saturating form
     real_label: float = 1.0
     d_steps: int = 1
-    batch_size: int = 64
+    batch_size: int = 32  # small: on a CPU more updates do more than smoother ones
     learning_rate_g: float = 2e-4
-    learning_rate_d: float = 2e-4
+    learning_rate_d: float = 3e-4  # at equal rates the generator outruns its critic
     beta_1: float = 0.5  # Adam's default 0.9 lets the two players chase each other's past
     beta_2: float = 0.99
     decay: bool = True  # linear to zero over the last half of the run
-    r1_gamma: float = 0.05
+    r1_gamma: float = 0.2
     r1_interval: int = 16  # lazy R1: every 16th step, weighted by 16 (Karras et al. 2020, B)
-    diff_augment: bool = True
+    diff_augment: bool = True  # training turns it off where it does not pay, see `augment`
     ema_half_life_images: float = 20_000.0  # 0: no averaging
     steps: int = 30_000
     seed: int = 0
@@ -105,7 +105,7 @@ Config = TypeVar("Config", DcganConfig, SrganConfig)
 
 DCGAN_PRESETS: dict[str, DcganConfig] = {
     "cpu": DcganConfig(),
-    "gpu": DcganConfig(width=96, batch_size=256, steps=100_000, precision="bfloat16"),
+    "gpu": DcganConfig(width=96, batch_size=128, steps=200_000, precision="bfloat16"),
     "reference": DcganConfig(
         architecture="reference",
         fit="stretch",

@@ -25,6 +25,13 @@ def best_precision() -> Precision:
     return "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
 
 
+def resolve_preset(wanted: str | None) -> str:
+    """Return the preset to use: what was asked for, or the one for this machine."""
+    if wanted not in (None, "auto"):
+        return wanted
+    return "gpu" if backend.has_gpu() else "cpu"
+
+
 def _matmul_seconds(dtype: str, size: int = 1024, repeats: int = 5) -> float:
     def product(matrix: Any) -> Any:
         return ops.matmul(matrix, matrix)

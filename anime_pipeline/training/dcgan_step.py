@@ -18,7 +18,7 @@ from anime_pipeline.training.losses import (
     unit_gradient_penalty,
     zero_gradient_penalty,
 )
-from anime_pipeline.training.state import State, adam, average
+from anime_pipeline.training.state import State, adam, update_generator
 
 Inputs = dict[str, Any]
 Metrics = dict[str, Any]
@@ -74,22 +74,8 @@ class DcganStep:
 
         gradient = value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
-        params, slots = adam(
-            generator["params"],
-            gradients,
-            state["adam_generator"],
-            inputs["count_g"],
-            inputs["learning_rate_g"],
-            self.config.beta_1,
-            self.config.beta_2,
-        )
-        new_generator = {"params": params, "stats": stats}
-        return {
-            **players,
-            "generator": new_generator,
-            "adam_generator": slots,
-            "ema": average(state["ema"], new_generator, inputs["ema_decay"]),
-        }, metrics
+        betas = (self.config.beta_1, self.config.beta_2)
+        return update_generator(state, players, gradients, stats, inputs, betas), metrics
 
     def _real(self, inputs: Inputs, turn: int) -> Any:
         return ops.cast(inputs["real"][turn], "float32") / 127.5 - 1.0

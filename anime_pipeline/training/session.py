@@ -128,7 +128,15 @@ def check_unchanged(
     Raises:
         UsageError: Listing each difference.
     """
-    lines = differences(run.config, dataclasses.replace(run.config, **overrides))
+    wanted = dict(overrides)
+    lines = []
+    # An SRGAN's steps are the sum of its phases, not a field.
+    if "steps" in wanted and wanted["steps"] == run.config.steps:
+        del wanted["steps"]
+    elif "steps" in wanted:
+        asked = wanted.pop("steps")
+        lines.append(f"steps: the run has {run.config.steps}, you asked for {asked}")
+    lines += differences(run.config, dataclasses.replace(run.config, **wanted))
     if preset not in (None, "auto", run.preset):
         lines.insert(0, f"preset: the run has {run.preset!r}, you asked for {preset!r}")
     roots = [str(root.absolute()) for root in data]

@@ -10,7 +10,7 @@ from keras import ops
 from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
-from anime_pipeline.training.state import State, adam, average
+from anime_pipeline.training.state import State, adam, update_generator
 
 Inputs = dict[str, Any]
 Metrics = dict[str, Any]
@@ -70,22 +70,8 @@ class SrganStep:
 
         gradient = value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
-        params, slots = adam(
-            generator["params"],
-            gradients,
-            state["adam_generator"],
-            inputs["count_g"],
-            inputs["learning_rate"],
-            self.config.beta_1,
-            self.config.beta_2,
-        )
-        new_generator = {"params": params, "stats": stats}
-        return {
-            **players,
-            "generator": new_generator,
-            "adam_generator": slots,
-            "ema": average(state["ema"], new_generator, inputs["ema_decay"]),
-        }, metrics
+        betas = (self.config.beta_1, self.config.beta_2)
+        return update_generator(state, players, gradients, stats, inputs, betas), metrics
 
     def _pixel_loss(self, image: Any, hr_image: Any) -> Any:
         difference = image - hr_image

@@ -85,7 +85,7 @@ class SrganTask:
             "label_fake": config.label_noise * noise[1],
             "count_g": np.float32(step + 1),
             "count_d": np.float32(max(step - config.fidelity_steps, 0) + 1),
-            "learning_rate": rate,
+            "learning_rate_g": rate,
             "learning_rate_d": rate,
             "ema_decay": np.float32(ema_decay(step, batch, config.ema_half_life_images)),
         }

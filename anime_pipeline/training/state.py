@@ -76,6 +76,36 @@ def adam(
     return new, {"m": m, "v": v}
 
 
+def update_generator(
+    state: State, players: State, gradients: Any, stats: Any, inputs: dict[str, Any], betas: Any
+) -> State:
+    """Return the state after a generator update: Adam, new statistics, the running average.
+
+    Args:
+        state: State before the step.
+        players: The discriminator's entries after its own update.
+        gradients: Of the generator's loss.
+        stats: The generator's statistics after its pass.
+        inputs: The step's arrays: ``count_g``, ``learning_rate_g``, ``ema_decay``.
+        betas: Adam's two decays.
+    """
+    params, slots = adam(
+        state["generator"]["params"],
+        gradients,
+        state["adam_generator"],
+        inputs["count_g"],
+        inputs["learning_rate_g"],
+        *betas,
+    )
+    generator = {"params": params, "stats": stats}
+    return {
+        **players,
+        "generator": generator,
+        "adam_generator": slots,
+        "ema": average(state["ema"], generator, inputs["ema_decay"]),
+    }
+
+
 def ema_decay(step: int, batch_size: int, half_life_images: float) -> float:
     """Return the averaging factor of one step: 0 keeps the newest weights only.
 

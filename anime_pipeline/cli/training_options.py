@@ -1,0 +1,144 @@
+"""The options that both training commands take, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anime_pipeline.cli.common import DEFAULT_DATA, Function, json_option
+from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
+from anime_pipeline.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a training command was asked for, before any data or library is loaded.
+
+    Attributes:
+        roots: Folders given with --data; empty where none was.
+        preset: The preset asked for, or None.
+        resume: Run folder, ``"latest"``, or None for a new run.
+        checkpoints: Folder of all runs.
+        overrides: Configuration fields set by options.
+        steps: --steps, or None.
+        epochs: --epochs, or None.
+        minutes: --minutes, or None.
+    """
+
+    roots: list[Path]
+    preset: str | None
+    resume: str | None
+    checkpoints: Path
+    overrides: dict[str, Any]
+    steps: int | None
+    epochs: int | None
+    minutes: float | None
+
+    @property
+    def roots_or_default(self) -> list[Path]:
+        """Folders to train on."""
+        return self.roots or [Path(DEFAULT_DATA)]
+
+
+def training_options(function: Function) -> Function:
+    """Add the options that both training commands take."""
+    options = [
+        click.option(
+            "--data",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Folder of faces [default: data/]. May be repeated.",
+        ),
+        click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
+        click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
+        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
+        click.option(
+            "--minutes",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Length by the clock: times a few steps, then fixes the number of steps.",
+        ),
+        click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
+        click.option("--batch-size", type=click.IntRange(min=4)),
+        click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
+        click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random."),
+        click.option(
+            "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
+        ),
+        click.option(
+            "--resume",
+            is_flag=False,
+            flag_value="latest",
+            metavar="[RUN]",
+            help="Continue a run folder, or the latest run.",
+        ),
+        click.option(
+            "--checkpoints",
+            type=click.Path(path_type=Path),
+            default="checkpoints/",
+            show_default=True,
+            help="Where run folders are kept.",
+        ),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Set any field of the configuration (they are listed in a run's config.json).",
+        ),
+        json_option,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def read_request(values: Mapping[str, Any], config: Any) -> Request:
+    """Sort the values of the shared options (and any that are configuration fields).
+
+    Args:
+        values: Option values by name, as click passes them.
+        config: A configuration of the stage, whose fields may be overridden.
+
+    Raises:
+        UsageError: If options contradict each other or a field is unknown.
+    """
+    rest = dict(values)
+    roots = [Path(root) for root in rest.pop("data")]
+    if len({root.resolve() for root in roots}) != len(roots):
+        raise UsageError("The same folder is given twice with --data.")
+    steps, epochs, minutes = (rest.pop(name) for name in ("steps", "epochs", "minutes"))
+    if sum(value is not None for value in (steps, epochs, minutes)) > 1:
+        raise UsageError("Give only one of --steps, --epochs and --minutes.")
+    resume = rest.pop("resume")
+    if resume and (epochs is not None or minutes is not None):
+        raise UsageError("--resume keeps the run's length: leave --epochs and --minutes out.")
+    preset, checkpoints = rest.pop("preset"), rest.pop("checkpoints")
+    overrides = parse_assignments(rest.pop("assignments"), config)
+    if rest.get("precision") == "auto":
+        rest.pop("precision")
+    overrides |= {name: value for name, value in rest.items() if value is not None}
+    return Request(roots, preset, resume, checkpoints, overrides, steps, epochs, minutes)
+
+
+def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
+    """Parse `--set field=value` options against the fields of a configuration.
+
+    Raises:
+        UsageError: If a field is unknown or a value does not fit it.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"Invalid value for --set: {text!r}. Expected FIELD=VALUE.")
+        try:
+            values[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name.strip()] = value.strip()  # plain words need no quotes
+    checked = from_dict(type(config), {**to_dict(config), **values})
+    return {name: getattr(checked, name) for name in values}

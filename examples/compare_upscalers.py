@@ -34,7 +34,6 @@ def measure(count: int, degradation: str, names: list[str]) -> Benchmark:
         {
             "pictures": f"{count} drawn faces, 128x128 px",
             "degradation": f"{degradation} (4x)",
-            "ours": names,
         }
     )
     return result

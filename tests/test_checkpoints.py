@@ -57,6 +57,9 @@ def test_a_damaged_checkpoint_is_named_and_the_previous_used(tmp_path, damage):
     step, loaded = checkpoint.load_latest(tmp_path, warnings.append)
     assert step == 1 and loaded["generator|params|a/kernel"][0, 0] == 1
     assert len(warnings) == 1 and "state-00000002.npz" in warnings[0]
+    assert checkpoint.steps_in(tmp_path) == [1], "the damaged one must not count among the last K"
+    checkpoint.save(tmp_path, 2, state(2), keep=3)
+    damage(tmp_path / "state-00000002.npz")
     damage(tmp_path / "state-00000001.npz")
     with pytest.raises(CheckpointError, match="All 2 checkpoints"):
         checkpoint.load_latest(tmp_path, warnings.append)
@@ -121,6 +124,18 @@ def progress(folder, step, **metrics):
     return Progress(folder, step, 100, 10, {}, metrics)
 
 
+def test_a_state_that_is_no_number_is_never_written(tmp_path):
+    checkpoint.save(tmp_path, 1, state(1), keep=2)
+    bad = state(2)
+    bad["generator"]["params"]["a/kernel"][0, 0] = np.nan
+    with pytest.raises(PipelineError, match="a/kernel holds values"):
+        checkpoint.save(tmp_path, 2, bad, keep=2)
+    assert checkpoint.steps_in(tmp_path) == [1]
+    with pytest.raises(PipelineError, match="diverged"):
+        save_weights(tmp_path / "w.npz", {"a": np.array([np.inf])}, "dcgan-generator", {}, {})
+    assert not (tmp_path / "w.npz").exists()
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_the_nan_guard_stops_and_names_the_last_good_state(tmp_path, value):
     guard = NanGuard()
@@ -145,13 +160,18 @@ def test_the_log_drops_steps_that_will_run_again(tmp_path):
 
 
 def test_resuming_with_other_settings_lists_the_differences(tmp_path):
-    from anime_pipeline.training.session import Run, check_unchanged
+    from anime_pipeline.training.session import Run, check_same_surroundings, check_unchanged
 
-    run = Run(tmp_path, "cpu", TINY_DCGAN, [str(tmp_path)], "")
-    check_unchanged(run, "cpu", [tmp_path], {"loss": "bce"})
+    run = Run(tmp_path, "cpu", TINY_DCGAN, [str(tmp_path)], "", {}, {})
+    check_unchanged(run, "cpu", {"loss": "bce"})
     with pytest.raises(UsageError, match="loss: the run has 'bce', you asked for 'hinge'"):
-        check_unchanged(run, None, [], {"loss": "hinge"})
+        check_unchanged(run, None, {"loss": "hinge"})
     with pytest.raises(UsageError, match="preset"):
-        check_unchanged(run, "gpu", [], {})
-    with pytest.raises(UsageError, match="data"):
-        check_unchanged(run, None, [tmp_path / "other"], {})
+        check_unchanged(run, "gpu", {})
+    with pytest.raises(UsageError, match="steps: the run has 12, you asked for 5"):
+        check_unchanged(run, None, {"steps": 5})
+    warnings = []
+    check_same_surroundings(run, {}, warnings.append)
+    assert "numpy None ->" in warnings[0]
+    with pytest.raises(UsageError, match="ASSETS"):
+        check_same_surroundings(run, {"vgg16": "torch"}, warnings.append)

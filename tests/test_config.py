@@ -35,6 +35,27 @@ def test_bad_values_are_named(values, message):
         from_dict(DcganConfig, values)
 
 
+@pytest.mark.parametrize(
+    "kind,values",
+    [
+        (DcganConfig, {"image_size": 20}),
+        (DcganConfig, {"batch_size": 6}),
+        (DcganConfig, {"save_every": 0}),
+        (DcganConfig, {"r1_interval": 0}),
+        (DcganConfig, {"seed": 2**63}),
+        (DcganConfig, {"beta_1": 1.0}),
+        (SrganConfig, {"scale": 2}),
+        (SrganConfig, {"hr_size": 130}),
+        (SrganConfig, {"crop_size": 30}),
+        (SrganConfig, {"crop_size": 2}),
+        (SrganConfig, {"fidelity_steps": 0, "adversarial_steps": 0}),
+    ],
+)
+def test_values_out_of_range_are_refused(kind, values):
+    with pytest.raises(UsageError, match=f"`{next(iter(values))}`. Expected"):
+        from_dict(kind, values)
+
+
 def test_differences_name_the_field_and_both_values():
     old, new = SrganConfig(), dataclasses.replace(SrganConfig(), blocks=3)
     assert differences(old, old) == []

@@ -1,8 +1,12 @@
+import contextlib
+import io
 import os
 import shutil
 import subprocess
 import sys
 import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +25,7 @@ from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.data.sizes import choose_hr_size
 from anime_pipeline.data.splits import split_by_content
 from anime_pipeline.data.store import load_store
+from anime_pipeline.images.codec import decode
 
 rgb = st.tuples(*[st.integers(0, 255)] * 3)
 
@@ -41,18 +46,20 @@ def test_bad_rows_are_named_by_line_and_left_out(tmp_path):
         "high.png,1,2,300,4,5,6\r\n"
         "word.png,1,two,3,4,5,6\r\n"
         ",1,2,3,4,5,6\r\n"
-        "good.png,9,9,9,9,9,9\r\n",
+        "good.png,9,9,9,9,9,9\r\n"
+        "\r\n"
+        "long.png,1,2,3,4,5,6,7\r\n",
         encoding="utf-8",
     )
     table = read_color_csv(path)
     assert table.by_file == {"good.png": Colors((1, 2, 3), (4, 5, 6))}
     lines = [problem.split(":")[1] for problem in table.problems]
-    assert lines == ["3", "4", "5", "6"] and table.rows == 5
+    assert lines == ["3", "4", "5", "6", "8"] and table.rows == 6
 
 
 @pytest.mark.parametrize(
     "content,reason",
-    [(b"", "not a CSV"), (b"a,b\n1,2\n", "missing"), (b"\xff\xfe\x00", "UTF-8")],
+    [(b"", "missing"), (b"a,b\n1,2\n", "missing"), (b"\xff\xfe\x00", "UTF-8")],
 )
 def test_an_unusable_color_csv_is_a_problem_not_a_crash(tmp_path, content, reason):
     path = tmp_path / "color.csv"
@@ -149,7 +156,47 @@ def test_two_processes_may_build_the_same_entry(drawn, tmp_path):
     ]
     sums = {process.communicate(timeout=120)[0] for process in pair}
     assert len(sums) == 1 and int(sums.pop()) > 0
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".npy"]
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".rgb"]
+
+
+def test_a_damaged_cache_entry_is_built_again(messy, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(tmp_path / "cache"))
+    first = np.array(load_store(open_dataset(messy), 16).images)
+    for suffix in ("*.rgb", "*.json"):
+        path = next((tmp_path / "cache").glob(suffix))
+        path.write_bytes(path.read_bytes()[:50])
+        assert np.array_equal(load_store(open_dataset(messy), 16).images, first)
+    mode = next((tmp_path / "cache").glob("*.rgb")).stat().st_mode & 0o777
+    assert mode == next((tmp_path / "cache").glob("*.json")).stat().st_mode & 0o777
+
+
+def test_what_could_not_be_read_is_tried_again(messy, monkeypatch):
+    read = Path.read_bytes
+
+    def fail_once(path):
+        if path.name == "wide.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fail_once)
+    partial = load_store(open_dataset(messy), 20)
+    assert any("Permission denied" in s.reason for s in partial.skipped)
+    monkeypatch.undo()
+    assert len(load_store(open_dataset(messy), 20).images) == len(partial.images) + 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_damaged_bytes_never_raise_anything_else(kind):
+    buffer = io.BytesIO()
+    Image.fromarray(draw_face(0, 32).image).save(buffer, kind)
+    whole, random = buffer.getvalue(), np.random.default_rng(0)
+    for _ in range(60):
+        content = bytearray(whole)
+        for position in random.integers(0, len(whole), 6):
+            content[position] = random.integers(0, 256)
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata
+            decode(bytes(content))
 
 
 def test_min_side_refuses_small_pictures_by_name(messy):

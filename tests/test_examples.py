@@ -2,12 +2,10 @@ from pathlib import Path
 
 import pytest
 from conftest import spawn
-from test_cli import needs_weights
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-@needs_weights
 @pytest.mark.parametrize(
     "arguments,result,said",
     [

@@ -25,7 +25,10 @@ def test_the_reference_files_are_read_completely_and_truthfully(faces):
         assert not (faces / folder / "color.csv").exists()
     table = read_color_csv(faces / "moeimouto/000_hatsune_miku/color.csv")
     assert table.rows == dataset.color_rows == len(table.by_file) == 64
-    square = sum(Image.open(path).size[0] == Image.open(path).size[1] for path in files)
+    square = 0
+    for path in files:
+        with Image.open(path) as picture:
+            square += picture.width == picture.height
     assert int((store.sizes[:, 0] == store.sizes[:, 1]).sum()) == square == 19
 
 

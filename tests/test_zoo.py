@@ -45,6 +45,13 @@ def test_run_folders_give_the_preferred_file(tmp_path):
     assert found.stem == "perceptual"
 
 
+def test_the_package_ships_its_three_weights_and_their_card():
+    assert set(zoo.shipped()) == {"dcgan", "fidelity", "perceptual"}
+    card = (zoo.pretrained_folder() / "MODEL_CARD.md").read_text()
+    for entry in zoo.shipped().values():
+        assert entry["sha256"][:16] in card, "the card must name the weights that it describes"
+
+
 @pytest.mark.parametrize("name", sorted(zoo.shipped()))
 def test_every_shipped_file_is_whole_small_and_finite(name):
     import numpy as np

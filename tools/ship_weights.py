@@ -11,13 +11,13 @@ import json
 from pathlib import Path
 
 from anime_pipeline.core.storage import atomic_write_json, sha256_of
-from anime_pipeline.models.weights import load_weights, save_weights
+from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, load_weights, save_weights
 from anime_pipeline.models.zoo import MANIFEST, pretrained_folder
 
 KINDS = {
-    "dcgan": "dcgan-generator",
-    "fidelity": "srgan-generator",
-    "perceptual": "srgan-generator",
+    "dcgan": DCGAN_KIND,
+    "fidelity": SRGAN_KIND,
+    "perceptual": SRGAN_KIND,
 }
 
 

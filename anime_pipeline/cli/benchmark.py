@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ def command(
     """
     from anime_pipeline.cli.training import open_store
     from anime_pipeline.data.degrade import DEGRADATIONS
+    from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights, shipped
 
     if hr_size % 4:
@@ -81,19 +83,27 @@ def command(
         raise UsageError(
             f"Unknown degradation {unknown[0]!r}. Expected one of: {', '.join(DEGRADATIONS)}."
         )
-    wanted = weights or tuple(shipped("srgan-generator"))
-    paths = {_label(name): find_weights(name, "srgan-generator") for name in wanted}
+    wanted = weights or tuple(shipped(SRGAN_KIND))
+    paths = {_label(name): find_weights(name, SRGAN_KIND) for name in wanted}
     if len(paths) != len(wanted):
         raise UsageError("Two of the --weights have the same name; rename one of the files.")
-    store = open_store(list(data), hr_size, "crop", min_side=hr_size)
-    chosen = _choose(store, side, limit)
+    degradations = tuple(dict.fromkeys(degradations))
+    roots = list(dict.fromkeys(data))
+    store = open_store(roots, hr_size, "crop", min_side=hr_size)
 
     from anime_pipeline.inference.upscaler import Upscaler
     from anime_pipeline.reports.benchmark import run_benchmark
     from anime_pipeline.reports.render import as_document, write_reports
 
     loaded = {name: Upscaler.load(path) for name, path in paths.items()}
-    names = [_image_name(store, index) for index in chosen]
+    counts = {upscaler.config.train_count for upscaler in loaded.values()}
+    if len(counts) > 1:
+        raise UsageError(
+            f"These weights were trained on different splits (--train-count {sorted(counts)}), so "
+            "no pictures are held out for all of them. Measure them one by one."
+        )
+    chosen = _choose(store, side, limit, max(counts, default=0))
+    names = _image_names(store, roots, chosen)
     with progress_bar("Measuring") as update:
         result = run_benchmark(
             store.images[chosen],
@@ -105,11 +115,10 @@ def command(
     result.facts.update(
         {
             "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
-            "data": ", ".join(Path(root).name for root in data),
+            "data": ", ".join(root.resolve().name for root in roots),
             "degradations": ", ".join(f"{name} (4x)" for name in degradations),
             "protocol": "uint8 RGB, peak 255; Y is BT.601 with 4 px shaved; SSIM 7x7 on RGB",
             "baselines": "OpenCV interpolations",
-            "ours": list(loaded),
             **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
             "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
         }
@@ -127,21 +136,35 @@ def _label(name: str) -> str:
     return path.parent.name + "/" + path.stem if path.suffix == ".npz" else path.name
 
 
-def _image_name(store: Store, index: int) -> str:
-    path = store.records[index].path
-    return f"{path.parent.name}/{path.name}"
+def _image_names(store: Store, roots: Sequence[Path], chosen: Sequence[int]) -> list[str]:
+    """Name pictures by their path below the root; with several roots each root's name leads."""
+    names = []
+    for index in chosen:
+        path = store.records[index].path
+        root = next(root for root in roots if path.is_relative_to(root.expanduser()))
+        inside = path.relative_to(root.expanduser()).as_posix()
+        names.append(inside if len(roots) == 1 else f"{root.as_posix()}/{inside}")
+    return names
 
 
-def _choose(store: Store, side: str, limit: int | None) -> list[int]:
+def _choose(store: Store, side: str, limit: int | None, train_count: int) -> list[int]:
+    import numpy as np
+
     from anime_pipeline.data.splits import split_by_content
+    from anime_pipeline.images.grid import spread
 
     if side == "all":
-        chosen = list(range(len(store.images)))
+        chosen = np.arange(len(store.images))
+    elif train_count > len(store.images):
+        raise UsageError(
+            f"These weights were trained on {train_count} pictures and there are only "
+            f"{len(store.images)} here: on other data than theirs use --side all."
+        )
     else:
-        chosen = [int(index) for index in getattr(split_by_content(store.hashes), side)]
-    if not chosen:
+        chosen = getattr(split_by_content(store.hashes, train_count), side)
+    if not len(chosen):
         raise DataError(
             f"None of the {len(store.images)} usable pictures falls on the {side} side of the "
-            "80/5/15 split. Add pictures, or measure them all with --side all."
+            "split. Add pictures, or measure them all with --side all."
         )
-    return chosen[:limit]
+    return [int(index) for index in spread(chosen, limit or len(chosen))]

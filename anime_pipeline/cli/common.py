@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +22,12 @@ from rich.progress import (
 )
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.randomness import MAX_SEED
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_DATA = "data/"
+PLAIN_LINE_EVERY_S = 10.0
 
 
 @functools.cache
@@ -60,25 +62,36 @@ def print_json(document: Any) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress with ETA on a terminal; a plain line now and then elsewhere.
+def progress_bar(title: str, lines: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show progress with ETA on a terminal; elsewhere a plain line now and then.
+
+    Args:
+        title: What is being done.
+        lines: Whether to print the plain lines; off where the caller prints its own.
 
     Yields:
         A function taking (done, total).
     """
     console = stderr()
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # titles hold paths, brackets and all
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
+    begun = last_line = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
         task = p.add_task(title, total=None)
 
         def update(done: int, total: int) -> None:
+            nonlocal last_line
             p.update(task, completed=done, total=total)
+            now = time.monotonic()
+            if lines and not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S:
+                last_line = now
+                left_s = (now - begun) / max(done, 1) * (total - done)
+                console.print(f"{title}: {done}/{total}, ETA {left_s:.0f} s", markup=False)
 
         yield update
 
@@ -92,12 +105,12 @@ def parse_seeds(text: str, count: int | None) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UsageError(
                 f"Invalid value for --seed: {text!r}. Expected a number or a list such as 0,5-9."
             )
         begin, end = int(first), int(last or first)
-        if end < begin or end - begin >= 1_000_000:
+        if not begin <= end <= min(begin + 1_000_000, MAX_SEED):
             raise UsageError(f"Invalid range in --seed: {part!r}. Expected low-high.")
         seeds += range(begin, end + 1)
     is_list = "," in text or "-" in text
@@ -116,10 +129,3 @@ def version_line(names: Sequence[str]) -> str:
     from importlib.metadata import version
 
     return ", ".join(f"{name} {version(name)}" for name in names)
-
-
-def fail_if_not_utf8() -> None:
-    """Make output safe on terminals with a narrow encoding."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")

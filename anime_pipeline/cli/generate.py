@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +83,13 @@ def command(
 def _draw(
     seeds: list[int], checkpoint: str, upscaler: str | None, batch_size: int
 ) -> tuple[np.ndarray, dict[str, Weights]]:
+    from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights
 
     # Both are found before anything is loaded, so that a wrong name fails at once.
-    paths = {"dcgan": find_weights(checkpoint, "dcgan-generator")}
+    paths = {"dcgan": find_weights(checkpoint, DCGAN_KIND)}
     if upscaler:
-        paths["srgan"] = find_weights(upscaler, "srgan-generator", prefer="perceptual")
+        paths["srgan"] = find_weights(upscaler, SRGAN_KIND, prefer="perceptual")
 
     from anime_pipeline.inference.generator import FaceGenerator
 
@@ -130,7 +132,9 @@ def _write(
     }
     if grid:
         # 32 px faces are enlarged without smoothing, so that their pixels can be judged.
-        manifest["grid"] = f"grid_{seeds[0]:06d}_{len(seeds)}_{size}.png"
+        consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
+        list_mark = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
+        manifest["grid"] = f"grid_{seeds[0]:06d}_{len(seeds)}{list_mark}_{size}.png"
         write_png(out / manifest["grid"], make_grid(pictures, magnify=4 if size <= 32 else 1))
     atomic_write_json(out / "manifest.json", manifest)
     return manifest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline.cli.common import DEFAULT_DATA, json_option, print_json, progress_bar, stderr
+from anime_pipeline.core.config import FITS
 
 if TYPE_CHECKING:
     from anime_pipeline.data.dataset import Dataset
@@ -26,7 +27,7 @@ THUMBNAIL_PX = 96
     show_default=True,
     help="Folder for the contact sheet.",
 )
-@click.option("--fit", type=click.Choice(["crop", "pad", "stretch"]), default="crop")
+@click.option("--fit", type=click.Choice(FITS), default="crop")
 @json_option
 def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, split, what is skipped and why."""

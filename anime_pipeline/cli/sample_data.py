@@ -13,12 +13,13 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
+from anime_pipeline.core.randomness import MAX_SEED
 
 
 @click.command("sample-data")
 @click.argument("out", default=DEFAULT_DATA, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--count", type=click.IntRange(min=1), default=400, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
 @click.option("--size", type=click.IntRange(min=32, max=1024), default=160, show_default=True)
 @json_option
 def command(out: Path, count: int, seed: int, size: int, as_json: bool) -> None:

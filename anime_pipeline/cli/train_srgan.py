@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from anime_pipeline.data.store import Store
+    from anime_pipeline.models.weights import Weights
     from anime_pipeline.training.loop import Callback
     from anime_pipeline.training.srgan_task import SrganTask
 
@@ -33,9 +34,16 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     help="Part of the steps spent in the adversarial phase [default: the preset's].",
 )
+@click.option(
+    "--init", help="Start the generator from weights: a shipped name, a .npz file or a run folder."
+)
 @click.option("--perceptual-weight", type=click.FloatRange(min=0), help="0 needs no VGG16.")
 def command(
-    as_json: bool, hr_size: str | None, adversarial_share: float | None, **values: Any
+    as_json: bool,
+    hr_size: str | None,
+    adversarial_share: float | None,
+    init: str | None,
+    **values: Any,
 ) -> None:
     """Train stage two: an SRGAN that upscales 4x, first for fidelity, then adversarially.
 
@@ -44,9 +52,9 @@ def command(
     """
     size = int(hr_size) if hr_size else None
     request = read_request({**values, "hr_size": size}, SrganConfig())
-    if request.resume and adversarial_share is not None:
-        raise UsageError("--resume keeps the run's phases: leave --adversarial-share out.")
-    summary = train(SrganStage(adversarial_share), request)
+    if request.resume and (adversarial_share is not None or init):
+        raise UsageError("--resume keeps phases and weights: no --adversarial-share or --init.")
+    summary = train(SrganStage(adversarial_share, _load_init(init)), request)
     if as_json:
         print_json(summary)
 
@@ -57,9 +65,10 @@ class SrganStage:
     name = "srgan"
     config_type = SrganConfig
 
-    def __init__(self, share: float | None) -> None:
-        """Remember which part of the steps is adversarial (None: as in the preset)."""
+    def __init__(self, share: float | None, init: Weights | None) -> None:
+        """Remember which part of the steps is adversarial (None: as in the preset) and --init."""
         self.share = share
+        self.init = init
 
     def new_config(self, request: Request) -> tuple[str, SrganConfig]:
         """Resolve the preset, the HR size, the arithmetic and the perceptual loss."""
@@ -77,6 +86,8 @@ class SrganStage:
         config = replace(config, crop_size=min(config.crop_size, config.hr_size))
         if "precision" not in request.overrides and preset != "reference":
             config = replace(config, precision=best_precision())
+        if self.init:
+            config = replace(config, init_sha256=self.init.sha256)
         if "perceptual_weight" not in request.overrides and self.share != 0:
             config = _without_missing_vgg(config)
         return preset, config
@@ -89,7 +100,7 @@ class SrganStage:
         """Build the networks."""
         from anime_pipeline.training.srgan_task import SrganTask
 
-        return SrganTask(config, images)
+        return SrganTask(config, images, self.init)
 
     def with_length(self, task: Any, config: SrganConfig, request: Request) -> SrganConfig:
         """Fix the number of steps and divide them between the phases."""
@@ -115,6 +126,15 @@ class SrganStage:
             MetricsLog(20, task.config.batch_size),
             ExportUpscaler(task),
         ]
+
+
+def _load_init(wanted: str | None) -> Weights | None:
+    if wanted is None:
+        return None
+    from anime_pipeline.models.weights import SRGAN_KIND, load_weights
+    from anime_pipeline.models.zoo import find_weights
+
+    return load_weights(find_weights(wanted, SRGAN_KIND, prefer="fidelity"), SRGAN_KIND)
 
 
 def _without_missing_vgg(config: SrganConfig) -> SrganConfig:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anime_pipeline.cli.common import progress_bar, stderr
+from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, progress_bar, stderr
 from anime_pipeline.core.storage import locked, sweep_temporaries
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from anime_pipeline.data.store import Store
     from anime_pipeline.training.loop import Callback, Progress, Task
     from anime_pipeline.training.session import Run
-
-PLAIN_LINE_EVERY_S = 10.0
 
 
 class Stage(Protocol):
@@ -67,9 +65,11 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     final = stage.with_length(task, config, request)
     if final != config:
         task = stage.make_task(final, images)
-    run = create_run(request.checkpoints / stage.name, preset, final, roots, store)
-    callbacks = stage.callbacks(task, store.images[split.val])
-    return _drive(task, run, 0, task.initial_state(), callbacks)
+    stderr().print(f"{preset} preset, {final.precision}, {final.steps} steps", markup=False)
+    run = create_run(request.checkpoints / stage.name, preset, final, roots, store, task.facts)
+    with locked(run.folder):
+        callbacks = stage.callbacks(task, store.images[split.val])
+        return _drive(task, run, 0, task.initial_state(), callbacks)
 
 
 def _resume(stage: Stage, request: Request) -> dict[str, Any]:
@@ -82,14 +82,20 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
     overrides = dict(request.overrides)
     if request.steps is not None:
         overrides["steps"] = request.steps
-    session.check_unchanged(run, request.preset, request.roots, overrides)
-    store = stage.open_pictures([Path(root) for root in run.data], run.config)
-    session.check_same_data(run, store)
-    split = session.split_store(store, run.config.train_count)
-    task = stage.make_task(run.config, store.images[split.train])
-    start, state = session.restore(run, task, lambda text: stderr().print(text, markup=False))
-    stderr().print(f"Resuming at step {start} of {task.total_steps}.", markup=False)
-    return _drive(task, run, start, state, stage.callbacks(task, store.images[split.val]))
+    session.check_unchanged(run, request.preset, overrides)
+    with locked(run.folder):
+        store = stage.open_pictures(request.roots or [Path(r) for r in run.data], run.config)
+        session.check_same_data(run, store)
+        split = session.split_store(store, run.config.train_count)
+        task = stage.make_task(run.config, store.images[split.train])
+        session.check_same_surroundings(run, task.facts, _say)
+        start, state = session.restore(run, task, _say)
+        _say(f"Resuming at step {start} of {task.total_steps}.")
+        return _drive(task, run, start, state, stage.callbacks(task, store.images[split.val]))
+
+
+def _say(text: str) -> None:
+    stderr().print(text, markup=False)
 
 
 def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) -> Store:
@@ -116,7 +122,7 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
 def _drive(
     task: Task, run: Run[Any], start: int, state: Any, callbacks: Sequence[Callback]
 ) -> dict[str, Any]:
-    """Run the loop under the folder's lock, with progress; return a summary of the run."""
+    """Run the loop with progress; return a summary of the run. The folder's lock is held."""
     from anime_pipeline.reports.curves import Curves
     from anime_pipeline.training import loop
     from anime_pipeline.training.callbacks import (
@@ -134,7 +140,7 @@ def _drive(
         return {"run": str(run.folder), "steps": start, "metrics": {}}
     begun = time.monotonic()
     last_line = 0.0
-    with locked(run.folder), progress_bar("Training") as update:
+    with progress_bar("Training", lines=False) as update:
         sweep_temporaries(run.folder)
 
         def show(progress: Progress) -> None:

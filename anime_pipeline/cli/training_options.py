@@ -13,6 +13,7 @@ import click
 from anime_pipeline.cli.common import DEFAULT_DATA, Function, json_option
 from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.randomness import MAX_SEED
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def training_options(function: Function) -> Function:
         click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
         click.option("--batch-size", type=click.IntRange(min=4)),
         click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
-        click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random."),
+        click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed of everything random."),
         click.option(
             "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
         ),
@@ -121,7 +122,11 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     overrides = parse_assignments(rest.pop("assignments"), config)
     if rest.get("precision") == "auto":
         rest.pop("precision")
-    overrides |= {name: value for name, value in rest.items() if value is not None}
+    direct = {name: value for name, value in rest.items() if value is not None}
+    twice = sorted(set(direct) & set(overrides)) + (["steps"] if "steps" in overrides else [])
+    if twice:
+        raise UsageError(f"{twice[0]} has an option of its own: leave it out of --set.")
+    overrides |= direct
     return Request(roots, preset, resume, checkpoints, overrides, steps, epochs, minutes)
 
 

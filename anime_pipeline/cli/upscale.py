@@ -46,11 +46,12 @@ def command(paths: tuple[Path, ...], out: Path, weights: str, scale: str, as_jso
 
     A picture that cannot be read is skipped and named; the others are still written (exit 3).
     """
+    from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights
 
     skipped: list[Skipped] = []
     jobs = _plan(paths, out, skipped)
-    path = find_weights(weights, "srgan-generator", prefer="fidelity")
+    path = find_weights(weights, SRGAN_KIND, prefer="fidelity")
 
     from anime_pipeline.inference.upscaler import Upscaler
 
@@ -80,7 +81,8 @@ def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[tu
             skipped.append(Skipped(str(path), "no such file or folder"))
             continue
         base = path if path.is_dir() else path.parent
-        for source in walk(path, skipped):
+        # Other files in a folder are no failures; a named file is tried whatever it is.
+        for source in walk(path, []):
             target = out / source.relative_to(base).with_suffix(".png")
             if target in jobs:
                 raise UsageError(
@@ -105,14 +107,18 @@ def _run(
     with progress_bar("Upscaling") as update:
         for done, (source, target) in enumerate(jobs, start=1):
             try:
-                picture = open_picture(source.read_bytes())
-                text = {"weights-srgan": upscaler.weights.sha256}
-                write_png(target, _enlarge(picture, upscaler, scale), text)
-                written.append(target)
+                content = source.read_bytes()
+            except OSError as error:
+                skipped.append(Skipped(str(source), f"cannot be read ({error.strerror})"))
+                continue
+            try:
+                large = _enlarge(open_picture(content), upscaler, scale)
             except DataError as error:
                 skipped.append(Skipped(str(source), str(error).removeprefix("image: ")))
-            except OSError as error:
-                skipped.append(Skipped(str(source), error.strerror or str(error)))
+                continue
+            # A failure to write is no fault of the picture: it ends the command.
+            write_png(target, large, {"weights-srgan": upscaler.weights.sha256})
+            written.append(target)
             update(done, len(jobs))
     return written
 
@@ -124,10 +130,13 @@ def _enlarge(picture: Image.Image, upscaler: Upscaler, scale: int) -> np.ndarray
 
     from anime_pipeline.images.codec import has_alpha, to_rgb
 
-    alpha = np.asarray(picture.convert("RGBA"))[..., 3] if has_alpha(picture) else None
-    # Without the alpha channel the colours under it go through the network as they are.
-    colour = np.asarray(picture.convert("RGBA").convert("RGB")) if alpha is not None else None
-    rgb = to_rgb(picture) if colour is None else colour
+    alpha = None
+    if has_alpha(picture):
+        # The colours under the transparency go through the network as they are.
+        rgba = np.asarray(picture.convert("RGBA"))
+        rgb, alpha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+    else:
+        rgb = to_rgb(picture)
     height, width = rgb.shape[:2]
     size = (width * scale, height * scale)
     large = upscaler.upscale(rgb)

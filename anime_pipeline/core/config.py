@@ -8,12 +8,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.randomness import MAX_SEED
 
 Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
 Precision = Literal["float32", "bfloat16"]
 Architecture = Literal["best", "reference"]
 PresetName = Literal["auto", "cpu", "gpu", "reference"]
+
+GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares
 
 FITS: tuple[str, ...] = get_args(Fit)
 LOSSES: tuple[str, ...] = get_args(LossName)
@@ -55,6 +58,21 @@ class DcganConfig:
     save_every: int = 500
     keep_checkpoints: int = 3
 
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require_common(self)
+        _require_positive(
+            self, ("latent_dim", "width", "d_steps", "steps", "r1_interval", "learning_rate_g")
+        )
+        sizes = (8, 16, 32, 64, 128)
+        _require(self.image_size in sizes, "image_size", f"one of {sizes}", self.image_size)
+        _require(
+            self.batch_size % GROUP_SIZE == 0,
+            "batch_size",
+            f"a multiple of {GROUP_SIZE} (the discriminator compares groups of that size)",
+            self.batch_size,
+        )
+
 
 @dataclass(frozen=True)
 class SrganConfig:
@@ -74,6 +92,7 @@ class SrganConfig:
     channels: int = 64
     width_d: int = 32  # the paper's 64 makes D two thirds of the adversarial step
     precision: Precision = "float32"
+    init_sha256: str = ""  # weights file that the generator starts from; empty: from noise
     # Optimisation
     batch_size: int = 8
     fidelity_steps: int = 12_000
@@ -84,9 +103,11 @@ class SrganConfig:
     beta_2: float = 0.99
     decay: bool = True  # cosine to zero over the fidelity phase
     pixel_loss: Literal["l1", "mse"] = "l1"
-    pixel_weight: float = 1.0  # in the adversarial phase; the fidelity phase is pixel loss alone
-    perceptual_weight: float = 0.05
-    adversarial_weight: float = 0.005
+    pixel_weight: float = 0.2  # in the adversarial phase; the fidelity phase is pixel loss alone
+    # Features lead in the second phase: with the pixel loss in front, 600 steps changed next to
+    # nothing (-0.04 dB and no crisper to the eye).
+    perceptual_weight: float = 1.0
+    adversarial_weight: float = 0.02
     label_noise: float = 0.0
     ema_half_life_images: float = 2_000.0
     seed: int = 0
@@ -94,10 +115,51 @@ class SrganConfig:
     save_every: int = 250
     keep_checkpoints: int = 3
 
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require_common(self)
+        _require_positive(self, ("blocks", "channels", "width_d", "learning_rate"))
+        _require(self.scale == 4, "scale", "4", self.scale)
+        _require(
+            self.hr_size >= 16 and self.hr_size % 4 == 0,
+            "hr_size",
+            "a multiple of 4, at least 16",
+            self.hr_size,
+        )
+        _require(
+            self.crop_size % 4 == 0 and (self.crop_size == 0 or 8 <= self.crop_size),
+            "crop_size",
+            "0 (whole pictures) or a multiple of 4, at least 8",
+            self.crop_size,
+        )
+        phases = (self.fidelity_steps, self.adversarial_steps)
+        _require(min(phases) >= 0 and sum(phases) > 0, "fidelity_steps", "steps to do", phases)
+
     @property
     def steps(self) -> int:
         """Total steps of both phases."""
         return self.fidelity_steps + self.adversarial_steps
+
+
+def _require(good: bool, name: str, expected: str, received: Any) -> None:
+    if not good:
+        raise UsageError(
+            f"Invalid value for config field `{name}`. Expected {expected}. Received: {received!r}"
+        )
+
+
+def _require_positive(config: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        _require(getattr(config, name) > 0, name, "more than 0", getattr(config, name))
+
+
+def _require_common(config: Any) -> None:
+    _require_positive(config, ("batch_size", "save_every", "keep_checkpoints"))
+    _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
+    _require(config.train_count >= 0, "train_count", "0 or more", config.train_count)
+    for name in ("beta_1", "beta_2"):
+        value = getattr(config, name)
+        _require(0 <= value < 1, name, "at least 0 and below 1", value)
 
 
 TrainingConfig = DcganConfig | SrganConfig
@@ -152,6 +214,7 @@ SRGAN_PRESETS: dict[str, SrganConfig] = {
         decay=False,
         pixel_loss="mse",
         perceptual_weight=0.0,
+        pixel_weight=1.0,
         adversarial_weight=1.0,
         label_noise=0.2,
         ema_half_life_images=0.0,

@@ -9,6 +9,10 @@ import platform
 import sys
 from pathlib import Path
 
+from anime_pipeline.core.errors import UsageError
+
+BACKENDS = ("tensorflow", "jax")
+
 
 def select_backend() -> str:
     """Choose the Keras backend before Keras is imported; called by every package that imports it.
@@ -20,6 +24,11 @@ def select_backend() -> str:
     if "KERAS_BACKEND" not in os.environ:
         only_jax = not importlib.util.find_spec("tensorflow") and importlib.util.find_spec("jax")
         os.environ["KERAS_BACKEND"] = "jax" if only_jax else "tensorflow"
+    if os.environ["KERAS_BACKEND"] not in BACKENDS:
+        raise UsageError(
+            f"Invalid value for $KERAS_BACKEND. Expected one of {', '.join(BACKENDS)}. Received: "
+            f"{os.environ['KERAS_BACKEND']!r}"
+        )
     return os.environ["KERAS_BACKEND"]
 
 

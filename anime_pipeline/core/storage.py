@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -74,12 +75,17 @@ def atomic_write_json(path: Path, document: Any) -> None:
     atomic_write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def sweep_temporaries(folder: Path) -> int:
-    """Delete what a killed writer left below `folder`; call only while holding its lock."""
-    stale = list(folder.rglob(f"*{TEMPORARY_SUFFIX}"))
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return len(stale)
+def sweep_temporaries(folder: Path, older_than_s: float = 0.0) -> None:
+    """Delete what killed writers left below `folder`.
+
+    Args:
+        folder: A folder whose lock is held, or a shared one.
+        older_than_s: In a shared folder, how old a file must be to belong to no living writer.
+    """
+    for path in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime >= older_than_s:
+                path.unlink()
 
 
 def sha256_of(path: Path) -> str:
@@ -101,16 +107,14 @@ def list_runs(stage_folder: Path) -> list[Path]:
 
 
 def new_run_folder(stage_folder: Path, preset: str) -> Path:
-    """Make the next free run folder `<n>-<preset>`; safe when two processes race."""
+    """Make the next free run folder `<n>-<preset>`; two processes never get one number."""
     stage_folder.mkdir(parents=True, exist_ok=True)
-    while True:
-        runs = list_runs(stage_folder)
-        number = int(runs[-1].name.split("-")[0]) + 1 if runs else 1
+    with (stage_folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        names = (re.match(r"(\d+)-", path.name) for path in stage_folder.iterdir())
+        number = max((int(match[1]) for match in names if match), default=0) + 1
         folder = stage_folder / f"{number}-{preset}"
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
+        folder.mkdir()
         return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,37 +52,40 @@ def read_color_csv(path: Path) -> ColorTable:
         table.problems.append(f"{path}: not UTF-8 text; save it as UTF-8 CSV")
         return table
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), dtype=str, keep_default_na=False, on_bad_lines="error"
-        )
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
-        table.problems.append(f"{path}: not a CSV table ({str(error).strip()})")
-        return table
-    frame.columns = frame.columns.str.strip()
-    missing = [name for name in ("file", *COLOR_COLUMNS) if name not in frame.columns]
-    if missing:
-        table.problems.append(f"{path}: column(s) {', '.join(missing)} missing; expected {HEADER}")
-        return table
-    table.rows = len(frame)
-    _collect(frame, path, table)
+        # Not pandas: it shifts columns silently where rows hold one cell too many, and people are
+        # told the line of each bad row.
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = [cell.strip() for cell in next(reader, [])]
+        missing = [name for name in ("file", *COLOR_COLUMNS) if name not in header]
+        if missing:
+            absent = ", ".join(missing)
+            table.problems.append(f"{path}: column(s) {absent} missing; expected {HEADER}")
+            return table
+        for row in reader:
+            if row:
+                _add_row(table, f"{path}:{reader.line_num}", header, row)
+    except csv.Error as error:
+        table.problems.append(f"{path}: not a CSV table ({error})")
     return table
 
 
-def _collect(frame: pd.DataFrame, path: Path, table: ColorTable) -> None:
-    values = frame[list(COLOR_COLUMNS)].apply(pd.to_numeric, errors="coerce")
-    whole = (values.notna() & (values >= 0) & (values <= 255) & (values % 1 == 0)).all(axis=1)
-    names = frame["file"].str.strip()
-    # Line 1 is the header, so the first data row is line 2 of the file.
-    for line, (name, good) in enumerate(zip(names, whole, strict=True), start=2):
-        if not name:
-            table.problems.append(f"{path}:{line}: no file name")
-        elif not good:
-            table.problems.append(f"{path}:{line}: {name}: colours must be integers 0..255")
-        elif name in table.by_file:
-            table.problems.append(f"{path}:{line}: {name}: second row for this file, ignored")
-        else:
-            row = values.iloc[line - 2].astype(int).tolist()
-            table.by_file[name] = Colors((row[0], row[1], row[2]), (row[3], row[4], row[5]))
+def _add_row(table: ColorTable, where: str, header: list[str], row: list[str]) -> None:
+    """Add one row, or say what is wrong with it."""
+    table.rows += 1
+    if len(row) != len(header):
+        table.problems.append(f"{where}: {len(row)} cells, expected {len(header)}")
+        return
+    cells = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+    name, values = cells["file"], [cells[column] for column in COLOR_COLUMNS]
+    if not name:
+        table.problems.append(f"{where}: no file name")
+    elif not all(value.isdecimal() and int(value) <= 255 for value in values):
+        table.problems.append(f"{where}: {name}: colours must be integers 0..255")
+    elif name in table.by_file:
+        table.problems.append(f"{where}: {name}: second row for this file, ignored")
+    else:
+        r, g, b, skin_r, skin_g, skin_b = map(int, values)
+        table.by_file[name] = Colors((r, g, b), (skin_r, skin_g, skin_b))
 
 
 def format_color_csv(rows: list[tuple[str, Colors]]) -> str:

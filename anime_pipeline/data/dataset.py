@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -84,8 +85,8 @@ def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Datas
     for folder in sorted({path.parent for path in paths}):
         if (folder / COLOR_FILE).is_file():
             tables[folder] = read_color_csv(folder / COLOR_FILE)
-    in_folders = any(path.parent != root for path in paths)
-    dataset = Dataset(root, "characters" if in_folders or tables else "tree", [], skipped)
+    numbered = any(re.match(r"\d+_", path.parent.name) for path in paths)
+    dataset = Dataset(root, "characters" if numbered or tables else "tree", [], skipped)
     for path in paths:
         table = tables.get(path.parent)
         dataset.records.append(Record(path, table.by_file.get(path.name) if table else None))

@@ -1,8 +1,8 @@
 """The array store: every usable picture decoded once, fitted and kept as one memory-mapped file.
 
 The cache key covers each file's path, size and modification time and all settings, so a changed
-folder is decoded anew. Both files are written atomically and the index comes last: two processes
-may build the same entry at once and either result is whole.
+folder is decoded anew. The array file is named after its content and the index, which names it, is
+written last: two processes may build the same entry at once, and either index fits its array.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.storage import TEMPORARY_SUFFIX, atomic_write_json, fsync_folder
+from anime_pipeline.core.storage import atomic_write, atomic_write_json, sweep_temporaries
 from anime_pipeline.data.dataset import Dataset, Record
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 
 # Raise when decoding or fitting changes, so that old entries are not used.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+STALE_S = 86_400.0  # a temporary file this old belongs to a process that was killed
 
 Progress = Callable[[int, int], None]
 
@@ -36,7 +38,7 @@ class Store:
     """Decoded pictures of a dataset.
 
     Attributes:
-        images: uint8 [N, size, size, 3], RGB, memory-mapped read-only.
+        images: uint8 [N, size, size, 3], RGB; memory-mapped, or a copy where stores were merged.
         hashes: uint64 [N], leading bytes of each file's sha256.
         sizes: int32 [N, 2], height and width of each file before fitting.
         records: the picture behind each row.
@@ -80,17 +82,21 @@ def load_store(
     """
     paths = [record.path for record in dataset.records]
     folder = cache_folder()
-    key = _cache_key(paths, size, fit, min_side)
-    array_path, index_path = folder / f"{key}.npy", folder / f"{key}.json"
-    if not (index_path.is_file() and array_path.is_file()):
-        folder.mkdir(parents=True, exist_ok=True)
-        _build(paths, size, fit, min_side, array_path, index_path, progress)
-    index = json.loads(index_path.read_text(encoding="utf-8"))
+    index_path = folder / f"{_cache_key(paths, size, fit, min_side)}.json"
+    entry = _read_entry(index_path, size)
+    if entry is None:
+        _build(paths, size, fit, min_side, index_path, progress)
+        entry = _read_entry(index_path, size)
+    if entry is None:
+        raise DataError(f"The cache entry {index_path} vanished while it was read; try again.")
+    index, images = entry
+    if index["transient"]:
+        # Whatever could not be read this time is tried again the next time.
+        index_path.unlink(missing_ok=True)
     skipped = [Skipped(**item) for item in index["skipped"]]
     kept = index["kept"]
     if not kept:
         raise DataError(_nothing_usable(dataset, skipped))
-    images = np.load(array_path, mmap_mode="r", allow_pickle=False)[: len(kept)]
     return Store(
         images,
         np.array(index["hashes"], np.uint64),
@@ -98,6 +104,19 @@ def load_store(
         [dataset.records[i] for i in kept],
         skipped,
     )
+
+
+def _read_entry(index_path: Path, size: int) -> tuple[dict[str, Any], np.ndarray] | None:
+    """Return a cache entry, or None if it is missing or not whole."""
+    try:
+        index: dict[str, Any] = json.loads(index_path.read_text(encoding="utf-8"))
+        count = len(index["kept"])
+        if not count:
+            return index, np.zeros((0, size, size, 3), np.uint8)
+        path = index_path.with_name(index["array"])
+        return index, np.memmap(path, np.uint8, mode="r", shape=(count, size, size, 3))
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def merge_stores(stores: list[Store]) -> Store:
@@ -131,6 +150,7 @@ class _Decoded:
     hash64: int = 0
     size: tuple[int, int] = (0, 0)
     reason: str = ""
+    transient: bool = False
 
 
 def _decode_one(path: Path, size: int, fit: Fit, min_side: int) -> _Decoded:
@@ -138,7 +158,7 @@ def _decode_one(path: Path, size: int, fit: Fit, min_side: int) -> _Decoded:
         content = path.read_bytes()
         picture = decode(content, "picture")
     except OSError as error:
-        return _Decoded(None, reason=f"cannot be read ({error.strerror})")
+        return _Decoded(None, reason=f"cannot be read ({error.strerror})", transient=True)
     except DataError as error:
         return _Decoded(None, reason=str(error).removeprefix("picture: "))
     height, width = picture.shape[:2]
@@ -153,42 +173,41 @@ def _build(
     size: int,
     fit: Fit,
     min_side: int,
-    array_path: Path,
     index_path: Path,
     progress: Progress | None,
 ) -> None:
-    kept: list[int] = []
-    hashes: list[int] = []
-    sizes: list[tuple[int, int]] = []
-    skipped: list[dict[str, str]] = []
-    handle, temporary = tempfile.mkstemp(dir=array_path.parent, suffix=TEMPORARY_SUFFIX)
-    os.close(handle)
-    try:
-        array = np.lib.format.open_memmap(
-            temporary, mode="w+", dtype=np.uint8, shape=(len(paths), size, size, 3)
-        )
+    """Decode on all cores, writing rows one after another: memory stays small."""
+    index: dict[str, Any] = {"kept": [], "hashes": [], "sizes": [], "skipped": []}
+    digest = hashlib.sha256()
+    transient = False
+
+    def write(file: IO[bytes]) -> None:
+        nonlocal transient
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             results = pool.map(lambda path: _decode_one(path, size, fit, min_side), paths)
             for position, (path, result) in enumerate(zip(paths, results, strict=True)):
                 if result.image is None:
-                    skipped.append({"path": str(path), "reason": result.reason})
+                    index["skipped"].append({"path": str(path), "reason": result.reason})
+                    transient |= result.transient
                 else:
-                    array[len(kept)] = result.image
-                    kept.append(position)
-                    hashes.append(result.hash64)
-                    sizes.append(result.size)
+                    file.write(result.image.tobytes())
+                    digest.update(result.image.tobytes())
+                    index["kept"].append(position)
+                    index["hashes"].append(result.hash64)
+                    index["sizes"].append(result.size)
                 if progress:
                     progress(position + 1, len(paths))
-        array.flush()
-        del array
-        os.replace(temporary, array_path)
-        fsync_folder(array_path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    atomic_write_json(
-        index_path, {"kept": kept, "hashes": hashes, "sizes": sizes, "skipped": skipped}
-    )
+
+    sweep_temporaries(index_path.parent, older_than_s=STALE_S)
+    building = index_path.with_name(f"{index_path.stem}-{os.getpid()}.building")
+    try:
+        atomic_write(building, write)
+        index["array"] = f"{index_path.stem}-{digest.hexdigest()[:8]}.rgb"
+        index["transient"] = transient
+        os.replace(building, index_path.with_name(index["array"]))
+    finally:
+        building.unlink(missing_ok=True)
+    atomic_write_json(index_path, index)
 
 
 def _nothing_usable(dataset: Dataset, skipped: list[Skipped]) -> str:

@@ -6,7 +6,8 @@ Pillow decodes (it knows EXIF orientation, palettes, 16-bit and CMYK, and names 
 from __future__ import annotations
 
 import io
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -18,9 +19,6 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import atomic_write_bytes
 
 MAX_PIXELS = 64_000_000
-
-# Without this cap a 10 kB file can ask for gigabytes of memory when decoded.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 def decode(content: bytes, name: str = "image") -> np.ndarray:
@@ -36,41 +34,51 @@ def decode(content: bytes, name: str = "image") -> np.ndarray:
     Raises:
         DataError: If the bytes are empty, no picture, truncated or too large; says which.
     """
-    return to_rgb(open_picture(content, name))
+    return to_rgb(open_picture(content, name), name)
 
 
 def open_picture(content: bytes, name: str = "image") -> Image.Image:
     """Decode picture bytes to an upright Pillow image of any mode (see `decode` for errors)."""
     if not content:
         raise DataError(f"{name}: the file is empty (0 bytes)")
+    with _naming(name):
+        picture = Image.open(io.BytesIO(content))
+        # Before decoding: a 10 kB file can ask for gigabytes of memory.
+        if picture.width * picture.height > MAX_PIXELS:
+            raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises on damaged bytes into one readable error."""
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns between 1x and 2x of the limit; here the limit is the limit.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        yield
+    except DataError:
+        raise
+    except Image.DecompressionBombError:
         raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first") from None
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture in a known format") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # hostile bytes make its decoders raise struct.error and others
         reason = str(error).strip() or type(error).__name__
         raise DataError(f"{name}: damaged picture ({reason})") from None
 
 
-def to_rgb(picture: Image.Image) -> np.ndarray:
+def to_rgb(picture: Image.Image, name: str = "image") -> np.ndarray:
     """Convert an upright Pillow image of any mode to uint8 RGB [H, W, 3]; see `decode`."""
-    if picture.mode.startswith(("I;16", "I")):
-        # Pillow clips 16-bit to 8 instead of scaling it.
-        wide = np.asarray(picture).astype(np.float64)
-        grey = np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if has_alpha(picture):
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
-    return np.asarray(picture.convert("RGB"))
+    with _naming(name):
+        if picture.mode.startswith("I"):
+            # Pillow clips 16-bit to 8 instead of scaling it.
+            wide = np.asarray(picture).astype(np.float64)
+            grey = np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
+        if has_alpha(picture):
+            rgba = picture.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+        return np.asarray(picture.convert("RGB"))
 
 
 def has_alpha(picture: Image.Image) -> bool:

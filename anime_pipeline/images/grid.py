@@ -54,8 +54,3 @@ def spread(images: np.ndarray, count: int) -> np.ndarray:
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Convert model output in [-1, 1] to uint8 by rounding to the nearest grey level."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
-def to_float(images: np.ndarray) -> np.ndarray:
-    """Convert uint8 to float32 in [-1, 1]."""
-    return images.astype(np.float32) / 127.5 - 1

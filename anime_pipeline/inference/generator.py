@@ -7,27 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from anime_pipeline.core.config import DcganConfig, from_dict
+from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_generator
-from anime_pipeline.models.weights import Weights, assign, load_weights
-
-KIND = "dcgan-generator"
+from anime_pipeline.models.weights import DCGAN_KIND, Weights, assign, load_weights
 
 
 class FaceGenerator:
     """A trained generator: the same seed is the same face, whatever the batch.
 
     Example:
-        >>> faces = FaceGenerator.load(find_weights("dcgan", KIND)).generate([0, 1, 2])
+        >>> faces = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND)).generate([0, 1, 2])
         >>> faces.shape
         (3, 32, 32, 3)
     """
 
     def __init__(self, weights: Weights) -> None:
-        config = from_dict(DcganConfig, weights.config)
+        config = weights.read_config(DcganConfig)
         # Inference is always float32, or a picture would depend on the machine.
         self.config = DcganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
@@ -38,7 +36,7 @@ class FaceGenerator:
     @classmethod
     def load(cls, path: Path) -> FaceGenerator:
         """Load a weights file of a DCGAN generator."""
-        return cls(load_weights(path, KIND))
+        return cls(load_weights(path, DCGAN_KIND))
 
     def generate(
         self,

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from anime_pipeline.core.config import SrganConfig, from_dict
+from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
 from anime_pipeline.models.srgan import SCALE, build_generator
-from anime_pipeline.models.weights import Weights, assign, load_weights
+from anime_pipeline.models.weights import SRGAN_KIND, Weights, assign, load_weights
 
-KIND = "srgan-generator"
 TILE_PX = 192
 
 
@@ -34,7 +33,7 @@ class Upscaler:
     """
 
     def __init__(self, weights: Weights) -> None:
-        config = from_dict(SrganConfig, weights.config)
+        config = weights.read_config(SrganConfig)
         self.config = SrganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
         self._model = build_generator(self.config)
@@ -45,7 +44,7 @@ class Upscaler:
     @classmethod
     def load(cls, path: Path) -> Upscaler:
         """Load a weights file of an SRGAN generator."""
-        return cls(load_weights(path, KIND))
+        return cls(load_weights(path, SRGAN_KIND))
 
     def upscale_batch(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +60,8 @@ def jit(function: Callable[..., Any], donate_first: bool = False) -> Callable[..
         return jax.jit(function, donate_argnums=(0,) if donate_first else ())
     import tensorflow as tf
 
-    return tf.function(function, autograph=False)
+    # Pictures of many sizes share one graph instead of tracing one each.
+    return tf.function(function, autograph=False, reduce_retracing=True)
 
 
 def to_device(tree: Tree) -> Tree:
@@ -89,3 +91,8 @@ def make_deterministic() -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+    else:
+        # Read when JAX first touches a device; it only concerns GPUs.
+        flag = "--xla_gpu_deterministic_ops=true"
+        if flag not in os.environ.get("XLA_FLAGS", ""):
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()

@@ -7,9 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from anime_pipeline.core.config import Precision
-
-GROUP_SIZE = 4  # pictures whose variety the discriminator compares
+from anime_pipeline.core.config import GROUP_SIZE, Precision
 
 
 def dtype_policy(precision: Precision) -> str:

@@ -43,13 +43,7 @@ def dropout_shapes(config: DcganConfig) -> list[tuple[int, int, int]]:
 
 
 def _stages(config: DcganConfig) -> int:
-    stages = (config.image_size // 4).bit_length() - 1
-    if 4 * 2**stages != config.image_size or stages < 1:
-        raise ValueError(
-            "Invalid value for config field `image_size`. Expected 8, 16, 32, 64, ... "
-            f"Received: {config.image_size}"
-        )
-    return stages
+    return (config.image_size // 4).bit_length() - 1
 
 
 def _normal(config: DcganConfig, name: str) -> SeededNormal:

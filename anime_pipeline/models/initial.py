@@ -23,7 +23,7 @@ class SeededNormal(keras.initializers.Initializer):
         name: The layer's name, which keeps layers independent.
         stddev: Fixed standard deviation; 0 derives it from the layer's fans.
         gain: Variance times fan-in: 2 for He et al. (ICCV 2015). 0 takes Glorot and Bengio's
-            2 / (fan-in + fan-out) (AISTATS 2010), Keras's default for these layers.
+            2 / (fan-in + fan-out) (AISTATS 2010).
     """
 
     def __init__(self, seed: int, name: str, stddev: float = 0.0, gain: float = 2.0) -> None:

@@ -24,10 +24,6 @@ SCALE = 4
 
 def build_generator(config: SrganConfig) -> keras.Model:
     """Build the upscaler: [N, H, W, 3] in [0, 1] to [N, 4H, 4W, 3] float32 in about [-1, 1]."""
-    if config.scale != SCALE:
-        raise ValueError(
-            f"Invalid value for config field `scale`. Expected {SCALE}. Received: {config.scale}"
-        )
     builder = _reference_generator if config.architecture == "reference" else _generator
     return builder(config)
 

@@ -6,7 +6,10 @@ without it, from `keras.applications` (downloaded once, caffe preprocessing). Re
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +53,9 @@ def load_vgg(layer_names: Sequence[str]) -> Vgg:
     """
     path = asset_path()
     try:
-        base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
+        # Keras reports its download on stdout, which belongs to results.
+        with contextlib.redirect_stdout(sys.stderr):
+            base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
     except Exception as error:  # Keras raises bare Exception when a download fails
         raise PipelineError(
             f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({ASSET_FILE}) nor could "
@@ -58,17 +63,24 @@ def load_vgg(layer_names: Sequence[str]) -> Vgg:
             "loss: --perceptual-weight 0"
         ) from None
     if path:
-        with np.load(path, allow_pickle=False) as arrays:
-            for layer in base.layers:
-                if f"{layer.name}/kernel" in arrays:
-                    kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
-                    layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
+        _assign_asset(base, path)
     trunk = keras.Model(base.input, [base.get_layer(name).output for name in layer_names])
     image = keras.Input((None, None, 3), name="image")
     features = trunk(_preprocess(image, "torch" if path else "caffe"))
     model = keras.Model(image, features, name="vgg16_features")
     model.trainable = False
     return Vgg(model, "torch" if path else "caffe")
+
+
+def _assign_asset(base: keras.Model, path: Path) -> None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for layer in base.layers:
+                if f"{layer.name}/kernel" in arrays:
+                    kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
+                    layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise PipelineError(f"{path} is damaged or no VGG16 weights file ({error}).") from None
 
 
 def _preprocess(image: keras.KerasTensor, mode: str) -> keras.KerasTensor:

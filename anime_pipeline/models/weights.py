@@ -13,8 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.core.config import Config, from_dict
+from anime_pipeline.core.errors import CheckpointError, PipelineError, UsageError
 from anime_pipeline.core.storage import atomic_write, sha256_of
+
+DCGAN_KIND = "dcgan-generator"
+SRGAN_KIND = "srgan-generator"
 
 DESCRIPTION = "description.json"
 FORMAT = 1
@@ -40,6 +44,17 @@ class Weights:
     sha256: str
     path: Path
 
+    def read_config(self, kind: type[Config]) -> Config:
+        """Return the configuration as an object.
+
+        Raises:
+            CheckpointError: If this version does not know it.
+        """
+        try:
+            return from_dict(kind, self.config)
+        except UsageError as error:
+            raise CheckpointError(f"{self.path}: this version cannot build it. {error}") from None
+
 
 def save_weights(
     path: Path,
@@ -60,10 +75,26 @@ def save_weights(
         dtype: ``"float16"`` halves the file for shipping.
     """
     text = json.dumps({"format": FORMAT, "kind": kind, "config": config, "training": training})
+    check_finite(arrays)
     content = {name: array.astype(dtype) for name, array in arrays.items()}
     content[DESCRIPTION] = np.frombuffer(text.encode(), np.uint8)
     # `savez_compressed` would save under a tenth: trained weights are close to noise.
-    atomic_write(path, lambda file: np.savez(file, allow_pickle=False, **content))
+    atomic_write(path, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
+
+
+def check_finite(arrays: dict[str, np.ndarray]) -> None:
+    """Refuse arrays that hold anything but finite numbers, so that no such file is ever written.
+
+    Raises:
+        PipelineError: Naming the first bad array.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise PipelineError(
+                f"Training diverged: {name} holds values that are no finite numbers. This state "
+                "was not saved; the last saved one is whole. Start again with a smaller learning "
+                "rate or another --loss."
+            )
 
 
 def load_weights(path: Path, kind: str) -> Weights:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.storage import sha256_of
+from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
 
 MANIFEST = "manifest.json"
 
 # What a run folder exports, by kind; the first that exists is taken.
 RUN_FILES = {
-    "dcgan-generator": ("generator.npz",),
-    "srgan-generator": ("fidelity.npz", "perceptual.npz"),
+    DCGAN_KIND: ("generator.npz",),
+    SRGAN_KIND: ("fidelity.npz", "perceptual.npz"),
 }
 
 

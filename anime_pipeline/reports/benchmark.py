@@ -52,7 +52,7 @@ class Benchmark:
         summary: Mean and half-width of the 95% interval per degradation and method.
         best: Pictures where `subject` gains most over bicubic.
         worst: Pictures where it gains least.
-        subject: The method that the examples are chosen for.
+        ours: The methods measured beside the baselines; examples are chosen for the first.
         facts: What a reader must know to trust or repeat the figures.
     """
 
@@ -60,8 +60,13 @@ class Benchmark:
     summary: pd.DataFrame
     best: list[Example]
     worst: list[Example]
-    subject: str
+    ours: list[str]
     facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """The method that examples and the histogram are about."""
+        return self.ours[0] if self.ours else "lanczos"
 
 
 def baseline(name: str) -> Method:
@@ -76,9 +81,9 @@ def baseline(name: str) -> Method:
 
 
 def interval_95(values: np.ndarray) -> float:
-    """Return the half-width of the mean's 95% interval (Student's t); 0 for a single value."""
+    """Return the half-width of the mean's 95% interval (Student's t); NaN for a single value."""
     if len(values) < 2:
-        return 0.0
+        return float("nan")
     return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
 
 
@@ -137,7 +142,7 @@ def run_benchmark(
         _summarise(per_image),
         [example(index) for index in order[:examples]],
         [example(index) for index in order[::-1][:examples]],
-        subject,
+        list(ours),
     )
 
 

@@ -47,9 +47,11 @@ def table(benchmark: Benchmark) -> list[dict[str, Any]]:
             cells = []
             for metric in METRICS:
                 digits = 4 if metric == "ssim" else 2
+                half = row[f"{metric}_ci95"]
+                interval = "" if np.isnan(half) else f" ± {half:.{digits}f}"
                 cells.append(
                     {
-                        "text": f"{row[metric]:.{digits}f} ± {row[metric + '_ci95']:.{digits}f}",
+                        "text": f"{row[metric]:.{digits}f}{interval}",
                         "best": row[metric] == group[metric].max(),
                     }
                 )
@@ -102,12 +104,11 @@ def _figures(example: Example, benchmark: Benchmark) -> dict[str, Any]:
     """Return the pictures of one row with their captions."""
     size = example.hr_image.shape[1::-1]
     blocky = cv2.resize(example.lr_image, size, interpolation=cv2.INTER_NEAREST)
-    ours = [name for name in example.results if name in benchmark.facts.get("ours", [])]  # type: ignore[operator]
     scores = benchmark.per_image[benchmark.per_image["image"] == example.name]
     scores = scores[scores["degradation"] == scores["degradation"].iloc[0]]
     by_method = dict(zip(scores["method"], scores[HEADLINE], strict=True))
     figures = [{"uri": _image_uri(blocky), "caption": "input"}]
-    for name in (*SHOWN, *ours):
+    for name in (*SHOWN, *benchmark.ours):
         caption = f"{name} {by_method[name]:.2f} dB"
         figures.append({"uri": _image_uri(example.results[name]), "caption": caption})
     figures.append({"uri": _image_uri(example.hr_image), "caption": "original"})

@@ -1,4 +1,4 @@
-"""DiffAugment: the same random shifts and holes for real and fake, differentiable.
+"""DiffAugment: random shifts and holes for real and fake alike, differentiable.
 
 Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020:
 translation by up to 1/8 of the side and a cut-out of half the side. Their colour part is left out,

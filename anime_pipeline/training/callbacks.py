@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -137,6 +138,8 @@ class MetricsLog(Callback):
         progress.logged = {}
         with (progress.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._sums.clear()
         self._steps = 0
         self._since = now

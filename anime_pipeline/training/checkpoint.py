@@ -17,6 +17,7 @@ import numpy as np
 
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
+from anime_pipeline.models.weights import check_finite
 
 SEPARATOR = "|"  # Keras paths hold slashes, so levels of the tree need another mark
 
@@ -48,11 +49,16 @@ def rebuild(flat: dict[str, np.ndarray], template: Any, prefix: str = "") -> Any
 
 
 def save(folder: Path, step: int, state: Any, keep: int) -> Path:
-    """Write the state after `step` steps and delete all but the newest `keep` checkpoints."""
+    """Write the state after `step` steps and delete all but the newest `keep` checkpoints.
+
+    Raises:
+        PipelineError: If the state holds values that are no finite numbers; nothing is written.
+    """
     path = folder / f"state-{step:08d}.npz"
     arrays = flatten(state)
+    check_finite(arrays)
     # savez stores uncompressed: float noise hardly compresses and saving should be quick.
-    atomic_write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    atomic_write(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     atomic_write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256_of(path)})
     for old in steps_in(folder)[:-keep]:
         # The JSON goes first: an array file alone is ignored, a JSON alone would look corrupt.
@@ -83,11 +89,19 @@ def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[st
         CheckpointError: If there is none, or none is whole.
     """
     steps = steps_in(folder)
+    damaged: list[Path] = []
     for step in reversed(steps):
+        path = folder / f"state-{step:08d}.npz"
         try:
-            return step, _load(folder / f"state-{step:08d}.npz")
+            loaded = step, _load(path)
         except CheckpointError as error:
             warn(f"{error} Using the previous checkpoint.")
+            damaged.append(path)
+            continue
+        for bad in damaged:
+            # Set aside, or it would count among the last K.
+            bad.with_suffix(".json").rename(bad.with_suffix(".damaged"))
+        return loaded
     if steps:
         raise CheckpointError(
             f"All {len(steps)} checkpoints in {folder} are damaged. Start a new run, or restore "
@@ -103,7 +117,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             raise CheckpointError(f"Checkpoint {path} is damaged (its sha256 differs).")
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"Checkpoint {path} cannot be read ({error}).") from None
 
 

@@ -8,7 +8,7 @@ from anime_pipeline.core.config import to_dict
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.grid import make_grid, spread
 from anime_pipeline.models import backend
-from anime_pipeline.models.weights import save_weights
+from anime_pipeline.models.weights import DCGAN_KIND, save_weights
 from anime_pipeline.training.callbacks import GridSchedule
 from anime_pipeline.training.dcgan_task import DcganTask
 from anime_pipeline.training.loop import Callback, Progress
@@ -84,7 +84,7 @@ class ExportGenerator(Callback):
         save_weights(
             progress.folder / WEIGHTS_FILE,
             {**ema["params"], **ema["stats"]},
-            kind="dcgan-generator",
+            kind=DCGAN_KIND,
             config=to_dict(config),
             training={
                 "step": progress.step,

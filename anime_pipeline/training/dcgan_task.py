@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
-from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
 from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
-from anime_pipeline.models.blocks import GROUP_SIZE
 from anime_pipeline.models.dcgan import (
     REFERENCE_DROPOUT,
     build_discriminator,
@@ -36,14 +34,10 @@ class DcganTask:
 
         Args:
             config: The run's resolved configuration.
-            train_images: uint8 [N, S, S, 3], training side only; may be memory-mapped.
+            train_images: uint8 [N, S, S, 3], training side only; indexed a batch at a time.
         """
-        if config.batch_size % GROUP_SIZE:
-            raise UsageError(
-                f"Invalid value for --batch-size. Expected a multiple of {GROUP_SIZE} (the "
-                f"discriminator compares groups of that size). Received: {config.batch_size}"
-            )
         self.config = config
+        self.facts: dict[str, str] = {}
         self.images = train_images
         self.generator = Network(build_generator(config))
         self.discriminator = Network(build_discriminator(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
@@ -16,11 +17,19 @@ import numpy as np
 from anime_pipeline.core.errors import TrainingInterruptedError
 from anime_pipeline.training.state import State
 
+MIN_STEPS_BETWEEN_LOOKS = 100
+
 
 class Task(Protocol):
-    """What the loop needs of a stage."""
+    """What the loop needs of a stage.
+
+    Attributes:
+        stage: Its name, as in the command's.
+        facts: What a resumed run must find unchanged besides configuration and data.
+    """
 
     stage: str
+    facts: dict[str, str]
 
     @property
     def total_steps(self) -> int:
@@ -69,8 +78,13 @@ class Progress:
 
     @property
     def ends_epoch(self) -> bool:
-        """Whether this step closes an epoch or the run."""
-        return self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
+        """Whether this step closes an epoch or the run.
+
+        With small sets several epochs are taken together, or looking would cost more than
+        training.
+        """
+        together = -(-MIN_STEPS_BETWEEN_LOOKS // self.steps_per_epoch)
+        return self.step % (together * self.steps_per_epoch) == 0 or self.step == self.total_steps
 
     @property
     def epoch(self) -> int:
@@ -119,8 +133,10 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
                 callback.after_step(progress)
             if stop_requested():
                 break
-    for callback in callbacks:
-        callback.on_stop(progress)
+        # Backwards: saving comes last after a step and must come first here, before anything
+        # that could fail or make an impatient user press Ctrl-C again.
+        for callback in reversed(callbacks):
+            callback.on_stop(progress)
     if progress.step < task.total_steps:
         raise TrainingInterruptedError(
             f"Stopped at step {progress.step} of {task.total_steps}; the state is saved. "
@@ -141,6 +157,7 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 
     def request(*_: object) -> None:
         requested.set()
+        os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
         for number, handler in previous.items():
             signal.signal(number, handler)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -40,6 +41,8 @@ class Run(Generic[Config]):
     config: Config
     data: list[str]
     data_fingerprint: str
+    task_facts: dict[str, str]
+    libraries: dict[str, str]
 
 
 def fingerprint(store: Store) -> str:
@@ -69,12 +72,17 @@ def split_store(store: Store, train_count: int) -> Split:
 
 
 def create_run(
-    stage_folder: Path, preset: str, config: Config, data: list[Path], store: Store
+    stage_folder: Path,
+    preset: str,
+    config: Config,
+    data: list[Path],
+    store: Store,
+    task_facts: dict[str, str],
 ) -> Run[Config]:
     """Make a run folder and record everything that decides the run."""
     folder = new_run_folder(stage_folder, preset)
-    roots = [str(root.absolute()) for root in data]
-    run = Run(folder, preset, config, roots, fingerprint(store))
+    roots = [str(root.resolve()) for root in data]
+    run = Run(folder, preset, config, roots, fingerprint(store), task_facts, {})
     atomic_write_json(
         folder / CONFIG_FILE,
         {
@@ -85,6 +93,8 @@ def create_run(
             "data_fingerprint": run.data_fingerprint,
             "images": len(store.images),
             "backend": backend.name(),
+            "task": task_facts,
+            "libraries": library_versions(),
             "cpu": cpu_name(),
         },
     )
@@ -108,9 +118,17 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
     try:
         facts = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         config = from_dict(kind, facts["config"])
-        run = Run(folder, facts["preset"], config, facts["data"], facts["data_fingerprint"])
+        run = Run(
+            folder,
+            facts["preset"],
+            config,
+            facts["data"],
+            facts["data_fingerprint"],
+            facts["task"],
+            facts["libraries"],
+        )
         made_on = facts["backend"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{folder} is no run folder of this stage ({error}).") from None
     if made_on != backend.name():
         raise UsageError(
@@ -120,9 +138,7 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
     return run
 
 
-def check_unchanged(
-    run: Run[Config], preset: str | None, data: Sequence[Path], overrides: Mapping[str, Any]
-) -> None:
+def check_unchanged(run: Run[Config], preset: str | None, overrides: Mapping[str, Any]) -> None:
     """Refuse options that contradict the run being resumed.
 
     Raises:
@@ -139,14 +155,40 @@ def check_unchanged(
     lines += differences(run.config, dataclasses.replace(run.config, **wanted))
     if preset not in (None, "auto", run.preset):
         lines.insert(0, f"preset: the run has {run.preset!r}, you asked for {preset!r}")
-    roots = [str(root.absolute()) for root in data]
-    if roots and roots != run.data:
-        lines.insert(0, f"data: the run has {', '.join(run.data)}, you gave {', '.join(roots)}")
     if lines:
         raise UsageError(
             f"{run.folder} was started with other settings:\n  "
             + "\n  ".join(lines)
             + "\nResume without these options, or start a new run without --resume."
+        )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that a bit-exact resume depends on."""
+    names = ("numpy", "keras", backend.name())
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def check_same_surroundings(
+    run: Run[Config], task_facts: dict[str, str], warn: Callable[[str], None]
+) -> None:
+    """Refuse to resume with another loss network; warn where libraries have changed.
+
+    Raises:
+        UsageError: If, say, VGG16's weights come from another source than before.
+    """
+    if run.task_facts != task_facts:
+        raise UsageError(
+            f"{run.folder} was started with {run.task_facts or 'nothing'}; now there is "
+            f"{task_facts or 'nothing'}. Set $ANIME_PIPELINE_ASSETS as it was then."
+        )
+    now = library_versions()
+    changed = [
+        f"{n} {run.libraries.get(n)} -> {now[n]}" for n in now if run.libraries.get(n) != now[n]
+    ]
+    if changed:
+        warn(
+            f"Warning: {', '.join(changed)} since the run began; it continues, but not bit for bit."
         )
 
 
@@ -158,8 +200,9 @@ def check_same_data(run: Run[Config], store: Store) -> None:
     """
     if fingerprint(store) != run.data_fingerprint:
         raise UsageError(
-            f"The pictures in {', '.join(run.data)} have changed since {run.folder} was started, "
-            "so it cannot be continued exactly. Restore them, or start a new run."
+            f"The pictures are not those that {run.folder} was started on (from "
+            f"{', '.join(run.data)}), so it cannot be continued exactly. Restore them, name their "
+            "new place with --data, or start a new run."
         )
 
 
@@ -168,6 +211,11 @@ def restore(run: Run[Config], task: Task, warn: Callable[[str], None]) -> tuple[
     folder = run.folder / CHECKPOINT_FOLDER
     initial = task.initial_state()
     if not checkpoint.steps_in(folder):
+        if getattr(run.config, "init_sha256", ""):
+            raise CheckpointError(
+                f"{run.folder} began from other weights and has no checkpoint yet. Start it again "
+                "with --init."
+            )
         warn(f"{run.folder} has no checkpoint yet; starting it from step 0.")
         return 0, initial
     step, arrays = checkpoint.load_latest(folder, warn)

@@ -9,10 +9,10 @@ from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.grid import make_grid, spread
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models import backend
-from anime_pipeline.models.weights import save_weights
+from anime_pipeline.models.weights import SRGAN_KIND, save_weights
 from anime_pipeline.training.callbacks import GridSchedule
 from anime_pipeline.training.loop import Callback, Progress
 from anime_pipeline.training.srgan_task import SrganTask
@@ -31,7 +31,7 @@ class HeldOutPairs(Callback):
         """Degrade the pictures once with the benchmark's default, Pillow bicubic."""
         self.task = task
         self.schedule = GridSchedule()
-        self.hr_images = np.asarray(val_images[:VAL_COUNT])
+        self.hr_images = spread(val_images, VAL_COUNT)
         unused = stream(0, "held-out")
         scale = task.config.scale
         self.lr_images = [degrade(hr, scale, "bicubic", unused) for hr in self.hr_images]
@@ -82,7 +82,7 @@ class ExportUpscaler(Callback):
         save_weights(
             progress.folder / f"{phase}.npz",
             {**ema["params"], **ema["stats"]},
-            kind="srgan-generator",
+            kind=SRGAN_KIND,
             config=to_dict(config),
             training={
                 "phase": phase,

@@ -15,6 +15,7 @@ from anime_pipeline.models import backend
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
+from anime_pipeline.models.weights import Weights, assign
 from anime_pipeline.training.srgan_step import VGG_LAYERS, SrganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
@@ -26,24 +27,35 @@ class SrganTask:
 
     stage = "srgan"
 
-    def __init__(self, config: SrganConfig, train_images: np.ndarray) -> None:
+    def __init__(
+        self, config: SrganConfig, train_images: np.ndarray, init: Weights | None = None
+    ) -> None:
         """Build the networks.
 
         Args:
             config: The run's resolved configuration.
             train_images: uint8 [N, hr_size, hr_size, 3], training side only.
+            init: Weights that the generator starts from, as the paper's adversarial phase starts
+                from its SRResNet; None starts from noise.
+
+        Raises:
+            CheckpointError: If `init` does not fit the generator.
         """
         self.config = config
         self.images = train_images
         self.generator = Network(build_generator(config))
+        if init:
+            assign(self.generator.model, init)
         self.discriminator = Network(build_discriminator(config))
         self._mixture = parse_mixture(config.degradations)
         # Built at the start even for the fidelity phase, so that missing weights show at once.
         uses_vgg = config.adversarial_steps > 0 and config.perceptual_weight > 0
-        vgg = load_vgg(VGG_LAYERS).model if uses_vgg else None
+        vgg = load_vgg(VGG_LAYERS) if uses_vgg else None
+        self.facts = {"vgg16": vgg.source} if vgg else {}
+        features = vgg.model if vgg else None
         self._steps = {
             adversarial: backend.jit(
-                SrganStep(config, self.generator, self.discriminator, vgg, adversarial),
+                SrganStep(config, self.generator, self.discriminator, features, adversarial),
                 donate_first=True,
             )
             for adversarial in (False, True)
@@ -81,8 +93,9 @@ class SrganTask:
         return {
             "lr_image": np.stack([lr_image for lr_image, _ in pairs]),
             "hr_image": np.stack([hr_image for _, hr_image in pairs]),
-            "label_real": 1 + config.label_noise * noise[0],
-            "label_fake": config.label_noise * noise[1],
+            "label_real": np.minimum(1 + config.label_noise * noise[0], 1),
+            # Clipped: beyond [0, 1] cross-entropy has no lower bound.
+            "label_fake": np.maximum(config.label_noise * noise[1], 0),
             "count_g": np.float32(step + 1),
             "count_d": np.float32(max(step - config.fidelity_steps, 0) + 1),
             "learning_rate_g": rate,

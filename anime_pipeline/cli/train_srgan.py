@@ -86,9 +86,11 @@ class SrganStage:
         config = replace(config, crop_size=min(config.crop_size, config.hr_size))
         if "precision" not in request.overrides and preset != "reference":
             config = replace(config, precision=best_precision())
+        if self.share is not None:
+            config = _divide(config, config.steps, self.share)
         if self.init:
             config = replace(config, init_sha256=self.init.sha256)
-        if "perceptual_weight" not in request.overrides and self.share != 0:
+        if "perceptual_weight" not in request.overrides:
             config = _without_missing_vgg(config)
         return preset, config
 
@@ -106,15 +108,14 @@ class SrganStage:
         """Fix the number of steps and divide them between the phases."""
         if {"fidelity_steps", "adversarial_steps"} & set(request.overrides):
             return config
-        share = config.adversarial_steps / config.steps if self.share is None else self.share
+        share = config.adversarial_steps / config.steps
         if request.minutes is not None:
             steps = _timed_steps(task, request.minutes, share)
         elif request.epochs is not None:
             steps = request.epochs * task.steps_per_epoch
         else:
             steps = request.steps or config.steps
-        adversarial = round(steps * share)
-        return replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
+        return _divide(config, steps, share)
 
     def callbacks(self, task: SrganTask, val_images: np.ndarray) -> list[Callback]:
         """Return PSNR on held-out pairs, the log and the exported weights."""
@@ -126,6 +127,12 @@ class SrganStage:
             MetricsLog(20, task.config.batch_size),
             ExportUpscaler(task),
         ]
+
+
+def _divide(config: SrganConfig, steps: int, share: float) -> SrganConfig:
+    """Divide `steps` between the phases; `share` of them are adversarial."""
+    adversarial = round(steps * share)
+    return replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
 
 
 def _load_init(wanted: str | None) -> Weights | None:

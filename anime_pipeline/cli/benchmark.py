@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from anime_pipeline.data.store import Store
 
 HR_SIZE = 128
+PROTOCOL = {
+    "protocol": "uint8 RGB, peak 255; Y is BT.601 with 4 px shaved; SSIM 7x7 on RGB",
+    "baselines": "OpenCV interpolations",
+}
 
 
 @click.command("benchmark")
@@ -70,19 +74,11 @@ def command(
     Works on held-out pictures only, and writes CSV, JSON, Markdown and a page to look at.
     """
     from anime_pipeline.cli.training import open_store
-    from anime_pipeline.data.degrade import DEGRADATIONS
+    from anime_pipeline.data.degrade import DEGRADERS
     from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights, shipped
 
-    if hr_size % 4:
-        raise UsageError(
-            f"Invalid value for --hr-size. Expected a multiple of 4. Received: {hr_size}"
-        )
-    unknown = [name for name in degradations if name not in DEGRADATIONS]
-    if unknown:
-        raise UsageError(
-            f"Unknown degradation {unknown[0]!r}. Expected one of: {', '.join(DEGRADATIONS)}."
-        )
+    _check(hr_size, degradations)
     wanted = weights or tuple(shipped(SRGAN_KIND))
     paths = {_label(name): find_weights(name, SRGAN_KIND) for name in wanted}
     if len(paths) != len(wanted):
@@ -116,9 +112,8 @@ def command(
         {
             "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
             "data": ", ".join(root.resolve().name for root in roots),
-            "degradations": ", ".join(f"{name} (4x)" for name in degradations),
-            "protocol": "uint8 RGB, peak 255; Y is BT.601 with 4 px shaved; SSIM 7x7 on RGB",
-            "baselines": "OpenCV interpolations",
+            "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
+            **PROTOCOL,
             **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
             "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
         }
@@ -129,6 +124,20 @@ def command(
     else:
         click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
     stderr().print(f"Reports: {', '.join(str(path) for path in written.values())}", markup=False)
+
+
+def _check(hr_size: int, degradations: Sequence[str]) -> None:
+    from anime_pipeline.data.degrade import DEGRADATIONS
+
+    if hr_size % 4:
+        raise UsageError(
+            f"Invalid value for --hr-size. Expected a multiple of 4. Received: {hr_size}"
+        )
+    unknown = [name for name in degradations if name not in DEGRADATIONS]
+    if unknown:
+        raise UsageError(
+            f"Unknown degradation {unknown[0]!r}. Expected one of: {', '.join(DEGRADATIONS)}."
+        )
 
 
 def _label(name: str) -> str:

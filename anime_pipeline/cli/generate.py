@@ -77,7 +77,10 @@ def command(
         print_json(manifest)
     else:
         size = pictures.shape[1]
-        stderr().print(f"{len(seeds)} faces of {size}x{size} px in {out}", markup=False)
+        stderr().print(
+            f"{len(seeds)} face{'s' if len(seeds) > 1 else ''} of {size}x{size} px in {out}",
+            markup=False,
+        )
 
 
 def _draw(

@@ -10,7 +10,12 @@ from typing import NoReturn
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.core.errors import EXIT_FAILURE, EXIT_INTERRUPTED, PipelineError
+from anime_pipeline.core.errors import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    PipelineError,
+    TrainingInterruptedError,
+)
 
 # command name -> (module, function, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -67,6 +72,9 @@ def run() -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except TrainingInterruptedError as request:
+        click.echo(str(request), err=True)
+        code = request.exit_code
     except PipelineError as error:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def command(as_json: bool, **values: Any) -> None:
     """Train stage one: a DCGAN that draws 32x32 faces.
 
-    Every run has its own folder with samples after each epoch, metrics, curves, and a state that
-    --resume continues exactly. Ctrl-C saves first.
+    Every run has its own folder with samples after each epoch (several at once for small sets),
+    metrics, curves, and a state that --resume continues exactly. Ctrl-C saves first.
     """
     summary = train(DcganStage(), read_request(values, DcganConfig()))
     if as_json:

@@ -113,7 +113,7 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
         first = store.skipped[0]
         console.print(
             f"Skipped {len(store.skipped)} of {len(store.skipped) + len(store.images)} pictures, "
-            f"first {first.path}: {first.reason} (all: anime-pipeline inspect)",
+            f"first {first.path}: {first.reason}",
             markup=False,
         )
     return store
@@ -144,15 +144,20 @@ def _drive(
         sweep_temporaries(run.folder)
 
         def show(progress: Progress) -> None:
-            nonlocal last_line
+            nonlocal last_line, begun
             update(progress.step, progress.total_steps)
+            if progress.step == start + 1:
+                begun = time.monotonic()  # the first step compiles: no measure of the others
+                return
             now = time.monotonic()
             # Beside a progress bar a line an epoch is enough.
             waited = not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S
             if waited or progress.ends_epoch or not last_line:
                 last_line = now
                 left_s = (
-                    (now - begun) / (progress.step - start) * (progress.total_steps - progress.step)
+                    (now - begun)
+                    / (progress.step - start - 1)
+                    * (progress.total_steps - progress.step)
                 )
                 console.print(f"{_describe(progress)}  ETA {left_s / 60:.1f} min", markup=False)
 

@@ -9,7 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.errors import PipelineError, UsageError
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -47,6 +47,12 @@ def import_keras_quietly() -> None:
         with open(os.devnull, "wb") as sink:
             os.dup2(sink.fileno(), 2)
         importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        raise PipelineError(
+            f"{error.name} is not installed, and $KERAS_BACKEND asks for "
+            f"{os.environ['KERAS_BACKEND']}. Install it (pip install 'anime-pipeline[jax]' for "
+            "JAX), or unset the variable."
+        ) from None
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -59,8 +59,8 @@ def open_dataset(root: Path) -> Dataset:
     root = root.expanduser()
     if not root.exists():
         raise DataError(
-            f"No folder at {root} (searched from {Path.cwd()}). Give your folder of faces with "
-            f"--data, or draw a practice set first: anime-pipeline sample-data {root}"
+            f"No folder at {root} (searched from {Path.cwd()}). Name the folder that holds "
+            f"your faces, or draw a practice set first: anime-pipeline sample-data {root}"
         )
     skipped: list[Skipped] = []
     paths = list(walk(root, skipped))
@@ -68,8 +68,8 @@ def open_dataset(root: Path) -> Dataset:
         raise DataError(
             f"0 pictures found in {root}: searched it and all its folders for "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}; {len(skipped)} other file(s) passed over. "
-            f"Give another folder with --data, or draw a practice set: "
-            f"anime-pipeline sample-data {root}"
+            f"Name another folder, or draw a practice set into an empty one: "
+            f"anime-pipeline sample-data FOLDER"
         )
     table_path = celeba.find_attribute_table(root)
     if table_path:

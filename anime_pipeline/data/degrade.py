@@ -67,6 +67,10 @@ DEGRADATIONS: dict[str, Degradation] = {
 }
 
 
+# Which library reduces, for reports: the same name means different pixels in another.
+DEGRADERS = {name: "OpenCV" if name in ("area", "nearest") else "Pillow" for name in DEGRADATIONS}
+
+
 def parse_mixture(text: str) -> list[tuple[str, float]]:
     """Parse ``"bicubic:6,area:2"`` into (name, probability) pairs.
 

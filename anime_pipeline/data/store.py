@@ -215,5 +215,6 @@ def _nothing_usable(dataset: Dataset, skipped: list[Skipped]) -> str:
     more = f" (and {len(skipped) - 5} more)" if len(skipped) > 5 else ""
     return (
         f"0 usable pictures in {dataset.root}: {len(dataset.records)} picture file(s) found, all "
-        f"refused. {shown}{more}"
+        f"refused. {shown}{more}. Give other pictures, or a smaller size where the command has one "
+        "(--hr-size)."
     )

@@ -145,6 +145,25 @@ def test_the_nan_guard_stops_and_names_the_last_good_state(tmp_path, value):
         guard.after_step(progress(tmp_path, 5, loss_d=value, loss_g=1.0))
 
 
+def test_a_full_disk_names_the_file_and_the_last_whole_state(tmp_path, monkeypatch):
+    from anime_pipeline.training.callbacks import Checkpoints
+
+    saver = Checkpoints(save_every=1, keep=2)
+    first = progress(tmp_path, 1, loss_d=0.5)
+    first.state = state(1)
+    saver.after_step(first)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    second = progress(tmp_path, 2, loss_d=0.5)
+    second.state = state(2)
+    with pytest.raises(PipelineError, match=r"No space left.*state-00000002.*step 1 is whole"):
+        saver.after_step(second)
+    assert checkpoint.load_latest(tmp_path / "state", print)[0] == 1
+
+
 def test_the_log_drops_steps_that_will_run_again(tmp_path):
     log = MetricsLog(every=2, images_per_step=8)
     log.on_start(progress(tmp_path, 0))
@@ -152,8 +171,8 @@ def test_the_log_drops_steps_that_will_run_again(tmp_path):
         log.after_step(progress(tmp_path, step, loss_d=float(step)))
     path = tmp_path / "metrics.jsonl"
     assert [row["loss_d"] for row in read_metrics(path)] == [1.5, 3.5, 5.5]
-    with path.open("a") as file:
-        file.write('{"step": 8, "torn')
+    with path.open("ab") as file:
+        file.write(b'5\n\xff\xfe\n{"step": 8, "torn')
     MetricsLog(2, 8).on_start(progress(tmp_path, 4))
     assert [row["step"] for row in read_metrics(path)] == [2, 4]
     assert all(json.loads(line) for line in path.read_text().splitlines())

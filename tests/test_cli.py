@@ -68,6 +68,10 @@ def test_bad_seed_lists(text, count):
         (["train-dcgan", "--set", "loss=bce", "--loss", "bce"], 2, "option of its own"),
         (["train-dcgan", "--batch-size", "6"], 2, "multiple of 4"),
         (["generate", "--seed", "1²"], 2, "--seed"),
+        (["generate", "--seed", "9" * 5000], 2, "--seed"),
+        (["generate", "--seed", str(2**63 - 1), "-n", "2"], 2, "--seed"),
+        (["inspect", "~nosuch/x"], 2, "no such user"),
+        (["train-dcgan", "--set", "r1_gamma=NaN"], 2, "finite"),
         (["upscale", "missing.png"], 4, "no such file"),
         (["upscale", "a.png", "--weights", "magic"], 5, "magic"),
     ],
@@ -156,6 +160,18 @@ def test_upscale_refuses_two_pictures_with_one_name(cli, tmp_path):
     result = cli("upscale", "a.png", "a.jpg", "--out", "out")
     assert result.code == 2 and "both be written" in result.stderr
     assert cli("upscale", "a.png", "--out", ".").code == 2
+
+
+def test_upscale_overwrites_its_own_results_only(cli, tmp_path):
+    for name in ("a.jpg", "out/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name)
+    result = cli("upscale", "a.jpg", "--out", "out")
+    assert result.code == 2 and "--overwrite" in result.stderr
+    with Image.open(tmp_path / "out/a.png") as kept:
+        assert kept.size == (8, 8)
+    assert cli("upscale", "a.jpg", "--out", "out", "--overwrite").code == 0
+    assert cli("upscale", "a.jpg", "--out", "out").code == 0
 
 
 def test_tiles_equal_the_whole():

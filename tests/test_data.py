@@ -113,6 +113,23 @@ def test_open_dataset_joins_colours_and_names_what_does_not_fit(messy):
     assert "0 bytes" in reasons["empty.png"] and "damaged" in reasons["cut.png"]
 
 
+def test_pipes_and_odd_names_are_named_not_waited_for(messy, cli):
+    os.mkfifo(messy / "pipe.png")
+    (messy / os.fsdecode(b"odd\xff.png")).touch()
+    result = cli("inspect", messy, "--json")
+    reasons = {os.path.basename(item["path"]): item["reason"] for item in result.json["skipped"]}
+    assert reasons["pipe.png"] == "not a regular file"
+    assert "0 bytes" in reasons[os.fsdecode(b"odd\xff.png")]
+
+
+def test_overlapping_folders_count_each_picture_once(messy):
+    from anime_pipeline.cli.training import open_store
+
+    whole = open_store([messy], 16, "crop")
+    both = open_store([messy, messy / "000_sakura"], 16, "crop")
+    assert np.array_equal(both.images, whole.images)
+
+
 def test_links_that_loop_end(messy):
     (messy / "000_sakura" / "loop").symlink_to(messy)
     assert len(open_dataset(messy).records) == 16
@@ -162,9 +179,8 @@ def test_two_processes_may_build_the_same_entry(drawn, tmp_path):
 def test_a_damaged_cache_entry_is_built_again(messy, tmp_path, monkeypatch):
     monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(tmp_path / "cache"))
     first = np.array(load_store(open_dataset(messy), 16).images)
-    for suffix in ("*.rgb", "*.json"):
-        path = next((tmp_path / "cache").glob(suffix))
-        path.write_bytes(path.read_bytes()[:50])
+    for suffix, content in (("*.rgb", b"short"), ("*.json", b"{"), ("*.json", b"[]")):
+        next((tmp_path / "cache").glob(suffix)).write_bytes(content)
         assert np.array_equal(load_store(open_dataset(messy), 16).images, first)
     mode = next((tmp_path / "cache").glob("*.rgb")).stat().st_mode & 0o777
     assert mode == next((tmp_path / "cache").glob("*.json")).stat().st_mode & 0o777

@@ -66,7 +66,10 @@ def test_run_folders_count_up_and_are_never_reused(tmp_path):
     assert names == ["1-cpu", "2-gpu", "3-cpu"]
     for number in range(4, 12):
         assert new_run_folder(tmp_path / "dcgan", "cpu").name == f"{number}-cpu"
-    assert [run.name for run in list_runs(tmp_path / "dcgan")][-1] == "11-cpu"
+    assert list_runs(tmp_path / "dcgan") == [], "a folder without its configuration is no run"
+    for number in (9, 10):
+        (tmp_path / "dcgan" / f"{number}-cpu" / "config.json").touch()
+    assert [run.name for run in list_runs(tmp_path / "dcgan")] == ["9-cpu", "10-cpu"]
 
 
 def test_two_trainings_in_one_folder_refuse_each_other(tmp_path):

@@ -17,6 +17,7 @@ from anime_pipeline.cli.common import (
     version_line,
 )
 from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.storage import expand_user
 
 if TYPE_CHECKING:
     from anime_pipeline.data.store import Store
@@ -77,18 +78,21 @@ def command(
     from anime_pipeline.data.degrade import DEGRADERS
     from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights, shipped
+    from anime_pipeline.reports.benchmark import BASELINES, run_benchmark
 
     _check(hr_size, degradations)
     wanted = weights or tuple(shipped(SRGAN_KIND))
     paths = {_label(name): find_weights(name, SRGAN_KIND) for name in wanted}
     if len(paths) != len(wanted):
         raise UsageError("Two of the --weights have the same name; rename one of the files.")
+    taken = [name for name in paths if name in BASELINES or not name]
+    if taken:
+        raise UsageError(f"Weights cannot be called {taken[0]!r} in a report; rename the file.")
     degradations = tuple(dict.fromkeys(degradations))
     roots = list(dict.fromkeys(data))
     store = open_store(roots, hr_size, "crop", min_side=hr_size)
 
     from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.reports.benchmark import run_benchmark
     from anime_pipeline.reports.render import as_document, write_reports
 
     loaded = {name: Upscaler.load(path) for name, path in paths.items()}
@@ -150,8 +154,8 @@ def _image_names(store: Store, roots: Sequence[Path], chosen: Sequence[int]) -> 
     names = []
     for index in chosen:
         path = store.records[index].path
-        root = next(root for root in roots if path.is_relative_to(root.expanduser()))
-        inside = path.relative_to(root.expanduser()).as_posix()
+        root = next(root for root in roots if path.is_relative_to(expand_user(root)))
+        inside = path.relative_to(expand_user(root)).as_posix()
         names.append(inside if len(roots) == 1 else f"{root.as_posix()}/{inside}")
     return names
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,12 @@ def json_option(function: Function) -> Function:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)
+    click.echo(text)
 
 
 @contextmanager
@@ -105,7 +111,9 @@ def parse_seeds(text: str, count: int | None) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        numbers = (first, last) if dash else (first,)
+        # Longer texts are no seed, and int() refuses thousands of digits.
+        if not all(number.isdecimal() and len(number) < 20 for number in numbers):
             raise UsageError(
                 f"Invalid value for --seed: {text!r}. Expected a number or a list such as 0,5-9."
             )
@@ -115,7 +123,10 @@ def parse_seeds(text: str, count: int | None) -> list[int]:
         seeds += range(begin, end + 1)
     is_list = "," in text or "-" in text
     if not is_list:
-        return list(range(seeds[0], seeds[0] + (1 if count is None else count)))
+        end = seeds[0] + (1 if count is None else count)
+        if end - 1 > MAX_SEED:
+            raise UsageError(f"Invalid value for --seed. Expected at most {MAX_SEED} for the last.")
+        return list(range(seeds[0], end))
     if count is not None and count != len(seeds):
         raise UsageError(
             f"--seed {text} names {len(seeds)} seeds but -n says {count}. Leave -n out, or give "

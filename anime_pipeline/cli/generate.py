@@ -21,7 +21,10 @@ DEFAULT_COUNT = 16
 
 @click.command("generate")
 @click.option(
-    "-n", "--count", type=click.IntRange(min=1), help="How many faces [default: 16, or by --seed]."
+    "-n",
+    "--count",
+    type=click.IntRange(1, 1_000_000),
+    help="How many faces [default: 16, or by --seed].",
 )
 @click.option(
     "--seed",

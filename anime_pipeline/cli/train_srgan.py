@@ -107,6 +107,12 @@ class SrganStage:
     def with_length(self, task: Any, config: SrganConfig, request: Request) -> SrganConfig:
         """Fix the number of steps and divide them between the phases."""
         if {"fidelity_steps", "adversarial_steps"} & set(request.overrides):
+            lengths = (request.steps, request.epochs, request.minutes, self.share)
+            if any(value is not None for value in lengths):
+                raise UsageError(
+                    "Give either the phases with --set fidelity_steps=N, adversarial_steps=N or a "
+                    "length with --steps, --epochs, --minutes and --adversarial-share."
+                )
             return config
         share = config.adversarial_steps / config.steps
         if request.minutes is not None:

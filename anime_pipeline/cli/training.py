@@ -104,8 +104,15 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
     from anime_pipeline.data.store import load_store, merge_stores
 
     console, stores = stderr(), []
+    seen: set[Path] = set()
     for root in roots:
         dataset = open_dataset(root)
+        # Folders may overlap; each picture counts once.
+        fresh = [r for r in dataset.records if not seen & {r.path.resolve()}]
+        seen |= {record.path.resolve() for record in fresh}
+        if not fresh:
+            continue
+        dataset.records = fresh
         with progress_bar(f"Reading {root}") as update:
             stores.append(load_store(dataset, size, fit, min_side, update))
     store = merge_stores(stores)

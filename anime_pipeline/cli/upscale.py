@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from anime_pipeline.images.files import Skipped
     from anime_pipeline.inference.upscaler import Upscaler
 
+MARK = "weights-srgan"  # PNG text entry of every result: the weights' sha256
+
 
 @click.command("upscale")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -40,8 +42,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="2 and 3 reduce the 4x result by area.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace files that this command did not make.")
 @json_option
-def command(paths: tuple[Path, ...], out: Path, weights: str, scale: str, as_json: bool) -> None:
+def command(
+    paths: tuple[Path, ...], out: Path, weights: str, scale: str, overwrite: bool, as_json: bool
+) -> None:
     """Upscale pictures (files or folders): one PNG per picture, its name kept.
 
     A picture that cannot be read is skipped and named; the others are still written (exit 3).
@@ -50,7 +55,7 @@ def command(paths: tuple[Path, ...], out: Path, weights: str, scale: str, as_jso
     from anime_pipeline.models.zoo import find_weights
 
     skipped: list[Skipped] = []
-    jobs = _plan(paths, out, skipped)
+    jobs = _plan(paths, out, skipped, overwrite)
     path = find_weights(weights, SRGAN_KIND, prefer="fidelity")
 
     from anime_pipeline.inference.upscaler import Upscaler
@@ -68,8 +73,21 @@ def command(paths: tuple[Path, ...], out: Path, weights: str, scale: str, as_jso
     _finish(len(jobs), written, out, skipped)
 
 
-def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[tuple[Path, Path]]:
-    """Pair each picture with its target, refusing two pictures that would share one.
+def _is_ours(path: Path) -> bool:
+    """Tell whether a file is an earlier result of this command, by the text in its PNG."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return MARK in picture.info
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
+def _plan(
+    paths: tuple[Path, ...], out: Path, skipped: list[Skipped], overwrite: bool
+) -> list[tuple[Path, Path]]:
+    """Pair each picture with its target, refusing to share one or to overwrite other pictures.
 
     Inside a given folder the sub-folders are kept.
     """
@@ -82,16 +100,20 @@ def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[tu
             continue
         base = path if path.is_dir() else path.parent
         # Other files in a folder are no failures; a named file is tried whatever it is.
-        for source in walk(path, []):
+        found = list(walk(path, []))
+        if not found:
+            skipped.append(Skipped(str(path), "no pictures in it"))
+        for source in found:
             target = out / source.relative_to(base).with_suffix(".png")
             if target in jobs:
                 raise UsageError(
                     f"{jobs[target]} and {source} would both be written to {target}. Upscale them "
                     "into different folders with --out."
                 )
-            if target.exists() and target.samefile(source):
+            if target.exists() and not (overwrite or _is_ours(target)):
                 raise UsageError(
-                    f"{source} would be overwritten by its own result. Choose another --out."
+                    f"{target} exists and is no earlier result of this command. Choose another "
+                    "--out, or pass --overwrite."
                 )
             jobs[target] = source
     return [(source, target) for target, source in jobs.items()]
@@ -117,7 +139,7 @@ def _run(
                 skipped.append(Skipped(str(source), str(error).removeprefix("image: ")))
                 continue
             # A failure to write is no fault of the picture: it ends the command.
-            write_png(target, large, {"weights-srgan": upscaler.weights.sha256})
+            write_png(target, large, {MARK: upscaler.weights.sha256})
             written.append(target)
             update(done, len(jobs))
     return written

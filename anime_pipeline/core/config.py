@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -234,6 +235,8 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
         UsageError: If a field is unknown or its value has the wrong type or an unknown choice.
     """
     hints = get_type_hints(kind)
+    if not isinstance(values, Mapping):
+        raise UsageError(f"Expected fields of {kind.__name__}. Received: {values!r}")
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise UsageError(
@@ -249,7 +252,9 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
             return value
         expected = "one of " + ", ".join(map(str, get_args(hint)))
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        if abs(value) <= sys.float_info.max:  # neither NaN nor infinite
+            return float(value)
+        expected = "a finite number"
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     else:

@@ -21,6 +21,7 @@ from typing import IO, Any
 from anime_pipeline.core.errors import UsageError
 
 TEMPORARY_SUFFIX = ".partial"
+RUN_CONFIG = "config.json"
 
 # The umask can only be read by setting it (so: once, at import); without it mkstemp's 0600 would
 # hide results from the user's group.
@@ -44,9 +45,12 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and not error.filename:
+            # A full disk names no file by itself.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     fsync_folder(path.parent)
 
@@ -66,13 +70,18 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
 
 
 def atomic_write_text(path: Path, content: str) -> None:
-    """Write UTF-8 text atomically."""
-    atomic_write_bytes(path, content.encode("utf-8"))
+    """Write UTF-8 text atomically; bytes of file names that are no UTF-8 are written escaped."""
+    atomic_write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def atomic_write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically, indented for people."""
-    atomic_write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    try:
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)  # names that are no UTF-8 must be read back exactly
+    atomic_write_text(path, text + "\n")
 
 
 def sweep_temporaries(folder: Path, older_than_s: float = 0.0) -> None:
@@ -88,6 +97,18 @@ def sweep_temporaries(folder: Path, older_than_s: float = 0.0) -> None:
                 path.unlink()
 
 
+def expand_user(path: Path) -> Path:
+    """Expand a leading ``~``.
+
+    Raises:
+        UsageError: If there is no such user.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path}: there is no such user's folder on this machine.") from None
+
+
 def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file."""
     with path.open("rb") as file:
@@ -101,7 +122,8 @@ def list_runs(stage_folder: Path) -> list[Path]:
     numbered = [
         (int(match[1]), path)
         for path in stage_folder.iterdir()
-        if path.is_dir() and (match := re.match(r"(\d+)-", path.name))
+        # A folder without its configuration was killed while it was made: it holds nothing.
+        if (path / RUN_CONFIG).is_file() and (match := re.match(r"(\d+)-", path.name))
     ]
     return [path for _, path in sorted(numbered)]
 

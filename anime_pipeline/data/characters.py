@@ -79,7 +79,7 @@ def _add_row(table: ColorTable, where: str, header: list[str], row: list[str]) -
     name, values = cells["file"], [cells[column] for column in COLOR_COLUMNS]
     if not name:
         table.problems.append(f"{where}: no file name")
-    elif not all(value.isdecimal() and int(value) <= 255 for value in values):
+    elif not all(value.isdecimal() and len(value) < 5 and int(value) <= 255 for value in values):
         table.problems.append(f"{where}: {name}: colours must be integers 0..255")
     elif name in table.by_file:
         table.problems.append(f"{where}: {name}: second row for this file, ignored")

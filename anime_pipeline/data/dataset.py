@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data import celeba
 from anime_pipeline.data.characters import COLOR_FILE, Colors, ColorTable, read_color_csv
 from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
@@ -56,7 +57,7 @@ def open_dataset(root: Path) -> Dataset:
     Raises:
         DataError: If the folder is missing or holds no picture files; says what was searched.
     """
-    root = root.expanduser()
+    root = expand_user(root)
     if not root.exists():
         raise DataError(
             f"No folder at {root} (searched from {Path.cwd()}). Name the folder that holds "

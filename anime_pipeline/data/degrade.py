@@ -5,6 +5,7 @@ The downscaler decides the benchmark figure, so each has a name that reports pri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -84,7 +85,7 @@ def parse_mixture(text: str) -> list[tuple[str, float]]:
             weight = float(weight_text or 1)
         except ValueError:
             weight = -1.0
-        if name not in DEGRADATIONS or weight <= 0:
+        if name not in DEGRADATIONS or not 0 < weight < math.inf:
             raise UsageError(
                 f"Invalid degradation {item!r}. Expected name:weight with a name from "
                 f"{', '.join(DEGRADATIONS)} and a positive weight."

@@ -111,11 +111,13 @@ def _read_entry(index_path: Path, size: int) -> tuple[dict[str, Any], np.ndarray
     try:
         index: dict[str, Any] = json.loads(index_path.read_text(encoding="utf-8"))
         count = len(index["kept"])
+        if not isinstance(index["transient"], bool) or len(index["hashes"]) != count:
+            return None
         if not count:
             return index, np.zeros((0, size, size, 3), np.uint8)
         path = index_path.with_name(index["array"])
         return index, np.memmap(path, np.uint8, mode="r", shape=(count, size, size, 3))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -6,6 +6,7 @@ Pillow decodes (it knows EXIF orientation, palettes, 16-bit and CMYK, and names 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import atomic_write_bytes
 
 MAX_PIXELS = 64_000_000
+
+# The limit above is checked before anything is decoded; Pillow's own one only warns.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode(content: bytes, name: str = "image") -> np.ndarray:

@@ -48,6 +48,11 @@ def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
             if name.startswith("."):
                 continue
             if suffix in IMAGE_SUFFIXES:
-                yield Path(folder, name)
+                path = Path(folder, name)
+                # Reading a pipe or a device would wait for ever; a dangling link is named later.
+                if path.exists() and not path.is_file():
+                    skipped.append(Skipped(str(path), "not a regular file"))
+                else:
+                    yield path
             elif suffix not in QUIET_SUFFIXES:
                 skipped.append(Skipped(str(Path(folder, name)), "not a picture file"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Any
+from typing import Any, cast
 
 from keras import ops
 
 from anime_pipeline.core.config import Precision
-from anime_pipeline.core.machine import cpu_has_bfloat16
+from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name
+from anime_pipeline.core.storage import atomic_write_json
+from anime_pipeline.data.store import cache_folder
 from anime_pipeline.models import backend
 
 # A processor may list the instructions and still run them no faster than float32.
@@ -16,13 +19,27 @@ WORTHWHILE_SPEEDUP = 1.2
 
 
 def best_precision() -> Precision:
-    """Return bfloat16 on a GPU, or on a CPU that multiplies it faster; otherwise float32."""
+    """Return bfloat16 on a GPU, or on a CPU that multiplies it faster; otherwise float32.
+
+    The measurement is made once a machine and remembered: were it repeated, a busy moment could
+    start the same command and seed on another path.
+    """
     if backend.has_gpu():
         return "bfloat16"
     if not cpu_has_bfloat16():
         return "float32"
+    path = cache_folder() / "precision.json"
+    machine = f"{cpu_name()}, {backend.name()}"
+    try:
+        remembered = json.loads(path.read_text(encoding="utf-8"))[machine]
+    except (OSError, ValueError, KeyError, TypeError):
+        remembered = None
+    if remembered in ("bfloat16", "float32"):
+        return cast(Precision, remembered)
     ratio = _matmul_seconds("float32") / _matmul_seconds("bfloat16")
-    return "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
+    best: Precision = "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
+    atomic_write_json(path, {machine: best})
+    return best
 
 
 def resolve_preset(wanted: str | None) -> str:

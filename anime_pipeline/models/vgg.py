@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import keras
 import numpy as np
 
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.models.weights import UNREADABLE
 
 ASSET_FILE = "vgg16_notop_torch.npz"
 TORCH_MEAN = (0.485, 0.456, 0.406)
@@ -79,7 +79,7 @@ def _assign_asset(base: keras.Model, path: Path) -> None:
                 if f"{layer.name}/kernel" in arrays:
                     kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
                     layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise PipelineError(f"{path} is damaged or no VGG16 weights file ({error}).") from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,18 @@ DCGAN_KIND = "dcgan-generator"
 SRGAN_KIND = "srgan-generator"
 
 DESCRIPTION = "description.json"
+
+# What reading damaged bytes as a zip of arrays may raise.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 FORMAT = 1
 
 
@@ -115,7 +128,9 @@ def load_weights(path: Path, kind: str) -> Weights:
         description = json.loads(arrays.pop(DESCRIPTION).tobytes())
         found, version = description["kind"], description["format"]
         config, training = description["config"], description["training"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        wide = {name: array.astype(np.float32) for name, array in arrays.items()}
+        check_finite(wide)
+    except (*UNREADABLE, PipelineError) as error:
         raise CheckpointError(
             f"{path} is damaged or no weights file of this program ({error})."
         ) from None
@@ -123,7 +138,6 @@ def load_weights(path: Path, kind: str) -> Weights:
         raise CheckpointError(f"{path} has format {version}; this version reads format {FORMAT}.")
     if found != kind:
         raise CheckpointError(f"{path} holds a {found}. Expected a {kind}.")
-    wide = {name: array.astype(np.float32) for name, array in arrays.items()}
     return Weights(found, config, training, wide, sha256_of(path), path)
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from anime_pipeline.core.errors import CheckpointError
-from anime_pipeline.core.storage import sha256_of
+from anime_pipeline.core.storage import expand_user, sha256_of
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
 
 MANIFEST = "manifest.json"
@@ -53,7 +53,9 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
                 "Install the package again."
             )
         return path
-    path = Path(wanted).expanduser()
+    path = expand_user(Path(wanted))
+    if len(path.name) > 255:
+        raise CheckpointError(f"No weights called {wanted[:40]!r}…: no file has so long a name.")
     if path.is_dir():
         names = sorted(RUN_FILES[kind], key=lambda name: Path(name).stem != prefer)
         for name in names:

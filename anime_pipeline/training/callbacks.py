@@ -92,7 +92,15 @@ class Checkpoints(Callback):
     def _save(self, progress: Progress) -> None:
         if progress.step != self._saved_step:
             folder = progress.folder / CHECKPOINT_FOLDER
-            checkpoint.save(folder, progress.step, progress.state, self.keep)
+            try:
+                checkpoint.save(folder, progress.step, progress.state, self.keep)
+            except OSError as error:
+                saved = checkpoint.steps_in(folder)
+                last = f"the state of step {saved[-1]} is whole" if saved else "nothing is saved"
+                raise PipelineError(
+                    f"Step {progress.step} could not be saved: {error.strerror} "
+                    f"({error.filename}); {last}. Make room, then continue with --resume."
+                ) from error
             self._saved_step = progress.step
 
 
@@ -151,15 +159,17 @@ class MetricsLog(Callback):
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON-lines log; a last line torn by a crash is left out."""
+    """Read a JSON-lines log; lines that a crash or a damaged disk has torn are left out."""
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
-            break
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
     return rows
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
-from anime_pipeline.models.weights import check_finite
+from anime_pipeline.models.weights import UNREADABLE, check_finite
 
 SEPARATOR = "|"  # Keras paths hold slashes, so levels of the tree need another mark
 
@@ -117,7 +116,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             raise CheckpointError(f"Checkpoint {path} is damaged (its sha256 differs).")
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise CheckpointError(f"Checkpoint {path} cannot be read ({error}).") from None
 
 

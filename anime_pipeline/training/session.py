@@ -18,7 +18,7 @@ from anime_pipeline import __version__
 from anime_pipeline.core.config import Config, differences, from_dict, to_dict
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import cpu_name
-from anime_pipeline.core.storage import atomic_write_json, list_runs, new_run_folder
+from anime_pipeline.core.storage import RUN_CONFIG, atomic_write_json, list_runs, new_run_folder
 from anime_pipeline.data.splits import Split, split_by_content
 from anime_pipeline.data.store import Store
 from anime_pipeline.models import backend
@@ -27,7 +27,6 @@ from anime_pipeline.training.callbacks import CHECKPOINT_FOLDER
 from anime_pipeline.training.loop import Task
 from anime_pipeline.training.state import State
 
-CONFIG_FILE = "config.json"
 TIMED_STEPS = 8
 PLANNED_SHARE = 0.85
 
@@ -84,7 +83,7 @@ def create_run(
     roots = [str(root.resolve()) for root in data]
     run = Run(folder, preset, config, roots, fingerprint(store), task_facts, {})
     atomic_write_json(
-        folder / CONFIG_FILE,
+        folder / RUN_CONFIG,
         {
             "version": __version__,
             "preset": preset,
@@ -116,7 +115,7 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
     else:
         folder = Path(wanted)
     try:
-        facts = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
         config = from_dict(kind, facts["config"])
         run = Run(
             folder,

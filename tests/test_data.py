@@ -156,6 +156,12 @@ def test_the_store_is_cached_until_a_file_changes(messy, monkeypatch):
     Image.new("RGB", (64, 64), "lime").save(messy / "wide.png")
     changed = load_store(open_dataset(messy), 16)
     assert (changed.images[0] == (0, 255, 0)).all()
+    # A bitmap of another colour has the same size in bytes: only the time tells.
+    for colour, time_s in (("red", 1_000), ("blue", 2_000)):
+        Image.new("RGB", (64, 64), colour).save(messy / "a.bmp")
+        os.utime(messy / "a.bmp", (time_s, time_s))
+        latest = load_store(open_dataset(messy), 16)
+    assert (latest.images[0] == (0, 0, 255)).all()
 
 
 def test_two_processes_may_build_the_same_entry(drawn, tmp_path):

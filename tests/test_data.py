@@ -4,22 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.errors import DataError
 from anime_pipeline.data.celeba import read_attributes
 from anime_pipeline.data.characters import Colors, format_color_csv, read_color_csv
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.degrade import DEGRADATIONS, degrade, parse_mixture
 from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.data.sizes import choose_hr_size
@@ -268,42 +265,3 @@ def test_copies_share_a_side(messy):
     for index, value in enumerate(store.hashes):
         by_hash.setdefault(int(value), set()).add(side[index])
     assert len(by_hash) == 13 and all(len(sides) == 1 for sides in by_hash.values())
-
-
-@pytest.mark.parametrize("name", sorted(DEGRADATIONS))
-def test_degradations_reduce_by_the_scale_and_repeat(name):
-    hr_image = draw_face(3, 64).image
-    results = [degrade(hr_image, 4, name, np.random.default_rng(5)) for _ in range(2)]
-    assert results[0].shape == (16, 16, 3) and results[0].dtype == np.uint8
-    assert np.array_equal(*results)
-    means = hr_image.reshape(16, 4, 16, 4, 3).mean(axis=(1, 3))
-    tolerance = 40 if name == "nearest" else 12
-    assert np.abs(results[0] - means).mean() < tolerance
-
-
-def test_mixtures_parse_and_refuse():
-    assert parse_mixture("bicubic:3,area:1") == [("bicubic", 0.75), ("area", 0.25)]
-    for text in ("blurry", "area:0", "area:x", ""):
-        with pytest.raises(UsageError, match="Invalid degradation"):
-            parse_mixture(text)
-
-
-def test_drawn_faces_repeat_vary_and_show_their_colours():
-    first, again, other = draw_face(1, 96), draw_face(1, 96), draw_face(2, 96)
-    assert np.array_equal(first.image, again.image)
-    assert not np.array_equal(first.image, other.image)
-    for seed in range(12):
-        face = draw_face(seed, 96)
-        for colour in (face.hair_rgb, face.skin_rgb):
-            near = np.abs(face.image.astype(int) - colour).sum(axis=2) < 24
-            assert near.mean() > 0.01, f"seed {seed}: {colour} is hardly in the picture"
-
-
-def test_sample_data_never_overwrites(tmp_path):
-    write_sample_dataset(tmp_path, 2, seed=0, size_px=32)
-    frame = pd.read_csv(tmp_path / "000_sakura" / "color.csv")
-    assert len(frame) == 2
-    before = time.time_ns()
-    with pytest.raises(UsageError, match="not empty"):
-        write_sample_dataset(tmp_path, 2, seed=0, size_px=32)
-    assert all(p.stat().st_mtime_ns <= before for p in tmp_path.rglob("*.png"))

@@ -11,6 +11,7 @@ import click
 from anime_pipeline.cli.common import (
     data_option,
     json_option,
+    out_option,
     print_json,
     progress_bar,
     stderr,
@@ -53,12 +54,7 @@ PROTOCOL = {
     help="Side of the split; `all` includes training pictures.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Measure at most this many pictures.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="outputs/benchmark",
-    show_default=True,
-)
+@out_option("outputs/benchmark")
 @json_option
 def command(
     data: tuple[Path, ...],

@@ -57,6 +57,17 @@ def json_option(function: Function) -> Function:
     )(function)
 
 
+def out_option(default: str) -> Callable[[Function], Function]:
+    """Add `--out`, the folder that results go to."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default,
+        show_default=True,
+        help="Folder for the results.",
+    )
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
     text = json.dumps(document, indent=2, ensure_ascii=False)

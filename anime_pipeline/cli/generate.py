@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import json_option, parse_seeds, print_json, progress_bar, stderr
+from anime_pipeline.cli.common import (
+    json_option,
+    out_option,
+    parse_seeds,
+    print_json,
+    progress_bar,
+    stderr,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +52,7 @@ DEFAULT_COUNT = 16
     show_default=True,
     help="Stage two: a shipped name, a .npz file or a run folder.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="outputs/",
-    show_default=True,
-    help="Folder for the pictures.",
-)
+@out_option("outputs/")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
 @json_option
 def command(

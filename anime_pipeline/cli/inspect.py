@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import DEFAULT_DATA, json_option, print_json, progress_bar, stderr
+from anime_pipeline.cli.common import (
+    DEFAULT_DATA,
+    json_option,
+    out_option,
+    print_json,
+    progress_bar,
+    stderr,
+)
 from anime_pipeline.core.config import FITS
 
 if TYPE_CHECKING:
@@ -20,13 +27,7 @@ THUMBNAIL_PX = 96
 
 @click.command("inspect")
 @click.argument("data", default=DEFAULT_DATA, type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="outputs/",
-    show_default=True,
-    help="Folder for the contact sheet.",
-)
+@out_option("outputs/")
 @click.option("--fit", type=click.Choice(FITS), default="crop")
 @json_option
 def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:

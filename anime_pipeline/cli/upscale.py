@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import json_option, print_json, progress_bar, stderr
+from anime_pipeline.cli.common import json_option, out_option, print_json, progress_bar, stderr
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
 
 if TYPE_CHECKING:
@@ -22,13 +22,7 @@ MARK = "weights-srgan"  # PNG text entry of every result: the weights' sha256
 
 @click.command("upscale")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="outputs/",
-    show_default=True,
-    help="Folder for the results.",
-)
+@out_option("outputs/")
 @click.option(
     "--weights",
     default="fidelity",

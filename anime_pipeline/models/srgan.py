@@ -75,10 +75,10 @@ def _generator(config: SrganConfig) -> keras.Model:
     return keras.Model(lr_image, image, name="srgan_generator")
 
 
-def _discriminator(config: SrganConfig) -> keras.Model:
+def _critic_trunk(config: SrganConfig, image: Any, name: str, gain: float, normalise: bool) -> Any:
+    """The paper's figure 4: eight convolutions, every other one halving the size."""
     policy = dtype_policy(config.precision)
-    image = keras.Input((None, None, 3), name="image")
-    x: Any = image
+    x = image
     plan = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
     for index, (factor, strides) in enumerate(plan, start=1):
         x = layers.Conv2D(
@@ -86,11 +86,19 @@ def _discriminator(config: SrganConfig) -> keras.Model:
             3,
             strides=strides,
             padding="same",
-            kernel_initializer=_start(config, f"critic conv{index}"),
+            kernel_initializer=_start(config, f"{name} conv{index}", gain),
             name=f"conv{index}",
             dtype=policy,
         )(x)
         x = layers.LeakyReLU(0.2, name=f"lrelu{index}", dtype=policy)(x)
+        if normalise and index > 1:
+            x = layers.BatchNormalization(momentum=0.5, name=f"bn{index}", dtype=policy)(x)
+    return x
+
+
+def _discriminator(config: SrganConfig) -> keras.Model:
+    image = keras.Input((None, None, 3), name="image")
+    x = _critic_trunk(config, image, "critic", gain=2.0, normalise=False)
     start = _start(config, "critic logits", gain=1.0)
     logits = layers.Conv2D(1, 1, kernel_initializer=start, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="srgan_discriminator")
@@ -133,21 +141,7 @@ def _reference_discriminator(config: SrganConfig) -> keras.Model:
     policy = dtype_policy(config.precision)
     side = config.crop_size or config.hr_size
     image = keras.Input((side, side, 3), name="image")
-    x: Any = image
-    plan = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
-    for index, (factor, strides) in enumerate(plan, start=1):
-        x = layers.Conv2D(
-            factor * config.width_d,
-            3,
-            strides=strides,
-            padding="same",
-            kernel_initializer=_start(config, f"reference critic conv{index}", gain=0),
-            name=f"conv{index}",
-            dtype=policy,
-        )(x)
-        x = layers.LeakyReLU(0.2, name=f"lrelu{index}", dtype=policy)(x)
-        if index > 1:
-            x = layers.BatchNormalization(momentum=0.5, name=f"bn{index}", dtype=policy)(x)
+    x = _critic_trunk(config, image, "reference critic", gain=0, normalise=True)
     x = layers.Flatten(name="flatten", dtype=policy)(x)
     start = _start(config, "reference critic dense", gain=0)
     x = layers.Dense(1024, kernel_initializer=start, name="dense", dtype=policy)(x)

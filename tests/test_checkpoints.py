@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from conftest import TINY_DCGAN
 
+from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import CheckpointError, PipelineError, UsageError
+from anime_pipeline.core.runs import read_metrics
 from anime_pipeline.models.weights import assign, load_weights, save_weights
-from anime_pipeline.training import checkpoint
-from anime_pipeline.training.callbacks import MetricsLog, NanGuard, read_metrics
+from anime_pipeline.training.callbacks import MetricsLog, NanGuard
 from anime_pipeline.training.loop import Progress
 
 

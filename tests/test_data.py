@@ -21,7 +21,7 @@ from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.data.sizes import choose_hr_size
 from anime_pipeline.data.splits import split_by_content
-from anime_pipeline.data.store import load_store
+from anime_pipeline.data.store import load_store, split_store
 from anime_pipeline.images.codec import decode
 
 rgb = st.tuples(*[st.integers(0, 255)] * 3)
@@ -165,7 +165,7 @@ def test_two_processes_may_build_the_same_entry(drawn, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from anime_pipeline.data.dataset import open_dataset\n"
-        "from anime_pipeline.data.store import load_store\n"
+        "from anime_pipeline.data.store import load_store, split_store\n"
         "print(int(load_store(open_dataset(Path(sys.argv[1])), 24).images.sum(dtype='i8')))"
     )
     environment = {**os.environ, "ANIME_PIPELINE_CACHE": str(tmp_path)}
@@ -236,7 +236,8 @@ def test_hr_size_follows_the_pictures(tmp_path):
 @given(st.integers(0, 2**32))
 def test_splits_are_stable_when_pictures_are_added(seed):
     hashes = np.random.default_rng(seed).integers(0, 2**64, 400, dtype=np.uint64)
-    before, after = split_by_content(hashes[:300]), split_by_content(hashes)
+    before = split_by_content(hashes[:300], np.arange(300))
+    after = split_by_content(hashes, np.arange(400))
     for side in ("train", "val", "test"):
         assert np.array_equal(getattr(before, side), [i for i in getattr(after, side) if i < 300])
     parts = np.concatenate([after.train, after.val, after.test])
@@ -245,13 +246,14 @@ def test_splits_are_stable_when_pictures_are_added(seed):
 
 def test_split_shares_and_exact_counts():
     hashes = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64)
-    split = split_by_content(hashes)
+    alone = np.arange(20_000)
+    split = split_by_content(hashes, alone)
     assert abs(len(split.train) / 20_000 - 0.80) < 0.01
     assert abs(len(split.test) / 20_000 - 0.15) < 0.01
-    exact = split_by_content(hashes, 12_000)
+    exact = split_by_content(hashes, alone, 12_000)
     assert len(exact.train) == 12_000 and len(exact.val) == 400 and len(exact.test) == 7_600
     with pytest.raises(ValueError, match="train_count"):
-        split_by_content(hashes, 30_000)
+        split_by_content(hashes, alone, 30_000)
 
 
 def test_copies_share_a_side(messy):
@@ -259,7 +261,7 @@ def test_copies_share_a_side(messy):
         source = messy / "000_sakura" / f"face_0000{number}.png"
         shutil.copy(source, messy / f"copy{number}.png")
     store = load_store(open_dataset(messy), 32)
-    split = split_by_content(store.hashes)
+    split = split_store(store)
     side = {int(i): name for name in ("train", "val", "test") for i in getattr(split, name)}
     by_hash: dict[int, set[str]] = {}
     for index, value in enumerate(store.hashes):

@@ -8,12 +8,10 @@ import pytest
 from conftest import spawn
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.runs import list_runs, locked, new_run_folder
 from anime_pipeline.core.storage import (
     atomic_write,
     atomic_write_text,
-    list_runs,
-    locked,
-    new_run_folder,
     sweep_temporaries,
 )
 
@@ -75,7 +73,7 @@ def test_run_folders_count_up_and_are_never_reused(tmp_path):
 def test_two_trainings_in_one_folder_refuse_each_other(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from anime_pipeline.core.storage import locked\n"
+        "from anime_pipeline.core.runs import locked\n"
         "with locked(Path(sys.argv[1])): pass"
     )
     with locked(tmp_path):

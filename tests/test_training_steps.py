@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN, spawn
 
+from anime_pipeline.core.checkpoint import flatten
 from anime_pipeline.core.config import LOSSES
 from anime_pipeline.models import backend
-from anime_pipeline.training.checkpoint import flatten
 from anime_pipeline.training.dcgan_task import DcganTask
 from anime_pipeline.training.srgan_task import SrganTask
 

@@ -159,7 +159,7 @@ def _image_names(store: Store, roots: Sequence[Path], chosen: Sequence[int]) -> 
 def _choose(store: Store, side: str, limit: int | None, train_count: int) -> list[int]:
     import numpy as np
 
-    from anime_pipeline.data.splits import split_by_content
+    from anime_pipeline.data.store import split_store
     from anime_pipeline.images.grid import spread
 
     if side == "all":
@@ -170,7 +170,7 @@ def _choose(store: Store, side: str, limit: int | None, train_count: int) -> lis
             f"{len(store.images)} here: on other data than theirs use --side all."
         )
     else:
-        chosen = getattr(split_by_content(store.hashes, train_count), side)
+        chosen = getattr(split_store(store, train_count), side)
     if not len(chosen):
         raise DataError(
             f"None of the {len(store.images)} usable pictures falls on the {side} side of the "

@@ -18,11 +18,14 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.core.config import FITS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from anime_pipeline.data.dataset import Dataset
     from anime_pipeline.data.store import Store
 
 SHEET_COUNT = 60
 THUMBNAIL_PX = 96
+COPIES_ACROSS, COPIES_DOWN = 6, 12
 
 
 @click.command("inspect")
@@ -32,28 +35,54 @@ THUMBNAIL_PX = 96
 @json_option
 def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, split, what is skipped and why."""
+    from anime_pipeline.core.storage import atomic_write_bytes
     from anime_pipeline.data.dataset import open_dataset
+    from anime_pipeline.data.duplicates import cached_groups, repeated
     from anime_pipeline.data.store import load_store
-    from anime_pipeline.images.codec import write_png
+    from anime_pipeline.images.codec import encode_png
     from anime_pipeline.images.grid import make_grid, spread
 
     dataset = open_dataset(data)
     with progress_bar(f"Reading {data}") as update:
         store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
-    sheet = out / f"contact_{data.resolve().name}.png"
-    write_png(sheet, make_grid(spread(store.images, SHEET_COUNT), 10))
-    facts = describe(dataset, store) | {"contact_sheet": str(sheet)}
+    name = data.resolve().name
+    copies = repeated(cached_groups(store.thumbnails))
+    pictures = {"contact_sheet": encode_png(make_grid(spread(store.images, SHEET_COUNT), 10))}
+    if copies:
+        pictures["duplicate_sheet"] = encode_png(_draw_copies(store, copies))
+    colors = [record.colors for record in store.records if record.colors]
+    if colors:
+        from anime_pipeline.reports.palette import plot_palette
+
+        pictures["palette"] = plot_palette(colors)
+    files = {kind: out / f"{kind}_{name}.png" for kind in pictures}
+    for kind, path in files.items():
+        atomic_write_bytes(path, pictures[kind])
+    facts = describe(dataset, store, copies) | {kind: str(path) for kind, path in files.items()}
     if as_json:
         print_json(facts)
     else:
         _print(facts)
 
 
-def describe(dataset: Dataset, store: Store) -> dict[str, Any]:
-    """Return everything that is known of a dataset, as JSON values."""
-    from anime_pipeline.data.splits import split_by_content
+def _draw_copies(store: Store, copies: list[np.ndarray]) -> np.ndarray:
+    """Draw the first groups of near-duplicates, one group a row."""
+    import numpy as np
 
-    split = split_by_content(store.hashes)
+    from anime_pipeline.images.grid import make_grid
+
+    blank = np.full_like(store.images[0], 255)
+    rows = [[*store.images[group[:COPIES_ACROSS]]] for group in copies[:COPIES_DOWN]]
+    across = max(map(len, rows))
+    cells = [cell for row in rows for cell in (*row, *[blank] * (across - len(row)))]
+    return make_grid(np.stack(cells), across)
+
+
+def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[str, Any]:
+    """Return everything that is known of a dataset, as JSON values."""
+    from anime_pipeline.data.store import split_store
+
+    split = split_store(store)
     heights, widths = store.sizes[:, 0], store.sizes[:, 1]
     skipped = [*dataset.skipped, *store.skipped]
     colored = sum(record.colors is not None for record in store.records)
@@ -74,7 +103,8 @@ def describe(dataset: Dataset, store: Store) -> dict[str, Any]:
         "rows_without_image": dataset.rows_without_image,
         "folders_without_colors": dataset.folders_without_colors,
         "split": {side: len(getattr(split, side)) for side in ("train", "val", "test")},
-        "duplicates": len(store.hashes) - len(set(store.hashes.tolist())),
+        "exact_copies": len(store.hashes) - len(set(store.hashes.tolist())),
+        "near_duplicates": [[str(store.records[i].path) for i in group] for group in copies],
         "skipped": [vars(item) for item in skipped],
     }
     if dataset.attributes is not None:
@@ -91,7 +121,7 @@ def _print(facts: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    sizes, split = facts["sizes"], facts["split"]
+    sizes, split, copies = facts["sizes"], facts["split"], facts["near_duplicates"]
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -105,7 +135,11 @@ def _print(facts: dict[str, Any]) -> None:
             f"{sizes['short_side_128_or_more']} large enough to train stage two at 128 px",
         ),
         ("Split", f"train {split['train']}, val {split['val']}, test {split['test']}"),
-        ("Exact copies", str(facts["duplicates"])),
+        (
+            "Near-duplicates",
+            f"{sum(map(len, copies))} pictures in {len(copies)} groups, mirrored ones included "
+            f"({facts['exact_copies']} exact copies); each group stays on one side of the split",
+        ),
     ]
     if "attributes" in facts:
         attributes = facts["attributes"]
@@ -128,7 +162,8 @@ def _print(facts: dict[str, Any]) -> None:
     rows += [("Colour problem", text) for text in facts["color_problems"][:10]]
     rows.append(("Skipped", str(len(facts["skipped"]))))
     rows += [("", f"{item['path']}: {item['reason']}") for item in facts["skipped"][:20]]
-    rows.append(("Contact sheet", facts["contact_sheet"]))
+    sheets = ("contact_sheet", "duplicate_sheet", "palette")
+    rows += [(kind.replace("_", " ").capitalize(), facts[kind]) for kind in sheets if kind in facts]
     for name, text in rows:
         table.add_row(name, text)
     Console(highlight=False, markup=False).print(table)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, progress_bar, stderr
-from anime_pipeline.core.storage import locked, sweep_temporaries
+from anime_pipeline.core.runs import METRICS_FILE, locked, read_metrics
+from anime_pipeline.core.storage import sweep_temporaries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,13 +54,13 @@ def train(stage: Stage, request: Request) -> dict[str, Any]:
 
 def _start(stage: Stage, request: Request) -> dict[str, Any]:
     from anime_pipeline.models import backend
-    from anime_pipeline.training.session import create_run, split_store
+    from anime_pipeline.training.session import create_run, training_split
 
     backend.make_deterministic()
     preset, config = stage.new_config(request)
     roots = request.roots_or_default
     store = stage.open_pictures(roots, config)
-    split = split_store(store, config.train_count)
+    split = training_split(store, config.train_count)
     images = store.images[split.train]
     task = stage.make_task(config, images)
     final = stage.with_length(task, config, request)
@@ -86,7 +87,7 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
     with locked(run.folder):
         store = stage.open_pictures(request.roots or [Path(r) for r in run.data], run.config)
         session.check_same_data(run, store)
-        split = session.split_store(store, run.config.train_count)
+        split = session.training_split(store, run.config.train_count)
         task = stage.make_task(run.config, store.images[split.train])
         session.check_same_surroundings(run, task.facts, _say)
         start, state = session.restore(run, task, _say)
@@ -130,14 +131,13 @@ def _drive(
     task: Task, run: Run[Any], start: int, state: Any, callbacks: Sequence[Callback]
 ) -> dict[str, Any]:
     """Run the loop with progress; return a summary of the run. The folder's lock is held."""
-    from anime_pipeline.reports.curves import Curves
+    from anime_pipeline.reports.curves import write_curves
     from anime_pipeline.training import loop
     from anime_pipeline.training.callbacks import (
-        METRICS_FILE,
+        AfterEpoch,
         Checkpoints,
         NanGuard,
         Report,
-        read_metrics,
     )
 
     console = stderr()
@@ -170,7 +170,7 @@ def _drive(
 
         saving = Checkpoints(run.config.save_every, run.config.keep_checkpoints)
         # Saving comes after measuring, so that a kill in between repeats the measurement.
-        everything = [NanGuard(), *callbacks, Curves(), saving, Report(show)]
+        everything = [NanGuard(), *callbacks, AfterEpoch(write_curves), saving, Report(show)]
         loop.run(task, state, start, run.folder, everything)
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
     last: dict[str, Any] = {}

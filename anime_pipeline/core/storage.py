@@ -1,4 +1,4 @@
-"""Files that survive: one atomic write for everything, numbered run folders, a lock on each run.
+"""Files that survive: one atomic write for everything.
 
 A write goes to a temporary file in the same folder, is flushed to disk and renamed over the target
 (POSIX rename is atomic), then the folder itself is flushed. A reader sees the old or the new file.
@@ -7,21 +7,18 @@ A write goes to a temporary file in the same folder, is flushed to disk and rena
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from anime_pipeline.core.errors import UsageError
 
 TEMPORARY_SUFFIX = ".partial"
-RUN_CONFIG = "config.json"
 
 # The umask can only be read by setting it (so: once, at import); without it mkstemp's 0600 would
 # hide results from the user's group.
@@ -115,44 +112,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def list_runs(stage_folder: Path) -> list[Path]:
-    """Return the run folders `<n>-<preset>` of one stage, oldest first."""
-    if not stage_folder.is_dir():
-        return []
-    numbered = [
-        (int(match[1]), path)
-        for path in stage_folder.iterdir()
-        # A folder without its configuration was killed while it was made: it holds nothing.
-        if (path / RUN_CONFIG).is_file() and (match := re.match(r"(\d+)-", path.name))
-    ]
-    return [path for _, path in sorted(numbered)]
-
-
-def new_run_folder(stage_folder: Path, preset: str) -> Path:
-    """Make the next free run folder `<n>-<preset>`; two processes never get one number."""
-    stage_folder.mkdir(parents=True, exist_ok=True)
-    with (stage_folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        names = (re.match(r"(\d+)-", path.name) for path in stage_folder.iterdir())
-        number = max((int(match[1]) for match in names if match), default=0) + 1
-        folder = stage_folder / f"{number}-{preset}"
-        folder.mkdir()
-        return folder
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder's lock; the kernel drops it if the process dies.
-
-    Raises:
-        UsageError: If another process is training in this folder.
-    """
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"Another process is already training in {folder}. "
-                "Wait for it, stop it, or start a new run without --resume."
-            ) from None
-        yield
+def cache_folder() -> Path:
+    """Return the folder of what can be made again: $ANIME_PIPELINE_CACHE or the user's cache."""
+    explicit = os.environ.get("ANIME_PIPELINE_CACHE")
+    if explicit:
+        return Path(explicit)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "anime-pipeline"

@@ -20,13 +20,20 @@ import numpy as np
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.storage import atomic_write, atomic_write_json, sweep_temporaries
+from anime_pipeline.core.storage import (
+    atomic_write,
+    atomic_write_json,
+    cache_folder,
+    sweep_temporaries,
+)
 from anime_pipeline.data.dataset import Dataset, Record
+from anime_pipeline.data.duplicates import THUMBNAIL_PX, cached_groups, thumbnail
+from anime_pipeline.data.splits import Split, split_by_content
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 
 # Raise when decoding or fitting changes, so that old entries are not used.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 STALE_S = 86_400.0  # a temporary file this old belongs to a process that was killed
 
@@ -41,6 +48,7 @@ class Store:
         images: uint8 [N, size, size, 3], RGB; memory-mapped, or a copy where stores were merged.
         hashes: uint64 [N], leading bytes of each file's sha256.
         sizes: int32 [N, 2], height and width of each file before fitting.
+        thumbnails: uint8 [N, 16, 16, 3], for finding near-duplicates.
         records: the picture behind each row.
         skipped: files that could not be used, with reasons.
     """
@@ -48,17 +56,9 @@ class Store:
     images: np.ndarray
     hashes: np.ndarray
     sizes: np.ndarray
+    thumbnails: np.ndarray
     records: list[Record]
     skipped: list[Skipped]
-
-
-def cache_folder() -> Path:
-    """Return the folder of cached arrays: $ANIME_PIPELINE_CACHE or the user's cache folder."""
-    explicit = os.environ.get("ANIME_PIPELINE_CACHE")
-    if explicit:
-        return Path(explicit)
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "anime-pipeline"
 
 
 def load_store(
@@ -89,7 +89,7 @@ def load_store(
         entry = _read_entry(index_path, size)
     if entry is None:
         raise DataError(f"The cache entry {index_path} vanished while it was read; try again.")
-    index, images = entry
+    index, rows = entry
     if index["transient"]:
         # Whatever could not be read this time is tried again the next time.
         index_path.unlink(missing_ok=True)
@@ -98,9 +98,10 @@ def load_store(
     if not kept:
         raise DataError(_nothing_usable(dataset, skipped))
     return Store(
-        images,
+        rows["image"],
         np.array(index["hashes"], np.uint64),
         np.array(index["sizes"], np.int32),
+        rows["thumbnail"],
         [dataset.records[i] for i in kept],
         skipped,
     )
@@ -114,11 +115,21 @@ def _read_entry(index_path: Path, size: int) -> tuple[dict[str, Any], np.ndarray
         if not isinstance(index["transient"], bool) or len(index["hashes"]) != count:
             return None
         if not count:
-            return index, np.zeros((0, size, size, 3), np.uint8)
+            return index, np.zeros(0, _row_type(size))
         path = index_path.with_name(index["array"])
-        return index, np.memmap(path, np.uint8, mode="r", shape=(count, size, size, 3))
+        return index, np.memmap(path, _row_type(size), mode="r", shape=(count,))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def split_store(store: Store, train_count: int = 0) -> Split:
+    """Divide a store's pictures, near-duplicates together; see `splits.split_by_content`."""
+    return split_by_content(store.hashes, cached_groups(store.thumbnails), train_count)
+
+
+def _row_type(size: int) -> np.dtype[Any]:
+    thumb = (THUMBNAIL_PX, THUMBNAIL_PX, 3)
+    return np.dtype([("image", np.uint8, (size, size, 3)), ("thumbnail", np.uint8, thumb)])
 
 
 def merge_stores(stores: list[Store]) -> Store:
@@ -129,6 +140,7 @@ def merge_stores(stores: list[Store]) -> Store:
         np.concatenate([store.images for store in stores]),
         np.concatenate([store.hashes for store in stores]),
         np.concatenate([store.sizes for store in stores]),
+        np.concatenate([store.thumbnails for store in stores]),
         [record for store in stores for record in store.records],
         [skip for store in stores for skip in store.skipped],
     )
@@ -148,7 +160,7 @@ def _cache_key(paths: list[Path], size: int, fit: str, min_side: int) -> str:
 
 @dataclass(frozen=True)
 class _Decoded:
-    image: np.ndarray | None
+    row: bytes | None  # the fitted picture and its thumbnail, as in `_row_type`
     hash64: int = 0
     size: tuple[int, int] = (0, 0)
     reason: str = ""
@@ -167,7 +179,8 @@ def _decode_one(path: Path, size: int, fit: Fit, min_side: int) -> _Decoded:
     if min(height, width) < min_side:
         return _Decoded(None, reason=f"{width}x{height}: short side below the {min_side} px needed")
     hash64 = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
-    return _Decoded(fit_square(picture, size, fit), hash64, (height, width))
+    row = fit_square(picture, size, fit).tobytes() + thumbnail(picture).tobytes()
+    return _Decoded(row, hash64, (height, width))
 
 
 def _build(
@@ -188,12 +201,12 @@ def _build(
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             results = pool.map(lambda path: _decode_one(path, size, fit, min_side), paths)
             for position, (path, result) in enumerate(zip(paths, results, strict=True)):
-                if result.image is None:
+                if result.row is None:
                     index["skipped"].append({"path": str(path), "reason": result.reason})
                     transient |= result.transient
                 else:
-                    file.write(result.image.tobytes())
-                    digest.update(result.image.tobytes())
+                    file.write(result.row)
+                    digest.update(result.row)
                     index["kept"].append(position)
                     index["hashes"].append(result.hash64)
                     index["sizes"].append(result.size)

@@ -10,8 +10,7 @@ from keras import ops
 
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name
-from anime_pipeline.core.storage import atomic_write_json
-from anime_pipeline.data.store import cache_folder
+from anime_pipeline.core.storage import atomic_write_json, cache_folder
 from anime_pipeline.models import backend
 
 # A processor may list the instructions and still run them no faster than float32.

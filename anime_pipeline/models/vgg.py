@@ -16,8 +16,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.models.weights import UNREADABLE
 
 ASSET_FILE = "vgg16_notop_torch.npz"
 TORCH_MEAN = (0.485, 0.456, 0.406)

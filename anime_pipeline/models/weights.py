@@ -6,14 +6,13 @@ The architecture comes from this package's code; a file only names it and its co
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.arrays import UNREADABLE, check_finite
 from anime_pipeline.core.config import Config, from_dict
 from anime_pipeline.core.errors import CheckpointError, PipelineError, UsageError
 from anime_pipeline.core.storage import atomic_write, sha256_of
@@ -23,17 +22,6 @@ SRGAN_KIND = "srgan-generator"
 
 DESCRIPTION = "description.json"
 
-# What reading damaged bytes as a zip of arrays may raise.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 FORMAT = 1
 
 
@@ -93,21 +81,6 @@ def save_weights(
     content[DESCRIPTION] = np.frombuffer(text.encode(), np.uint8)
     # `savez_compressed` would save under a tenth: trained weights are close to noise.
     atomic_write(path, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
-
-
-def check_finite(arrays: dict[str, np.ndarray]) -> None:
-    """Refuse arrays that hold anything but finite numbers, so that no such file is ever written.
-
-    Raises:
-        PipelineError: Naming the first bad array.
-    """
-    for name, array in arrays.items():
-        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-            raise PipelineError(
-                f"Training diverged: {name} holds values that are no finite numbers. This state "
-                "was not saved; the last saved one is whole. Start again with a smaller learning "
-                "rate or another --loss."
-            )
 
 
 def load_weights(path: Path, kind: str) -> Weights:

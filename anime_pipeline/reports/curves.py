@@ -6,9 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.core.storage import atomic_write_bytes
-from anime_pipeline.training.callbacks import METRICS_FILE, read_metrics
-from anime_pipeline.training.loop import Callback, Progress
 
 # Panels in order: (title, names of the values drawn together)
 PANELS = (
@@ -63,16 +62,3 @@ def write_curves(folder: Path) -> None:
     rows = read_metrics(folder / METRICS_FILE)
     if rows:
         atomic_write_bytes(folder / "curves.png", plot_curves(rows))
-
-
-class Curves(Callback):
-    """Redraws the curves at each epoch's end and when the run stops."""
-
-    def after_step(self, progress: Progress) -> None:
-        """Redraw at each epoch's end."""
-        if progress.ends_epoch:
-            write_curves(progress.folder)
-
-    def on_stop(self, progress: Progress) -> None:
-        """Redraw a last time."""
-        write_curves(progress.folder)

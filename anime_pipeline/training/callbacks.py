@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.runs import CHECKPOINT_FOLDER, METRICS_FILE, read_metrics
 from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text
-from anime_pipeline.training import checkpoint
 from anime_pipeline.training.loop import Callback, Progress, all_finite
-
-METRICS_FILE = "metrics.jsonl"
-CHECKPOINT_FOLDER = "state"
 
 
 class GridSchedule:
@@ -158,21 +156,6 @@ class MetricsLog(Callback):
         atomic_write_bytes(progress.folder / "metrics.csv", content)
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON-lines log; lines that a crash or a damaged disk has torn are left out."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
-    return rows
-
-
 class Report(Callback):
     """Calls a function after each step that did something; used for progress displays."""
 
@@ -182,3 +165,19 @@ class Report(Callback):
     def after_step(self, progress: Progress) -> None:
         """Pass the progress on."""
         self.show(progress)
+
+
+class AfterEpoch(Callback):
+    """Calls a function with the run's folder at each epoch's end and when the run stops."""
+
+    def __init__(self, call: Callable[[Path], None]) -> None:
+        self.call = call
+
+    def after_step(self, progress: Progress) -> None:
+        """Call at each epoch's end."""
+        if progress.ends_epoch:
+            self.call(progress.folder)
+
+    def on_stop(self, progress: Progress) -> None:
+        """Call a last time."""
+        self.call(progress.folder)

@@ -15,15 +15,15 @@ from typing import Any, Generic
 import numpy as np
 
 from anime_pipeline import __version__
+from anime_pipeline.core import checkpoint
 from anime_pipeline.core.config import Config, differences, from_dict, to_dict
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import cpu_name
-from anime_pipeline.core.storage import RUN_CONFIG, atomic_write_json, list_runs, new_run_folder
-from anime_pipeline.data.splits import Split, split_by_content
-from anime_pipeline.data.store import Store
+from anime_pipeline.core.runs import CHECKPOINT_FOLDER, RUN_CONFIG, list_runs, new_run_folder
+from anime_pipeline.core.storage import atomic_write_json
+from anime_pipeline.data import splits
+from anime_pipeline.data.store import Store, split_store
 from anime_pipeline.models import backend
-from anime_pipeline.training import checkpoint
-from anime_pipeline.training.callbacks import CHECKPOINT_FOLDER
 from anime_pipeline.training.loop import Task
 from anime_pipeline.training.state import State
 
@@ -45,11 +45,12 @@ class Run(Generic[Config]):
 
 
 def fingerprint(store: Store) -> str:
-    """Return a short hash of the pictures' content and order."""
-    return hashlib.sha256(store.hashes.tobytes()).hexdigest()[:16]
+    """Return a short hash of the pictures' content and order, and of how they are divided."""
+    rule = f"split rule {splits.RULE_VERSION}".encode()
+    return hashlib.sha256(store.hashes.tobytes() + rule).hexdigest()[:16]
 
 
-def split_store(store: Store, train_count: int) -> Split:
+def training_split(store: Store, train_count: int) -> splits.Split:
     """Split a store, refusing sets without a training picture.
 
     Raises:
@@ -61,7 +62,7 @@ def split_store(store: Store, train_count: int) -> Split:
             f"Invalid value for --train-count. Expected at most {len(store.images)} (the usable "
             f"pictures). Received: {train_count}"
         )
-    split = split_by_content(store.hashes, train_count)
+    split = split_store(store, train_count)
     if not len(split.train):
         raise DataError(
             f"Only {len(store.images)} usable picture(s), and none falls on the training side of "

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.arrays import UNREADABLE, check_finite
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
-from anime_pipeline.models.weights import UNREADABLE, check_finite
 
 SEPARATOR = "|"  # Keras paths hold slashes, so levels of the tree need another mark
 

@@ -1,0 +1,37 @@
+"""Arrays on disk: what damaged files may raise, and the check that keeps bad numbers out."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+
+import numpy as np
+
+from anime_pipeline.core.errors import PipelineError
+
+# What reading damaged bytes as a zip of arrays may raise.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def check_finite(arrays: dict[str, np.ndarray]) -> None:
+    """Refuse arrays that hold anything but finite numbers, so that no such file is ever written.
+
+    Raises:
+        PipelineError: Naming the first bad array.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise PipelineError(
+                f"Training diverged: {name} holds values that are no finite numbers. This state "
+                "was not saved; the last saved one is whole. Start again with a smaller learning "
+                "rate or another --loss."
+            )

@@ -113,6 +113,25 @@ def progress_bar(title: str, lines: bool = True) -> Iterator[Callable[[int, int]
         yield update
 
 
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a plain table on stdout: aligned, unbroken, the same on a terminal and in a file."""
+    cells = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Show on a terminal what takes a few seconds and has no count: loading a library."""
+    if stderr().is_terminal:
+        with stderr().status(text):
+            yield
+    else:
+        yield
+
+
 def parse_seeds(text: str, count: int | None) -> list[int]:
     """Parse ``--seed``: one number S (then `count` seeds from S), or a list like ``0,5-9``.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +18,20 @@ from anime_pipeline.cli.common import (
     print_json,
     progress_bar,
     stderr,
+    waiting,
 )
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from anime_pipeline.models.weights import Weights
+    from anime_pipeline.inference.generator import FaceGenerator
+    from anime_pipeline.inference.upscaler import Upscaler
 
 DEFAULT_COUNT = 16
+SCALE = 4
+MANIFEST = "manifest.json"
 
 
 @click.command("generate")
@@ -53,6 +61,7 @@ DEFAULT_COUNT = 16
     help="Stage two: a shipped name, a .npz file or a run folder.",
 )
 @out_option("outputs/")
+@click.option("--overwrite", is_flag=True, help="Replace pictures that another call has made.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
 @json_option
 def command(
@@ -63,85 +72,142 @@ def command(
     checkpoint: str,
     upscaler: str,
     out: Path,
+    overwrite: bool,
     batch_size: int,
     as_json: bool,
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
 
-    The same seed and weights always give the same face. Each PNG records both.
+    The same seed and weights always give the same face. Each PNG records both, and
+    manifest.json lists all faces of the folder.
     """
     seeds = (
         parse_seeds("0", count or DEFAULT_COUNT)
         if seed_text is None
         else parse_seeds(seed_text, count)
     )
-    pictures, sources = _draw(seeds, checkpoint, upscaler if upscale else None, batch_size)
-    manifest = _write(pictures, seeds, sources, out, grid)
+    draw, enlarge = _load(checkpoint, upscaler if upscale else None)
+    sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
+    weights = {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}
+    size = draw.config.image_size * (SCALE if enlarge else 1)
+    job = Job(seeds, size, out, weights)
+    if not overwrite:
+        _refuse_other_pictures(job, grid)
+    require_free(out, len(seeds) * size**2 * 3 * (2 if grid else 1), "the pictures")
+    with progress_bar("Drawing") as update:
+        pictures = draw.generate(seeds, batch_size, update)
+    if enlarge:
+        with progress_bar("Upscaling") as update:
+            pictures = enlarge.upscale_batch(pictures, min(batch_size, 8), update)
+    result = _write(job, pictures, grid)
     if as_json:
-        print_json(manifest)
+        print_json(result)
     else:
-        size = pictures.shape[1]
-        stderr().print(
-            f"{len(seeds)} face{'s' if len(seeds) > 1 else ''} of {size}x{size} px in {out}",
-            markup=False,
-        )
+        faces = f"{len(seeds)} face{'s' if len(seeds) > 1 else ''}"
+        stderr().print(f"{faces} of {size}x{size} px in {out}", markup=False)
 
 
-def _draw(
-    seeds: list[int], checkpoint: str, upscaler: str | None, batch_size: int
-) -> tuple[np.ndarray, dict[str, Weights]]:
+def _load(checkpoint: str, upscaler: str | None) -> tuple[FaceGenerator, Upscaler | None]:
     from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights
 
     # Both are found before anything is loaded, so that a wrong name fails at once.
-    paths = {"dcgan": find_weights(checkpoint, DCGAN_KIND)}
-    if upscaler:
-        paths["srgan"] = find_weights(upscaler, SRGAN_KIND, prefer="perceptual")
-
-    from anime_pipeline.inference.generator import FaceGenerator
-
-    generator = FaceGenerator.load(paths["dcgan"])
-    sources = {"dcgan": generator.weights}
-    with progress_bar("Drawing") as update:
-        pictures = generator.generate(seeds, batch_size, update)
-    if upscaler:
+    first = find_weights(checkpoint, DCGAN_KIND)
+    second = find_weights(upscaler, SRGAN_KIND, prefer="perceptual") if upscaler else None
+    with waiting("Loading the models"):
+        from anime_pipeline.inference.generator import FaceGenerator
         from anime_pipeline.inference.upscaler import Upscaler
 
-        second = Upscaler.load(paths["srgan"])
-        sources["srgan"] = second.weights
-        with progress_bar("Upscaling") as update:
-            pictures = second.upscale_batch(pictures, min(batch_size, 8), update)
-    return pictures, sources
+        return FaceGenerator.load(first), Upscaler.load(second) if second else None
 
 
-def _write(
-    pictures: np.ndarray, seeds: list[int], sources: dict[str, Weights], out: Path, grid: bool
-) -> dict[str, Any]:
-    from anime_pipeline.core.storage import atomic_write_json
+@dataclass(frozen=True)
+class Job:
+    """One call: which faces go where, and from which weights."""
+
+    seeds: list[int]
+    size: int
+    out: Path
+    weights: dict[str, dict[str, str]]  # by stage: file and sha256
+
+    def face(self, seed: int) -> str:
+        """Return the file name of a seed's face."""
+        return f"face_{seed:06d}_{self.size}.png"
+
+    def text(self, seed: int) -> dict[str, str]:
+        """Return what a face's PNG records: by it the same face is known again."""
+        text = {"seed": str(seed)}
+        return text | {f"weights-{stage}": w["sha256"] for stage, w in self.weights.items()}
+
+    @property
+    def grid(self) -> str:
+        """Return the grid's file name: its first seed, count and, for odd lists, their hash."""
+        seeds = self.seeds
+        consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
+        odd = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
+        return f"grid_{seeds[0]:06d}_{len(seeds)}{odd}_{self.size}.png"
+
+    def targets(self, grid: bool) -> dict[str, dict[str, str]]:
+        """Return every picture to be written, by name, with its text entries."""
+        named = {self.face(seed): self.text(seed) for seed in self.seeds}
+        if grid:
+            weights = {k: v for k, v in self.text(0).items() if k != "seed"}
+            named[self.grid] = {"grid": "seeds by its name", **weights}
+        return named
+
+
+def _refuse_other_pictures(job: Job, grid: bool) -> None:
+    """Replace only what this very call has made before: the same seed from the same weights."""
+    from anime_pipeline.images.codec import read_png_text
+
+    for name, text in job.targets(grid).items():
+        path = job.out / name
+        if path.exists() and not text.items() <= (read_png_text(path) or {}).items():
+            raise UsageError(
+                f"{path} exists and is another picture (of other weights, or not ours). Expected "
+                "a free name: choose another --out, or pass --overwrite."
+            )
+
+
+def _write(job: Job, pictures: np.ndarray, grid: bool) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.grid import make_grid
 
-    weights = {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}
-    size = pictures.shape[1]
-    faces = []
-    for seed, picture in zip(seeds, pictures, strict=True):
-        name = f"face_{seed:06d}_{size}.png"
-        text = {"Software": f"anime-pipeline {__version__}", "seed": str(seed)}
-        text |= {f"weights-{stage}": w.sha256 for stage, w in sources.items()}
-        write_png(out / name, picture, text)
-        faces.append({"file": name, "seed": seed})
-    manifest: dict[str, Any] = {
+    software = {"Software": f"anime-pipeline {__version__}"}
+    for seed, picture in zip(job.seeds, pictures, strict=True):
+        write_png(job.out / job.face(seed), picture, software | job.text(seed))
+    result: dict[str, Any] = {
         "version": __version__,
-        "out": str(out),
-        "size": size,
-        "weights": weights,
-        "faces": faces,
+        "out": str(job.out),
+        "size": job.size,
+        "weights": job.weights,
+        "faces": [{"file": job.face(seed), "seed": seed} for seed in job.seeds],
     }
     if grid:
         # 32 px faces are enlarged without smoothing, so that their pixels can be judged.
-        consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
-        list_mark = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
-        manifest["grid"] = f"grid_{seeds[0]:06d}_{len(seeds)}{list_mark}_{size}.png"
-        write_png(out / manifest["grid"], make_grid(pictures, magnify=4 if size <= 32 else 1))
-    atomic_write_json(out / "manifest.json", manifest)
-    return manifest
+        result["grid"] = job.grid
+        sheet = make_grid(pictures, magnify=4 if job.size <= 32 else 1)
+        write_png(job.out / job.grid, sheet, software | job.targets(grid)[job.grid])
+    _update_manifest(job)
+    return result
+
+
+def _update_manifest(job: Job) -> None:
+    """Add this call's faces to the folder's list of all faces."""
+    from anime_pipeline.core.storage import atomic_write_json
+
+    path = job.out / MANIFEST
+    try:
+        faces = {face["file"]: face for face in json.loads(path.read_bytes())["faces"]}
+    except FileNotFoundError:
+        faces = {}
+    except (ValueError, KeyError, TypeError):
+        kept = path.with_suffix(".damaged")
+        path.rename(kept)
+        stderr().print(f"{path} could not be read; kept as {kept} and begun anew.", markup=False)
+        faces = {}
+    for seed in job.seeds:
+        name = job.face(seed)
+        faces[name] = {"file": name, "seed": seed, "size": job.size, "weights": job.weights}
+    there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
+    atomic_write_json(path, {"version": __version__, "faces": there})

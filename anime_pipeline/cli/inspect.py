@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SHEET_COUNT = 60
 THUMBNAIL_PX = 96
-COPIES_ACROSS, COPIES_DOWN = 6, 12
+COPIES_SHOWN = 32
 
 
 @click.command("inspect")
@@ -66,16 +66,13 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
 
 
 def _draw_copies(store: Store, copies: list[np.ndarray]) -> np.ndarray:
-    """Draw the first groups of near-duplicates, one group a row."""
+    """Draw two pictures of each of the first groups of near-duplicates side by side."""
     import numpy as np
 
     from anime_pipeline.images.grid import make_grid
 
-    blank = np.full_like(store.images[0], 255)
-    rows = [[*store.images[group[:COPIES_ACROSS]]] for group in copies[:COPIES_DOWN]]
-    across = max(map(len, rows))
-    cells = [cell for row in rows for cell in (*row, *[blank] * (across - len(row)))]
-    return make_grid(np.stack(cells), across)
+    pairs = [np.hstack(store.images[group[:2]]) for group in copies[:COPIES_SHOWN]]
+    return make_grid(np.stack(pairs), 4, gap=8)
 
 
 def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[str, Any]:

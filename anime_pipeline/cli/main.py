@@ -13,8 +13,8 @@ from anime_pipeline import __version__
 from anime_pipeline.core.errors import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
-    PipelineError,
     TrainingInterruptedError,
+    in_words,
 )
 
 # command name -> (module, function, one-line help shown in the list)
@@ -26,7 +26,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "benchmark": ("anime_pipeline.cli.benchmark", "Measure PSNR and SSIM against baselines."),
     "inspect": ("anime_pipeline.cli.inspect", "Tell what a folder of faces holds."),
     "sample-data": ("anime_pipeline.cli.sample_data", "Draw a practice set of faces."),
+    "runs": ("anime_pipeline.cli.runs", "List, compare and plot training runs."),
+    "models": ("anime_pipeline.cli.models", "List and verify the shipped weights."),
+    "doctor": ("anime_pipeline.cli.doctor", "Check this installation and this machine."),
+    "completion": ("anime_pipeline.cli.completion", "Print the completion script of a shell."),
 }
+
+
+PREFIX = "ANIME_PIPELINE"
+
+
+def _upper(name: str) -> str:
+    return name.lstrip("-").replace("-", "_").upper()
+
+
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Give each option its environment variable: click's own rule goes by Python's names."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            parameter.envvar = f"{prefix}_{_upper(max(parameter.opts, key=len))}"
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _name_variables(inner, f"{prefix}_{_upper(name)}")
 
 
 class LazyGroup(click.Group):
@@ -41,6 +62,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        _name_variables(command, f"{PREFIX}_{_upper(cmd_name)}")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -55,6 +77,9 @@ def main() -> None:
     """Anime faces in two stages: a DCGAN draws 32x32 faces, an SRGAN upsamples them 4x.
 
     Start with:  anime-pipeline generate -n 16 --upscale --grid
+
+    Every option can also come from the environment: ANIME_PIPELINE_GENERATE_SEED=7 stands for
+    --seed 7 of `generate`, and so on for any command.
     """
 
 
@@ -75,14 +100,14 @@ def run() -> NoReturn:
     except TrainingInterruptedError as request:
         click.echo(str(request), err=True)
         code = request.exit_code
-    except PipelineError as error:
-        click.echo(f"Error: {error}", err=True)
-        code = error.exit_code
     except BrokenPipeError:
         # The reader (head, say) has gone; Python would complain again when flushing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILURE
-    except OSError as error:
-        click.echo(f"Error: {error.filename or 'system'}: {error.strerror or error}", err=True)
-        code = EXIT_FAILURE
+    except Exception as error:
+        failure = in_words(error)
+        if failure is None:
+            raise  # a defect of this program: the traceback is what its maintainers need
+        click.echo(f"Error: {failure}", err=True)
+        code = failure.exit_code
     sys.exit(code if isinstance(code, int) else 0)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import print_json
-from anime_pipeline.cli.training import open_store, train
+from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import DCGAN_PRESETS, LOSSES, DcganConfig
 
@@ -33,9 +32,9 @@ def command(as_json: bool, **values: Any) -> None:
     Every run has its own folder with samples after each epoch (several at once for small sets),
     metrics, curves, and a state that --resume continues exactly. Ctrl-C saves first.
     """
-    summary = train(DcganStage(), read_request(values, DcganConfig()))
-    if as_json:
-        print_json(summary)
+    request = read_request(values, DcganConfig())
+    summary = train(DcganStage(), request)
+    report(summary, request, as_json)
 
 
 class DcganStage:
@@ -86,13 +85,17 @@ class DcganStage:
         from anime_pipeline.training.callbacks import MetricsLog
         from anime_pipeline.training.dcgan_callbacks import (
             DiscriminatorAccuracy,
+            Diversity,
             ExportGenerator,
             SampleGrid,
         )
+        from anime_pipeline.training.watch import Watch
 
         return [
             SampleGrid(task),
             DiscriminatorAccuracy(task, val_images),
+            Diversity(task),
+            Watch(say),
             MetricsLog(50, task.config.batch_size * task.config.d_steps),
             ExportGenerator(task),
         ]

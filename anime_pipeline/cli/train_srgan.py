@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import print_json, stderr
-from anime_pipeline.cli.training import open_store, train
+from anime_pipeline.cli.common import stderr
+from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import SRGAN_PRESETS, SrganConfig
 from anime_pipeline.core.errors import PipelineError, UsageError
@@ -55,8 +55,7 @@ def command(
     if request.resume and (adversarial_share is not None or init):
         raise UsageError("--resume keeps phases and weights: no --adversarial-share or --init.")
     summary = train(SrganStage(adversarial_share, _load_init(init)), request)
-    if as_json:
-        print_json(summary)
+    report(summary, request, as_json)
 
 
 class SrganStage:
@@ -127,9 +126,11 @@ class SrganStage:
         """Return PSNR on held-out pairs, the log and the exported weights."""
         from anime_pipeline.training.callbacks import MetricsLog
         from anime_pipeline.training.srgan_callbacks import ExportUpscaler, HeldOutPairs
+        from anime_pipeline.training.watch import Watch
 
         return [
             HeldOutPairs(task, val_images),
+            Watch(say),
             MetricsLog(20, task.config.batch_size),
             ExportUpscaler(task),
         ]

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, progress_bar, stderr
+from anime_pipeline.cli.common import (
+    PLAIN_LINE_EVERY_S,
+    print_json,
+    print_table,
+    progress_bar,
+    stderr,
+    waiting,
+)
+from anime_pipeline.cli.plan import describe_plan, plan_lines, require_room
 from anime_pipeline.core.runs import METRICS_FILE, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 
@@ -52,9 +60,18 @@ def train(stage: Stage, request: Request) -> dict[str, Any]:
     return _resume(stage, request) if request.resume else _start(stage, request)
 
 
+def report(summary: dict[str, Any], request: Request, as_json: bool) -> None:
+    """Print what `train` returned, where it is not on the screen already."""
+    if as_json:
+        print_json(summary)
+    elif request.dry_run:
+        print_table(("Plan", ""), plan_lines(summary))
+
+
 def _start(stage: Stage, request: Request) -> dict[str, Any]:
-    from anime_pipeline.models import backend
-    from anime_pipeline.training.session import create_run, training_split
+    with waiting("Loading the libraries"):
+        from anime_pipeline.models import backend
+        from anime_pipeline.training.session import create_run, training_split
 
     backend.make_deterministic()
     preset, config = stage.new_config(request)
@@ -62,20 +79,27 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     store = stage.open_pictures(roots, config)
     split = training_split(store, config.train_count)
     images = store.images[split.train]
-    task = stage.make_task(config, images)
-    final = stage.with_length(task, config, request)
-    if final != config:
-        task = stage.make_task(final, images)
+    with waiting("Building the networks"):
+        task = stage.make_task(config, images)
+        final = stage.with_length(task, config, request)
+        if final != config:
+            task = stage.make_task(final, images)
+    if request.dry_run:
+        return describe_plan(task, preset, final, store, split)
+    state = task.initial_state()
+    require_room(request.checkpoints, state, final)
+    extra = _extra_callbacks(request)
     stderr().print(f"{preset} preset, {final.precision}, {final.steps} steps", markup=False)
     run = create_run(request.checkpoints / stage.name, preset, final, roots, store, task.facts)
     with locked(run.folder):
         callbacks = stage.callbacks(task, store.images[split.val])
-        return _drive(task, run, 0, task.initial_state(), callbacks)
+        return _drive(task, run, 0, state, callbacks, extra)
 
 
 def _resume(stage: Stage, request: Request) -> dict[str, Any]:
-    from anime_pipeline.models import backend
-    from anime_pipeline.training import session
+    with waiting("Loading the libraries"):
+        from anime_pipeline.models import backend
+        from anime_pipeline.training import session
 
     backend.make_deterministic()
     folder = request.checkpoints / stage.name
@@ -89,13 +113,26 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
         session.check_same_data(run, store)
         split = session.training_split(store, run.config.train_count)
         task = stage.make_task(run.config, store.images[split.train])
-        session.check_same_surroundings(run, task.facts, _say)
-        start, state = session.restore(run, task, _say)
-        _say(f"Resuming at step {start} of {task.total_steps}.")
-        return _drive(task, run, start, state, stage.callbacks(task, store.images[split.val]))
+        session.check_same_surroundings(run, task.facts, say)
+        start, state = session.restore(run, task, say)
+        require_room(run.folder, state, run.config)
+        extra = _extra_callbacks(request)
+        say(f"Resuming at step {start} of {task.total_steps}.")
+        callbacks = stage.callbacks(task, store.images[split.val])
+        return _drive(task, run, start, state, callbacks, extra)
 
 
-def _say(text: str) -> None:
+def _extra_callbacks(request: Request) -> list[Callback]:
+    """Return the callbacks that options ask for; made early, so that they fail early."""
+    if not request.tensorboard:
+        return []
+    from anime_pipeline.training.tensorboard import TensorBoard
+
+    return [TensorBoard()]
+
+
+def say(text: str) -> None:
+    """Print a message for people, beside any progress bar."""
     stderr().print(text, markup=False)
 
 
@@ -128,7 +165,12 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
 
 
 def _drive(
-    task: Task, run: Run[Any], start: int, state: Any, callbacks: Sequence[Callback]
+    task: Task,
+    run: Run[Any],
+    start: int,
+    state: Any,
+    callbacks: Sequence[Callback],
+    extra: Sequence[Callback],
 ) -> dict[str, Any]:
     """Run the loop with progress; return a summary of the run. The folder's lock is held."""
     from anime_pipeline.reports.curves import write_curves
@@ -170,7 +212,9 @@ def _drive(
 
         saving = Checkpoints(run.config.save_every, run.config.keep_checkpoints)
         # Saving comes after measuring, so that a kill in between repeats the measurement.
-        everything = [NanGuard(), *callbacks, AfterEpoch(write_curves), saving, Report(show)]
+        everything = [NanGuard(), *callbacks, AfterEpoch(write_curves)]
+        everything += extra
+        everything += [saving, Report(show)]
         loop.run(task, state, start, run.folder, everything)
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
     last: dict[str, Any] = {}

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from anime_pipeline.cli.common import DEFAULT_DATA, Function, json_option
+from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import MAX_SEED
@@ -29,6 +31,8 @@ class Request:
         steps: --steps, or None.
         epochs: --epochs, or None.
         minutes: --minutes, or None.
+        dry_run: Whether only to say what would be done.
+        tensorboard: Whether to write TensorBoard event files too.
     """
 
     roots: list[Path]
@@ -39,6 +43,8 @@ class Request:
     steps: int | None
     epochs: int | None
     minutes: float | None
+    dry_run: bool = False
+    tensorboard: bool = False
 
     @property
     def roots_or_default(self) -> list[Path]:
@@ -49,6 +55,14 @@ class Request:
 def training_options(function: Function) -> Function:
     """Add the options that both training commands take."""
     options = [
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            is_eager=True,
+            expose_value=False,
+            callback=use_settings_file,
+            help="Settings from a TOML file, or from a run's config.json; options come first.",
+        ),
         click.option(
             "--data",
             multiple=True,
@@ -89,8 +103,14 @@ def training_options(function: Function) -> Function:
             "assignments",
             multiple=True,
             metavar="FIELD=VALUE",
-            help="Set any field of the configuration (they are listed in a run's config.json).",
+            help="Set any field of the configuration (--dry-run lists them).",
         ),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Only tell settings, size, memory, time and disk space of the run.",
+        ),
+        click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
         json_option,
     ]
     for option in reversed(options):
@@ -108,7 +128,7 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     Raises:
         UsageError: If options contradict each other or a field is unknown.
     """
-    rest = dict(values)
+    rest, assigned_in_file = _command_line_first(dict(values))
     roots = [Path(root) for root in rest.pop("data")]
     if len({root.resolve() for root in roots}) != len(roots):
         raise UsageError("The same folder is given twice with --data.")
@@ -119,7 +139,10 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     if resume and (epochs is not None or minutes is not None):
         raise UsageError("--resume keeps the run's length: leave --epochs and --minutes out.")
     preset, checkpoints = rest.pop("preset"), rest.pop("checkpoints")
-    overrides = parse_assignments(rest.pop("assignments"), config)
+    dry_run, tensorboard = rest.pop("dry_run"), rest.pop("tensorboard")
+    if dry_run and resume:
+        raise UsageError("--dry-run is for new runs: a run to resume is fixed already.")
+    overrides = parse_assignments([*assigned_in_file, *rest.pop("assignments")], config)
     if rest.get("precision") == "auto":
         rest.pop("precision")
     direct = {name: value for name, value in rest.items() if value is not None}
@@ -127,7 +150,41 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     if twice:
         raise UsageError(f"{twice[0]} has an option of its own: leave it out of --set.")
     overrides |= direct
-    return Request(roots, preset, resume, checkpoints, overrides, steps, epochs, minutes)
+    return Request(
+        roots,
+        preset,
+        resume,
+        checkpoints,
+        overrides,
+        steps,
+        epochs,
+        minutes,
+        dry_run,
+        tensorboard,
+    )
+
+
+LENGTHS = ("steps", "epochs", "minutes")
+PHASES = ("fidelity_steps=", "adversarial_steps=")
+
+
+def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Drop a settings file's length where the command line gives one.
+
+    Returns:
+        The values of the options, and the file's assignments to configuration fields.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return values, []
+    assigned = list(context.meta.get(FILE_ASSIGNMENTS, []))
+    source = context.get_parameter_source
+    if any(source(name) is ParameterSource.COMMANDLINE for name in LENGTHS):
+        for name in LENGTHS:
+            if source(name) is not ParameterSource.COMMANDLINE:
+                values[name] = None
+        assigned = [text for text in assigned if not text.startswith(PHASES)]
+    return values, assigned
 
 
 def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
@@ -141,6 +198,8 @@ def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"Invalid value for --set: {text!r}. Expected FIELD=VALUE.")
+        if name.strip() == "init_sha256":
+            raise UsageError("init_sha256 is recorded by --init; give the weights themselves.")
         try:
             values[name.strip()] = json.loads(value)
         except json.JSONDecodeError:

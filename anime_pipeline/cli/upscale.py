@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from anime_pipeline.cli.common import json_option, out_option, print_json, progress_bar, stderr
+from anime_pipeline.cli.common import (
+    json_option,
+    out_option,
+    print_json,
+    progress_bar,
+    stderr,
+    waiting,
+)
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
+from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import sha256_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,8 +27,6 @@ if TYPE_CHECKING:
 
     from anime_pipeline.images.files import Skipped
     from anime_pipeline.inference.upscaler import Upscaler
-
-MARK = "weights-srgan"  # PNG text entry of every result: the weights' sha256
 
 
 @click.command("upscale")
@@ -36,7 +45,7 @@ MARK = "weights-srgan"  # PNG text entry of every result: the weights' sha256
     show_default=True,
     help="2 and 3 reduce the 4x result by area.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that this command did not make.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
 @json_option
 def command(
     paths: tuple[Path, ...], out: Path, weights: str, scale: str, overwrite: bool, as_json: bool
@@ -44,50 +53,50 @@ def command(
     """Upscale pictures (files or folders): one PNG per picture, its name kept.
 
     A picture that cannot be read is skipped and named; the others are still written (exit 3).
+    Run again, it goes on where it stopped: results of the same request are kept.
     """
     from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights
 
     skipped: list[Skipped] = []
-    jobs = _plan(paths, out, skipped, overwrite)
+    planned = _plan(paths, out, skipped)
     path = find_weights(weights, SRGAN_KIND, prefer="fidelity")
+    sha256 = sha256_of(path)
+    jobs = planned if overwrite else _remaining(planned, sha256, int(scale))
+    require_free(out, _needed_bytes(jobs, int(scale)), "the results")
+    written = []
+    if jobs:
+        with waiting("Loading the model"):
+            from anime_pipeline.inference.upscaler import Upscaler
 
-    from anime_pipeline.inference.upscaler import Upscaler
-
-    upscaler = Upscaler.load(path)
-    written = _run(jobs, upscaler, int(scale), skipped)
+            upscaler = Upscaler.load(path)
+        written = _run(jobs, upscaler, int(scale), skipped)
+    kept = [job.target for job in planned if job not in jobs]
     if as_json:
         print_json(
             {
-                "weights": {"file": path.name, "sha256": upscaler.weights.sha256},
+                "weights": {"file": path.name, "sha256": sha256},
                 "written": [str(target) for target in written],
+                "kept": [str(target) for target in kept],
                 "skipped": [vars(item) for item in skipped],
             }
         )
-    _finish(len(jobs), written, out, skipped)
+    _finish(written, kept, out, skipped)
 
 
-def _is_ours(path: Path) -> bool:
-    """Tell whether a file is an earlier result of this command, by the text in its PNG."""
-    from PIL import Image
+@dataclass(frozen=True)
+class Job:
+    """One picture to enlarge, and where the result goes."""
 
-    try:
-        with Image.open(path) as picture:
-            return MARK in picture.info
-    except (OSError, ValueError, SyntaxError):
-        return False
+    source: Path
+    target: Path
 
 
-def _plan(
-    paths: tuple[Path, ...], out: Path, skipped: list[Skipped], overwrite: bool
-) -> list[tuple[Path, Path]]:
-    """Pair each picture with its target, refusing to share one or to overwrite other pictures.
-
-    Inside a given folder the sub-folders are kept.
-    """
+def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[Job]:
+    """Pair each picture with its target, refusing to share one; sub-folders are kept."""
     from anime_pipeline.images.files import Skipped, walk
 
-    jobs: dict[Path, Path] = {}
+    jobs: dict[Path, Job] = {}
     for path in paths:
         if not path.exists():
             skipped.append(Skipped(str(path), "no such file or folder"))
@@ -101,40 +110,77 @@ def _plan(
             target = out / source.relative_to(base).with_suffix(".png")
             if target in jobs:
                 raise UsageError(
-                    f"{jobs[target]} and {source} would both be written to {target}. Upscale them "
-                    "into different folders with --out."
+                    f"{jobs[target].source} and {source} would both be written to {target}. "
+                    "Upscale them into different folders with --out."
                 )
-            if target.exists() and not (overwrite or _is_ours(target)):
-                raise UsageError(
-                    f"{target} exists and is no earlier result of this command. Choose another "
-                    "--out, or pass --overwrite."
-                )
-            jobs[target] = source
-    return [(source, target) for target, source in jobs.items()]
+            jobs[target] = Job(source, target)
+    return list(jobs.values())
 
 
-def _run(
-    jobs: list[tuple[Path, Path]], upscaler: Upscaler, scale: int, skipped: list[Skipped]
-) -> list[Path]:
+def _text(content: bytes, weights_sha256: str, scale: int) -> dict[str, str]:
+    """Return what a result's PNG records: by it the very same request is known again."""
+    source = hashlib.sha256(content).hexdigest()
+    return {"source": source, "weights-srgan": weights_sha256, "scale": str(scale)}
+
+
+def _remaining(jobs: list[Job], weights_sha256: str, scale: int) -> list[Job]:
+    """Return the jobs that are not done yet, refusing to replace other pictures.
+
+    Raises:
+        UsageError: If a target holds anything but an earlier result of the same request.
+    """
+    from anime_pipeline.images.codec import read_png_text
+
+    open_jobs = []
+    for job in jobs:
+        if not job.target.exists():
+            open_jobs.append(job)
+            continue
+        try:
+            wanted = _text(job.source.read_bytes(), weights_sha256, scale)
+        except OSError:
+            open_jobs.append(job)  # named when it is its turn
+            continue
+        if not wanted.items() <= (read_png_text(job.target) or {}).items():
+            raise UsageError(
+                f"{job.target} exists and is no earlier result of this request (same picture, "
+                "weights and scale). Choose another --out, or pass --overwrite."
+            )
+    return open_jobs
+
+
+def _needed_bytes(jobs: list[Job], scale: int) -> int:
+    """Return the results' uncompressed size, by the headers: PNG only makes them smaller."""
+    from PIL import Image, UnidentifiedImageError
+
+    pixels = 0
+    for job in jobs:
+        try:
+            with Image.open(job.source) as picture:
+                pixels += picture.width * picture.height
+        except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+            continue  # named when it is its turn
+    return pixels * scale**2 * 3
+
+
+def _run(jobs: list[Job], upscaler: Upscaler, scale: int, skipped: list[Skipped]) -> list[Path]:
     from anime_pipeline.images.codec import open_picture, write_png
     from anime_pipeline.images.files import Skipped
 
     written = []
     with progress_bar("Upscaling") as update:
-        for done, (source, target) in enumerate(jobs, start=1):
+        for done, job in enumerate(jobs, start=1):
             try:
-                content = source.read_bytes()
-            except OSError as error:
-                skipped.append(Skipped(str(source), f"cannot be read ({error.strerror})"))
-                continue
-            try:
+                content = job.source.read_bytes()
                 large = _enlarge(open_picture(content), upscaler, scale)
+            except OSError as error:
+                skipped.append(Skipped(str(job.source), f"cannot be read ({error.strerror})"))
             except DataError as error:
-                skipped.append(Skipped(str(source), str(error).removeprefix("image: ")))
-                continue
-            # A failure to write is no fault of the picture: it ends the command.
-            write_png(target, large, {MARK: upscaler.weights.sha256})
-            written.append(target)
+                skipped.append(Skipped(str(job.source), str(error).removeprefix("image: ")))
+            else:
+                # A failure to write is no fault of the picture: it ends the command.
+                write_png(job.target, large, _text(content, upscaler.weights.sha256, scale))
+                written.append(job.target)
             update(done, len(jobs))
     return written
 
@@ -164,12 +210,21 @@ def _enlarge(picture: Image.Image, upscaler: Upscaler, scale: int) -> np.ndarray
     return np.dstack([large, mask])
 
 
-def _finish(planned: int, written: list[Path], out: Path, skipped: list[Skipped]) -> Any:
+def _finish(written: list[Path], kept: list[Path], out: Path, skipped: list[Skipped]) -> None:
     console = stderr()
-    console.print(f"{len(written)} of {planned} pictures upscaled into {out}", markup=False)
+    total = len(written) + len(kept) + len(skipped)
+    before = f" ({len(kept)} were there already)" if kept else ""
+    done = len(written) + len(kept)
+    console.print(f"{done} of {total} pictures upscaled into {out}{before}", markup=False)
     for item in skipped:
         console.print(f"Skipped {item.path}: {item.reason}", markup=False)
-    if not written:
-        raise DataError("No picture could be upscaled; the reasons are above.")
+    if not done:
+        raise DataError(
+            "No picture could be upscaled; the reasons are above. Name picture files, or folders "
+            "that hold some."
+        )
     if skipped:
-        raise PartialError(f"{len(skipped)} file(s) were skipped; the reasons are above.")
+        raise PartialError(
+            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
+            "and run the command again: what is done is kept."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -45,3 +47,56 @@ class TrainingInterruptedError(PipelineError):
     """Training was stopped by Ctrl-C after its state was saved."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+def in_words(error: BaseException) -> PipelineError | None:
+    """Say in human words what a library raised, or return None where it would be a guess.
+
+    Frameworks are recognised by their messages, so that none need be imported to fail.
+    """
+    if isinstance(error, PipelineError):
+        return error
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY):
+        return PipelineError(
+            f"Out of memory ({_first_line(str(error)) or 'no more could be had'}). Close other "
+            "programs, or ask for less at once: a smaller --batch-size, --crop-size or --width "
+            "when training, a smaller --batch-size or smaller pictures otherwise."
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return PipelineError(
+            f"The Python package {error.name!r} is not installed, and this command needs it. "
+            f"Install it (pip install {error.name}), or install anime-pipeline again with all it "
+            "depends on."
+        )
+    if isinstance(error, ImportError):
+        return PipelineError(
+            f"A library cannot be loaded ({_first_line(str(error))}). Install it again; "
+            "anime-pipeline doctor tells which versions are there."
+        )
+    if isinstance(error, OSError):
+        place = error.filename or "A file or device"
+        return PipelineError(
+            f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, '')}"
+        )
+    return None
+
+
+_OUT_OF_MEMORY = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OOM when allocating", "Out of memory")
+
+_ADVICE = {
+    errno.ENOSPC: " Make room on the disk, or name a folder on another one.",
+    errno.EDQUOT: " Make room, or name a folder on another disk.",
+    errno.EACCES: " Name a folder that you may write to, or change its permissions.",
+    errno.EPERM: " Name a folder that you may write to, or change its permissions.",
+    errno.EROFS: " Name a folder that you may write to.",
+    errno.ENOTDIR: " A part of this path is a file; name another folder.",
+    errno.EISDIR: " Name a file, not a folder.",
+    errno.ENAMETOOLONG: " Choose a shorter name.",
+    errno.EMFILE: " Close other programs, or raise the limit (ulimit -n).",
+    errno.ENOENT: " Check the path.",
+}
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:200]

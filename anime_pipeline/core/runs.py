@@ -7,14 +7,18 @@ import fcntl
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core import checkpoint
+from anime_pipeline.core.errors import CheckpointError, UsageError
 
 RUN_CONFIG = "config.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINT_FOLDER = "state"
+WARNINGS_FILE = "warnings.log"
+STAGES = ("dcgan", "srgan")
 
 
 def list_runs(stage_folder: Path) -> list[Path]:
@@ -73,3 +77,103 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict) and isinstance(row.get("step"), int):
             rows.append(row)
     return rows
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run folder says of itself.
+
+    Attributes:
+        folder: The run folder.
+        stage: ``"dcgan"`` or ``"srgan"``.
+        preset: The preset it began from.
+        config: Its configuration, as JSON values.
+        step: Steps done, by the log and the checkpoints.
+        total_steps: Steps planned.
+        state: ``"training"`` (a process holds it), ``"complete"``, ``"stopped"`` or ``"new"``.
+        metrics: The last value of everything that was logged.
+        warnings: Warnings given while it trained.
+        bytes: Size of its files.
+    """
+
+    folder: Path
+    stage: str
+    preset: str
+    config: dict[str, Any]
+    step: int
+    total_steps: int
+    state: str
+    metrics: dict[str, Any]
+    warnings: list[str]
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        """Stage and folder name, such as ``dcgan/1-cpu``."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+
+def read_run(folder: Path) -> RunSummary:
+    """Summarise a run folder without loading its weights.
+
+    Raises:
+        CheckpointError: If it is no run folder, or its `config.json` cannot be read.
+    """
+    try:
+        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
+        config, preset = dict(facts["config"]), str(facts["preset"])
+        stage = "srgan" if "fidelity_steps" in config else "dcgan"
+        phases = ("fidelity_steps", "adversarial_steps") if stage == "srgan" else ("steps",)
+        total = sum(int(config[name]) for name in phases)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder} is no run folder ({error}). Expected one that train-dcgan or train-srgan "
+            "made; anime-pipeline runs list shows them."
+        ) from None
+    metrics: dict[str, Any] = {}
+    for row in read_metrics(folder / METRICS_FILE):
+        metrics |= row
+    saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)
+    step = max([*saved, metrics.get("step", 0)])
+    notes = folder / WARNINGS_FILE
+    text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return RunSummary(
+        folder,
+        stage,
+        preset,
+        config,
+        step,
+        total,
+        _state(folder, step, total),
+        metrics,
+        text.splitlines(),
+        sum(path.stat().st_size for path in files),
+    )
+
+
+def find_run(checkpoints: Path, wanted: str) -> Path:
+    """Return the run folder that a path, or a name such as ``dcgan/1-cpu``, stands for.
+
+    Raises:
+        CheckpointError: If there is none; says which there are.
+    """
+    for folder in (Path(wanted), checkpoints / wanted):
+        if (folder / RUN_CONFIG).is_file():
+            return folder
+    known = [f"{s}/{run.name}" for s in STAGES for run in list_runs(checkpoints / s)]
+    raise CheckpointError(
+        f"No run called {wanted!r}. Expected a run folder or a name below {checkpoints}: "
+        f"{', '.join(known) or 'there is none yet'}."
+    )
+
+
+def _state(folder: Path, step: int, total: int) -> str:
+    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "training"
+    if step >= total:
+        return "complete"
+    return "stopped" if step else "new"

@@ -94,4 +94,10 @@ def format_color_csv(rows: list[tuple[str, Colors]]) -> str:
         [(name, *colors.hair, *colors.skin) for name, colors in rows],
         columns=["file", *COLOR_COLUMNS],
     )
-    return frame.to_csv(index=False, lineterminator="\n")
+    # The format has no quotes, but a lone carriage return in a name would end its row.
+    odd = any("\r" in name for name, _ in rows)
+    return frame.to_csv(
+        index=False,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL,
+    )

@@ -90,8 +90,11 @@ def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Datas
     dataset = Dataset(root, "characters" if numbered or tables else "tree", [], skipped)
     for path in paths:
         table = tables.get(path.parent)
-        dataset.records.append(Record(path, table.by_file.get(path.name) if table else None))
-    present = {(path.parent, path.name) for path in paths}
+        # Cells are read without the blanks around them.
+        dataset.records.append(
+            Record(path, table.by_file.get(path.name.strip()) if table else None)
+        )
+    present = {(path.parent, path.name.strip()) for path in paths}
     for folder, table in tables.items():
         dataset.color_rows += table.rows
         dataset.color_problems += table.problems

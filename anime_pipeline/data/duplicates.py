@@ -85,7 +85,7 @@ def _coarse(thumbnails: np.ndarray) -> np.ndarray:
     step = THUMBNAIL_PX // _COARSE_PX
     cells = thumbnails.reshape(-1, _COARSE_PX, step, _COARSE_PX, step, 3)
     means = cells.mean(axis=(2, 4), dtype=np.float32) - 127.5
-    return np.asarray(means.reshape(len(thumbnails), -1))
+    return np.asarray(means.reshape(len(thumbnails), _COARSE_PX**2 * 3))
 
 
 def _candidates(ours: np.ndarray, others: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.space import require_free
 from anime_pipeline.core.storage import (
     atomic_write,
     atomic_write_json,
@@ -213,6 +214,8 @@ def _build(
                 if progress:
                     progress(position + 1, len(paths))
 
+    row_bytes = _row_type(size).itemsize
+    require_free(index_path.parent, len(paths) * row_bytes, "the decoded pictures")
     sweep_temporaries(index_path.parent, older_than_s=STALE_S)
     building = index_path.with_name(f"{index_path.stem}-{os.getpid()}.building")
     try:

@@ -21,6 +21,11 @@ from anime_pipeline.core.storage import atomic_write_bytes
 
 MAX_PIXELS = 64_000_000
 
+# Pillow's names; what it converts to RGB without guessing a range. I and its kin are 16-bit.
+READABLE_MODES = frozenset(
+    ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+)
+
 # The limit above is checked before anything is decoded; Pillow's own one only warns.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -78,6 +83,11 @@ def to_rgb(picture: Image.Image, name: str = "image") -> np.ndarray:
             wide = np.asarray(picture).astype(np.float64)
             grey = np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8)
             return np.repeat(grey[..., None], 3, axis=2)
+        if picture.mode not in READABLE_MODES:
+            raise DataError(
+                f"{name}: pixels of type {picture.mode} are not supported; save it as 8- or 16-bit "
+                "RGB or grey"
+            )
         if has_alpha(picture):
             rgba = picture.convert("RGBA")
             white = Image.new("RGBA", rgba.size, "white")
@@ -112,6 +122,18 @@ def encode_png(image: np.ndarray, text: dict[str, str] | None = None) -> bytes:
 def write_png(path: Path, image: np.ndarray, text: dict[str, str] | None = None) -> None:
     """Write a PNG atomically."""
     atomic_write_bytes(path, encode_png(image, text))
+
+
+def read_png_text(path: Path) -> dict[str, str] | None:
+    """Return the text entries of a PNG file, or None if it is no readable picture.
+
+    By them commands know their own earlier results, which they may replace, from files of others.
+    """
+    try:
+        with Image.open(path) as picture:
+            return {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:

@@ -33,6 +33,16 @@ def shipped(kind: str | None = None) -> dict[str, dict[str, str]]:
     return {n: entry for n, entry in entries.items() if kind in (None, entry["kind"])}
 
 
+def damaged() -> list[str]:
+    """Return the names of shipped weights that are missing or differ from their sha256."""
+    return [name for name, entry in shipped().items() if not _is_whole(entry)]
+
+
+def _is_whole(entry: dict[str, str]) -> bool:
+    path = pretrained_folder() / entry["file"]
+    return path.is_file() and sha256_of(path) == entry["sha256"]
+
+
 def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
     """Return the weights file that a name, file or run folder stands for.
 
@@ -47,7 +57,7 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
     entries = shipped(kind)
     if wanted in entries:
         path = pretrained_folder() / entries[wanted]["file"]
-        if not path.is_file() or sha256_of(path) != entries[wanted]["sha256"]:
+        if not _is_whole(entries[wanted]):
             raise CheckpointError(
                 f"The shipped weights {path} are missing or damaged (sha256). "
                 "Install the package again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,25 @@ PANELS = (
     ("Mean logits", ("real_logit", "fake_logit")),
     (
         "Discriminator accuracy",
-        ("accuracy_real_train", "accuracy_real_val", "accuracy_fake"),
+        ("accuracy_real_train", "accuracy_real_val", "accuracy_fake", "auc_real_fake"),
     ),
+    ("Variety of the faces (1: as real ones)", ("diversity",)),
     ("PSNR on held-out pairs (dB)", ("val_psnr_db", "val_psnr_bicubic_db")),
     ("Gradient penalties", ("r1", "gradient_penalty")),
 )
 
+MOST_IN_COLUMN = 6
 
-def plot_curves(rows: list[dict[str, Any]]) -> bytes:
+Line = tuple[str, list[int], list[float]]  # label, steps, values
+Panel = tuple[str, list[Line]]
+
+
+def plot_curves(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
     """Draw every panel that has data.
 
     Args:
-        rows: Lines of `metrics.jsonl`.
+        logs: Lines of `metrics.jsonl` by the run's name; of several runs, each value gets a panel
+            of its own in which they are drawn together.
 
     Returns:
         A PNG.
@@ -35,30 +43,51 @@ def plot_curves(rows: list[dict[str, Any]]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = [
-        (title, drawn)
-        for title, names in PANELS
-        if (drawn := [name for name in names if any(name in row for row in rows)])
-    ]
-    figure = Figure(figsize=(7, 2.4 * max(len(panels), 1)), layout="constrained")
+    panels = _one_run(next(iter(logs.values()))) if len(logs) == 1 else _several_runs(logs)
+    across = 1 if len(panels) <= MOST_IN_COLUMN else 2
+    down = -(-max(len(panels), 1) // across)
+    figure = Figure(figsize=(7.5 * across, 2.4 * down), layout="constrained")
     FigureCanvasAgg(figure)
-    for index, (title, names) in enumerate(panels, start=1):
-        axes = figure.add_subplot(len(panels), 1, index)
-        for name in names:
-            points = [(row["step"], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), linewidth=1.2)
+    for index, (title, lines) in enumerate(panels, start=1):
+        axes = figure.add_subplot(down, across, index)
+        for label, steps, values in lines:
+            # A single point has no line to be seen by.
+            axes.plot(
+                steps, values, label=label, linewidth=1.2, marker="." if len(steps) < 2 else ""
+            )
         axes.set_title(title, fontsize=10, loc="left")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    if panels:
-        axes.set_xlabel("step")
+        axes.set_xlabel("step" if index > len(panels) - across else "")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
+
+
+def _line(rows: list[dict[str, Any]], name: str, label: str) -> Line:
+    points = [(row["step"], row[name]) for row in rows if name in row]
+    return label, [step for step, _ in points], [value for _, value in points]
+
+
+def _one_run(rows: list[dict[str, Any]]) -> list[Panel]:
+    panels = []
+    for title, names in PANELS:
+        lines = [_line(rows, name, name.replace("_", " ")) for name in names]
+        panels.append((title, [line for line in lines if line[1]]))
+    return [panel for panel in panels if panel[1]]
+
+
+def _several_runs(logs: Mapping[str, list[dict[str, Any]]]) -> list[Panel]:
+    panels = []
+    for _, names in PANELS:
+        for name in names:
+            lines = [_line(rows, name, run) for run, rows in logs.items()]
+            panels.append((name.replace("_", " "), [line for line in lines if line[1]]))
+    return [panel for panel in panels if panel[1]]
 
 
 def write_curves(folder: Path) -> None:
     """Draw a run's curves into its folder."""
     rows = read_metrics(folder / METRICS_FILE)
     if rows:
-        atomic_write_bytes(folder / "curves.png", plot_curves(rows))
+        atomic_write_bytes(folder / "curves.png", plot_curves({folder.name: rows}))

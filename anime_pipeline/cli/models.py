@@ -1,0 +1,92 @@
+"""`anime-pipeline models`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from anime_pipeline.cli.common import json_option, print_json, print_table
+from anime_pipeline.core.errors import CheckpointError, UsageError
+
+
+@click.group("models")
+def command() -> None:
+    """List and verify the weights that came with the package."""
+
+
+@command.command("list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """Show each model: what it is, its size and how it was trained."""
+    from anime_pipeline.models.weights import load_weights
+    from anime_pipeline.models.zoo import damaged, pretrained_folder, shipped
+
+    rows: list[dict[str, Any]] = []
+    bad = damaged()
+    for name, entry in shipped().items():
+        path = pretrained_folder() / entry["file"]
+        if name in bad:
+            rows.append({"name": name, "kind": entry["kind"], "error": "missing or damaged"})
+            continue
+        weights = load_weights(path, entry["kind"])
+        rows.append(
+            {
+                "name": name,
+                "kind": entry["kind"],
+                "parameters": sum(array.size for array in weights.arrays.values()),
+                "bytes": path.stat().st_size,
+                "training": weights.training,
+                "sha256": weights.sha256,
+                "path": str(path),
+            }
+        )
+    if as_json:
+        print_json({"models": rows})
+        return
+    head = ("Name", "Kind", "Parameters", "Size", "Trained for", "sha256")
+    print_table(head, [_cells(row) for row in rows])
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    if "error" in row:
+        return [row["name"], row["kind"], "", "", row["error"], ""]
+    return [
+        row["name"],
+        row["kind"],
+        f"{row['parameters']:,}",
+        f"{row['bytes'] / 1e6:.1f} MB",
+        f"{row['training'].get('step', 0):,} steps",
+        row["sha256"][:16],
+    ]
+
+
+@command.command("verify")
+@json_option
+def verify(as_json: bool) -> None:
+    """Check every shipped file against its recorded sha256 (exit 5 if one is bad)."""
+    from anime_pipeline.models.zoo import damaged, shipped
+
+    bad = damaged()
+    if as_json:
+        print_json({"models": {name: name not in bad for name in shipped()}})
+    else:
+        for name in shipped():
+            click.echo(f"{name}: {'DAMAGED' if name in bad else 'whole'}")
+    if bad:
+        raise CheckpointError(
+            f"The shipped weights {', '.join(bad)} are missing or differ from their recorded "
+            "sha256. Install the package again."
+        )
+
+
+@command.command("path")
+@click.argument("name")
+def path_of(name: str) -> None:
+    """Print where the weights called NAME lie."""
+    from anime_pipeline.models.zoo import find_weights, shipped
+
+    entries = shipped()
+    if name not in entries:
+        raise UsageError(f"No shipped weights called {name!r}. Expected: {', '.join(entries)}.")
+    click.echo(find_weights(name, entries[name]["kind"]))

@@ -1,0 +1,96 @@
+"""What a training run will take: settings, parameters, memory, time and disk, before it begins."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import TYPE_CHECKING, Any
+
+from anime_pipeline.core.space import require_free
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anime_pipeline.data.splits import Split
+    from anime_pipeline.data.store import Store
+    from anime_pipeline.training.loop import Task
+
+SMALL_FILES_BYTES = 20_000_000  # grids, curves, logs and the exported weights of a long run
+
+
+def state_bytes(state: Any) -> int:
+    """Return the size of a training state, as one checkpoint holds it."""
+    from anime_pipeline.core.checkpoint import flatten
+
+    return sum(array.nbytes for array in flatten(state).values())
+
+
+def needed_bytes(state: Any, config: Any) -> int:
+    """Return the disk space of a run: one checkpoint more than are kept, while it is written."""
+    return (config.keep_checkpoints + 1) * state_bytes(state) + SMALL_FILES_BYTES
+
+
+def require_room(folder: Path, state: Any, config: Any) -> None:
+    """Refuse to train where the checkpoints would not fit."""
+    require_free(folder, needed_bytes(state, config), "the run's checkpoints")
+
+
+def describe_plan(
+    task: Task, preset: str, config: Any, store: Store, split: Split
+) -> dict[str, Any]:
+    """Time a few real steps and say what the whole run would take; nothing is written.
+
+    Returns:
+        JSON values; memory is the peak measured in those steps.
+    """
+    from anime_pipeline.core.config import to_dict
+    from anime_pipeline.models import backend
+    from anime_pipeline.training.session import PLANNED_SHARE, seconds_per_step
+
+    state = task.initial_state()
+    phases = [(0, config.steps)]
+    if hasattr(config, "fidelity_steps"):
+        phases = [(0, config.fidelity_steps), (config.fidelity_steps, config.adversarial_steps)]
+    seconds = sum(count * seconds_per_step(task, first) for first, count in phases if count)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "preset": preset,
+        "backend": backend.name(),
+        "images": {"train": len(split.train), "val": len(split.val), "test": len(split.test)},
+        "skipped": len(store.skipped),
+        "steps": config.steps,
+        "steps_per_epoch": task.steps_per_epoch,
+        "parameters": {
+            player: sum(array.size for array in _params(state[player]))
+            for player in ("generator", "discriminator")
+        },
+        "minutes": seconds / 60 / PLANNED_SHARE,
+        "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "disk_bytes": needed_bytes(state, config),
+        "config": to_dict(config),
+    }
+
+
+def _params(player: Any) -> list[Any]:
+    from anime_pipeline.models import backend
+
+    return list(backend.to_numpy(player["params"]).values())
+
+
+def plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the plan as (name, text) for people; fields of the configuration come last."""
+    images, parameters = plan["images"], plan["parameters"]
+    lines = [
+        ("Preset", f"{plan['preset']} on {plan['backend']}"),
+        ("Pictures", f"train {images['train']}, val {images['val']}, test {images['test']}"),
+        ("Length", f"{plan['steps']:,} steps of which {plan['steps_per_epoch']:,} make an epoch"),
+        (
+            "Parameters",
+            f"generator {parameters['generator']:,}, discriminator {parameters['discriminator']:,}",
+        ),
+        ("Time", f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken"),
+        ("Memory", f"{plan['peak_memory_bytes'] / 1e6:,.0f} MB at most in those steps"),
+        ("Disk", f"{plan['disk_bytes'] / 1e6:,.0f} MB"),
+        ("", ""),
+    ]
+    return lines + [(name, str(value)) for name, value in plan["config"].items()]

@@ -1,0 +1,147 @@
+"""`anime-pipeline runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anime_pipeline.cli.common import Function, json_option, print_json, print_table, stderr
+from anime_pipeline.core.errors import CheckpointError, DataError
+from anime_pipeline.core.runs import (
+    METRICS_FILE,
+    STAGES,
+    RunSummary,
+    find_run,
+    list_runs,
+    read_metrics,
+    read_run,
+)
+
+# What is worth comparing, best known first; the rest of a log is for its curves.
+HEADLINES = (
+    "val_psnr_db",
+    "val_psnr_bicubic_db",
+    "accuracy_real_train",
+    "accuracy_real_val",
+    "accuracy_fake",
+    "diversity",
+    "loss_d",
+    "loss_g",
+    "loss_pixel",
+    "images_per_second",
+)
+
+
+def checkpoints_option(function: Function) -> Function:
+    """Add `--checkpoints`."""
+    return click.option(
+        "--checkpoints",
+        type=click.Path(path_type=Path),
+        default="checkpoints/",
+        show_default=True,
+        help="Where run folders are kept.",
+    )(function)
+
+
+@click.group("runs")
+def command() -> None:
+    """List, compare and plot training runs."""
+
+
+@command.command("list")
+@checkpoints_option
+@json_option
+def list_all(checkpoints: Path, as_json: bool) -> None:
+    """Show every run: how far it is, what it measured last, and what it warned of."""
+    runs, broken = [], []
+    for stage in STAGES:
+        for folder in list_runs(checkpoints / stage):
+            try:
+                runs.append(read_run(folder))
+            except CheckpointError as error:
+                broken.append(str(error))
+    if as_json:
+        print_json({"runs": [_document(run) for run in runs]})
+    elif runs:
+        head = ("Run", "State", "Steps", "Size", "Last measured")
+        print_table(head, [_cells(run) for run in runs])
+    else:
+        stderr().print(f"No runs in {checkpoints}. train-dcgan or train-srgan makes one.")
+    for text in broken:
+        stderr().print(f"Passed over: {text}", markup=False)
+    for run in runs:
+        for text in run.warnings[-1:]:
+            stderr().print(f"{run.name} warned: {text}", markup=False)
+
+
+def _document(run: RunSummary) -> dict[str, Any]:
+    return {**vars(run), "folder": str(run.folder), "name": run.name}
+
+
+def _cells(run: RunSummary) -> list[str]:
+    shown = [name for name in HEADLINES if name in run.metrics][:3]
+    return [
+        run.name,
+        run.state,
+        f"{run.step:,} of {run.total_steps:,}",
+        f"{run.bytes / 1e6:.0f} MB",
+        ", ".join(f"{name} {run.metrics[name]:.3g}" for name in shown),
+    ]
+
+
+@command.command("compare")
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@checkpoints_option
+@json_option
+def compare(names: tuple[str, ...], checkpoints: Path, as_json: bool) -> None:
+    """Set runs side by side: settings that differ, then what was measured last."""
+    runs = [read_run(find_run(checkpoints, name)) for name in names]
+    fields = dict.fromkeys(field for run in runs for field in run.config)
+    settings = {
+        field: [run.config.get(field) for run in runs]
+        for field in fields
+        if len({repr(run.config.get(field)) for run in runs}) > 1
+    }
+    measured = {
+        name: [run.metrics.get(name) for run in runs]
+        for name in ("step", *HEADLINES)
+        if any(name in run.metrics for run in runs)
+    }
+    if as_json:
+        labels = [str(run.folder) for run in runs]
+        print_json({"runs": labels, "settings": settings, "measured": measured})
+        return
+    rows = [[name, *map(_text, values)] for name, values in (settings | measured).items()]
+    print_table(("", *(run.name for run in runs)), rows)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+@command.command("plot")
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="outputs/runs.png",
+    show_default=True,
+    help="The picture to write.",
+)
+@checkpoints_option
+def plot(names: tuple[str, ...], out: Path, checkpoints: Path) -> None:
+    """Draw the curves of one run, or of several in the same panels."""
+    from anime_pipeline.core.storage import atomic_write_bytes
+    from anime_pipeline.reports.curves import plot_curves
+
+    runs = [find_run(checkpoints, name) for name in names]
+    logs = {f"{run.parent.name}/{run.name}": read_metrics(run / METRICS_FILE) for run in runs}
+    empty = [name for name, rows in logs.items() if not rows]
+    if empty:
+        raise DataError(f"{empty[0]} has logged nothing yet: expected lines in {METRICS_FILE}.")
+    atomic_write_bytes(out, plot_curves(logs))
+    stderr().print(f"Curves of {', '.join(logs)} in {out}", markup=False)

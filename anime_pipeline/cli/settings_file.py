@@ -1,0 +1,95 @@
+"""`--config FILE`: options and configuration fields from TOML, or from an earlier run's JSON."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.runs import RUN_CONFIG
+
+# These belong to one call, not to a plan of a run.
+FILE_ASSIGNMENTS = "anime_pipeline.file_assignments"  # key in click's context
+
+NOT_IN_FILES = ("config", "resume", "as_json", "json", "dry_run", "assignments", "set")
+
+
+def use_settings_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Make the file's values the defaults of the command; options on the command line win."""
+    if path is None:
+        return
+    values = read_settings(path)
+    # Checked by click as if they had been typed, each by its own option.
+    parameters = {p.name: p for p in context.command.params if isinstance(p, click.Option)}
+    known = {name for name in parameters if name not in NOT_IN_FILES}
+    defaults: dict[str, Any] = {}
+    assignments: list[str] = []
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name in NOT_IN_FILES:
+            raise UsageError(f"{path}: {key!r} cannot stand in a file. Give it as an option.")
+        if name in known:
+            defaults[name] = _as_option(path, name, value, parameters[name])
+        else:
+            assignments.append(f"{name}={json.dumps(value)}")
+    context.meta[FILE_ASSIGNMENTS] = assignments
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _as_option(path: Path, name: str, value: Any, option: click.Option) -> Any:
+    if option.multiple:
+        value = [value] if isinstance(value, str) else value
+    if isinstance(value, dict) or isinstance(value, list) != option.multiple:
+        raise UsageError(
+            f"{path}: invalid value for {name!r}: {value!r}. Expected what the option takes."
+        )
+    # Choices are words to click, and 128 is a number to TOML.
+    return str(value) if isinstance(option.type, click.Choice) else value
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a flat table of settings.
+
+    Args:
+        path: A TOML file, or a run's `config.json` (its folder will do).
+
+    Raises:
+        UsageError: If the file is missing or no such table.
+    """
+    if path.is_dir():
+        path /= RUN_CONFIG
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        if path.suffix == ".json":
+            values = _of_run(values)
+    except OSError as error:
+        raise UsageError(
+            f"--config {path} cannot be read ({error.strerror}). Expected a TOML file, or the "
+            "config.json of a run."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--config {path} is not understood ({error}). Expected TOML such as "
+            "'minutes = 30', or the config.json of a run."
+        ) from None
+    tables = [key for key, value in values.items() if isinstance(value, dict)]
+    if tables:
+        raise UsageError(
+            f"{path}: [{tables[0]}] is a table. Expected plain lines such as 'minutes = 30'."
+        )
+    return dict(values)
+
+
+def _of_run(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of an earlier run: its data and every field of its configuration."""
+    config = dict(document["config"])
+    if config.pop("init_sha256", ""):
+        raise ValueError("that run began from other weights, which a file cannot give: use --init")
+    if not config["train_count"]:
+        del config["train_count"]  # 0 stands for the stable split, which is the default
+    return {"data": document["data"], "preset": document["preset"], **config}

@@ -1,0 +1,264 @@
+"""doctor, models, runs, settings files, the environment, completion, dry runs, TensorBoard."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest import spawn
+from PIL import Image
+
+from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.runs import METRICS_FILE, locked, read_metrics, read_run
+
+TINY = [
+    "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
+    "latent_dim=8", "--precision", "float32",
+]  # fmt: skip
+
+
+def test_doctor_finds_this_installation_sound(cli):
+    result = cli("doctor", "--json")
+    assert result.code == 0, result.stderr
+    checks = {check["name"]: check for check in result.json["checks"]}
+    assert len(checks) == 9 and {c["status"] for c in checks.values()} <= {"ok", "note"}
+    assert "tensorflow 2." in checks["Backend"]["detail"]
+    assert "faces/s" in checks["Self-test"]["detail"]
+    plain = cli("doctor").stdout
+    assert all(name in plain for name in checks)
+
+
+def test_doctor_names_what_is_broken_and_looks_at_the_rest(cli, monkeypatch):
+    monkeypatch.setattr("anime_pipeline.models.zoo.sha256_of", lambda path: "0")
+    result = cli("doctor", "--json")
+    failed = [check for check in result.json["checks"] if check["status"] == "fail"]
+    assert result.code == 1 and len(result.json["checks"]) == 9
+    assert {check["name"] for check in failed} == {"Shipped weights", "Self test"}
+    assert "install the package again" in failed[0]["detail"]
+
+
+def test_models_list_verify_and_path(cli, monkeypatch):
+    models = cli("models", "list", "--json").json["models"]
+    assert {model["name"] for model in models} >= {"dcgan", "fidelity", "perceptual"}
+    assert all(os.path.getsize(model["path"]) == model["bytes"] for model in models)
+    table = cli("models", "list").stdout
+    assert all(model["sha256"][:16] in table for model in models)
+    assert cli("models", "path", "dcgan").stdout.strip().endswith("dcgan.npz")
+    assert cli("models", "path", "nothing").code == 2
+    assert set(cli("models", "verify", "--json").json["models"].values()) == {True}
+    monkeypatch.setattr("anime_pipeline.models.zoo.sha256_of", lambda path: "0")
+    result = cli("models", "verify")
+    assert result.code == 5 and "DAMAGED" in result.stdout
+    assert "missing or damaged" in cli("models", "list").stdout
+
+
+@pytest.fixture(scope="module")
+def two_runs(drawn, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for loss in ("bce", "hinge"):
+        done = spawn(
+            "-m", "anime_pipeline", *TINY, "--data", drawn, "--steps", 120, "--loss", loss,
+            "--tensorboard", "--checkpoints", folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_runs_are_listed_compared_and_plotted(two_runs, cli, tmp_path):
+    listed = cli("runs", "list", "--checkpoints", two_runs, "--json").json["runs"]
+    assert [(run["name"], run["state"], run["step"]) for run in listed] == [
+        ("dcgan/1-cpu", "complete", 120), ("dcgan/2-cpu", "complete", 120)
+    ]  # fmt: skip
+    assert "120 of 120" in cli("runs", "list", "--checkpoints", two_runs).stdout
+    names = ("dcgan/1-cpu", "dcgan/2-cpu")
+    compared = cli("runs", "compare", *names, "--checkpoints", two_runs, "--json").json
+    assert compared["settings"] == {"loss": ["bce", "hinge"]}
+    for position, name in enumerate(names):
+        last = {}
+        for row in read_metrics(two_runs / name / METRICS_FILE):
+            last |= row
+        assert compared["measured"]["loss_d"][position] == last["loss_d"]
+    text = cli("runs", "compare", *names, "--checkpoints", two_runs).stdout
+    assert "hinge" in text and "accuracy_fake" in text
+    for chosen, width in ((names[:1], 500), (names, 1000)):
+        assert cli("runs", "plot", *chosen, "--checkpoints", two_runs).code == 0
+        with Image.open(tmp_path / "outputs/runs.png") as picture:
+            assert picture.width > width
+
+
+def test_runs_know_a_living_one_and_pass_over_a_damaged_one(two_runs, cli):
+    with locked(two_runs / "dcgan/1-cpu"):
+        assert read_run(two_runs / "dcgan/1-cpu").state == "training"
+    (two_runs / "dcgan/3-cpu").mkdir()
+    (two_runs / "dcgan/3-cpu/config.json").write_text("{")
+    result = cli("runs", "list", "--checkpoints", two_runs, "--json")
+    assert len(result.json["runs"]) == 2 and "3-cpu" in result.stderr
+    (two_runs / "dcgan/3-cpu/config.json").unlink()
+    (two_runs / "dcgan/3-cpu").rmdir()
+    missing = cli("runs", "compare", "dcgan/9", "--checkpoints", two_runs)
+    assert missing.code == 5 and "dcgan/2-cpu" in missing.stderr
+    assert "makes one" in cli("runs", "list", "--checkpoints", "nowhere").stderr
+
+
+def test_tensorboard_files_hold_the_log(two_runs):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = two_runs / "dcgan/1-cpu"
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    rows = [row for row in read_metrics(run / METRICS_FILE) if "loss_d" in row]
+    logged = events.Scalars("loss_d")
+    assert [event.step for event in logged] == [row["step"] for row in rows]
+    assert [event.value for event in logged] == pytest.approx([row["loss_d"] for row in rows])
+    assert len(events.Images("samples")) == len(list((run / "samples").glob("*.png")))
+
+
+def test_tensorboard_without_its_package_is_said_before_anything_is_made(cli, drawn, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    result = cli(*TINY, "--data", drawn, "--steps", 4, "--tensorboard")
+    assert result.code == 1 and "anime-pipeline[tensorboard]" in result.stderr
+    assert not os.path.exists("checkpoints")
+
+
+def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path):
+    plan = cli(*TINY, "--data", drawn, "--steps", 50, "--dry-run", "--json").json
+    assert plan["steps"] == 50 and plan["config"]["width"] == 4
+    assert sum(plan["images"].values()) == 120 and plan["minutes"] > 0
+    from anime_pipeline.core.config import from_dict
+    from anime_pipeline.models.dcgan import build_generator
+
+    model = build_generator(from_dict(DcganConfig, plan["config"]))
+    trained = sum(v.shape.num_elements() for v in model.trainable_variables)
+    assert plan["parameters"]["generator"] == trained
+    assert plan["disk_bytes"] > 4 * 5 * trained and plan["peak_memory_bytes"] > 1e8
+    assert "latent_dim" in cli(*TINY, "--data", drawn, "--steps", 50, "--dry-run").stdout
+    stage_two = cli(
+        "train-srgan", "--data", drawn, "--steps", 8, "--batch-size", 4, "--crop-size", 16,
+        "--set", "blocks=1", "--perceptual-weight", 0, "--dry-run", "--json",
+    )  # fmt: skip
+    assert stage_two.json["config"]["fidelity_steps"] + 1 <= 8
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_settings_file_gives_defaults_that_options_override(cli, drawn, tmp_path):
+    (tmp_path / "run.toml").write_text(
+        f"data = {str(drawn)!r}\nsteps = 40\nbatch-size = 8\nwidth = 4\nimage_size = 16\n"
+        "r1_gamma = 0.5\nflip = false\nloss = 'hinge'\nseed = 3\n"
+    )
+    assert tomllib.loads((tmp_path / "run.toml").read_text())["width"] == 4
+    call = ["train-dcgan", "--config", "run.toml", "--dry-run", "--json"]
+    config = cli(*call).json["config"]
+    wanted = {"steps": 40, "batch_size": 8, "width": 4, "image_size": 16, "r1_gamma": 0.5,
+              "flip": False, "loss": "hinge", "seed": 3}  # fmt: skip
+    assert {name: config[name] for name in wanted} == wanted
+    changed = cli(*call, "--epochs", 2, "--loss", "bce", "--set", "r1_gamma=0.25").json["config"]
+    assert changed["loss"] == "bce" and changed["r1_gamma"] == 0.25 and changed["width"] == 4
+    assert changed["steps"] != 40
+
+
+def test_an_earlier_run_is_a_settings_file(two_runs, cli):
+    run = two_runs / "dcgan/2-cpu"
+    plan = cli("train-dcgan", "--config", run, "--dry-run", "--json").json
+    assert plan["config"] == json.loads((run / "config.json").read_text())["config"]
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("steps = 'many'", "not a valid integer"),
+        ("colour = 'red'", "Unknown DcganConfig field"),
+        ("resume = 'latest'", "cannot stand in a file"),
+        ("[train]\nsteps = 3", "is a table"),
+        ("steps =", "not understood"),
+        ("width = [4]", "invalid value for 'width'"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_bad_settings_file_is_exit_2(cli, tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "run.toml").write_text(text)
+    result = cli("train-dcgan", "--config", "run.toml")
+    assert result.code == 2 and message in result.stderr, result.stderr
+
+
+def test_options_come_from_the_environment_below_the_command_line(cli, monkeypatch):
+    monkeypatch.setenv("ANIME_PIPELINE_GENERATE_SEED", "7")
+    monkeypatch.setenv("ANIME_PIPELINE_GENERATE_OUT", "elsewhere")
+    made = cli("generate", "-n", 1, "--json").json
+    assert made["faces"][0]["seed"] == 7 and made["out"] == "elsewhere"
+    assert cli("generate", "-n", 1, "--seed", 8, "--json").json["faces"][0]["seed"] == 8
+    monkeypatch.setenv("ANIME_PIPELINE_GENERATE_JSON", "1")
+    assert cli("generate", "-n", 1).json["faces"][0]["seed"] == 7
+    monkeypatch.setenv("ANIME_PIPELINE_RUNS_LIST_CHECKPOINTS", "far-away")
+    assert "far-away" in cli("runs", "list").stderr
+    monkeypatch.setenv("ANIME_PIPELINE_TRAIN_DCGAN_LOSS", "nonsense")
+    assert cli("train-dcgan").code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(cli, shell):
+    result = cli("completion", shell)
+    assert result.code == 0 and "_ANIME_PIPELINE_COMPLETE" in result.stdout
+
+
+def complete(*words):
+    """Ask as bash does: the words so far, the last one unfinished."""
+    code = (
+        "import sys; sys.argv = ['anime-pipeline']; from anime_pipeline.cli.main import run; run()"
+    )
+    process = spawn(
+        "-c", code, _ANIME_PIPELINE_COMPLETE="bash_complete",
+        COMP_WORDS=" ".join(("anime-pipeline", *words)), COMP_CWORD=str(len(words)),
+    )  # fmt: skip
+    return {line.partition(",")[2] for line in process.stdout.splitlines()}
+
+
+def test_tab_completes_commands_options_and_choices():
+    assert complete("gen") == {"generate"}
+    assert complete("generate", "--ov") == {"--overwrite"}
+    assert complete("train-dcgan", "--loss", "rp") == {"rpgan"}
+    assert complete("runs", "co") == {"compare"}
+
+
+def on_a_terminal(*arguments, **environment):
+    """Run a command with a pseudo-terminal as its stderr; return what appears there."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anime_pipeline", *map(str, arguments)],
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    return shown.decode()
+
+
+COLOUR = r"\x1b\[(?:\d+;)*(?:3[0-8]|9[0-7])[;m]"
+
+
+def test_a_terminal_gets_a_bar_and_no_color_is_respected(tmp_path):
+    coloured = on_a_terminal("sample-data", tmp_path / "a", "--count", 150, "--size", 64)
+    assert "Drawing" in coloured and re.search(COLOUR, coloured)
+    plain = on_a_terminal(
+        "sample-data", tmp_path / "b", "--count", 150, "--size", 64, NO_COLOR="1"
+    )  # fmt: skip
+    assert "Drawing" in plain and not re.search(COLOUR, plain)
+
+
+def test_elsewhere_there_are_plain_lines(tmp_path):
+    process = spawn("-m", "anime_pipeline", "sample-data", tmp_path / "a", "--count", 20)
+    assert "\x1b" not in process.stderr and "20 drawn faces" in process.stderr

@@ -1,0 +1,210 @@
+"""kill -9 at random moments, full disks, two processes on one run: nothing is ever half a file."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import spawn
+from PIL import Image
+
+from anime_pipeline.core import checkpoint
+from anime_pipeline.core.runs import list_runs, locked
+from anime_pipeline.core.storage import sweep_temporaries
+
+KILLS = 20
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from anime_pipeline.core import checkpoint
+assert not {"tensorflow", "keras", "jax"} & set(sys.modules)
+folder = Path(sys.argv[1])
+step = int(sys.argv[2])
+while True:
+    step += 1
+    # The last array repeats the first: a torn file could not agree with itself.
+    value = np.full((300, 300), step, np.float32)
+    checkpoint.save(folder, step, {"a": value, "b": {"c": np.arange(9), "d": value}}, keep=2)
+    print(step, flush=True)
+"""
+
+
+def test_twenty_kills_leave_only_whole_checkpoints(tmp_path):
+    """The same folder is killed over again, so that each kill also finds the last one's rubbish."""
+    moments = random.Random(0)  # noqa: S311
+    committed = 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(committed)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        said = [int(process.stdout.readline())]
+        time.sleep(moments.uniform(0, 0.08))
+        process.send_signal(signal.SIGKILL)
+        said += [int(line) for line in process.stdout if line.endswith("\n")]
+        process.wait()
+        process.stdout.close()
+        warnings = []
+        step, arrays = checkpoint.load_latest(tmp_path, warnings.append)
+        assert warnings == [], "no checkpoint that counts may be damaged"
+        assert step in (said[-1], said[-1] + 1), "more than one save interval was lost"
+        assert (arrays["a"] == step).all() and (arrays["b|d"] == step).all()
+        committed = step
+    sweep_temporaries(tmp_path)
+    kinds = {path.suffix for path in tmp_path.iterdir()}
+    assert kinds == {".npz", ".json"} and len(list(tmp_path.iterdir())) <= 2 * 3 + 1
+
+
+TRAIN = [
+    "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
+    "latent_dim=8", "--precision", "float32", "--set", "diff_augment=false",
+]  # fmt: skip
+
+
+def test_a_second_training_in_a_run_folder_is_refused(drawn, cli, tmp_path):
+    assert cli(*TRAIN, "--data", drawn, "--steps", 4).code == 0
+    (run,) = list_runs(tmp_path / "checkpoints" / "dcgan")
+    with locked(run):
+        result = cli("train-dcgan", "--resume")
+        assert result.code == 2 and "already training" in result.stderr
+    assert cli("train-dcgan", "--resume").code == 0
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "-n", 2],
+        ["upscale", "in.png"],
+        [*TRAIN, "--steps", 4],
+        ["inspect"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_space_is_checked_before_long_work(arguments, drawn, cli, tmp_path, monkeypatch, full_disk):
+    monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(drawn, tmp_path / "data")
+    shutil.copy(next(drawn.rglob("*.png")), tmp_path / "in.png")
+    result = cli(*arguments)
+    assert result.code == 1 and "Not enough disk space" in result.stderr
+    assert not (tmp_path / "outputs").exists() and not (tmp_path / "checkpoints").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 100 MB that can really be filled."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder)]
+    if not mount or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("cannot mount a small file system here (not root)")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    with path.open("wb") as file, pytest.raises(OSError, match="space"):
+        while True:
+            os.write(file.fileno(), bytes(100_000))
+
+
+def test_a_disk_that_fills_up_keeps_the_last_whole_state(drawn, small_disk):
+    arguments = [*TRAIN, "--data", drawn, "--steps", 100_000, "--set", "save_every=10"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anime_pipeline", *map(str, arguments), "--checkpoints", small_disk],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    state = small_disk / "dcgan" / "1-cpu" / "state"
+    deadline = time.monotonic() + 120
+    while not checkpoint.steps_in(state) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    fill(small_disk / "filler")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Traceback" not in stderr
+    assert "No space left" in stderr and str(small_disk) in stderr
+    saved, _ = checkpoint.load_latest(state, pytest.fail)
+    (small_disk / "filler").unlink()
+    again = spawn(
+        "-m", "anime_pipeline", "train-dcgan", "--resume", state.parent, "--dry-run"
+    )  # fmt: skip
+    assert again.returncode == 2
+    resumed = subprocess.Popen(
+        [sys.executable, "-m", "anime_pipeline", "train-dcgan", "--resume", state.parent],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while checkpoint.steps_in(state)[-1] == saved and time.monotonic() < deadline:
+        assert resumed.poll() is None, resumed.stderr.read()
+        time.sleep(0.01)
+    resumed.send_signal(signal.SIGTERM)
+    _, stderr = resumed.communicate(timeout=120)
+    assert resumed.returncode == 130 and f"Resuming at step {saved} " in stderr
+
+
+def test_nothing_is_overwritten_silently(drawn, cli, tmp_path):
+    assert cli("generate", "-n", 2, "--grid").code == 0
+    first = {path.name: path.read_bytes() for path in (tmp_path / "outputs").iterdir()}
+    # The same faces again are the same files; more faces leave the others listed.
+    assert cli("generate", "-n", 1, "--seed", 5).code == 0
+    assert cli("generate", "-n", 2, "--grid").code == 0
+    for name, content in first.items():
+        if name != "manifest.json":
+            assert (tmp_path / "outputs" / name).read_bytes() == content
+    names = [face["seed"] for face in read_manifest(tmp_path / "outputs")]
+    assert names == [0, 1, 5]
+    # Another generator's face of the same seed is another picture.
+    trained = cli(*TRAIN, "--data", drawn, "--steps", 4, "--set", "image_size=32", "--json")
+    run = trained.json["run"]
+    result = cli("generate", "-n", 2, "--checkpoint", run)
+    assert result.code == 2 and "--overwrite" in result.stderr
+    assert (tmp_path / "outputs/face_000000_32.png").read_bytes() == first["face_000000_32.png"]
+    assert cli("generate", "-n", 1, "--checkpoint", run, "--overwrite").code == 0
+    assert (tmp_path / "outputs/face_000000_32.png").read_bytes() != first["face_000000_32.png"]
+
+
+def read_manifest(folder):
+    return json.loads((folder / "manifest.json").read_text())["faces"]
+
+
+def test_a_damaged_manifest_is_kept_aside(cli, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/manifest.json").write_text("{")
+    result = cli("generate", "-n", 1)
+    assert result.code == 0 and "manifest.damaged" in result.stderr
+    assert (tmp_path / "outputs/manifest.damaged").read_text() == "{"
+    assert len(read_manifest(tmp_path / "outputs")) == 1
+
+
+def test_upscale_goes_on_where_it_stopped(drawn, cli, tmp_path):
+    folder = next(path for path in drawn.iterdir() if path.is_dir())
+    pictures = sorted(folder.glob("*.png"))[:3]
+    small = tmp_path / "in"
+    small.mkdir()
+    for path in pictures:
+        Image.open(path).resize((16, 16)).save(small / path.name)
+    assert len(cli("upscale", small, "--out", "out", "--json").json["written"]) == 3
+    (tmp_path / "out" / pictures[1].name).unlink()
+    again = cli("upscale", small, "--out", "out", "--json").json
+    assert [Path(name).name for name in again["written"]] == [pictures[1].name]
+    assert len(again["kept"]) == 2
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(small / pictures[0].name)
+    result = cli("upscale", small, "--out", "out")
+    assert result.code == 2 and "--overwrite" in result.stderr

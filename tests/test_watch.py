@@ -1,0 +1,157 @@
+"""Warnings during training: on measurements made up to fail, and on real runs made to fail."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import TINY_DCGAN
+
+from anime_pipeline.core.runs import WARNINGS_FILE, list_runs
+from anime_pipeline.training import loop
+from anime_pipeline.training.callbacks import MetricsLog
+from anime_pipeline.training.dcgan_callbacks import (
+    DiscriminatorAccuracy,
+    Diversity,
+    mean_pair_distance,
+)
+from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.loop import Progress
+from anime_pipeline.training.watch import Watch, judge
+
+HEALTHY = {
+    "accuracy_real_train": 0.8, "accuracy_real_val": 0.78, "accuracy_fake": 0.8,
+    "auc_real_fake": 0.88, "val_images": 256, "diversity": 0.9, "val_psnr_db": 25.0,
+}  # fmt: skip
+
+FAILURES = {
+    "memorising": {"accuracy_real_train": 0.95, "accuracy_real_val": 0.6},
+    "vanishing-generator": {"accuracy_real_train": 1.0, "accuracy_real_val": 1.0,
+                            "accuracy_fake": 0.99},
+    "lost-discriminator": {"auc_real_fake": 0.52},
+    "collapse": {"diversity": 0.2},
+    "psnr-drop": {"val_psnr_db": 22.0},
+}  # fmt: skip
+
+
+def test_a_healthy_run_is_left_alone():
+    assert judge([HEALTHY] * 10) == {} == judge([])
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_each_failure_is_named_after_three_looks_with_advice(name):
+    bad = HEALTHY | FAILURES[name]
+    assert judge([HEALTHY] * 3 + [bad] * 2) == {}, "two looks may be chance"
+    found = judge([HEALTHY] * 3 + [bad] * 3)
+    assert list(found) == [name]
+    assert any(word in found[name] for word in ("tart again with", "Add pictures"))
+    assert judge([*[HEALTHY] * 3, *[bad] * 3, HEALTHY]) == {}, "it went away"
+
+
+def test_few_held_out_pictures_make_no_alarm():
+    row = HEALTHY | FAILURES["memorising"]
+    assert judge([row | {"val_images": 6}] * 5) == {}
+    assert "memorising" in judge([row | {"val_images": 12}] * 5)
+
+
+def test_faces_that_never_differ_are_named_late():
+    fog = HEALTHY | {"diversity": 0.05}
+    assert judge([fog] * 5) == {}
+    assert list(judge([fog] * 6)) == ["collapse"]
+
+
+def test_rows_without_a_measurement_do_not_count():
+    bad = HEALTHY | FAILURES["collapse"]
+    assert list(judge([HEALTHY, {"step": 3, "loss_d": 1.0}, bad, bad, {}, bad])) == ["collapse"]
+
+
+def test_a_warning_is_said_once_until_it_went_away(tmp_path):
+    said = []
+    watch = Watch(said.append)
+    bad = HEALTHY | FAILURES["collapse"]
+    progress = Progress(tmp_path, 0, 100, 10, {})
+    watch.on_start(progress)
+    for step, row in enumerate([HEALTHY, bad, bad, bad, bad, HEALTHY, bad, bad, bad], start=1):
+        progress.step, progress.logged = step, dict(row)
+        watch.after_step(progress)
+        progress.logged = {}
+        watch.after_step(progress)
+    assert len(said) == 2 and all("become alike" in text for text in said)
+    lines = (tmp_path / WARNINGS_FILE).read_text().splitlines()
+    assert [line.split(":")[:2] for line in lines] == [
+        ["step 4", " collapse"], ["step 9", " collapse"]
+    ]  # fmt: skip
+
+
+def test_a_resumed_run_judges_by_what_was_logged_before(tmp_path):
+    bad = HEALTHY | FAILURES["collapse"]
+    rows = [HEALTHY, bad, bad]
+    text = "".join(json.dumps({"step": i, **row}) + "\n" for i, row in enumerate(rows, start=1))
+    (tmp_path / "metrics.jsonl").write_text(text)
+    said = []
+    watch = Watch(said.append)
+    progress = Progress(tmp_path, 3, 100, 10, {})
+    watch.on_start(progress)
+    progress.step, progress.logged = 4, dict(bad)
+    watch.after_step(progress)
+    assert len(said) == 1
+
+
+def test_diversity_is_zero_for_one_face_and_one_for_real_ones():
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    assert mean_pair_distance(np.repeat(images[:1], 5, axis=0)) == 0
+    assert mean_pair_distance(images) > 0
+    small = images.reshape(20, 8, 4, 8, 4, 3).mean((2, 4))
+    pairs = [
+        np.linalg.norm(np.rint(small[i]) - np.rint(small[j])) for i in range(20) for j in range(i)
+    ]
+    assert mean_pair_distance(images) == pytest.approx(np.mean(pairs), rel=0.01)
+
+
+FAST = [
+    "train-dcgan", "--batch-size", 16, "--precision", "float32", "--set", "diff_augment=false",
+    "--set", "image_size=8", "--width", 4,
+]  # fmt: skip
+STILL = ["--set", "learning_rate_g=1e-9"]
+
+
+def warnings_of(folder):
+    (run,) = list_runs(folder / "dcgan")
+    path = run / WARNINGS_FILE
+    return [line.split(": ")[1] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_generator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
+    result = cli(*FAST, *STILL, "--data", drawn, "--steps", 700, "--set", "image_size=16",
+                 "--set", "r1_gamma=0", "--set", "learning_rate_d=1e-3")  # fmt: skip
+    assert result.code == 0, result.stderr
+    assert "vanishing-generator" in warnings_of(tmp_path / "checkpoints")
+    assert "Warning: The discriminator is always right" in result.stderr
+
+
+def test_a_discriminator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
+    result = cli(*FAST, "--data", drawn, "--steps", 300, "--set", "learning_rate_d=1e-9",
+                 "--set", "learning_rate_g=1e-3")  # fmt: skip
+    assert result.code == 0, result.stderr
+    assert warnings_of(tmp_path / "checkpoints") == ["lost-discriminator"]
+
+
+def test_a_generator_that_draws_one_face_is_noticed(tiny_images, tmp_path):
+    """The latent's weights are zero, so that every seed is the same face."""
+    config = replace(TINY_DCGAN, steps=400, learning_rate_g=1e-9, diff_augment=False)
+    task = DcganTask(config, tiny_images)
+    state = task.initial_state()
+    kernel = state["generator"]["params"]["project/kernel"]
+    state["generator"]["params"]["project/kernel"] = kernel * 0
+    said = []
+    callbacks = [DiscriminatorAccuracy(task, tiny_images), Diversity(task), Watch(said.append)]
+    loop.run(task, state, 0, tmp_path, [*callbacks, MetricsLog(50, 8)])
+    assert any("become alike: they vary 0%" in text for text in said), said
+
+
+@pytest.mark.slow
+def test_memorising_is_noticed(drawn, cli, tmp_path):
+    result = cli(*FAST, "--data", drawn, "--steps", 3000, "--set", "image_size=16", "--width", 16,
+                 "--set", "learning_rate_d=1e-3", "--set", "r1_gamma=0")  # fmt: skip
+    assert result.code == 0, result.stderr
+    assert "memorising" in warnings_of(tmp_path / "checkpoints")

@@ -80,7 +80,10 @@ def command(
     wanted = weights or tuple(shipped(SRGAN_KIND))
     paths = {_label(name): find_weights(name, SRGAN_KIND) for name in wanted}
     if len(paths) != len(wanted):
-        raise UsageError("Two of the --weights have the same name; rename one of the files.")
+        names = ", ".join(map(_label, wanted))
+        raise UsageError(
+            f"Expected different names of --weights. Received: {names}. Rename a file."
+        )
     taken = [name for name in paths if name in BASELINES or not name]
     if taken:
         raise UsageError(f"Weights cannot be called {taken[0]!r} in a report; rename the file.")
@@ -167,7 +170,8 @@ def _choose(store: Store, side: str, limit: int | None, train_count: int) -> lis
     elif train_count > len(store.images):
         raise UsageError(
             f"These weights were trained on {train_count} pictures and there are only "
-            f"{len(store.images)} here: on other data than theirs use --side all."
+            f"{len(store.images)} here. Give the folder they were trained on, or measure "
+            "other data with --side all."
         )
     else:
         chosen = getattr(split_store(store, train_count), side)

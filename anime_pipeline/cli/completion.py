@@ -30,5 +30,7 @@ def command(shell: str) -> None:
     try:
         script = kind(main, {}, PROGRAM, VARIABLE).source()
     except RuntimeError as error:  # an old bash
-        raise UsageError(f"{shell} cannot complete: {error} Received from: {shell}.") from None
+        raise UsageError(
+            f"{shell} cannot complete: {error} Install a newer {shell}, or choose another shell."
+        ) from None
     click.echo(script)

@@ -142,6 +142,8 @@ def plot(names: tuple[str, ...], out: Path, checkpoints: Path) -> None:
     logs = {f"{run.parent.name}/{run.name}": read_metrics(run / METRICS_FILE) for run in runs}
     empty = [name for name, rows in logs.items() if not rows]
     if empty:
-        raise DataError(f"{empty[0]} has logged nothing yet: expected lines in {METRICS_FILE}.")
+        raise DataError(
+            f"{empty[0]} has logged nothing yet. Expected lines in {METRICS_FILE}: wait."
+        )
     atomic_write_bytes(out, plot_curves(logs))
     stderr().print(f"Curves of {', '.join(logs)} in {out}", markup=False)

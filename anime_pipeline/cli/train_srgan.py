@@ -53,7 +53,8 @@ def command(
     size = int(hr_size) if hr_size else None
     request = read_request({**values, "hr_size": size}, SrganConfig())
     if request.resume and (adversarial_share is not None or init):
-        raise UsageError("--resume keeps phases and weights: no --adversarial-share or --init.")
+        given = "--init" if init else "--adversarial-share"
+        raise UsageError(f"--resume keeps the run's phases and weights. Leave {given} out.")
     summary = train(SrganStage(adversarial_share, _load_init(init)), request)
     report(summary, request, as_json)
 
@@ -108,9 +109,11 @@ class SrganStage:
         if {"fidelity_steps", "adversarial_steps"} & set(request.overrides):
             lengths = (request.steps, request.epochs, request.minutes, self.share)
             if any(value is not None for value in lengths):
+                phases = f"{config.fidelity_steps} + {config.adversarial_steps} steps"
                 raise UsageError(
-                    "Give either the phases with --set fidelity_steps=N, adversarial_steps=N or a "
-                    "length with --steps, --epochs, --minutes and --adversarial-share."
+                    f"Received the phases ({phases}) and a length too. Give either the phases with "
+                    "--set fidelity_steps=N and --set adversarial_steps=N, or a length with "
+                    "--steps, --epochs, --minutes and --adversarial-share."
                 )
             return config
         share = config.adversarial_steps / config.steps

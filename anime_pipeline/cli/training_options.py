@@ -131,24 +131,29 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     rest, assigned_in_file = _command_line_first(dict(values))
     roots = [Path(root) for root in rest.pop("data")]
     if len({root.resolve() for root in roots}) != len(roots):
-        raise UsageError("The same folder is given twice with --data.")
+        shown = ", ".join(map(str, roots))
+        raise UsageError(
+            f"The same folder is given twice with --data. Received: {shown}. Leave one."
+        )
     steps, epochs, minutes = (rest.pop(name) for name in ("steps", "epochs", "minutes"))
-    if sum(value is not None for value in (steps, epochs, minutes)) > 1:
-        raise UsageError("Give only one of --steps, --epochs and --minutes.")
+    lengths = {"--steps": steps, "--epochs": epochs, "--minutes": minutes}
+    given = [name for name, value in lengths.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"Expected only one length. Received: {' and '.join(given)}. Leave one.")
     resume = rest.pop("resume")
     if resume and (epochs is not None or minutes is not None):
-        raise UsageError("--resume keeps the run's length: leave --epochs and --minutes out.")
+        raise UsageError(f"--resume keeps the run's length. Leave {given[0]} out.")
     preset, checkpoints = rest.pop("preset"), rest.pop("checkpoints")
     dry_run, tensorboard = rest.pop("dry_run"), rest.pop("tensorboard")
     if dry_run and resume:
-        raise UsageError("--dry-run is for new runs: a run to resume is fixed already.")
+        raise UsageError(f"--dry-run is for new runs and {resume} is one already. Leave one out.")
     overrides = parse_assignments([*assigned_in_file, *rest.pop("assignments")], config)
     if rest.get("precision") == "auto":
         rest.pop("precision")
     direct = {name: value for name, value in rest.items() if value is not None}
     twice = sorted(set(direct) & set(overrides)) + (["steps"] if "steps" in overrides else [])
     if twice:
-        raise UsageError(f"{twice[0]} has an option of its own: leave it out of --set.")
+        raise UsageError(f"{twice[0]} has an option of its own. Leave it out of --set.")
     overrides |= direct
     return Request(
         roots,
@@ -199,7 +204,9 @@ def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
         if not equals:
             raise UsageError(f"Invalid value for --set: {text!r}. Expected FIELD=VALUE.")
         if name.strip() == "init_sha256":
-            raise UsageError("init_sha256 is recorded by --init; give the weights themselves.")
+            raise UsageError(
+                f"Received {text!r}, which --init records. Give the weights to --init."
+            )
         try:
             values[name.strip()] = json.loads(value)
         except json.JSONDecodeError:

@@ -220,8 +220,8 @@ def _finish(written: list[Path], kept: list[Path], out: Path, skipped: list[Skip
         console.print(f"Skipped {item.path}: {item.reason}", markup=False)
     if not done:
         raise DataError(
-            "No picture could be upscaled; the reasons are above. Name picture files, or folders "
-            "that hold some."
+            f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
+            "folders that hold some."
         )
     if skipped:
         raise PartialError(

@@ -113,11 +113,13 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
         if sha256_of(path) != expected:
-            raise CheckpointError(f"Checkpoint {path} is damaged (its sha256 differs).")
+            raise CheckpointError(f"{path} is damaged. Expected sha256 {expected}.")
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except UNREADABLE as error:
-        raise CheckpointError(f"Checkpoint {path} cannot be read ({error}).") from None
+        raise CheckpointError(
+            f"{path} cannot be read ({error}). Expected a whole checkpoint."
+        ) from None
 
 
 def _check_matches(have: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> None:
@@ -127,5 +129,5 @@ def _check_matches(have: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> 
     if wrong:
         raise CheckpointError(
             f"The checkpoint belongs to another architecture: {len(wrong)} arrays differ, first "
-            f"{', '.join(wrong[:3])}."
+            f"{', '.join(wrong[:3])}. Resume it with the version that made it, or start a new run."
         )

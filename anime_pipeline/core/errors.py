@@ -77,12 +77,14 @@ def in_words(error: BaseException) -> PipelineError | None:
     if isinstance(error, OSError):
         place = error.filename or "A file or device"
         return PipelineError(
-            f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, '')}"
+            f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, _ANY_ADVICE)}"
         )
     return None
 
 
 _OUT_OF_MEMORY = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OOM when allocating", "Out of memory")
+
+_ANY_ADVICE = " Check the path and its permissions."
 
 _ADVICE = {
     errno.ENOSPC: " Make room on the disk, or name a folder on another one.",

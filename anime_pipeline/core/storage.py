@@ -103,7 +103,9 @@ def expand_user(path: Path) -> Path:
     try:
         return path.expanduser()
     except RuntimeError:
-        raise UsageError(f"{path}: there is no such user's folder on this machine.") from None
+        raise UsageError(
+            f"{path}: there is no such user's folder on this machine. Check the name after ~."
+        ) from None
 
 
 def sha256_of(path: Path) -> str:

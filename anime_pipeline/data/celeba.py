@@ -50,8 +50,14 @@ def read_attributes(path: Path) -> pd.DataFrame:
         else:
             frame = pd.read_csv(io.StringIO(text), index_col=0)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"{path}: not a CelebA attribute table ({error})") from None
+        raise DataError(
+            f"{path}: not a CelebA attribute table ({error}). Expected a header of names, "
+            "then one row a picture with its file name first."
+        ) from None
     if frame.empty or not frame.isin([-1, 1]).all(axis=None):
-        raise DataError(f"{path}: expected attribute values -1 and 1 after a header of names")
+        raise DataError(
+            f"{path}: not a CelebA attribute table. Expected values -1 and 1 below a "
+            "header of names."
+        )
     frame.index = frame.index.astype(str)
     return frame == 1

@@ -80,7 +80,9 @@ def _assign_asset(base: keras.Model, path: Path) -> None:
                     kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
                     layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
     except UNREADABLE as error:
-        raise PipelineError(f"{path} is damaged or no VGG16 weights file ({error}).") from None
+        raise PipelineError(
+            f"{path} is damaged or no VGG16 weights ({error}). Restore the file."
+        ) from None
 
 
 def _preprocess(image: keras.KerasTensor, mode: str) -> keras.KerasTensor:

@@ -54,7 +54,9 @@ class Weights:
         try:
             return from_dict(kind, self.config)
         except UsageError as error:
-            raise CheckpointError(f"{self.path}: this version cannot build it. {error}") from None
+            raise CheckpointError(
+                f"{self.path}: this version cannot build it. {error} Use the version that made it."
+            ) from None
 
 
 def save_weights(
@@ -105,10 +107,11 @@ def load_weights(path: Path, kind: str) -> Weights:
         check_finite(wide)
     except (*UNREADABLE, PipelineError) as error:
         raise CheckpointError(
-            f"{path} is damaged or no weights file of this program ({error})."
+            f"{path} is damaged or no weights file of this program ({error}). Expected an .npz "
+            "that training exported."
         ) from None
     if version != FORMAT:
-        raise CheckpointError(f"{path} has format {version}; this version reads format {FORMAT}.")
+        raise CheckpointError(f"{path} has format {version}. Expected format {FORMAT}: update.")
     if found != kind:
         raise CheckpointError(f"{path} holds a {found}. Expected a {kind}.")
     return Weights(found, config, training, wide, sha256_of(path), path)
@@ -130,7 +133,8 @@ def assign(model: Any, weights: Weights) -> None:
     if wrong:
         raise CheckpointError(
             f"{weights.path} does not fit the architecture that it names: "
-            f"{len(wrong)} arrays differ, first {', '.join(wrong[:3])}."
+            f"{len(wrong)} arrays differ, first {', '.join(wrong[:3])}. Use the version "
+            "that made it."
         )
     for path, variable in variables.items():
         variable.assign(weights.arrays[path])

@@ -65,7 +65,9 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
         return path
     path = expand_user(Path(wanted))
     if len(path.name) > 255:
-        raise CheckpointError(f"No weights called {wanted[:40]!r}…: no file has so long a name.")
+        raise CheckpointError(
+            f"No weights called {wanted[:40]!r}… Expected a name that a file can have."
+        )
     if path.is_dir():
         names = sorted(RUN_FILES[kind], key=lambda name: Path(name).stem != prefer)
         for name in names:

@@ -129,7 +129,10 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
         )
         made_on = facts["backend"]
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-        raise CheckpointError(f"{folder} is no run folder of this stage ({error}).") from None
+        raise CheckpointError(
+            f"{folder} is no run folder of this stage ({error}). Expected one "
+            "of those that anime-pipeline runs list shows."
+        ) from None
     if made_on != backend.name():
         raise UsageError(
             f"{folder} was trained on {made_on}; this is {backend.name()}. Set "

@@ -29,10 +29,10 @@ class TensorBoard(Callback):
         """
         try:
             from tensorboardX import SummaryWriter
-        except ImportError:
+        except ImportError as error:
             raise PipelineError(
-                "--tensorboard needs the packages tensorboardX (to write) and tensorboard (to "
-                "look). Install them: pip install 'anime-pipeline[tensorboard]'"
+                f"--tensorboard needs tensorboardX to write and tensorboard to look ({error}). "
+                "Install them: pip install 'anime-pipeline[tensorboard]'"
             ) from None
         self._make_writer = SummaryWriter
         self._writer: Any = None

@@ -8,7 +8,8 @@ from PIL import Image
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.images.codec import decode, encode_png, fit_square, write_png
-from anime_pipeline.images.grid import make_grid, to_uint8
+from anime_pipeline.images.grid import make_grid
+from anime_pipeline.models.ranges import lr_to_model, to_model, to_uint8
 
 RAMP = np.add.outer(np.arange(40), np.arange(30))[..., None].repeat(3, 2).astype(np.uint8) * 3
 
@@ -94,6 +95,8 @@ def test_area_reduction_is_the_mean_of_blocks():
 def test_range_conversion_round_trips_every_level():
     levels = np.arange(256, dtype=np.uint8)
     assert np.array_equal(to_uint8(levels / 127.5 - 1), levels)
+    assert np.array_equal(to_uint8(to_model(levels)), levels)
+    assert np.asarray(lr_to_model(levels))[[0, 255]].tolist() == [0, 1]
     assert list(to_uint8(np.array([-9.0, 9.0]))) == [0, 255]
 
 

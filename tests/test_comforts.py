@@ -86,7 +86,8 @@ def test_runs_are_listed_compared_and_plotted(two_runs, cli, tmp_path):
     assert "hinge" in text and "accuracy_fake" in text
     for chosen, width in ((names[:1], 500), (names, 1000)):
         assert cli("runs", "plot", *chosen, "--checkpoints", two_runs).code == 0
-        with Image.open(tmp_path / "outputs/runs.png") as picture:
+        name = "_".join(["runs", *chosen]).replace("/", "-")
+        with Image.open(tmp_path / f"outputs/{name}.png") as picture:
             assert picture.width > width
 
 

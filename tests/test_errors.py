@@ -61,7 +61,9 @@ def test_every_error_names_what_was_received_and_what_to_do():
         assert "{" in text, f"{name}:{line} names nothing that was received: {text}"
         advised = ADVICE.search(text) or "_ADVICE" in text
         assert advised, f"{name}:{line} does not say what to do: {text}"
-        assert text.rstrip()[-1] in '.}"`0t' or text.endswith(("[tensorboard]'", "FOLDER")), text
+        assert re.search(
+            r"[.}']$|anime-pipeline sample-data FOLDER$|--perceptual-weight 0$", text
+        ), text
 
 
 def test_nothing_usable_says_what_to_do(tmp_path):
@@ -138,8 +140,8 @@ def test_memory_that_really_runs_out_is_said_in_words(tmp_path):
         "import resource, sys\n"
         "from anime_pipeline.cli.main import run\n"
         "from anime_pipeline.inference import upscaler, generator\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30,) * 2)\n"
-        "sys.argv = ['anime-pipeline', 'generate', '-n', '1000000', '--batch-size', '1000000']\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)\n"
+        "sys.argv = ['anime-pipeline', 'generate', '-n', '100000', '--batch-size', '100000']\n"
         "run()"
     )
     process = spawn("-c", code, cwd=tmp_path)

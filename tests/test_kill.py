@@ -180,6 +180,19 @@ def test_nothing_is_overwritten_silently(drawn, cli, tmp_path):
     assert (tmp_path / "outputs/face_000000_32.png").read_bytes() != first["face_000000_32.png"]
 
 
+def test_sheets_plots_and_reports_of_something_else_are_kept(drawn, cli, tmp_path):
+    for parent in ("one", "two"):
+        shutil.copytree(drawn, tmp_path / parent / "faces")
+    assert cli("inspect", "one/faces").code == 0 == cli("inspect", "one/faces").code
+    result = cli("inspect", "two/faces")
+    assert result.code == 2 and "contact_sheet_faces.png" in result.stderr
+    call = ["benchmark", "--data", "one/faces", "--weights", "fidelity", "--limit", 2]
+    assert cli(*call).code == 0 == cli(*call).code
+    result = cli(*call, "--degradation", "area")
+    assert result.code == 2 and "degradations differ" in result.stderr
+    assert cli(*call, "--degradation", "area", "--overwrite").code == 0
+
+
 def read_manifest(folder):
     return json.loads((folder / "manifest.json").read_text())["faces"]
 

@@ -55,6 +55,7 @@ PROTOCOL = {
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Measure at most this many pictures.")
 @out_option("outputs/benchmark")
+@click.option("--overwrite", is_flag=True, help="Replace a report of something else.")
 @json_option
 def command(
     data: tuple[Path, ...],
@@ -64,6 +65,7 @@ def command(
     side: str,
     limit: int | None,
     out: Path,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Measure PSNR and SSIM of 4x upscalers beside nearest, bilinear, bicubic and Lanczos.
@@ -80,9 +82,9 @@ def command(
     wanted = weights or tuple(shipped(SRGAN_KIND))
     paths = {_label(name): find_weights(name, SRGAN_KIND) for name in wanted}
     if len(paths) != len(wanted):
-        names = ", ".join(map(_label, wanted))
+        received = ", ".join(map(_label, wanted))
         raise UsageError(
-            f"Expected different names of --weights. Received: {names}. Rename a file."
+            f"Expected different names of --weights. Received: {received}. Rename one of the files."
         )
     taken = [name for name in paths if name in BASELINES or not name]
     if taken:
@@ -92,7 +94,7 @@ def command(
     store = open_store(roots, hr_size, "crop", min_side=hr_size)
 
     from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.reports.render import as_document, write_reports
+    from anime_pipeline.reports.render import as_document, refuse_other_report, write_reports
 
     loaded = {name: Upscaler.load(path) for name, path in paths.items()}
     counts = {upscaler.config.train_count for upscaler in loaded.values()}
@@ -103,6 +105,16 @@ def command(
         )
     chosen = _choose(store, side, limit, max(counts, default=0))
     names = _image_names(store, roots, chosen)
+    facts = {
+        "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
+        "data": ", ".join(root.resolve().name for root in roots),
+        "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
+        **PROTOCOL,
+        **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
+        "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
+    }
+    if not overwrite:
+        refuse_other_report(out, facts)
     with progress_bar("Measuring") as update:
         result = run_benchmark(
             store.images[chosen],
@@ -111,16 +123,7 @@ def command(
             {name: upscaler.upscale_batch for name, upscaler in loaded.items()},
             progress=update,
         )
-    result.facts.update(
-        {
-            "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
-            "data": ", ".join(root.resolve().name for root in roots),
-            "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
-            **PROTOCOL,
-            **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
-            "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
-        }
-    )
+    result.facts.update(facts)
     written = write_reports(result, out)
     if as_json:
         print_json(as_document(result))

@@ -20,7 +20,7 @@ from anime_pipeline.cli.common import (
     stderr,
     waiting,
 )
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from anime_pipeline.inference.upscaler import Upscaler
 
 DEFAULT_COUNT = 16
-SCALE = 4
 MANIFEST = "manifest.json"
 
 
@@ -158,15 +157,10 @@ class Job:
 
 def _refuse_other_pictures(job: Job, grid: bool) -> None:
     """Replace only what this very call has made before: the same seed from the same weights."""
-    from anime_pipeline.images.codec import read_png_text
+    from anime_pipeline.images.marks import refuse_other_picture
 
     for name, text in job.targets(grid).items():
-        path = job.out / name
-        if path.exists() and not text.items() <= (read_png_text(path) or {}).items():
-            raise UsageError(
-                f"{path} exists and is another picture (of other weights, or not ours). Expected "
-                "a free name: choose another --out, or pass --overwrite."
-            )
+        refuse_other_picture(job.out / name, text, "pass --overwrite")
 
 
 def _write(job: Job, pictures: np.ndarray, grid: bool) -> dict[str, Any]:

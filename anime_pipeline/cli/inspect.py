@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,29 +37,33 @@ COPIES_SHOWN = 32
 @json_option
 def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, split, what is skipped and why."""
-    from anime_pipeline.core.storage import atomic_write_bytes
     from anime_pipeline.data.dataset import open_dataset
     from anime_pipeline.data.duplicates import cached_groups, repeated
     from anime_pipeline.data.store import load_store
-    from anime_pipeline.images.codec import encode_png
+    from anime_pipeline.images.codec import decode, write_png
     from anime_pipeline.images.grid import make_grid, spread
+    from anime_pipeline.images.marks import refuse_other_picture
 
     dataset = open_dataset(data)
     with progress_bar(f"Reading {data}") as update:
         store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
     name = data.resolve().name
     copies = repeated(cached_groups(store.thumbnails))
-    pictures = {"contact_sheet": encode_png(make_grid(spread(store.images, SHEET_COUNT), 10))}
+    pictures = {"contact_sheet": make_grid(spread(store.images, SHEET_COUNT), 10)}
     if copies:
-        pictures["duplicate_sheet"] = encode_png(_draw_copies(store, copies))
+        pictures["duplicate_sheet"] = _draw_copies(store, copies)
     colors = [record.colors for record in store.records if record.colors]
     if colors:
         from anime_pipeline.reports.palette import plot_palette
 
-        pictures["palette"] = plot_palette(colors)
+        pictures["palette"] = decode(plot_palette(colors))
     files = {kind: out / f"{kind}_{name}.png" for kind in pictures}
+    # Two folders may have one name; their sheets must not take each other's place.
+    mark = {"folder": hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:16]}
+    for path in files.values():
+        refuse_other_picture(path, mark)
     for kind, path in files.items():
-        atomic_write_bytes(path, pictures[kind])
+        write_png(path, pictures[kind], mark)
     facts = describe(dataset, store, copies) | {kind: str(path) for kind, path in files.items()}
     if as_json:
         print_json(facts)

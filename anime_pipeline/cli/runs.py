@@ -128,14 +128,13 @@ def _text(value: Any) -> str:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="outputs/runs.png",
-    show_default=True,
-    help="The picture to write.",
+    help="The picture to write [default: outputs/, named after the runs].",
 )
 @checkpoints_option
-def plot(names: tuple[str, ...], out: Path, checkpoints: Path) -> None:
+def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     """Draw the curves of one run, or of several in the same panels."""
-    from anime_pipeline.core.storage import atomic_write_bytes
+    from anime_pipeline.images.codec import decode, write_png
+    from anime_pipeline.images.marks import refuse_other_picture
     from anime_pipeline.reports.curves import plot_curves
 
     runs = [find_run(checkpoints, name) for name in names]
@@ -145,5 +144,8 @@ def plot(names: tuple[str, ...], out: Path, checkpoints: Path) -> None:
         raise DataError(
             f"{empty[0]} has logged nothing yet. Expected lines in {METRICS_FILE}: wait."
         )
-    atomic_write_bytes(out, plot_curves(logs))
-    stderr().print(f"Curves of {', '.join(logs)} in {out}", markup=False)
+    mark = {"runs": " ".join(logs)}
+    target = out or Path("outputs", "runs_" + "_".join(logs).replace("/", "-") + ".png")
+    refuse_other_picture(target, mark)
+    write_png(target, decode(plot_curves(logs)), mark)
+    stderr().print(f"Curves of {', '.join(logs)} in {target}", markup=False)

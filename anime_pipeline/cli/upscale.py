@@ -129,7 +129,7 @@ def _remaining(jobs: list[Job], weights_sha256: str, scale: int) -> list[Job]:
     Raises:
         UsageError: If a target holds anything but an earlier result of the same request.
     """
-    from anime_pipeline.images.codec import read_png_text
+    from anime_pipeline.images.marks import refuse_other_picture
 
     open_jobs = []
     for job in jobs:
@@ -141,11 +141,7 @@ def _remaining(jobs: list[Job], weights_sha256: str, scale: int) -> list[Job]:
         except OSError:
             open_jobs.append(job)  # named when it is its turn
             continue
-        if not wanted.items() <= (read_png_text(job.target) or {}).items():
-            raise UsageError(
-                f"{job.target} exists and is no earlier result of this request (same picture, "
-                "weights and scale). Choose another --out, or pass --overwrite."
-            )
+        refuse_other_picture(job.target, wanted, "pass --overwrite")
     return open_jobs
 
 

@@ -17,6 +17,7 @@ Precision = Literal["float32", "bfloat16"]
 Architecture = Literal["best", "reference"]
 PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
+SCALE = 4  # stage two's enlargement
 GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares
 
 FITS: tuple[str, ...] = get_args(Fit)
@@ -81,7 +82,7 @@ class SrganConfig:
 
     # Data
     hr_size: int = 128
-    scale: int = 4
+    scale: int = SCALE
     fit: Fit = "crop"
     crop_size: int = 96  # HR pixels; 0 trains on whole images
     flip: bool = True
@@ -120,7 +121,7 @@ class SrganConfig:
         """Check ranges."""
         _require_common(self)
         _require_positive(self, ("blocks", "channels", "width_d", "learning_rate"))
-        _require(self.scale == 4, "scale", "4", self.scale)
+        _require(self.scale == SCALE, "scale", str(SCALE), self.scale)
         _require(
             self.hr_size >= 16 and self.hr_size % 4 == 0,
             "hr_size",

@@ -42,14 +42,20 @@ def read_color_csv(path: Path) -> ColorTable:
     Returns:
         The table; empty with a problem if the file cannot be used at all.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return ColorTable(problems=[f"{path}: cannot be read ({error.strerror})"])
+    return parse_color_csv(content, str(path))
+
+
+def parse_color_csv(content: bytes, name: str) -> ColorTable:
+    """Parse the bytes of a `color.csv`; `name` is how problems call it. See `read_color_csv`."""
     table = ColorTable()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        table.problems.append(f"{path}: cannot be read ({error.strerror})")
-        return table
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        table.problems.append(f"{path}: not UTF-8 text; save it as UTF-8 CSV")
+        table.problems.append(f"{name}: not UTF-8 text; save it as UTF-8 CSV")
         return table
     try:
         # Not pandas: it shifts columns silently where rows hold one cell too many, and people are
@@ -59,13 +65,13 @@ def read_color_csv(path: Path) -> ColorTable:
         missing = [name for name in ("file", *COLOR_COLUMNS) if name not in header]
         if missing:
             absent = ", ".join(missing)
-            table.problems.append(f"{path}: column(s) {absent} missing; expected {HEADER}")
+            table.problems.append(f"{name}: column(s) {absent} missing; expected {HEADER}")
             return table
         for row in reader:
             if row:
-                _add_row(table, f"{path}:{reader.line_num}", header, row)
+                _add_row(table, f"{name}:{reader.line_num}", header, row)
     except csv.Error as error:
-        table.problems.append(f"{path}: not a CSV table ({error})")
+        table.problems.append(f"{name}: not a CSV table ({error})")
     return table
 
 

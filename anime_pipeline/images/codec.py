@@ -71,7 +71,7 @@ def _naming(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture in a known format") from None
     except Exception as error:  # hostile bytes make its decoders raise struct.error and others
-        reason = str(error).strip() or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{name}: damaged picture ({reason})") from None
 
 
@@ -122,18 +122,6 @@ def encode_png(image: np.ndarray, text: dict[str, str] | None = None) -> bytes:
 def write_png(path: Path, image: np.ndarray, text: dict[str, str] | None = None) -> None:
     """Write a PNG atomically."""
     atomic_write_bytes(path, encode_png(image, text))
-
-
-def read_png_text(path: Path) -> dict[str, str] | None:
-    """Return the text entries of a PNG file, or None if it is no readable picture.
-
-    By them commands know their own earlier results, which they may replace, from files of others.
-    """
-    try:
-        with Image.open(path) as picture:
-            return {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
-    except (OSError, ValueError, SyntaxError):
-        return None
 
 
 def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:

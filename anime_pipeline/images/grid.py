@@ -49,8 +49,3 @@ def spread(images: np.ndarray, count: int) -> np.ndarray:
     if len(images) <= count:
         return np.asarray(images)
     return images[np.linspace(0, len(images) - 1, count).astype(int)]
-
-
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Convert model output in [-1, 1] to uint8 by rounding to the nearest grey level."""
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)

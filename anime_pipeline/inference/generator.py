@@ -9,9 +9,9 @@ import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import latents
-from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_generator
+from anime_pipeline.models.ranges import to_uint8
 from anime_pipeline.models.weights import DCGAN_KIND, Weights, assign, load_weights
 
 
@@ -59,7 +59,7 @@ class FaceGenerator:
         batches = [np.zeros((0, config.image_size, config.image_size, 3), np.uint8)]
         for start in range(0, len(latent), batch_size):
             part = latent[start : start + batch_size]
-            batches.append(to_uint8(np.asarray(self._draw(part))))
+            batches.append(to_uint8(self._draw(part)))
             if progress:
                 progress(start + len(part), len(latent))
         return np.concatenate(batches)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from anime_pipeline.core.config import SCALE
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.upscaler import SCALE, Upscaler
+from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
 from anime_pipeline.models.zoo import find_weights

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anime_pipeline.core.config import SrganConfig
-from anime_pipeline.images.grid import to_uint8
+from anime_pipeline.core.config import SCALE, SrganConfig
 from anime_pipeline.models import backend
-from anime_pipeline.models.srgan import SCALE, build_generator
+from anime_pipeline.models.ranges import lr_to_model, to_uint8
+from anime_pipeline.models.srgan import build_generator
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, assign, load_weights
 
 TILE_PX = 192
@@ -65,8 +65,8 @@ class Upscaler:
         count, height, width, _ = lr_images.shape
         results = np.empty((count, height * SCALE, width * SCALE, 3), np.uint8)
         for start in range(0, count, batch_size):
-            part = lr_images[start : start + batch_size].astype(np.float32) / 255.0
-            results[start : start + len(part)] = to_uint8(np.asarray(self._run(part)))
+            part = lr_images[start : start + batch_size]
+            results[start : start + len(part)] = to_uint8(self._run(lr_to_model(part)))
             if progress:
                 progress(start + len(part), count)
         return results

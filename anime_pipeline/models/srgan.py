@@ -15,11 +15,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from anime_pipeline.core.config import SrganConfig
+from anime_pipeline.core.config import SCALE, SrganConfig
 from anime_pipeline.models.blocks import DepthToSpace, dtype_policy
 from anime_pipeline.models.initial import SeededNormal
-
-SCALE = 4
 
 
 def build_generator(config: SrganConfig) -> keras.Model:

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.metrics.psnr import psnr_rgb, psnr_y
 from anime_pipeline.metrics.ssim import ssim_rgb
 
-SCALE = 4
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "psnr_rgb_db": psnr_rgb,
     "psnr_y_db": psnr_y,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
 from anime_pipeline.images.codec import encode_png
 from anime_pipeline.reports.benchmark import HEADLINE, METRICS, Benchmark, Example
@@ -28,6 +30,28 @@ def write_reports(benchmark: Benchmark, out: Path) -> dict[str, Path]:
     atomic_write_text(paths["md"], as_markdown(benchmark))
     atomic_write_text(paths["html"], as_html(benchmark))
     return paths
+
+
+def refuse_other_report(out: Path, facts: Mapping[str, object]) -> None:
+    """Refuse to write over the report of other pictures, weights or protocols.
+
+    Raises:
+        UsageError: If such a report is in `out`, or one that cannot be read.
+    """
+    path = out / "benchmark.json"
+    if not path.exists():
+        return
+    try:
+        earlier = dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = {}
+    # Newer software may measure the same again.
+    differ = [k for k in {**earlier, **facts} if k != "software" and earlier.get(k) != facts.get(k)]
+    if differ:
+        raise UsageError(
+            f"{path} is a report of something else ({', '.join(differ)} differ). Choose another "
+            "--out, or pass --overwrite."
+        )
 
 
 def as_document(benchmark: Benchmark) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from keras import ops
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
+from anime_pipeline.models.ranges import to_model
 from anime_pipeline.training import augment
 from anime_pipeline.training.losses import (
     LOSSES,
@@ -78,7 +79,7 @@ class DcganStep:
         return update_generator(state, players, gradients, stats, inputs, betas), metrics
 
     def _real(self, inputs: Inputs, turn: int) -> Any:
-        return ops.cast(inputs["real"][turn], "float32") / 127.5 - 1.0
+        return to_model(inputs["real"][turn])
 
     def _score(
         self, critic: Any, images: Any, part: str, inputs: Inputs, turn: int, warped: bool = False

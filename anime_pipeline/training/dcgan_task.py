@@ -8,7 +8,6 @@ import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
-from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import (
     REFERENCE_DROPOUT,
@@ -17,6 +16,7 @@ from anime_pipeline.models.dcgan import (
     dropout_shapes,
 )
 from anime_pipeline.models.network import Network
+from anime_pipeline.models.ranges import to_model, to_uint8
 from anime_pipeline.training import augment
 from anime_pipeline.training.dcgan_step import DcganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
@@ -127,13 +127,13 @@ class DcganTask:
         """Draw seeds 0..count-1 with the averaged generator: uint8 [count, S, S, 3]."""
         config = self.config
         latent = latents(range(count), config.latent_dim, config.latent_distribution)
-        return to_uint8(np.asarray(self._draw(state["ema"], latent)))
+        return to_uint8(self._draw(state["ema"], latent))
 
     def fakes(self, state: State, count: int) -> np.ndarray:
         """Draw what the discriminator plays against (not averaged): uint8 [count, S, S, 3]."""
         config = self.config
         latent = latents(range(count), config.latent_dim, config.latent_distribution)
-        return to_uint8(np.asarray(self._draw(state["generator"], latent)))
+        return to_uint8(self._draw(state["generator"], latent))
 
     def judge(self, state: State, images: np.ndarray) -> np.ndarray:
         """Return the discriminator's logits float32 [N] for uint8 pictures, unaugmented.
@@ -152,7 +152,7 @@ class DcganTask:
     def _judge_images(self, critic: Any, images: Any) -> Any:
         from keras import ops
 
-        pictures = ops.cast(images, "float32") / 127.5 - 1.0
+        pictures = to_model(images)
         ones = [
             ops.ones((images.shape[0], *shape), "float32") for shape in dropout_shapes(self.config)
         ]

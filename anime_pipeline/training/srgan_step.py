@@ -10,6 +10,7 @@ from keras import ops
 from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
+from anime_pipeline.models.ranges import lr_to_model, to_model
 from anime_pipeline.training.state import State, adam, update_generator
 
 Inputs = dict[str, Any]
@@ -44,8 +45,7 @@ class SrganStep:
     def __call__(self, state: State, inputs: Inputs) -> tuple[State, Metrics]:
         """Advance the state by one step; see `SrganTask.inputs` for the arrays."""
         generator = state["generator"]
-        lr_image = ops.cast(inputs["lr_image"], "float32") / 255.0
-        hr_image = ops.cast(inputs["hr_image"], "float32") / 127.5 - 1.0
+        lr_image, hr_image = lr_to_model(inputs["lr_image"]), to_model(inputs["hr_image"])
         players = {key: state[key] for key in ("discriminator", "adam_discriminator")}
 
         def generator_loss(params: Any) -> tuple[Any, Any]:

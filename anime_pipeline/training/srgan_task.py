@@ -10,9 +10,9 @@ import numpy as np
 from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data.degrade import degrade, parse_mixture
-from anime_pipeline.images.grid import to_uint8
 from anime_pipeline.models import backend
 from anime_pipeline.models.network import Network
+from anime_pipeline.models.ranges import lr_to_model, to_uint8
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import Weights, assign
@@ -143,5 +143,4 @@ class SrganTask:
 
     def upscale(self, state: State, lr_images: np.ndarray) -> np.ndarray:
         """Upscale uint8 [N, H, W, 3] with the averaged generator to uint8 [N, 4H, 4W, 3]."""
-        scaled = lr_images.astype(np.float32) / 255.0
-        return to_uint8(np.asarray(self._upscale(state["ema"], scaled)))
+        return to_uint8(self._upscale(state["ema"], lr_to_model(lr_images)))

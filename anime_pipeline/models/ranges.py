@@ -1,0 +1,28 @@
+"""Between pictures (uint8, 0..255) and what the networks compute with; the only such place.
+
+Stage one and every HR picture are in [-1, 1]; LR pictures enter stage two in [0, 1], as in the
+SRGAN paper's section 3.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+def to_model(images: Any) -> Any:
+    """Map uint8 pictures to float32 in [-1, 1]."""
+    return ops.cast(images, "float32") / 127.5 - 1.0
+
+
+def lr_to_model(lr_images: Any) -> Any:
+    """Map uint8 LR pictures to float32 in [0, 1]."""
+    return ops.cast(lr_images, "float32") / 255.0
+
+
+def to_uint8(images: Any) -> np.ndarray:
+    """Map model output in [-1, 1] to uint8, rounding to the nearest grey level."""
+    levels = np.rint((np.asarray(images, np.float32) + 1) * 127.5)
+    return np.clip(levels, 0, 255).astype(np.uint8)

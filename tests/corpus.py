@@ -157,7 +157,8 @@ def _refused() -> list[Odd]:
     text = PngImagePlugin.PngInfo()
     text.add_itxt("bomb", "a" * 80_000_000, zip=True)
     bomb_text = save(Image.fromarray(PICTURE), "PNG", pnginfo=text)
-    bits = save(Image.new("1", (20_000, 20_000)), "PNG")
+    # Above our limit and below the one at which Pillow itself refuses.
+    bits = save(Image.new("1", (9_000, 9_000)), "PNG")
     floats = save(Image.fromarray(GREY.astype(np.float32) / 255), "TIFF")
     lab = save(Image.fromarray(PICTURE).convert("RGB").resize((4, 4)).convert("L"), "PNG")
     return [

@@ -26,6 +26,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from anime_pipeline.core import checkpoint
+from anime_pipeline.core.storage import atomic_write_text
 assert not {"tensorflow", "keras", "jax"} & set(sys.modules)
 folder = Path(sys.argv[1])
 step = int(sys.argv[2])
@@ -35,6 +36,8 @@ while True:
     value = np.full((300, 300), step, np.float32)
     checkpoint.save(folder, step, {"a": value, "b": {"c": np.arange(9), "d": value}}, keep=2)
     print(step, flush=True)
+    # A large file that is replaced each time, as curves and exported weights are.
+    atomic_write_text(folder / "log.txt", f"{step:08d}\\n" * 500_000)
 """
 
 
@@ -60,9 +63,12 @@ def test_twenty_kills_leave_only_whole_checkpoints(tmp_path):
         assert step in (said[-1], said[-1] + 1), "more than one save interval was lost"
         assert (arrays["a"] == step).all() and (arrays["b|d"] == step).all()
         committed = step
+        log = tmp_path / "log.txt"
+        text = log.read_text() if log.exists() else ""
+        assert text == text[:9] * 500_000 or not text, "a file was left half written"
     sweep_temporaries(tmp_path)
     kinds = {path.suffix for path in tmp_path.iterdir()}
-    assert kinds == {".npz", ".json"} and len(list(tmp_path.iterdir())) <= 2 * 3 + 1
+    assert kinds == {".npz", ".json", ".txt"} and len(list(tmp_path.iterdir())) <= 2 * 3 + 2
 
 
 TRAIN = [

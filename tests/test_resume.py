@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -46,8 +47,8 @@ def last_state(folder, stage):
         return paths[-1].name, dict(arrays)
 
 
-def kill_when(arguments, folder, stage, step, how=signal.SIGKILL, **environment):
-    """Start training and send a signal once the checkpoint of `step` (or a later one) is there."""
+def kill_when(arguments, folder, stage, step, how=signal.SIGKILL, after_s=0.0, **environment):
+    """Start training; send a signal `after_s` after the checkpoint of `step` (or later) is there."""
     process = subprocess.Popen(
         [sys.executable, "-m", "anime_pipeline", *map(str, arguments)],
         env={**os.environ, **environment},
@@ -58,6 +59,7 @@ def kill_when(arguments, folder, stage, step, how=signal.SIGKILL, **environment)
     while process.poll() is None and time.monotonic() < deadline:
         done = [int(p.stem[6:]) for p in (folder / stage).glob("*/state/state-*.json")]
         if done and max(done) >= step:
+            time.sleep(after_s)
             process.send_signal(how)
             break
         time.sleep(0.005)
@@ -77,8 +79,10 @@ def check_resume(stage, cut, drawn, tmp_path, **environment):
     done = train(*command(stage, drawn, whole), **environment)
     assert done.returncode == 0, done.stderr[-2000:]
     arguments = command(stage, drawn, cut_run)
-    # Slower steps would be kinder to this test, but a kill must be survived at full speed.
-    code, stderr = kill_when(arguments, cut_run, stage, cut, **environment)
+    # Slower steps would be kinder to this test, but a kill must be survived at full speed. The
+    # moment within the save interval is any: it differs from call to call and is not repeatable.
+    after_s = random.uniform(0, 0.06)  # noqa: S311
+    code, stderr = kill_when(arguments, cut_run, stage, cut, after_s=after_s, **environment)
     assert code == -signal.SIGKILL, f"training ended before it could be killed: {stderr[-500:]}"
     again = train(f"train-{stage}", "--resume", "--checkpoints", cut_run, **environment)
     assert again.returncode == 0, again.stderr[-2000:]

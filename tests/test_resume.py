@@ -48,7 +48,7 @@ def last_state(folder, stage):
 
 
 def kill_when(arguments, folder, stage, step, how=signal.SIGKILL, after_s=0.0, **environment):
-    """Start training; send a signal `after_s` after the checkpoint of `step` (or later) is there."""
+    """Start training; send a signal `after_s` after the checkpoint of `step` or later is there."""
     process = subprocess.Popen(
         [sys.executable, "-m", "anime_pipeline", *map(str, arguments)],
         env={**os.environ, **environment},

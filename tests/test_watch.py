@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import TINY_DCGAN
 
-from anime_pipeline.core.runs import WARNINGS_FILE, list_runs
+from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, list_runs, read_metrics
 from anime_pipeline.training import loop
 from anime_pipeline.training.callbacks import MetricsLog
 from anime_pipeline.training.dcgan_callbacks import (
@@ -126,6 +126,9 @@ def test_a_generator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
                  "--set", "r1_gamma=0", "--set", "learning_rate_d=1e-3")  # fmt: skip
     assert result.code == 0, result.stderr
     assert "vanishing-generator" in warnings_of(tmp_path / "checkpoints")
+    (run,) = list_runs(tmp_path / "checkpoints" / "dcgan")
+    last = [row for row in read_metrics(run / METRICS_FILE) if "auc_real_fake" in row][-1]
+    assert last["auc_real_fake"] > 0.9, "it tells them apart, so it must rank them apart"
     assert "Warning: The discriminator is always right" in result.stderr
 
 

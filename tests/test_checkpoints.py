@@ -182,8 +182,8 @@ def test_resuming_with_other_settings_lists_the_differences(tmp_path):
     from anime_pipeline.training.session import Run, check_same_surroundings, check_unchanged
 
     run = Run(tmp_path, "cpu", TINY_DCGAN, [str(tmp_path)], "", {}, {})
-    check_unchanged(run, "cpu", {"loss": "bce"})
-    with pytest.raises(UsageError, match="loss: the run has 'bce', you asked for 'hinge'"):
+    check_unchanged(run, "cpu", {"loss": "rpgan"})
+    with pytest.raises(UsageError, match="loss: the run has 'rpgan', you asked for 'hinge'"):
         check_unchanged(run, None, {"loss": "hinge"})
     with pytest.raises(UsageError, match="preset"):
         check_unchanged(run, "gpu", {})

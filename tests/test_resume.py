@@ -132,7 +132,7 @@ def test_a_resume_with_other_settings_is_exit_2_with_the_difference(interrupted,
         "train-dcgan", "--resume", "--checkpoints", folder, "--loss", "hinge", "--steps", 5
     )
     assert result.code == 2
-    assert "loss: the run has 'bce', you asked for 'hinge'" in result.stderr
+    assert "loss: the run has 'rpgan', you asked for 'hinge'" in result.stderr
     assert "steps: the run has 100000, you asked for 5" in result.stderr
 
 

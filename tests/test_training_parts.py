@@ -112,11 +112,6 @@ def test_augmentation_shifts_by_at_most_an_eighth():
     assert draws["hole"].min() == -8 and draws["hole"].max() == 24
 
 
-def test_augmentation_pays_only_over_many_epochs():
-    assert not augment.pays(images_seen=400_000, train_images=11_448)
-    assert augment.pays(images_seen=400_000, train_images=400)
-
-
 def test_adam_equals_keras_adam():
     value = RANDOM.standard_normal((3, 4)).astype(np.float32)
     variable = keras.Variable(value)

@@ -64,8 +64,7 @@ class DcganStage:
         return DcganTask(config, images)
 
     def with_length(self, task: Any, config: DcganConfig, request: Request) -> DcganConfig:
-        """Fix the number of steps, and with it whether augmentation pays."""
-        from anime_pipeline.training import augment
+        """Fix the number of steps."""
         from anime_pipeline.training.session import plan_steps, seconds_per_step
 
         if request.minutes is not None:
@@ -74,11 +73,7 @@ class DcganStage:
             steps = request.epochs * task.steps_per_epoch
         else:
             steps = request.steps or config.steps
-        config = replace(config, steps=steps)
-        if config.diff_augment and "diff_augment" not in request.overrides:
-            images_seen = steps * config.batch_size * config.d_steps
-            config = replace(config, diff_augment=augment.pays(images_seen, len(task.images)))
-        return config
+        return replace(config, steps=steps)
 
     def callbacks(self, task: DcganTask, val_images: np.ndarray) -> list[Callback]:
         """Return grids, accuracies, the log and the exported generator."""

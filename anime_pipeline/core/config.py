@@ -41,18 +41,20 @@ class DcganConfig:
     width: int = 32  # channels at full resolution; 8x as many at 4x4
     precision: Precision = "float32"
     # Optimisation
-    loss: LossName = "bce"  # the non-saturating form
+    loss: LossName = "rpgan"  # relativistic pairs hold on to variety; `bce` drops it first
     real_label: float = 1.0
     d_steps: int = 1
     batch_size: int = 32  # small: on a CPU more updates do more than smoother ones
-    learning_rate_g: float = 2e-4
-    learning_rate_d: float = 3e-4  # at equal rates the generator outruns its critic
+    # At equal rates the generator outruns a critic that sees augmented pictures; at 1 : 4 they kept
+    # level for 75 passes over 12,000 faces.
+    learning_rate_g: float = 1e-4
+    learning_rate_d: float = 4e-4
     beta_1: float = 0.5  # Adam's default 0.9 lets the two players chase each other's past
     beta_2: float = 0.99
     decay: bool = True  # linear to zero over the last half of the run
     r1_gamma: float = 0.2
     r1_interval: int = 16  # lazy R1: every 16th step, weighted by 16 (Karras et al. 2020, B)
-    diff_augment: bool = True  # training turns it off where it does not pay, see `augment`
+    diff_augment: bool = True  # without it the critic memorises from about 20 passes on
     ema_half_life_images: float = 20_000.0  # 0: no averaging
     steps: int = 30_000
     seed: int = 0
@@ -176,6 +178,7 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
         flip=False,
         latent_dim=100,
         latent_distribution="uniform",
+        loss="bce",
         real_label=0.9,
         d_steps=10,
         batch_size=16,

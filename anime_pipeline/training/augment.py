@@ -14,20 +14,8 @@ from keras import ops
 
 from anime_pipeline.core.randomness import stream
 
-# In short runs augmentation blunts the discriminator more than it helps: on 11,463 faces, with it
-# the critic fell to chance within ten passes; without it colours were more varied after six. But
-# memorising begins earlier than this limit: at 20 passes its accuracy on held-out pictures parts
-# from that on training ones, and after 36 it is .68 against .84. Where between 20 and 50 the
-# change pays best has not been measured.
-WORTHWHILE_EPOCHS = 50
-
 TRANSLATION = 0.125
 CUTOUT = 0.5
-
-
-def pays(images_seen: int, train_images: int) -> bool:
-    """Tell whether a run is long enough, for its set, to need augmentation."""
-    return images_seen > WORTHWHILE_EPOCHS * train_images
 
 
 def draw(seed: int, name: str, step: int, count: int, size: int) -> dict[str, np.ndarray]:

@@ -114,7 +114,7 @@ RULES = (
             "The discriminator guesses: shown a real and a drawn face, it finds the real one "
             f"{_percent(rows[-1]['auc_real_fake'])} of the time, and a coin half of it. The "
             "generator then wanders. Start again with a "
-            "larger --set learning_rate_d=..., or with --set diff_augment=false for a short run."
+            "larger --set learning_rate_d=... or a smaller --set learning_rate_g=..."
         ),
     ),
     Rule(

@@ -142,7 +142,7 @@ def _animated() -> list[Odd]:
     ]
 
 
-def _png_claiming(width: int, height: int) -> bytes:
+def png_claiming(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -170,8 +170,8 @@ def _refused() -> list[Odd]:
         Odd("flipped.png", png[:60] + bytes([png[60] ^ 255]) + png[61:], refusal="damaged"),
         Odd("bomb.png", bits, refusal="pixels"),
         Odd("bomb-text.png", bomb_text, refusal="damaged|too large"),
-        Odd("vast.png", _png_claiming(60_000, 60_000), refusal="pixels"),
-        Odd("nothing.png", _png_claiming(0, 5), refusal="damaged|not a picture"),
+        Odd("vast.png", png_claiming(60_000, 60_000), refusal="pixels"),
+        Odd("nothing.png", png_claiming(0, 5), refusal="damaged|not a picture"),
         Odd("float.tif", floats, refusal="pixels of type F"),
         Odd(
             "lied.webp", b"RIFF\x10\x00\x00\x00WEBPVP8 " + bytes(8), refusal="damaged|not a picture"

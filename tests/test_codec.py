@@ -79,6 +79,15 @@ def test_fit_gives_a_square_and_keeps_flat_colours(height, width, size, fit):
     assert (square == flat[0, 0]).all()
 
 
+def test_padding_a_thin_picture_takes_little_memory():
+    square = fit_square(np.full((1, 40_000, 3), 200, np.uint8), 32, "pad")
+    assert square.shape == (32, 32, 3) and (square == 200).all()
+    tall = np.zeros((40, 20, 3), np.uint8)
+    tall[:, 10:] = 255
+    padded = fit_square(tall, 20, "pad")
+    assert (padded[:, :9] == 0).all() and (padded[:, 11:] == 255).all()
+
+
 def test_crop_keeps_the_centre_and_stretch_keeps_all():
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[:, :10] = 255

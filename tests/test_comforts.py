@@ -4,9 +4,9 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
-import tomllib
 
 import pytest
 from conftest import spawn
@@ -37,7 +37,7 @@ def test_doctor_names_what_is_broken_and_looks_at_the_rest(cli, monkeypatch):
     result = cli("doctor", "--json")
     failed = [check for check in result.json["checks"] if check["status"] == "fail"]
     assert result.code == 1 and len(result.json["checks"]) == 9
-    assert {check["name"] for check in failed} == {"Shipped weights", "Self test"}
+    assert {check["name"] for check in failed} == {"Shipped weights", "Self-test"}
     assert "install the package again" in failed[0]["detail"]
 
 
@@ -91,6 +91,35 @@ def test_runs_are_listed_compared_and_plotted(two_runs, cli, tmp_path):
             assert picture.width > width
 
 
+def test_runs_of_one_name_are_told_apart(two_runs, cli, tmp_path):
+    for parent in ("a", "b$x$"):
+        shutil.copytree(two_runs / "dcgan/1-cpu", tmp_path / parent / "dcgan/1-cpu")
+    both = ["a/dcgan/1-cpu", "b$x$/dcgan/1-cpu"]
+    result = cli("runs", "plot", *both)
+    assert result.code == 0 and all(str(tmp_path / name) in result.stderr for name in both)
+    assert cli("runs", "plot", both[0], "--out", "p.png").code == 0
+    result = cli("runs", "plot", both[1], "--out", "p.png")
+    assert result.code == 2 and "p.png exists" in result.stderr
+    assert cli("runs", "plot", both[1], "--out", "p.jpg").code == 2
+
+
+def test_damaged_logs_and_runs_hide_nothing_else(two_runs, cli, tmp_path):
+    folder = tmp_path / "runs"
+    shutil.copytree(two_runs, folder)
+    with (folder / "dcgan/1-cpu" / METRICS_FILE).open("a") as file:
+        for value in ("NaN", "null", '"high"', "[1, 2]", "1e999", "[" * 5000):
+            file.write(f'{{"step": 130, "loss_d": {value}, "accuracy_fake": {value}}}\n')
+    result = cli("runs", "list", "--checkpoints", folder, "--json")
+    assert len(result.json["runs"]) == 2 and "NaN" not in result.stdout
+    assert cli("runs", "list", "--checkpoints", folder).code == 0
+    assert cli("runs", "plot", "dcgan/1-cpu", "--checkpoints", folder).code == 0
+    path = folder / "dcgan/2-cpu/config.json"
+    for text in (path.read_text().replace('"steps": 120', '"steps": 1e400'), "[" * 200_000):
+        path.write_text(text)
+        result = cli("runs", "list", "--checkpoints", folder, "--json")
+        assert len(result.json["runs"]) == 1 and "2-cpu" in result.stderr
+
+
 def test_runs_know_a_living_one_and_pass_over_a_damaged_one(two_runs, cli):
     with locked(two_runs / "dcgan/1-cpu"):
         assert read_run(two_runs / "dcgan/1-cpu").state == "training"
@@ -121,7 +150,7 @@ def test_tensorboard_files_hold_the_log(two_runs):
 def test_tensorboard_without_its_package_is_said_before_anything_is_made(cli, drawn, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     result = cli(*TINY, "--data", drawn, "--steps", 4, "--tensorboard")
-    assert result.code == 1 and "anime-pipeline[tensorboard]" in result.stderr
+    assert result.code == 1 and "pip install tensorboardX" in result.stderr
     assert not os.path.exists("checkpoints")
 
 
@@ -141,16 +170,17 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path):
         "train-srgan", "--data", drawn, "--steps", 8, "--batch-size", 4, "--crop-size", 16,
         "--set", "blocks=1", "--perceptual-weight", 0, "--dry-run", "--json",
     )  # fmt: skip
-    assert stage_two.json["config"]["fidelity_steps"] + 1 <= 8
+    phases = stage_two.json["config"]
+    assert phases["fidelity_steps"] + phases["adversarial_steps"] == 8
+    assert min(phases["fidelity_steps"], phases["adversarial_steps"]) > 0
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_a_settings_file_gives_defaults_that_options_override(cli, drawn, tmp_path):
+def test_a_settings_file_gives_defaults_that_options_override(cli, drawn, tmp_path, monkeypatch):
     (tmp_path / "run.toml").write_text(
         f"data = {str(drawn)!r}\nsteps = 40\nbatch-size = 8\nwidth = 4\nimage_size = 16\n"
         "r1_gamma = 0.5\nflip = false\nloss = 'hinge'\nseed = 3\n"
     )
-    assert tomllib.loads((tmp_path / "run.toml").read_text())["width"] == 4
     call = ["train-dcgan", "--config", "run.toml", "--dry-run", "--json"]
     config = cli(*call).json["config"]
     wanted = {"steps": 40, "batch_size": 8, "width": 4, "image_size": 16, "r1_gamma": 0.5,
@@ -159,6 +189,12 @@ def test_a_settings_file_gives_defaults_that_options_override(cli, drawn, tmp_pa
     changed = cli(*call, "--epochs", 2, "--loss", "bce", "--set", "r1_gamma=0.25").json["config"]
     assert changed["loss"] == "bce" and changed["r1_gamma"] == 0.25 and changed["width"] == 4
     assert changed["steps"] != 40
+    beaten = cli(*call, "--set", "width=8", "--set", "loss=bce").json["config"]
+    assert beaten["width"] == 8 and beaten["loss"] == "bce"
+    (tmp_path / "minutes.toml").write_text(f"data = {str(drawn)!r}\nminutes = 9\nwidth = 4\n")
+    monkeypatch.setenv("ANIME_PIPELINE_TRAIN_DCGAN_STEPS", "11")
+    plan = cli("train-dcgan", "--config", "minutes.toml", "--dry-run", "--json").json
+    assert plan["steps"] == 11
 
 
 def test_an_earlier_run_is_a_settings_file(two_runs, cli):
@@ -170,7 +206,15 @@ def test_an_earlier_run_is_a_settings_file(two_runs, cli):
 @pytest.mark.parametrize(
     "text,message",
     [
-        ("steps = 'many'", "not a valid integer"),
+        ("steps = 'many'", "invalid value for 'steps'"),
+        ("steps = 60.9", "invalid value for 'steps'"),
+        ("steps = true", "invalid value for 'steps'"),
+        ("tensorboard = 1", "invalid value for 'tensorboard'"),
+        ("minutes = nan", "not a finite number"),
+        ("data = [1, 2]", "invalid value for 'data'"),
+        ("checkpoints = 5", "invalid value for 'checkpoints'"),
+        ("latent_dim = 2024-01-01", "invalid value for 'latent_dim'"),
+        ("x = " + "[" * 3000, "not understood"),
         ("colour = 'red'", "Unknown DcganConfig field"),
         ("resume = 'latest'", "cannot stand in a file"),
         ("[train]\nsteps = 3", "is a table"),

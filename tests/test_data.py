@@ -21,7 +21,7 @@ from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.data.sizes import choose_hr_size
 from anime_pipeline.data.splits import split_by_content
-from anime_pipeline.data.store import load_store, split_store
+from anime_pipeline.data.store import load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode
 
 rgb = st.tuples(*[st.integers(0, 255)] * 3)
@@ -139,7 +139,7 @@ def test_nothing_usable_says_what_was_searched(tmp_path):
         open_dataset(tmp_path)
     (tmp_path / "a.png").touch()
     with pytest.raises(DataError, match=r"a\.png: the file is empty"):
-        load_store(open_dataset(tmp_path), 32)
+        require_pictures(load_store(open_dataset(tmp_path), 32), [tmp_path])
 
 
 def test_the_store_is_cached_until_a_file_changes(messy, monkeypatch):
@@ -165,7 +165,7 @@ def test_two_processes_may_build_the_same_entry(drawn, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from anime_pipeline.data.dataset import open_dataset\n"
-        "from anime_pipeline.data.store import load_store, split_store\n"
+        "from anime_pipeline.data.store import load_store, require_pictures, split_store\n"
         "print(int(load_store(open_dataset(Path(sys.argv[1])), 24).images.sum(dtype='i8')))"
     )
     environment = {**os.environ, "ANIME_PIPELINE_CACHE": str(tmp_path)}

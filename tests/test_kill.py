@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import spawn
+from corpus import png_claiming
 from PIL import Image
 
 from anime_pipeline.core import checkpoint
@@ -131,7 +132,7 @@ def fill(path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_keeps_the_last_whole_state(drawn, small_disk):
-    arguments = [*TRAIN, "--data", drawn, "--steps", 100_000, "--set", "save_every=10"]
+    arguments = [*TRAIN, "--data", drawn, "--steps", 20_000, "--set", "save_every=10"]
     process = subprocess.Popen(
         [sys.executable, "-m", "anime_pipeline", *map(str, arguments), "--checkpoints", small_disk],
         stderr=subprocess.PIPE,
@@ -197,19 +198,55 @@ def test_sheets_plots_and_reports_of_something_else_are_kept(drawn, cli, tmp_pat
     result = cli(*call, "--degradation", "area")
     assert result.code == 2 and "degradations differ" in result.stderr
     assert cli(*call, "--degradation", "area", "--overwrite").code == 0
+    for path in (tmp_path / "two").rglob("*.png"):
+        Image.open(path).rotate(180).save(path)
+    result = cli(*call[:2], "two/faces", *call[3:], "--degradation", "area")
+    assert result.code == 2 and "content differ" in result.stderr
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/benchmark.csv").write_text("mine")
+    assert cli(*call, "--out", "other").code == 2
 
 
 def read_manifest(folder):
     return json.loads((folder / "manifest.json").read_text())["faces"]
 
 
-def test_a_damaged_manifest_is_kept_aside(cli, tmp_path):
-    (tmp_path / "outputs").mkdir()
-    (tmp_path / "outputs/manifest.json").write_text("{")
+@pytest.mark.parametrize(
+    "text", ["{", '{"faces": [], "mine": 1}', '{"version": "1", "faces": [{"file": 5}]}', "[]"]
+)
+def test_a_manifest_of_somebody_else_is_kept(cli, tmp_path, text):
+    path = tmp_path / "outputs/manifest.json"
+    path.parent.mkdir()
+    path.write_text(text)
     result = cli("generate", "-n", 1)
-    assert result.code == 0 and "manifest.damaged" in result.stderr
-    assert (tmp_path / "outputs/manifest.damaged").read_text() == "{"
-    assert len(read_manifest(tmp_path / "outputs")) == 1
+    assert result.code == 2 and "no list of faces" in result.stderr
+    assert path.read_text() == text and len(list(path.parent.iterdir())) == 1
+    assert cli("generate", "-n", 1, "--overwrite").code == 0
+    assert len(read_manifest(path.parent)) == 1
+
+
+def in_the_way(kind, path):
+    if kind == "link":
+        path.symlink_to("nowhere")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(png_claiming(60_000, 60_000))
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "bomb"])
+def test_odd_things_in_the_way_are_refused(kind, cli, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    in_the_way(kind, tmp_path / "outputs/face_000000_32.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    in_the_way(kind, tmp_path / "outputs/a.png")
+    for call in (["generate", "-n", 1], ["upscale", "a.jpg"]):
+        result = cli(*call)
+        assert result.code == 2 and "--overwrite" in result.stderr
+    names = {path.name for path in (tmp_path / "outputs").iterdir()}
+    assert names == {"face_000000_32.png", "a.png"}
 
 
 def test_upscale_goes_on_where_it_stopped(drawn, cli, tmp_path):
@@ -221,6 +258,9 @@ def test_upscale_goes_on_where_it_stopped(drawn, cli, tmp_path):
         Image.open(path).resize((16, 16)).save(small / path.name)
     assert len(cli("upscale", small, "--out", "out", "--json").json["written"]) == 3
     (tmp_path / "out" / pictures[1].name).unlink()
+    # Results below the folder given are no input.
+    assert len(cli("upscale", ".", "--out", "out", "--json").json["written"]) == 3
+    shutil.rmtree(tmp_path / "out" / "in")
     again = cli("upscale", small, "--out", "out", "--json").json
     assert [Path(name).name for name in again["written"]] == [pictures[1].name]
     assert len(again["kept"]) == 2

@@ -40,7 +40,7 @@ def test_celeba_is_recognised_and_joined(faces, cli):
     assert facts["sizes"]["width"] == [178, 178] and facts["sizes"]["height"] == [218, 218]
 
 
-def test_dcgan_learns_on_celeba(faces, cli):
+def test_dcgan_trains_on_celeba(faces, cli):
     result = cli(
         "train-dcgan", "--data", faces / "celeba_sample", "--steps", 20, "--batch-size", 8,
         "--width", 8, "--json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +109,7 @@ def command(
     facts = {
         "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
         "data": ", ".join(root.resolve().name for root in roots),
+        "content": hashlib.sha256(store.hashes[chosen].tobytes()).hexdigest()[:16],
         "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
         **PROTOCOL,
         **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from rich.progress import (
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import MAX_SEED
+from anime_pipeline.core.storage import expand_user
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,6 +39,28 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+class UserPath(click.Path):
+    """A path in which a leading ``~`` stands for the user's folder, wherever it was written."""
+
+    def __init__(self, dir_okay: bool = True, file_okay: bool = True) -> None:
+        super().__init__(dir_okay=dir_okay, file_okay=file_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Expand, then check as click does."""
+        return super().convert(expand_user(Path(value)), param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A range that holds neither infinity nor what is no number: click lets both through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert, then check."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
 def data_option(function: Function) -> Function:
     """Add `--data`, which may be given several times."""
     return click.option(
@@ -45,8 +69,19 @@ def data_option(function: Function) -> Function:
         multiple=True,
         default=[DEFAULT_DATA],
         show_default=True,
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="Folder of faces: character folders, CelebA, or any tree. May be repeated.",
+    )(function)
+
+
+def checkpoints_option(function: Function) -> Function:
+    """Add `--checkpoints`."""
+    return click.option(
+        "--checkpoints",
+        type=UserPath(),
+        default="checkpoints/",
+        show_default=True,
+        help="Where run folders are kept.",
     )(function)
 
 
@@ -61,7 +96,7 @@ def out_option(default: str) -> Callable[[Function], Function]:
     """Add `--out`, the folder that results go to."""
     return click.option(
         "--out",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=UserPath(file_okay=False),
         default=default,
         show_default=True,
         help="Folder for the results.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from anime_pipeline import __version__
 from anime_pipeline.cli.common import json_option, print_json, print_table, waiting
 from anime_pipeline.core.errors import PipelineError, in_words
 
-PACKAGES = ("keras", "numpy", "opencv-python-headless", "Pillow", "scikit-image")
 OPTIONAL = ("jax", "tensorboardX")
 LITTLE_DISK_BYTES = 1_000_000_000
 LITTLE_MEMORY_BYTES = 2_000_000_000
@@ -40,9 +40,9 @@ def command(as_json: bool) -> None:
     Exit 1 if something is broken. Paste the output into bug reports.
     """
     checks: list[Check] = []
-    for examine in (_python, _packages, _backend, _cpu, _memory, _disk, _weights, _vgg, _self_test):
-        with waiting("Examining"):
-            checks.append(_guarded(examine))
+    for name, examine in EXAMINATIONS.items():
+        with waiting(f"Examining: {name}"):
+            checks.append(_guarded(name, examine))
     failed = [check for check in checks if check.status == "fail"]
     if as_json:
         print_json({"version": __version__, "checks": [asdict(check) for check in checks]})
@@ -56,21 +56,20 @@ def command(as_json: bool) -> None:
         )
 
 
-def _guarded(examine: Callable[[], Check]) -> Check:
+def _guarded(name: str, examine: Callable[[], tuple[str, str]]) -> Check:
     """Turn a failure into a line of the report, so that the others are still seen."""
     try:
-        return examine()
+        return Check(name, *examine())
     except Exception as error:
-        name = examine.__name__.strip("_").replace("_", " ").capitalize()
         return Check(name, "fail", str(in_words(error) or f"{type(error).__name__}: {error}"))
 
 
-def _python() -> Check:
+def _python() -> tuple[str, str]:
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     detail = f"{platform.python_version()} on {platform.platform()}"
     if not good:
         detail += "; expected Python 3.11 to 3.13: make the environment with one of these"
-    return Check("Python", "ok" if good else "fail", detail)
+    return ("ok" if good else "fail", detail)
 
 
 def _versions(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -83,31 +82,33 @@ def _versions(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return found, missing
 
 
-def _packages() -> Check:
-    found, missing = _versions(PACKAGES)
-    if "opencv-python-headless" in missing and _versions(("opencv-python",))[0]:
+def _packages() -> tuple[str, str]:
+    required = importlib.metadata.requires("anime-pipeline") or []
+    names = [re.split(r"[^\w.-]", line)[0] for line in required if "extra ==" not in line]
+    found, missing = _versions((*names, *OPTIONAL))
+    missing = [name for name in missing if name not in OPTIONAL]
+    full = _versions(("opencv-python",))[0]
+    if full and "opencv-python-headless" in missing:  # the full build serves as well
         missing.remove("opencv-python-headless")
-        found += _versions(("opencv-python",))[0]
-    extra, _ = _versions(OPTIONAL)
+        found += full
     if missing:
-        detail = f"missing: {', '.join(missing)}; install anime-pipeline again"
-        return Check("Packages", "fail", detail)
-    return Check("Packages", "ok", ", ".join(found + extra))
+        return ("fail", f"missing: {', '.join(missing)}; install anime-pipeline again")
+    return ("ok", ", ".join(found))
 
 
-def _backend() -> Check:
+def _backend() -> tuple[str, str]:
     from anime_pipeline.models import backend
 
     gpu = "a GPU" if backend.has_gpu() else "no GPU: everything runs on the CPU"
     version = importlib.metadata.version(backend.name())
     chosen = "set by KERAS_BACKEND" if "KERAS_BACKEND" in _GIVEN else "the default"
-    return Check("Backend", "ok", f"{backend.name()} {version} ({chosen}), {gpu}")
+    return ("ok", f"{backend.name()} {version} ({chosen}), {gpu}")
 
 
 _GIVEN = dict(os.environ)  # before the backend is selected, which sets the variable
 
 
-def _cpu() -> Check:
+def _cpu() -> tuple[str, str]:
     from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name, usable_cores
     from anime_pipeline.models.precision import best_precision
 
@@ -116,21 +117,18 @@ def _cpu() -> Check:
     detail += f"; bfloat16 {'in hardware' if cpu_has_bfloat16() else 'not in hardware'}"
     detail += f"; trains in {best_precision()}"
     if limits:
-        return Check("CPU", "note", f"{detail}; limited by {', '.join(limits)}")
-    return Check("CPU", "ok", detail)
+        return ("note", f"{detail}; limited by {', '.join(limits)}")
+    return ("ok", detail)
 
 
-def _memory() -> Check:
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = page * os.sysconf("SC_PHYS_PAGES")
-    free = page * os.sysconf("SC_AVPHYS_PAGES")
-    detail = f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB unused"
+def _memory() -> tuple[str, str]:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if total < LITTLE_MEMORY_BYTES:
-        return Check("Memory", "note", f"{detail}; training wants 2 GB: take small --batch-size")
-    return Check("Memory", "ok", detail)
+        return ("note", f"{total / 1e9:.1f} GB; training wants 2 GB: take a small --batch-size")
+    return ("ok", f"{total / 1e9:.1f} GB")
 
 
-def _disk() -> Check:
+def _disk() -> tuple[str, str]:
     from anime_pipeline.core.storage import atomic_write_bytes, cache_folder
 
     cache = cache_folder()
@@ -141,34 +139,34 @@ def _disk() -> Check:
     used = sum(path.stat().st_size for path in cache.glob("*") if path.is_file())
     detail = f"{here / 1e9:.1f} GB free here; cache {cache} ({used / 1e6:.0f} MB, may be deleted)"
     if min(here, there) < LITTLE_DISK_BYTES:
-        return Check("Disk", "note", f"{detail}: little is left; make room before training")
-    return Check("Disk", "ok", detail)
+        return ("note", f"{detail}: little is left; make room before training")
+    return ("ok", detail)
 
 
-def _weights() -> Check:
+def _weights() -> tuple[str, str]:
     from anime_pipeline.models.zoo import damaged, shipped
 
     bad = damaged()
     if bad:
         detail = f"{', '.join(bad)}: missing or damaged; install the package again"
-        return Check("Shipped weights", "fail", detail)
-    return Check("Shipped weights", "ok", f"{', '.join(shipped())}: whole (sha256)")
+        return ("fail", detail)
+    return ("ok", f"{', '.join(shipped())}: whole (sha256)")
 
 
-def _vgg() -> Check:
+def _vgg() -> tuple[str, str]:
     from anime_pipeline.models.vgg import asset_path
 
     path = asset_path()
     if path:
-        return Check("VGG16", "ok", str(path))
+        return ("ok", str(path))
     detail = (
         "no weights in $ANIME_PIPELINE_ASSETS; only the second phase of train-srgan needs them, "
         "and Keras downloads 58 MB then"
     )
-    return Check("VGG16", "note", detail)
+    return ("note", detail)
 
 
-def _self_test() -> Check:
+def _self_test() -> tuple[str, str]:
     from anime_pipeline.inference.selftest import run_self_test
 
     result = run_self_test()
@@ -180,4 +178,17 @@ def _self_test() -> Check:
         detail += (
             "; expected at most 1 level and more than 0 dB: install TensorFlow and Keras again"
         )
-    return Check("Self-test", "ok" if result.passed else "fail", detail)
+    return ("ok" if result.passed else "fail", detail)
+
+
+EXAMINATIONS: dict[str, Callable[[], tuple[str, str]]] = {
+    "Python": _python,
+    "Packages": _packages,
+    "Backend": _backend,
+    "CPU": _cpu,
+    "Memory": _memory,
+    "Disk": _disk,
+    "Shipped weights": _weights,
+    "VGG16": _vgg,
+    "Self-test": _self_test,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from anime_pipeline.cli.common import (
     waiting,
 )
 from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def command(
     if enlarge:
         with progress_bar("Upscaling") as update:
             pictures = enlarge.upscale_batch(pictures, min(batch_size, 8), update)
-    result = _write(job, pictures, grid)
+    result = _write(job, pictures, grid, overwrite)
     if as_json:
         print_json(result)
     else:
@@ -161,9 +163,10 @@ def _refuse_other_pictures(job: Job, grid: bool) -> None:
 
     for name, text in job.targets(grid).items():
         refuse_other_picture(job.out / name, text, "pass --overwrite")
+    _read_manifest(job.out / MANIFEST)
 
 
-def _write(job: Job, pictures: np.ndarray, grid: bool) -> dict[str, Any]:
+def _write(job: Job, pictures: np.ndarray, grid: bool, overwrite: bool) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.grid import make_grid
 
@@ -182,26 +185,46 @@ def _write(job: Job, pictures: np.ndarray, grid: bool) -> dict[str, Any]:
         result["grid"] = job.grid
         sheet = make_grid(pictures, magnify=4 if job.size <= 32 else 1)
         write_png(job.out / job.grid, sheet, software | job.targets(grid)[job.grid])
-    _update_manifest(job)
+    _update_manifest(job, overwrite)
     return result
 
 
-def _update_manifest(job: Job) -> None:
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Return the folder's faces by file name.
+
+    Raises:
+        UsageError: If the file is no list of faces that this command has written.
+    """
+    if not os.path.lexists(path):
+        return {}
+    try:
+        document = json.loads(path.read_bytes())
+        faces = {face["file"]: face for face in document["faces"]}
+        ours = document.keys() == {"version", "faces"} and all(isinstance(k, str) for k in faces)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        ours = False
+    if not ours:
+        raise UsageError(
+            f"{path} is no list of faces written by this command. Choose another --out, or pass "
+            "--overwrite."
+        )
+    return faces
+
+
+def _update_manifest(job: Job, overwrite: bool) -> None:
     """Add this call's faces to the folder's list of all faces."""
-    from anime_pipeline.core.storage import atomic_write_json
+    from anime_pipeline.core.storage import atomic_write_json, folder_locked
 
     path = job.out / MANIFEST
-    try:
-        faces = {face["file"]: face for face in json.loads(path.read_bytes())["faces"]}
-    except FileNotFoundError:
-        faces = {}
-    except (ValueError, KeyError, TypeError):
-        kept = path.with_suffix(".damaged")
-        path.rename(kept)
-        stderr().print(f"{path} could not be read; kept as {kept} and begun anew.", markup=False)
-        faces = {}
-    for seed in job.seeds:
-        name = job.face(seed)
-        faces[name] = {"file": name, "seed": seed, "size": job.size, "weights": job.weights}
-    there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
-    atomic_write_json(path, {"version": __version__, "faces": there})
+    with folder_locked(job.out):  # two calls may write into one folder
+        try:
+            faces = _read_manifest(path)
+        except UsageError:
+            if not overwrite:
+                raise
+            faces = {}
+        for seed in job.seeds:
+            name = job.face(seed)
+            faces[name] = {"file": name, "seed": seed, "size": job.size, "weights": job.weights}
+        there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
+        atomic_write_json(path, {"version": __version__, "faces": there})

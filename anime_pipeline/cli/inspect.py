@@ -11,6 +11,7 @@ import click
 
 from anime_pipeline.cli.common import (
     DEFAULT_DATA,
+    UserPath,
     json_option,
     out_option,
     print_json,
@@ -31,7 +32,7 @@ COPIES_SHOWN = 32
 
 
 @click.command("inspect")
-@click.argument("data", default=DEFAULT_DATA, type=click.Path(path_type=Path))
+@click.argument("data", default=DEFAULT_DATA, type=UserPath())
 @out_option("outputs/")
 @click.option("--fit", type=click.Choice(FITS), default="crop")
 @json_option
@@ -39,7 +40,7 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, split, what is skipped and why."""
     from anime_pipeline.data.dataset import open_dataset
     from anime_pipeline.data.duplicates import cached_groups, repeated
-    from anime_pipeline.data.store import load_store
+    from anime_pipeline.data.store import load_store, require_pictures
     from anime_pipeline.images.codec import decode, write_png
     from anime_pipeline.images.grid import make_grid, spread
     from anime_pipeline.images.marks import refuse_other_picture
@@ -47,6 +48,7 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     dataset = open_dataset(data)
     with progress_bar(f"Reading {data}") as update:
         store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
+    require_pictures(store, [data])
     name = data.resolve().name
     copies = repeated(cached_groups(store.thumbnails))
     pictures = {"contact_sheet": make_grid(spread(store.images, SHEET_COUNT), 10)}
@@ -59,7 +61,7 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
         pictures["palette"] = decode(plot_palette(colors))
     files = {kind: out / f"{kind}_{name}.png" for kind in pictures}
     # Two folders may have one name; their sheets must not take each other's place.
-    mark = {"folder": hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:16]}
+    mark = {"folder": hashlib.sha256(os.fsencode(data.resolve()) + fit.encode()).hexdigest()[:16]}
     for path in files.values():
         refuse_other_picture(path, mark)
     for kind, path in files.items():

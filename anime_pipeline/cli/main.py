@@ -17,7 +17,7 @@ from anime_pipeline.core.errors import (
     in_words,
 )
 
-# command name -> (module, function, one-line help shown in the list)
+# command name -> (module, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("anime_pipeline.cli.generate", "Make faces from seeds, optionally upscaled."),
     "upscale": ("anime_pipeline.cli.upscale", "Upscale pictures 4x."),
@@ -85,13 +85,14 @@ def main() -> None:
 
 def run() -> NoReturn:
     """Run the program: failures become one clear message and the exit code that fits."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: nobody wants to read it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     try:
         code = main(standalone_mode=False)
     except click.exceptions.Exit as request:
         code = request.exit_code
-    except click.Abort:
-        code = EXIT_INTERRUPTED
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):  # click turns the one into the other
         click.echo("Interrupted.", err=True)
         code = EXIT_INTERRUPTED
     except click.ClickException as error:

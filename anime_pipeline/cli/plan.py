@@ -6,6 +6,7 @@ import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
+from anime_pipeline.core.config import MIN_STEPS_BETWEEN_LOOKS
 from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from anime_pipeline.data.store import Store
     from anime_pipeline.training.loop import Task
 
-SMALL_FILES_BYTES = 20_000_000  # grids, curves, logs and the exported weights of a long run
+SMALL_FILES_BYTES = 20_000_000  # curves, logs and the exported weights
 
 
 def state_bytes(state: Any) -> int:
@@ -25,14 +26,19 @@ def state_bytes(state: Any) -> int:
     return sum(array.nbytes for array in flatten(state).values())
 
 
-def needed_bytes(state: Any, config: Any) -> int:
-    """Return the disk space of a run: one checkpoint more than are kept, while it is written."""
-    return (config.keep_checkpoints + 1) * state_bytes(state) + SMALL_FILES_BYTES
+def needed_bytes(task: Task, state: Any, config: Any) -> int:
+    """Return the disk space of a run: one checkpoint more than are kept, and a grid an epoch."""
+    checkpoints = (config.keep_checkpoints + 1) * state_bytes(state)
+    looks = task.total_steps // max(task.steps_per_epoch, MIN_STEPS_BETWEEN_LOOKS) + 2
+    # Pixels of a sample grid; its PNG takes less than a byte for each.
+    side = getattr(config, "hr_size", 0)
+    pixels = 24 * side**2 if side else 64 * (3 * config.image_size) ** 2
+    return checkpoints + looks * pixels + SMALL_FILES_BYTES
 
 
-def require_room(folder: Path, state: Any, config: Any) -> None:
-    """Refuse to train where the checkpoints would not fit."""
-    require_free(folder, needed_bytes(state, config), "the run's checkpoints")
+def require_room(folder: Path, task: Task, state: Any, config: Any) -> None:
+    """Refuse to train where checkpoints and grids would not fit."""
+    require_free(folder, needed_bytes(task, state, config), "the run's checkpoints and grids")
 
 
 def describe_plan(
@@ -41,7 +47,7 @@ def describe_plan(
     """Time a few real steps and say what the whole run would take; nothing is written.
 
     Returns:
-        JSON values; memory is the peak measured in those steps.
+        JSON values; memory is the peak of this process.
     """
     from anime_pipeline.core.config import to_dict
     from anime_pipeline.models import backend
@@ -66,7 +72,7 @@ def describe_plan(
         },
         "minutes": seconds / 60 / PLANNED_SHARE,
         "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
-        "disk_bytes": needed_bytes(state, config),
+        "disk_bytes": needed_bytes(task, state, config),
         "config": to_dict(config),
     }
 
@@ -89,7 +95,10 @@ def plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
             f"generator {parameters['generator']:,}, discriminator {parameters['discriminator']:,}",
         ),
         ("Time", f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken"),
-        ("Memory", f"{plan['peak_memory_bytes'] / 1e6:,.0f} MB at most in those steps"),
+        (
+            "Memory",
+            f"{plan['peak_memory_bytes'] / 1e6:,.0f} MB at most so far, those steps included",
+        ),
         ("Disk", f"{plan['disk_bytes'] / 1e6:,.0f} MB"),
         ("", ""),
     ]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import Function, json_option, print_json, print_table, stderr
-from anime_pipeline.core.errors import CheckpointError, DataError
+from anime_pipeline.cli.common import (
+    UserPath,
+    checkpoints_option,
+    json_option,
+    print_json,
+    print_table,
+    stderr,
+)
+from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.runs import (
     METRICS_FILE,
     STAGES,
@@ -32,17 +40,6 @@ HEADLINES = (
     "loss_pixel",
     "images_per_second",
 )
-
-
-def checkpoints_option(function: Function) -> Function:
-    """Add `--checkpoints`."""
-    return click.option(
-        "--checkpoints",
-        type=click.Path(path_type=Path),
-        default="checkpoints/",
-        show_default=True,
-        help="Where run folders are kept.",
-    )(function)
 
 
 @click.group("runs")
@@ -127,7 +124,7 @@ def _text(value: Any) -> str:
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="The picture to write [default: outputs/, named after the runs].",
 )
 @checkpoints_option
@@ -138,14 +135,22 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     from anime_pipeline.reports.curves import plot_curves
 
     runs = [find_run(checkpoints, name) for name in names]
-    logs = {f"{run.parent.name}/{run.name}": read_metrics(run / METRICS_FILE) for run in runs}
+    runs = list(dict.fromkeys(run.resolve() for run in runs))
+    labels = [f"{run.parent.name}/{run.name}" for run in runs]
+    if len(set(labels)) < len(runs):
+        labels = [str(run) for run in runs]  # of several --checkpoints: short names would clash
+    pairs = zip(labels, runs, strict=True)
+    logs = {label: read_metrics(run / METRICS_FILE) for label, run in pairs}
     empty = [name for name, rows in logs.items() if not rows]
     if empty:
         raise DataError(
             f"{empty[0]} has logged nothing yet. Expected lines in {METRICS_FILE}: wait."
         )
-    mark = {"runs": " ".join(logs)}
-    target = out or Path("outputs", "runs_" + "_".join(logs).replace("/", "-") + ".png")
+    mark = {"runs": hashlib.sha256("\n".join(map(str, runs)).encode()).hexdigest()[:16]}
+    short = "_".join(f"{run.parent.name}-{run.name}" for run in runs)[:200]
+    if out and out.suffix.lower() != ".png":
+        raise UsageError(f"Invalid value for --out. Expected a .png file. Received: {out}")
+    target = out or Path("outputs", f"runs_{short}.png")
     refuse_other_picture(target, mark)
     write_png(target, decode(plot_curves(logs)), mark)
     stderr().print(f"Curves of {', '.join(logs)} in {target}", markup=False)

@@ -8,16 +8,18 @@ import click
 
 from anime_pipeline.cli.common import (
     DEFAULT_DATA,
+    UserPath,
     json_option,
     print_json,
     progress_bar,
     stderr,
 )
 from anime_pipeline.core.randomness import MAX_SEED
+from anime_pipeline.core.space import require_free
 
 
 @click.command("sample-data")
-@click.argument("out", default=DEFAULT_DATA, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("out", default=DEFAULT_DATA, type=UserPath(file_okay=False))
 @click.option("--count", type=click.IntRange(min=1), default=400, show_default=True)
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
 @click.option("--size", type=click.IntRange(min=32, max=1024), default=160, show_default=True)
@@ -30,6 +32,7 @@ def command(out: Path, count: int, seed: int, size: int, as_json: bool) -> None:
     """
     from anime_pipeline.data.sample import write_sample_dataset
 
+    require_free(out, count * size**2 * 3, "the pictures")
     with progress_bar("Drawing") as update:
         folders = write_sample_dataset(out, count, seed, size, update)
     if as_json:

@@ -12,9 +12,9 @@ import click
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.runs import RUN_CONFIG
 
-# These belong to one call, not to a plan of a run.
 FILE_ASSIGNMENTS = "anime_pipeline.file_assignments"  # key in click's context
 
+# These belong to one call, not to a plan of a run.
 NOT_IN_FILES = ("config", "resume", "as_json", "json", "dry_run", "assignments", "set")
 
 
@@ -35,20 +35,36 @@ def use_settings_file(context: click.Context, _: click.Parameter, path: Path | N
         if name in known:
             defaults[name] = _as_option(path, name, value, parameters[name])
         else:
+            if not isinstance(value, str | int | float):
+                raise UsageError(
+                    f"{path}: invalid value for {key!r}: {value!r}. Expected a number, a word or "
+                    "true or false."
+                )
             assignments.append(f"{name}={json.dumps(value)}")
     context.meta[FILE_ASSIGNMENTS] = assignments
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
 def _as_option(path: Path, name: str, value: Any, option: click.Option) -> Any:
-    if option.multiple:
-        value = [value] if isinstance(value, str) else value
-    if isinstance(value, dict) or isinstance(value, list) != option.multiple:
+    """Return a value as click takes it, refusing what click would bend: it cuts 60.9 to 60."""
+    values = [value] if isinstance(value, str) or not option.multiple else value
+    if not isinstance(values, list) or not all(_fits(item, option) for item in values):
         raise UsageError(
             f"{path}: invalid value for {name!r}: {value!r}. Expected what the option takes."
         )
     # Choices are words to click, and 128 is a number to TOML.
-    return str(value) if isinstance(option.type, click.Choice) else value
+    words = [str(item) if isinstance(option.type, click.Choice) else item for item in values]
+    return words if option.multiple else words[0]
+
+
+def _fits(value: Any, option: click.Option) -> bool:
+    if option.is_flag:
+        return isinstance(value, bool)
+    if isinstance(option.type, click.IntRange):
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(option.type, click.FloatRange | click.Choice):
+        return isinstance(value, str | int | float) and not isinstance(value, bool)
+    return isinstance(value, str)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -72,7 +88,7 @@ def read_settings(path: Path) -> dict[str, Any]:
             f"--config {path} cannot be read ({error.strerror}). Expected a TOML file, or the "
             "config.json of a run."
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"--config {path} is not understood ({error}). Expected TOML such as "
             "'minutes = 30', or the config.json of a run."

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @training_options
 @click.option("--loss", type=click.Choice(LOSSES), help="Adversarial loss.")
 @click.option("--d-steps", type=click.IntRange(min=1), help="Discriminator updates per step.")
-@click.option("--width", type=click.IntRange(min=4), help="Channels at full resolution.")
+@click.option("--width", type=click.IntRange(min=1), help="Channels at full resolution.")
 def command(as_json: bool, **values: Any) -> None:
     """Train stage one: a DCGAN that draws 32x32 faces.
 

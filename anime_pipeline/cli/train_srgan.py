@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import stderr
+from anime_pipeline.cli.common import FiniteRange, stderr
 from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import SRGAN_PRESETS, SrganConfig
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 @click.option("--degradations", help="Mixture such as bicubic:6,area:2,jpeg:1.")
 @click.option(
     "--adversarial-share",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Part of the steps spent in the adversarial phase [default: the preset's].",
 )
 @click.option(
     "--init", help="Start the generator from weights: a shipped name, a .npz file or a run folder."
 )
-@click.option("--perceptual-weight", type=click.FloatRange(min=0), help="0 needs no VGG16.")
+@click.option("--perceptual-weight", type=FiniteRange(min=0), help="0 needs no VGG16.")
 def command(
     as_json: bool,
     hr_size: str | None,
@@ -51,7 +51,8 @@ def command(
     either serves `upscale --weights` and `generate --upscaler`.
     """
     size = int(hr_size) if hr_size else None
-    request = read_request({**values, "hr_size": size}, SrganConfig())
+    shared = {**values, "hr_size": size, "adversarial_share": adversarial_share}
+    request = read_request(shared, SrganConfig())
     if request.resume and (adversarial_share is not None or init):
         given = "--init" if init else "--adversarial-share"
         raise UsageError(f"--resume keeps the run's phases and weights. Leave {given} out.")
@@ -131,6 +132,8 @@ class SrganStage:
         from anime_pipeline.training.srgan_callbacks import ExportUpscaler, HeldOutPairs
         from anime_pipeline.training.watch import Watch
 
+        if not len(val_images):
+            say("No picture falls on the val side: no PSNR and no grids during this run.")
         return [
             HeldOutPairs(task, val_images),
             Watch(say),

@@ -87,7 +87,7 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     if request.dry_run:
         return describe_plan(task, preset, final, store, split)
     state = task.initial_state()
-    require_room(request.checkpoints, state, final)
+    require_room(request.checkpoints, task, state, final)
     extra = _extra_callbacks(request)
     stderr().print(f"{preset} preset, {final.precision}, {final.steps} steps", markup=False)
     run = create_run(request.checkpoints / stage.name, preset, final, roots, store, task.facts)
@@ -115,7 +115,7 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
         task = stage.make_task(run.config, store.images[split.train])
         session.check_same_surroundings(run, task.facts, say)
         start, state = session.restore(run, task, say)
-        require_room(run.folder, state, run.config)
+        require_room(run.folder, task, state, run.config)
         extra = _extra_callbacks(request)
         say(f"Resuming at step {start} of {task.total_steps}.")
         callbacks = stage.callbacks(task, store.images[split.val])
@@ -139,7 +139,7 @@ def say(text: str) -> None:
 def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) -> Store:
     """Open and decode folders of faces with progress, reporting what was skipped."""
     from anime_pipeline.data.dataset import open_dataset
-    from anime_pipeline.data.store import load_store, merge_stores
+    from anime_pipeline.data.store import load_store, merge_stores, require_pictures
 
     console, stores = stderr(), []
     seen: set[Path] = set()
@@ -153,7 +153,7 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
         dataset.records = fresh
         with progress_bar(f"Reading {root}") as update:
             stores.append(load_store(dataset, size, fit, min_side, update))
-    store = merge_stores(stores)
+    store = require_pictures(merge_stores(stores), roots)
     if store.skipped:
         first = store.skipped[0]
         console.print(
@@ -214,7 +214,7 @@ def _drive(
         # Saving comes after measuring, so that a kill in between repeats the measurement.
         everything = [NanGuard(), *callbacks, AfterEpoch(write_curves)]
         everything += extra
-        everything += [saving, Report(show)]
+        everything += [Report(show), saving]
         loop.run(task, state, start, run.folder, everything)
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
     last: dict[str, Any] = {}

@@ -11,7 +11,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from anime_pipeline.cli.common import DEFAULT_DATA, Function, json_option
+from anime_pipeline.cli.common import (
+    DEFAULT_DATA,
+    FiniteRange,
+    Function,
+    UserPath,
+    checkpoints_option,
+    json_option,
+)
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
@@ -57,7 +64,7 @@ def training_options(function: Function) -> Function:
     options = [
         click.option(
             "--config",
-            type=click.Path(path_type=Path),
+            type=UserPath(),
             is_eager=True,
             expose_value=False,
             callback=use_settings_file,
@@ -66,7 +73,7 @@ def training_options(function: Function) -> Function:
         click.option(
             "--data",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=UserPath(),
             help="Folder of faces [default: data/]. May be repeated.",
         ),
         click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
@@ -74,11 +81,11 @@ def training_options(function: Function) -> Function:
         click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
         click.option(
             "--minutes",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             help="Length by the clock: times a few steps, then fixes the number of steps.",
         ),
         click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
-        click.option("--batch-size", type=click.IntRange(min=4)),
+        click.option("--batch-size", type=click.IntRange(min=1)),
         click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
         click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed of everything random."),
         click.option(
@@ -91,13 +98,7 @@ def training_options(function: Function) -> Function:
             metavar="[RUN]",
             help="Continue a run folder, or the latest run.",
         ),
-        click.option(
-            "--checkpoints",
-            type=click.Path(path_type=Path),
-            default="checkpoints/",
-            show_default=True,
-            help="Where run folders are kept.",
-        ),
+        checkpoints_option,
         click.option(
             "--set",
             "assignments",
@@ -129,6 +130,7 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
         UsageError: If options contradict each other or a field is unknown.
     """
     rest, assigned_in_file = _command_line_first(dict(values))
+    rest.pop("adversarial_share", None)  # stage two's own, no field of its configuration
     roots = [Path(root) for root in rest.pop("data")]
     if len({root.resolve() for root in roots}) != len(roots):
         shown = ", ".join(map(str, roots))
@@ -174,7 +176,7 @@ PHASES = ("fidelity_steps=", "adversarial_steps=")
 
 
 def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Drop a settings file's length where the command line gives one.
+    """Drop what a settings file says and the command line or the environment says otherwise.
 
     Returns:
         The values of the options, and the file's assignments to configuration fields.
@@ -183,12 +185,26 @@ def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[st
     if context is None:
         return values, []
     assigned = list(context.meta.get(FILE_ASSIGNMENTS, []))
-    source = context.get_parameter_source
-    if any(source(name) is ParameterSource.COMMANDLINE for name in LENGTHS):
-        for name in LENGTHS:
-            if source(name) is not ParameterSource.COMMANDLINE:
-                values[name] = None
-        assigned = [text for text in assigned if not text.startswith(PHASES)]
+    source = {name: context.get_parameter_source(name) for name in values}
+    for better, worse in (
+        (ParameterSource.COMMANDLINE, (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)),
+        (ParameterSource.ENVIRONMENT, (ParameterSource.DEFAULT_MAP,)),
+    ):
+        if any(source[name] is better for name in LENGTHS):
+            for name in LENGTHS:
+                values[name] = None if source[name] in worse else values[name]
+            assigned = [text for text in assigned if not text.startswith(PHASES)]
+    share = source.get("adversarial_share")
+    if share in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+        phases = [text for text in assigned if text.startswith(PHASES)]
+        if phases:  # their sum stays, divided anew
+            values["steps"] = sum(int(text.partition("=")[2]) for text in phases)
+            assigned = [text for text in assigned if text not in phases]
+    # --set beats what stands in the file as an option.
+    for text in values["assignments"]:
+        name = text.partition("=")[0].strip()
+        if source.get(name) is ParameterSource.DEFAULT_MAP:
+            values[name] = None
     return values, assigned
 
 

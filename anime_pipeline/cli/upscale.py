@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anime_pipeline.cli.common import (
+    UserPath,
     json_option,
     out_option,
     print_json,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("upscale")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=UserPath())
 @out_option("outputs/")
 @click.option(
     "--weights",
@@ -71,7 +73,8 @@ def command(
 
             upscaler = Upscaler.load(path)
         written = _run(jobs, upscaler, int(scale), skipped)
-    kept = [job.target for job in planned if job not in jobs]
+    open_targets = {job.target for job in jobs}
+    kept = [job.target for job in planned if job.target not in open_targets]
     if as_json:
         print_json(
             {
@@ -84,6 +87,9 @@ def command(
     _finish(written, kept, out, skipped)
 
 
+RESULT_KEYS = {"source", "weights-srgan", "scale"}
+
+
 @dataclass(frozen=True)
 class Job:
     """One picture to enlarge, and where the result goes."""
@@ -94,16 +100,22 @@ class Job:
 
 def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[Job]:
     """Pair each picture with its target, refusing to share one; sub-folders are kept."""
-    from anime_pipeline.images.files import Skipped, walk
+    from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
 
     jobs: dict[Path, Job] = {}
+    results = out.absolute()
     for path in paths:
         if not path.exists():
             skipped.append(Skipped(str(path), "no such file or folder"))
             continue
         base = path if path.is_dir() else path.parent
+        passed_over: list[Skipped] = []
+        found = list(walk(path, passed_over))
+        if path.is_dir():
+            # Results of an earlier call are no input, where they lie below the folder given.
+            found = [f for f in found if not _is_result(f, results)]
         # Other files in a folder are no failures; a named file is tried whatever it is.
-        found = list(walk(path, []))
+        skipped += [item for item in passed_over if item.reason != NOT_A_PICTURE]
         if not found:
             skipped.append(Skipped(str(path), "no pictures in it"))
         for source in found:
@@ -115,6 +127,12 @@ def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[Jo
                 )
             jobs[target] = Job(source, target)
     return list(jobs.values())
+
+
+def _is_result(path: Path, results: Path) -> bool:
+    from anime_pipeline.images.marks import picture_text
+
+    return path.absolute().is_relative_to(results) and picture_text(path).keys() >= RESULT_KEYS
 
 
 def _text(content: bytes, weights_sha256: str, scale: int) -> dict[str, str]:
@@ -133,7 +151,7 @@ def _remaining(jobs: list[Job], weights_sha256: str, scale: int) -> list[Job]:
 
     open_jobs = []
     for job in jobs:
-        if not job.target.exists():
+        if not os.path.lexists(job.target):
             open_jobs.append(job)
             continue
         try:
@@ -154,7 +172,7 @@ def _needed_bytes(jobs: list[Job], scale: int) -> int:
         try:
             with Image.open(job.source) as picture:
                 pixels += picture.width * picture.height
-        except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
+        except (OSError, ValueError, UnidentifiedImageError):
             continue  # named when it is its turn
     return pixels * scale**2 * 3
 

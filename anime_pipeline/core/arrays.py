@@ -31,7 +31,7 @@ def check_finite(arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise PipelineError(
-                f"Training diverged: {name} holds values that are no finite numbers. This state "
-                "was not saved; the last saved one is whole. Start again with a smaller learning "
-                "rate or another --loss."
+                f"{name} holds values that are no finite numbers, so nothing was written. If "
+                "training diverged, the last saved state is whole: Start again with a smaller "
+                "learning rate or another --loss."
             )

@@ -18,6 +18,7 @@ Architecture = Literal["best", "reference"]
 PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
 SCALE = 4  # stage two's enlargement
+MIN_STEPS_BETWEEN_LOOKS = 100  # grids and measurements of small sets would cost more than training
 GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares
 
 FITS: tuple[str, ...] = get_args(Fit)
@@ -65,9 +66,9 @@ class DcganConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         _require_common(self)
-        _require_positive(
-            self, ("latent_dim", "width", "d_steps", "steps", "r1_interval", "learning_rate_g")
-        )
+        _require_positive(self, ("latent_dim", "width", "d_steps", "steps", "r1_interval"))
+        _require_positive(self, ("learning_rate_g", "learning_rate_d"))
+        _require_not_negative(self, ("r1_gamma", "ema_half_life_images"))
         sizes = (8, 16, 32, 64, 128)
         _require(self.image_size in sizes, "image_size", f"one of {sizes}", self.image_size)
         _require(
@@ -122,7 +123,10 @@ class SrganConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         _require_common(self)
-        _require_positive(self, ("blocks", "channels", "width_d", "learning_rate"))
+        _require_positive(self, ("blocks", "channels", "width_d"))
+        _require_positive(self, ("learning_rate", "learning_rate_adversarial"))
+        weights = ("pixel_weight", "perceptual_weight", "adversarial_weight", "label_noise")
+        _require_not_negative(self, (*weights, "ema_half_life_images"))
         _require(self.scale == SCALE, "scale", str(SCALE), self.scale)
         _require(
             self.hr_size >= 16 and self.hr_size % 4 == 0,
@@ -157,10 +161,15 @@ def _require_positive(config: Any, names: tuple[str, ...]) -> None:
         _require(getattr(config, name) > 0, name, "more than 0", getattr(config, name))
 
 
+def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        _require(getattr(config, name) >= 0, name, "0 or more", getattr(config, name))
+
+
 def _require_common(config: Any) -> None:
     _require_positive(config, ("batch_size", "save_every", "keep_checkpoints"))
     _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
-    _require(config.train_count >= 0, "train_count", "0 or more", config.train_count)
+    _require_not_negative(config, ("train_count",))
     for name in ("beta_1", "beta_2"):
         value = getattr(config, name)
         _require(0 <= value < 1, name, "at least 0 and below 1", value)

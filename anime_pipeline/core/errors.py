@@ -66,8 +66,8 @@ def in_words(error: BaseException) -> PipelineError | None:
     if isinstance(error, ModuleNotFoundError):
         return PipelineError(
             f"The Python package {error.name!r} is not installed, and this command needs it. "
-            f"Install it (pip install {error.name}), or install anime-pipeline again with all it "
-            "depends on."
+            f"Install it (pip install {_package(error.name)}), or install anime-pipeline again "
+            "with all it depends on."
         )
     if isinstance(error, ImportError):
         return PipelineError(
@@ -82,7 +82,22 @@ def in_words(error: BaseException) -> PipelineError | None:
     return None
 
 
-_OUT_OF_MEMORY = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OOM when allocating", "Out of memory")
+_OUT_OF_MEMORY = (
+    "ResourceExhausted",
+    "RESOURCE_EXHAUSTED",
+    "OOM when allocating",
+    "Out of memory",
+    "Insufficient memory",
+)
+
+# Where the package to install is called otherwise than the module.
+_PACKAGES = {"cv2": "opencv-python-headless", "PIL": "Pillow", "skimage": "scikit-image"}
+
+
+def _package(module: str | None) -> str:
+    top = (module or "").partition(".")[0]
+    return _PACKAGES.get(top, top)
+
 
 _ANY_ADVICE = " Check the path and its permissions."
 

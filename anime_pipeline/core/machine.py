@@ -1,4 +1,4 @@
-"""What this machine offers, learned without importing a machine-learning framework."""
+"""What this machine offers; no framework is imported but by the function that says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import importlib
 import importlib.util
 import os
 import platform
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError, UsageError
@@ -41,21 +45,45 @@ def import_keras_quietly() -> None:
     select_backend()
     if "keras" in sys.modules:
         return
-    sys.stderr.flush()
+    try:
+        with _quiet_stderr(), _interrupts_deferred():
+            importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        raise PipelineError(
+            f"{error.name} is not installed, and the backend is "
+            f"{os.environ['KERAS_BACKEND']}. Install it (JAX: pip install '.[jax]' in the "
+            "project's folder), or set $KERAS_BACKEND to another."
+        ) from None
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    if sys.stderr:
+        sys.stderr.flush()
     saved = os.dup(2)
     try:
         with open(os.devnull, "wb") as sink:
             os.dup2(sink.fileno(), 2)
-        importlib.import_module("keras")
-    except ModuleNotFoundError as error:
-        raise PipelineError(
-            f"{error.name} is not installed, and $KERAS_BACKEND asks for "
-            f"{os.environ['KERAS_BACKEND']}. Install it (pip install 'anime-pipeline[jax]' for "
-            "JAX), or unset the variable."
-        ) from None
+        yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Let Ctrl-C wait: in the middle of these imports native code swallows it, or crashes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = threading.Event()
+    previous = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if asked.is_set():
+        raise KeyboardInterrupt
 
 
 def cpu_has_bfloat16() -> bool:

@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import json
 import re
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,29 +56,38 @@ def locked(folder: Path) -> Iterator[None]:
         UsageError: If another process is training in this folder.
     """
     with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"Another process is already training in {folder}. "
-                "Wait for it, stop it, or start a new run without --resume."
-            ) from None
+        for patience_s in (0.1, 0.3, 0.6, 0):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if patience_s:  # `runs list` holds it for a moment, to see whether it is held
+                    time.sleep(patience_s)
+                    continue
+                raise UsageError(
+                    f"Another process is already training in {folder}. "
+                    "Wait for it, stop it, or start a new run without --resume."
+                ) from None
         yield
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON-lines log; lines that a crash or a damaged disk has torn are left out."""
+    """Read a JSON-lines log; torn lines and what is no finite number are left out."""
     if not path.is_file():
         return []
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
+            rows.append({name: value for name, value in row.items() if _is_number(value)})
     return rows
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class RunSummary:
         stage: ``"dcgan"`` or ``"srgan"``.
         preset: The preset it began from.
         config: Its configuration, as JSON values.
-        step: Steps done, by the log and the checkpoints.
+        step: Steps that are saved, or logged where none is saved yet.
         total_steps: Steps planned.
         state: ``"training"`` (a process holds it), ``"complete"``, ``"stopped"`` or ``"new"``.
         metrics: The last value of everything that was logged.
@@ -110,7 +121,8 @@ class RunSummary:
     @property
     def name(self) -> str:
         """Stage and folder name, such as ``dcgan/1-cpu``."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
+        folder = self.folder.resolve()
+        return f"{folder.parent.name}/{folder.name}"
 
 
 def read_run(folder: Path) -> RunSummary:
@@ -125,7 +137,7 @@ def read_run(folder: Path) -> RunSummary:
         stage = "srgan" if "fidelity_steps" in config else "dcgan"
         phases = ("fidelity_steps", "adversarial_steps") if stage == "srgan" else ("steps",)
         total = sum(int(config[name]) for name in phases)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
             f"{folder} is no run folder ({error}). Expected one that train-dcgan or train-srgan "
             "made; anime-pipeline runs list shows them."
@@ -134,10 +146,9 @@ def read_run(folder: Path) -> RunSummary:
     for row in read_metrics(folder / METRICS_FILE):
         metrics |= row
     saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)
-    step = max([*saved, metrics.get("step", 0)])
+    step = saved[-1] if saved else metrics.get("step", 0)
     notes = folder / WARNINGS_FILE
     text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
-    files = (path for path in folder.rglob("*") if path.is_file())
     return RunSummary(
         folder,
         stage,
@@ -148,8 +159,16 @@ def read_run(folder: Path) -> RunSummary:
         _state(folder, step, total),
         metrics,
         text.splitlines(),
-        sum(path.stat().st_size for path in files),
+        _bytes_below(folder),
     )
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # a run in progress replaces its files
+            total += path.stat().st_size
+    return total
 
 
 def find_run(checkpoints: Path, wanted: str) -> Path:

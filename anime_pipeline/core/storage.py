@@ -7,12 +7,13 @@ A write goes to a temporary file in the same folder, is flushed to disk and rena
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,8 +46,8 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and not error.filename:
-            # A full disk names no file by itself.
+        if isinstance(error, OSError) and str(error.filename or temporary) == temporary:
+            # A full disk names no file by itself, and a failed rename the temporary one.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     fsync_folder(path.parent)
@@ -59,6 +60,17 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def folder_locked(folder: Path) -> Iterator[None]:
+    """Hold a folder to oneself while a file in it is read, changed and written back."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # which lets go of the lock
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:

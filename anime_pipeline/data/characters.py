@@ -67,6 +67,10 @@ def parse_color_csv(content: bytes, name: str) -> ColorTable:
             absent = ", ".join(missing)
             table.problems.append(f"{name}: column(s) {absent} missing; expected {HEADER}")
             return table
+        twice = sorted({cell for cell in header if header.count(cell) > 1})
+        if twice:
+            table.problems.append(f"{name}: column(s) {', '.join(twice)} twice; expected {HEADER}")
+            return table
         for row in reader:
             if row:
                 _add_row(table, f"{name}:{reader.line_num}", header, row)

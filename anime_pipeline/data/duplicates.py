@@ -7,6 +7,7 @@ averaging pixels never increases the root-mean-square difference, so that pass l
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -21,8 +22,12 @@ THUMBNAIL_PX = 16
 # of all faces have no other within 44.
 SAME_BELOW = 15.0
 
+# Pale sketches and flat pictures differ by little without being the same.
+SAME_BELOW_CONTRAST = 0.35
+
 _COARSE_PX = 4
-_DISTANCES_AT_ONCE = 20_000_000  # bounds memory
+_DISTANCES_AT_ONCE = 5_000_000  # bounds memory, as does the next
+_PAIRS_AT_ONCE = 20_000
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
@@ -41,25 +46,42 @@ def near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
         int32 [N]: pictures of one group share a number; most are alone in theirs.
     """
     count = len(thumbnails)
-    first, second = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    flat = thumbnails.reshape(count, THUMBNAIL_PX**2 * 3)
+    contrast = flat.std(axis=1, dtype=np.float32)
+    limit = np.minimum(SAME_BELOW, SAME_BELOW_CONTRAST * contrast)
+    # Exact copies first: sets with very many of them would make very many pairs.
+    groups = np.unique(flat, axis=0, return_inverse=True)[1].reshape(count)
     coarse = _coarse(thumbnails)
     for mirrored in (False, True):
         others = thumbnails[:, :, ::-1] if mirrored else thumbnails
         for left, right in _candidates(coarse, _coarse(others)):
-            difference = thumbnails[left].astype(np.float32) - others[right]
-            same = np.sqrt(np.mean(np.square(difference), axis=(1, 2, 3))) < SAME_BELOW
-            first.append(left[same])
-            second.append(right[same])
-    rows, columns = np.concatenate(first), np.concatenate(second)
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(count, count))
-    _, groups = connected_components(graph, directed=False)
+            for start in range(0, len(left), _PAIRS_AT_ONCE):
+                piece = slice(start, start + _PAIRS_AT_ONCE)
+                apart = groups[left[piece]] != groups[right[piece]]
+                i, j = left[piece][apart], right[piece][apart]
+                difference = thumbnails[i].astype(np.float32) - others[j]
+                rms = np.sqrt(np.mean(np.square(difference), axis=(1, 2, 3)))
+                same = rms <= np.minimum(limit[i], limit[j])
+                groups = _joined(groups, i[same], j[same])
     return np.asarray(groups, np.int32)
+
+
+def _joined(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Join the groups of paired pictures."""
+    if not len(left):
+        return groups
+    size = int(groups.max()) + 1
+    edges = (np.ones(len(left), bool), (groups[left], groups[right]))
+    _, joined = connected_components(coo_array(edges, shape=(size, size)), directed=False)
+    return np.asarray(joined[groups])
 
 
 def cached_groups(thumbnails: np.ndarray) -> np.ndarray:
     """Return `near_duplicate_groups`, remembered in the cache folder: large sets take seconds."""
     thumbnails = np.ascontiguousarray(thumbnails)
-    key = hashlib.sha256(thumbnails.tobytes() + f"{SAME_BELOW}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(
+        thumbnails.tobytes() + f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode()
+    ).hexdigest()[:32]
     path = cache_folder() / f"groups-{key}.npy"
     try:
         groups = np.load(path, allow_pickle=False)
@@ -88,11 +110,10 @@ def _coarse(thumbnails: np.ndarray) -> np.ndarray:
     return np.asarray(means.reshape(len(thumbnails), _COARSE_PX**2 * 3))
 
 
-def _candidates(ours: np.ndarray, others: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return index pairs (i < j) whose coarse forms differ by less than the limit."""
+def _candidates(ours: np.ndarray, others: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield index pairs (i < j) whose coarse forms differ by less than the limit."""
     limit = SAME_BELOW**2 * ours.shape[1] + 1.0  # and a little for rounding
     squares = np.square(others).sum(axis=1)
-    found = []
     height = max(1, _DISTANCES_AT_ONCE // max(len(ours), 1))
     for start in range(0, len(ours), height):
         rows = ours[start : start + height]
@@ -101,5 +122,4 @@ def _candidates(ours: np.ndarray, others: np.ndarray) -> list[tuple[np.ndarray, 
         near = distance < (limit - np.square(rows).sum(axis=1))[:, None]
         left, right = np.nonzero(near)
         later = left < right
-        found.append((left[later] + start, right[later] + start))
-    return found
+        yield left[later] + start, right[later] + start

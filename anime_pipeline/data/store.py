@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.machine import usable_cores
 from anime_pipeline.core.space import require_free
 from anime_pipeline.core.storage import (
     atomic_write,
@@ -34,7 +35,7 @@ from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 
 # Raise when decoding or fitting changes, so that old entries are not used.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 STALE_S = 86_400.0  # a temporary file this old belongs to a process that was killed
 
@@ -78,8 +79,8 @@ def load_store(
         min_side: Pictures with a shorter side than this are skipped, with the reason.
         progress: Called with (done, total) while decoding.
 
-    Raises:
-        DataError: If no picture is usable; says what was searched and why each kind was refused.
+    Returns:
+        The store; empty if no picture is usable, see `require_pictures`.
     """
     paths = [record.path for record in dataset.records]
     folder = cache_folder()
@@ -96,8 +97,6 @@ def load_store(
         index_path.unlink(missing_ok=True)
     skipped = [Skipped(**item) for item in index["skipped"]]
     kept = index["kept"]
-    if not kept:
-        raise DataError(_nothing_usable(dataset, skipped))
     return Store(
         rows["image"],
         np.array(index["hashes"], np.uint64),
@@ -199,7 +198,7 @@ def _build(
 
     def write(file: IO[bytes]) -> None:
         nonlocal transient
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
             results = pool.map(lambda path: _decode_one(path, size, fit, min_side), paths)
             for position, (path, result) in enumerate(zip(paths, results, strict=True)):
                 if result.row is None:
@@ -228,11 +227,19 @@ def _build(
     atomic_write_json(index_path, index)
 
 
-def _nothing_usable(dataset: Dataset, skipped: list[Skipped]) -> str:
+def require_pictures(store: Store, roots: Sequence[Path]) -> Store:
+    """Return the store if it holds a picture.
+
+    Raises:
+        DataError: If it does not; says what was searched and why pictures were refused.
+    """
+    if len(store.images):
+        return store
+    skipped = store.skipped
     shown = "; ".join(f"{item.path}: {item.reason}" for item in skipped[:5])
     more = f" (and {len(skipped) - 5} more)" if len(skipped) > 5 else ""
-    return (
-        f"0 usable pictures in {dataset.root}: {len(dataset.records)} picture file(s) found, all "
-        f"refused. {shown}{more}. Give other pictures, or a smaller size where the command has one "
-        "(--hr-size)."
+    raise DataError(
+        f"0 usable pictures in {', '.join(map(str, roots))}: {len(skipped)} picture file(s) found, "
+        f"all refused. {shown}{more}. Give other pictures, or a smaller size where the command has "
+        "one (--hr-size)."
     )

@@ -6,7 +6,6 @@ Pillow decodes (it knows EXIF orientation, palettes, 16-bit and CMYK, and names 
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +25,9 @@ READABLE_MODES = frozenset(
     ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 )
 
-# The limit above is checked before anything is decoded; Pillow's own one only warns.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# The limit above is checked before anything is decoded. Pillow's own would stop the headers of our
+# larger results from being read.
+Image.MAX_IMAGE_PIXELS = None
 
 
 def decode(content: bytes, name: str = "image") -> np.ndarray:
@@ -66,8 +66,6 @@ def _naming(name: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except Image.DecompressionBombError:
-        raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first") from None
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture in a known format") from None
     except Exception as error:  # hostile bytes make its decoders raise struct.error and others
@@ -141,7 +139,11 @@ def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:
         top, left = (height - side) // 2, (width - side) // 2
         image = image[top : top + side, left : left + side]
     elif fit == "pad":
-        side = max(height, width)
+        # Reduced first: a long thin picture padded at full size would take gigabytes.
+        scale = size / max(height, width)
+        height, width = max(1, round(height * scale)), max(1, round(width * scale))
+        image = _resized(image, height, width)
+        side = size
         top, left = (side - height) // 2, (side - width) // 2
         image = cv2.copyMakeBorder(
             image,
@@ -151,9 +153,12 @@ def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:
             side - width - left,
             cv2.BORDER_REPLICATE,
         )
-    if image.shape[:2] == (size, size):
+    return _resized(image, size, size)
+
+
+def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
-    reducing = min(image.shape[:2]) >= size
-    return cv2.resize(
-        image, (size, size), interpolation=cv2.INTER_AREA if reducing else cv2.INTER_CUBIC
-    )
+    reducing = image.shape[0] >= height and image.shape[1] >= width
+    kind = cv2.INTER_AREA if reducing else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=kind))

@@ -13,6 +13,9 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".
 QUIET_SUFFIXES = frozenset({".csv", ".txt", ".json", ".md", ".npz", ".npy", ".html"})
 
 
+NOT_A_PICTURE = "not a picture file"
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A file that was not used, and why."""
@@ -55,4 +58,4 @@ def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
                 else:
                     yield path
             elif suffix not in QUIET_SUFFIXES:
-                skipped.append(Skipped(str(Path(folder, name)), "not a picture file"))
+                skipped.append(Skipped(str(Path(folder, name)), NOT_A_PICTURE))

@@ -6,6 +6,7 @@ in the way is somebody's work, and is refused.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -13,13 +14,15 @@ from PIL import Image
 from anime_pipeline.core.errors import UsageError
 
 
-def is_earlier_result(path: Path, text: dict[str, str]) -> bool:
-    """Tell whether the picture at `path` carries all of these text entries."""
+def picture_text(path: Path) -> dict[str, str]:
+    """Return the text entries of a picture; empty for anything that is none."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        return {}
     try:
         with Image.open(path) as picture:
-            return text.items() <= {str(k): v for k, v in picture.info.items()}.items()
-    except (OSError, ValueError, SyntaxError, TypeError):
-        return False
+            return {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
+    except Exception:  # hostile bytes make the decoders raise anything
+        return {}
 
 
 def refuse_other_picture(path: Path, text: dict[str, str], or_else: str = "") -> None:
@@ -33,7 +36,8 @@ def refuse_other_picture(path: Path, text: dict[str, str], or_else: str = "") ->
     Raises:
         UsageError: If another file is there.
     """
-    if path.exists() and not is_earlier_result(path, text):
+    # A dangling link is there, too: perhaps to a disk that is not mounted now.
+    if os.path.lexists(path) and not text.items() <= picture_text(path).items():
         raise UsageError(
             f"{path} exists and is something else than an earlier result of this request. Choose "
             f"another --out{', or ' if or_else else ''}{or_else}."

@@ -30,14 +30,14 @@ def best_precision() -> Precision:
     path = cache_folder() / "precision.json"
     machine = f"{cpu_name()}, {backend.name()}"
     try:
-        remembered = json.loads(path.read_text(encoding="utf-8"))[machine]
-    except (OSError, ValueError, KeyError, TypeError):
-        remembered = None
-    if remembered in ("bfloat16", "float32"):
-        return cast(Precision, remembered)
+        remembered = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        remembered = {}
+    if remembered.get(machine) in ("bfloat16", "float32"):
+        return cast(Precision, remembered[machine])
     ratio = _matmul_seconds("float32") / _matmul_seconds("bfloat16")
     best: Precision = "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
-    atomic_write_json(path, {machine: best})
+    atomic_write_json(path, remembered | {machine: best})
     return best
 
 

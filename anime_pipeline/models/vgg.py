@@ -1,7 +1,8 @@
-"""VGG16 features (Simonyan and Zisserman, ICLR 2015) for perceptual losses and metrics.
+"""VGG16 features (Simonyan and Zisserman, ICLR 2015) for perceptual losses.
 
 Weights come from `$ANIME_PIPELINE_ASSETS/vgg16_notop_torch.npz` (float16, torch preprocessing) or,
-without it, from `keras.applications` (downloaded once, caffe preprocessing). Reports say which.
+without it, from `keras.applications` (downloaded once, caffe preprocessing). A run's `config.json`
+says which.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _assign_asset(base: keras.Model, path: Path) -> None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for layer in base.layers:
-                if f"{layer.name}/kernel" in arrays:
+                if layer.weights:
                     kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
                     layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
     except UNREADABLE as error:

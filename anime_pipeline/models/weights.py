@@ -78,8 +78,9 @@ def save_weights(
         dtype: ``"float16"`` halves the file for shipping.
     """
     text = json.dumps({"format": FORMAT, "kind": kind, "config": config, "training": training})
-    check_finite(arrays)
-    content = {name: array.astype(dtype) for name, array in arrays.items()}
+    with np.errstate(over="ignore"):  # too large for half precision: found on the next line
+        content = {name: array.astype(dtype) for name, array in arrays.items()}
+    check_finite(content)
     content[DESCRIPTION] = np.frombuffer(text.encode(), np.uint8)
     # `savez_compressed` would save under a tenth: trained weights are close to noise.
     atomic_write(path, lambda file: np.savez(file, **content))  # type: ignore[arg-type]

@@ -40,6 +40,13 @@ def plot_curves(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
         A PNG.
     """
     # The object interface needs no display and leaves a user's pyplot state alone.
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # names may hold dollar signs
+        return _draw(logs)
+
+
+def _draw(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -52,6 +59,7 @@ def plot_curves(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
         axes = figure.add_subplot(down, across, index)
         for label, steps, values in lines:
             # A single point has no line to be seen by.
+            label = label.encode("utf-8", "backslashreplace").decode()
             axes.plot(
                 steps, values, label=label, linewidth=1.2, marker="." if len(steps) < 2 else ""
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from anime_pipeline.images.codec import encode_png
 from anime_pipeline.reports.benchmark import HEADLINE, METRICS, Benchmark, Example
 
 LABELS = {"psnr_rgb_db": "PSNR RGB (dB)", "psnr_y_db": "PSNR Y (dB)", "ssim": "SSIM"}
+KINDS = ("csv", "json", "md", "html")
 SHOWN = ("bicubic",)  # the baseline that stands beside ours in the pictures
 
 
 def write_reports(benchmark: Benchmark, out: Path) -> dict[str, Path]:
     """Write `benchmark.csv`, `.json`, `.md` and `.html` into `out`; returns the paths."""
-    paths = {kind: out / f"benchmark.{kind}" for kind in ("csv", "json", "md", "html")}
+    paths = {kind: out / f"benchmark.{kind}" for kind in KINDS}
     atomic_write_text(paths["csv"], benchmark.per_image.to_csv(index=False))
     atomic_write_json(paths["json"], as_document(benchmark))
     atomic_write_text(paths["md"], as_markdown(benchmark))
@@ -39,7 +41,7 @@ def refuse_other_report(out: Path, facts: Mapping[str, object]) -> None:
         UsageError: If such a report is in `out`, or one that cannot be read.
     """
     path = out / "benchmark.json"
-    if not path.exists():
+    if not any(os.path.lexists(path.with_suffix(f".{kind}")) for kind in KINDS):
         return
     try:
         earlier = dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
@@ -49,8 +51,8 @@ def refuse_other_report(out: Path, facts: Mapping[str, object]) -> None:
     differ = [k for k in {**earlier, **facts} if k != "software" and earlier.get(k) != facts.get(k)]
     if differ:
         raise UsageError(
-            f"{path} is a report of something else ({', '.join(differ)} differ). Choose another "
-            "--out, or pass --overwrite."
+            f"{path} and the files beside it are a report of something else "
+            f"({', '.join(differ)} differ). Choose another --out, or pass --overwrite."
         )
 
 

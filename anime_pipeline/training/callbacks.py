@@ -157,7 +157,7 @@ class MetricsLog(Callback):
 
 
 class Report(Callback):
-    """Calls a function after each step that did something; used for progress displays."""
+    """Calls a function after each step; used for progress displays."""
 
     def __init__(self, show: Callable[[Progress], None]) -> None:
         self.show = show

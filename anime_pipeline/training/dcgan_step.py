@@ -82,10 +82,10 @@ class DcganStep:
         return to_model(inputs["real"][turn])
 
     def _score(
-        self, critic: Any, images: Any, part: str, inputs: Inputs, turn: int, warped: bool = False
+        self, critic: Any, images: Any, part: str, inputs: Inputs, turn: int, plain: bool = False
     ) -> Any:
-        """Return the logits of one kind of picture; `part` says whose random draws apply."""
-        if self.config.diff_augment and not warped:
+        """Return the logits of one kind of picture; `part` says whose draws augment it."""
+        if self.config.diff_augment and not plain:
             draws = {k: v[turn] for k, v in inputs[f"augment_{part}"].items()}
             images = augment.apply(images, draws)
         masks = [mask[turn] for mask in inputs[f"masks_{part}"]]
@@ -120,7 +120,7 @@ class DcganStep:
             }
             if config.loss == "wgan-gp":
                 penalty = unit_gradient_penalty(
-                    lambda x: self._score(critic, x, "real", inputs, turn, warped=True),
+                    lambda x: self._score(critic, x, "real", inputs, turn, plain=True),
                     real,
                     fake,
                     inputs["mix"][turn],

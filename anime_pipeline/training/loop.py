@@ -14,10 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from anime_pipeline.core.config import MIN_STEPS_BETWEEN_LOOKS
 from anime_pipeline.core.errors import TrainingInterruptedError
 from anime_pipeline.training.state import State
-
-MIN_STEPS_BETWEEN_LOOKS = 100
 
 
 class Task(Protocol):
@@ -113,7 +112,8 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
         state: State after `start` steps.
         start: Steps already done.
         folder: The run folder.
-        callbacks: Called in order after every step.
+        callbacks: Called in order after every step; at least one. The last one, which saves, comes
+            first when the run stops.
 
     Returns:
         The final state.
@@ -133,9 +133,10 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
                 callback.after_step(progress)
             if stop_requested():
                 break
-        # Backwards: saving comes last after a step and must come first here, before anything
-        # that could fail or make an impatient user press Ctrl-C again.
-        for callback in reversed(callbacks):
+        # Saving comes last after a step and must come first here, before anything that could fail
+        # or make an impatient user press Ctrl-C again.
+        *others, saving = callbacks
+        for callback in (saving, *others):
             callback.on_stop(progress)
     if progress.step < task.total_steps:
         raise TrainingInterruptedError(

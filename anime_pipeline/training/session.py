@@ -19,7 +19,13 @@ from anime_pipeline.core import checkpoint
 from anime_pipeline.core.config import Config, differences, from_dict, to_dict
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import cpu_name
-from anime_pipeline.core.runs import CHECKPOINT_FOLDER, RUN_CONFIG, list_runs, new_run_folder
+from anime_pipeline.core.runs import (
+    CHECKPOINT_FOLDER,
+    RUN_CONFIG,
+    find_run,
+    list_runs,
+    new_run_folder,
+)
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import splits
 from anime_pipeline.data.store import Store, split_store
@@ -65,8 +71,10 @@ def training_split(store: Store, train_count: int) -> splits.Split:
     split = split_store(store, train_count)
     if not len(split.train):
         raise DataError(
-            f"Only {len(store.images)} usable picture(s), and none falls on the training side of "
-            "the 80/5/15 split. Add pictures (a few hundred at least), or give --train-count."
+            f"{len(store.images)} usable picture(s), and none falls on the training side of the "
+            "80/5/15 split: there are too few, or they are near-duplicates of each other, which "
+            "share a side (anime-pipeline inspect draws them). Add other pictures, a few "
+            "hundred at least, or give --train-count."
         )
     return split
 
@@ -102,7 +110,7 @@ def create_run(
 
 
 def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]:
-    """Open the run to resume: a folder, or ``"latest"`` of the stage.
+    """Open the run to resume: a folder, a name such as ``dcgan/1-cpu``, or ``"latest"``.
 
     Raises:
         CheckpointError: If there is no such run or its `config.json` cannot be read.
@@ -114,7 +122,7 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
             raise CheckpointError(f"No run to resume in {stage_folder}. Start without --resume.")
         folder = runs[-1]
     else:
-        folder = Path(wanted)
+        folder = find_run(stage_folder.parent, wanted)
     try:
         facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
         config = from_dict(kind, facts["config"])
@@ -204,8 +212,8 @@ def check_same_data(run: Run[Config], store: Store) -> None:
     if fingerprint(store) != run.data_fingerprint:
         raise UsageError(
             f"The pictures are not those that {run.folder} was started on (from "
-            f"{', '.join(run.data)}), so it cannot be continued exactly. Restore them, name their "
-            "new place with --data, or start a new run."
+            f"{', '.join(run.data)}), or this version divides them differently, so it cannot be "
+            "continued exactly. Restore them, name their new place with --data, or start a new run."
         )
 
 

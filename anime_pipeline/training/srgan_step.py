@@ -63,7 +63,7 @@ class SrganStep:
             loss = self.config.pixel_weight * pixel + self.config.adversarial_weight * adversarial
             metrics |= d_metrics | {"loss_adversarial": adversarial}
             if self._vgg is not None:
-                perceptual = self._feature_loss(image, hr_image)
+                perceptual = _feature_loss(self._vgg, image, hr_image)
                 metrics["loss_perceptual"] = perceptual
                 loss = loss + self.config.perceptual_weight * perceptual
             return loss, (updated, stats, metrics)
@@ -78,17 +78,6 @@ class SrganStep:
         if self.config.pixel_loss == "mse":
             return ops.mean(ops.square(difference))
         return ops.mean(ops.abs(difference))
-
-    def _feature_loss(self, image: Any, hr_image: Any) -> Any:
-        """Mean L1 distance of VGG maps, each scaled by the target's mean activation."""
-        if self._vgg is None:
-            return ops.zeros(())
-        total: Any = 0.0
-        targets = self._vgg(hr_image, training=False)
-        for ours, target in zip(self._vgg(image, training=False), targets, strict=True):
-            scale = ops.mean(ops.abs(ops.stop_gradient(target))) + 1e-6
-            total = total + ops.mean(ops.abs(ours - target)) / scale
-        return total / len(VGG_LAYERS)
 
     def _update_discriminator(
         self, players: State, real: Any, fake: Any, inputs: Inputs
@@ -129,3 +118,13 @@ def _cross_entropy(logits: Any, labels: Any) -> Any:
     """Cross-entropy of logits [N, ...] against one label in [0, 1] per picture [N]."""
     shape = (-1,) + (1,) * (len(logits.shape) - 1)
     return ops.mean(ops.softplus(logits) - ops.reshape(labels, shape) * logits)
+
+
+def _feature_loss(vgg: keras.Model, image: Any, hr_image: Any) -> Any:
+    """Mean L1 distance of VGG maps, each scaled by the target's mean activation."""
+    total: Any = 0.0
+    targets = vgg(hr_image, training=False)
+    for ours, target in zip(vgg(image, training=False), targets, strict=True):
+        scale = ops.mean(ops.abs(ops.stop_gradient(target))) + 1e-6
+        total = total + ops.mean(ops.abs(ours - target)) / scale
+    return total / len(VGG_LAYERS)

@@ -32,7 +32,7 @@ class TensorBoard(Callback):
         except ImportError as error:
             raise PipelineError(
                 f"--tensorboard needs tensorboardX to write and tensorboard to look ({error}). "
-                "Install them: pip install 'anime-pipeline[tensorboard]'"
+                "Install them: pip install tensorboardX tensorboard."
             ) from None
         self._make_writer = SummaryWriter
         self._writer: Any = None

@@ -7,11 +7,14 @@ uninterrupted one would.
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, read_metrics
+from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.training.loop import Callback, Progress
 
 Row = dict[str, Any]
@@ -35,14 +38,12 @@ class Rule:
         needs: Measurements that must be in a row for it to count.
         holds: Given the rows with all of those, oldest first, tells whether the run is failing.
         says: What is happening and what to do, from the same rows.
-        looks: How many rows it takes to judge.
     """
 
     name: str
     needs: tuple[str, ...]
     holds: Callable[[Sequence[Row]], bool]
     says: Callable[[Sequence[Row]], str]
-    looks: int = LOOKS
 
 
 def _last(rows: Sequence[Row], test: Callable[[Row], bool]) -> bool:
@@ -147,9 +148,15 @@ def judge(rows: Sequence[Row]) -> dict[str, str]:
     found = {}
     for rule in RULES:
         known = [row for row in rows if all(name in row for name in rule.needs)]
-        if len(known) >= rule.looks and rule.holds(known):
+        if len(known) >= LOOKS and rule.holds(known):
             found[rule.name] = rule.says(known)
     return found
+
+
+def _step(line: str) -> int:
+    """Return the step of a line of the warnings' file; a torn line counts as the last."""
+    match = re.match(r"step (\d+): .*\n", line)
+    return int(match[1]) if match else sys.maxsize
 
 
 class Watch(Callback):
@@ -168,6 +175,11 @@ class Watch(Callback):
         rows = read_metrics(progress.folder / METRICS_FILE)
         self._rows = [row for row in rows if row["step"] <= progress.step]
         self._current = set(judge(self._rows))
+        path = progress.folder / WARNINGS_FILE
+        if path.is_file():
+            # Those after the resumed step will be given again.
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            atomic_write_text(path, "".join(li for li in lines if _step(li) <= progress.step))
 
     def after_step(self, progress: Progress) -> None:
         """Judge where something was measured."""

@@ -20,8 +20,8 @@ sys.argv = ["anime-pipeline", *sys.argv[1:]]
 try:
     run()
 finally:
-    heavy = {"tensorflow", "keras", "jax", "pandas", "cv2", "skimage", "matplotlib"}
-    print(sorted(heavy & set(sys.modules)), file=sys.stderr)
+    heavy = "tensorflow keras jax numpy scipy pandas cv2 PIL skimage matplotlib rich".split()
+    print(sorted(set(heavy) & set(sys.modules)), file=sys.stderr)
 """
 
 

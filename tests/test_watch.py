@@ -115,8 +115,8 @@ FAST = [
 STILL = ["--set", "learning_rate_g=1e-9"]
 
 
-def warnings_of(folder):
-    (run,) = list_runs(folder / "dcgan")
+def warnings_of(folder, stage="dcgan"):
+    (run,) = list_runs(folder / stage)
     path = run / WARNINGS_FILE
     return [line.split(": ")[1] for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -150,6 +150,18 @@ def test_a_generator_that_draws_one_face_is_noticed(tiny_images, tmp_path):
     callbacks = [DiscriminatorAccuracy(task, tiny_images), Diversity(task), Watch(said.append)]
     loop.run(task, state, 0, tmp_path, [*callbacks, MetricsLog(50, 8)])
     assert any("become alike: they vary 0%" in text for text in said), said
+
+
+def test_an_upscaler_that_is_led_astray_is_noticed(drawn, cli, tmp_path):
+    result = cli(
+        "train-srgan", "--data", drawn, "--init", "fidelity", "--steps", 300, "--batch-size", 4,
+        "--hr-size", 64, "--crop-size", 8, "--adversarial-share", 1, "--perceptual-weight", 0,
+        "--set", "width_d=4", "--set", "pixel_weight=0", "--set", "adversarial_weight=1",
+        "--set", "learning_rate_adversarial=0.003", "--precision", "float32",
+    )  # fmt: skip
+    assert result.code == 0, result.stderr
+    assert warnings_of(tmp_path / "checkpoints", "srgan") == ["psnr-drop"]
+    assert "Warning: Held-out PSNR fell" in result.stderr
 
 
 @pytest.mark.slow

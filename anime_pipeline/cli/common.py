@@ -10,22 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.randomness import MAX_SEED
 from anime_pipeline.core.storage import expand_user
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,6 +30,8 @@ PLAIN_LINE_EVERY_S = 10.0
 @functools.cache
 def stderr() -> Console:
     """Return the one console for messages (bars and lines share it); stdout is for results."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -124,6 +120,15 @@ def progress_bar(title: str, lines: bool = True) -> Iterator[Callable[[int, int]
     Yields:
         A function taking (done, total).
     """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = stderr()
     columns = (
         TextColumn("{task.description}", markup=False),  # titles hold paths, brackets and all

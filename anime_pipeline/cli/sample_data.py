@@ -14,7 +14,7 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
-from anime_pipeline.core.randomness import MAX_SEED
+from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.space import require_free
 
 

@@ -20,9 +20,8 @@ from anime_pipeline.cli.common import (
     json_option,
 )
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
-from anime_pipeline.core.config import FITS, PRESETS, from_dict, to_dict
+from anime_pipeline.core.config import FITS, MAX_SEED, PRESETS, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.randomness import MAX_SEED
 
 
 @dataclass(frozen=True)

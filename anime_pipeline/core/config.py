@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.randomness import MAX_SEED
 
 Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
@@ -17,6 +16,7 @@ Precision = Literal["float32", "bfloat16"]
 Architecture = Literal["best", "reference"]
 PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
+MAX_SEED = 2**63 - 1
 SCALE = 4  # stage two's enlargement
 MIN_STEPS_BETWEEN_LOOKS = 100  # grids and measurements of small sets would cost more than training
 GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares

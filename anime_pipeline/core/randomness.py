@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-MAX_SEED = 2**63 - 1
+from anime_pipeline.core.config import MAX_SEED
 
 
 def stream(seed: int, name: str, index: int = 0) -> np.random.Generator:

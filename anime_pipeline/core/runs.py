@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import CheckpointError, UsageError
 
 RUN_CONFIG = "config.json"
@@ -145,6 +144,8 @@ def read_run(folder: Path) -> RunSummary:
     metrics: dict[str, Any] = {}
     for row in read_metrics(folder / METRICS_FILE):
         metrics |= row
+    from anime_pipeline.core import checkpoint  # here: it loads NumPy, which --help can do without
+
     saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)
     step = saved[-1] if saved else metrics.get("step", 0)
     notes = folder / WARNINGS_FILE

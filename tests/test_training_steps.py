@@ -123,7 +123,7 @@ def test_inputs_depend_on_the_step_alone(tiny_images):
 
 
 def test_learning_rates_follow_their_schedules(tiny_images):
-    task = DcganTask(replace(TINY_DCGAN, steps=100), tiny_images)
+    task = DcganTask(replace(TINY_DCGAN, steps=100, learning_rate_g=2e-4), tiny_images)
     rates = [float(task.inputs(step)["learning_rate_g"]) for step in (0, 50, 75, 99)]
     assert rates == pytest.approx([2e-4, 2e-4, 1e-4, 4e-6], rel=1e-4)
     images = np.repeat(np.repeat(tiny_images, 2, 1), 2, 2)

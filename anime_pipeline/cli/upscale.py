@@ -167,13 +167,16 @@ def _needed_bytes(jobs: list[Job], scale: int) -> int:
     """Return the results' uncompressed size, by the headers: PNG only makes them smaller."""
     from PIL import Image, UnidentifiedImageError
 
+    from anime_pipeline.images.codec import MAX_PIXELS
+
     pixels = 0
     for job in jobs:
         try:
             with Image.open(job.source) as picture:
-                pixels += picture.width * picture.height
+                count = picture.width * picture.height
         except (OSError, ValueError, UnidentifiedImageError):
             continue  # named when it is its turn
+        pixels += count if count <= MAX_PIXELS else 0  # larger ones will be refused
     return pixels * scale**2 * 3
 
 

@@ -160,10 +160,15 @@ def test_upscale_keeps_stems_folders_alpha_and_survives_bad_files(cli, tmp_path)
         assert large.size == (60, 40)
 
 
-def test_upscale_refuses_two_pictures_with_one_name(cli, tmp_path):
-    for name in ("a.png", "a.jpg"):
-        Image.new("RGB", (8, 8)).save(tmp_path / name)
-    result = cli("upscale", "a.png", "a.jpg", "--out", "out")
+def test_upscale_keeps_two_pictures_with_one_stem_apart(cli, tmp_path):
+    for name, colour in (("a.png", "red"), ("a.jpg", "lime"), ("deep/a.png", "blue")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), colour).save(tmp_path / name)
+    assert cli("upscale", "a.png", "a.jpg", "--out", "out").code == 0
+    for name, channel in (("a.png", 0), ("a.jpg.png", 1)):
+        with Image.open(tmp_path / "out" / name) as large:
+            assert np.asarray(large).mean(axis=(0, 1)).argmax() == channel
+    result = cli("upscale", "a.png", "deep/a.png", "--out", "out2")
     assert result.code == 2 and "both be written" in result.stderr
     assert cli("upscale", "a.png", "--out", ".").code == 2
 

@@ -77,6 +77,7 @@ def test_runs_are_listed_compared_and_plotted(two_runs, cli, tmp_path):
     names = ("dcgan/1-cpu", "dcgan/2-cpu")
     compared = cli("runs", "compare", *names, "--checkpoints", two_runs, "--json").json
     assert compared["settings"] == {"loss": ["bce", "hinge"]}
+    assert "data" not in compared["settings"]
     for position, name in enumerate(names):
         last = {}
         for row in read_metrics(two_runs / name / METRICS_FILE):
@@ -262,11 +263,16 @@ def complete(*words):
     return {line.partition(",")[2] for line in process.stdout.splitlines()}
 
 
-def test_tab_completes_commands_options_and_choices():
+def test_tab_completes_commands_options_choices_and_names(two_runs):
     assert complete("gen") == {"generate"}
     assert complete("generate", "--ov") == {"--overwrite"}
     assert complete("train-dcgan", "--loss", "rp") == {"rpgan"}
     assert complete("runs", "co") == {"compare"}
+    assert "fidelity" in complete("upscale", "--weights", "fi")
+    checkpoints = str(two_runs)
+    assert {"dcgan/1-cpu", "dcgan/2-cpu"} <= complete(
+        "runs", "plot", "--checkpoints", checkpoints, "dc"
+    )
 
 
 def on_a_terminal(*arguments, **environment):

@@ -17,7 +17,9 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
     version_line,
+    waiting,
 )
+from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.storage import expand_user
 
@@ -35,6 +37,7 @@ PROTOCOL = {
 @data_option
 @click.option(
     "--weights",
+    shell_complete=weights_names,
     multiple=True,
     help="Shipped name, .npz file or run folder; may be repeated [default: all shipped].",
 )
@@ -94,10 +97,11 @@ def command(
     roots = list(dict.fromkeys(data))
     store = open_store(roots, hr_size, "crop", min_side=hr_size)
 
-    from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.reports.render import as_document, refuse_other_report, write_reports
+    with waiting("Loading the models"):
+        from anime_pipeline.inference.upscaler import Upscaler
+        from anime_pipeline.reports.render import as_document, refuse_other_report, write_reports
 
-    loaded = {name: Upscaler.load(path) for name, path in paths.items()}
+        loaded = {name: Upscaler.load(path) for name, path in paths.items()}
     counts = {upscaler.config.train_count for upscaler in loaded.values()}
     if len(counts) > 1:
         raise UsageError(

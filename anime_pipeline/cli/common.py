@@ -164,12 +164,21 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """Show on a terminal what takes a few seconds and has no count: loading a library."""
-    if stderr().is_terminal:
-        with stderr().status(text):
-            yield
-    else:
+    """Show on a terminal what takes a few seconds and has no count: loading a library.
+
+    A line that stands still: an animation would too, as those imports hold Python's lock.
+    """
+    console = stderr()
+    if not console.is_terminal:
         yield
+        return
+    console.print(f"{text} …", end="", markup=False)
+    console.file.flush()
+    try:
+        yield
+    finally:
+        console.file.write("\r\x1b[2K")
+        console.file.flush()
 
 
 def parse_seeds(text: str, count: int | None) -> list[int]:

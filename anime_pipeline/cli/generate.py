@@ -21,6 +21,7 @@ from anime_pipeline.cli.common import (
     stderr,
     waiting,
 )
+from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
@@ -51,12 +52,14 @@ MANIFEST = "manifest.json"
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
 @click.option(
     "--checkpoint",
+    shell_complete=weights_names,
     default="dcgan",
     show_default=True,
     help="Stage one: a shipped name, a .npz file or a run folder.",
 )
 @click.option(
     "--upscaler",
+    shell_complete=weights_names,
     default="perceptual",
     show_default=True,
     help="Stage two: a shipped name, a .npz file or a run folder.",

@@ -16,6 +16,7 @@ from anime_pipeline.cli.common import (
     print_table,
     stderr,
 )
+from anime_pipeline.cli.complete import run_names
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.runs import (
     METRICS_FILE,
@@ -34,7 +35,9 @@ HEADLINES = (
     "accuracy_real_train",
     "accuracy_real_val",
     "accuracy_fake",
+    "auc_real_fake",
     "diversity",
+    "val_images",
     "loss_d",
     "loss_g",
     "loss_pixel",
@@ -89,17 +92,18 @@ def _cells(run: RunSummary) -> list[str]:
 
 
 @command.command("compare")
-@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=run_names)
 @checkpoints_option
 @json_option
 def compare(names: tuple[str, ...], checkpoints: Path, as_json: bool) -> None:
     """Set runs side by side: settings that differ, then what was measured last."""
     runs = [read_run(find_run(checkpoints, name)) for name in names]
-    fields = dict.fromkeys(field for run in runs for field in run.config)
+    plans = [run.surroundings | run.config for run in runs]
+    fields = dict.fromkeys(field for plan in plans for field in plan)
     settings = {
-        field: [run.config.get(field) for run in runs]
+        field: [plan.get(field) for plan in plans]
         for field in fields
-        if len({repr(run.config.get(field)) for run in runs}) > 1
+        if len({repr(plan.get(field)) for plan in plans}) > 1
     }
     measured = {
         name: [run.metrics.get(name) for run in runs]
@@ -117,11 +121,13 @@ def compare(names: tuple[str, ...], checkpoints: Path, as_json: bool) -> None:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 @command.command("plot")
-@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=run_names)
 @click.option(
     "--out",
     type=UserPath(dir_okay=False),

@@ -23,6 +23,9 @@ def use_settings_file(context: click.Context, _: click.Parameter, path: Path | N
     if path is None:
         return
     values = read_settings(path)
+    stage = "train-srgan" if "fidelity_steps" in values else "train-dcgan"
+    if path.suffix != ".toml" and context.command.name != stage:
+        raise UsageError(f"{path} is a run of the other stage. Give it to {stage}.")
     # Checked by click as if they had been typed, each by its own option.
     parameters = {p.name: p for p in context.command.params if isinstance(p, click.Option)}
     known = {name for name in parameters if name not in NOT_IN_FILES}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline.cli.common import FiniteRange, stderr
+from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import SRGAN_PRESETS, SrganConfig
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     help="Part of the steps spent in the adversarial phase [default: the preset's].",
 )
 @click.option(
-    "--init", help="Start the generator from weights: a shipped name, a .npz file or a run folder."
+    "--init",
+    shell_complete=weights_names,
+    help="Start the generator from weights: a shipped name, a .npz file or a run folder.",
 )
 @click.option("--perceptual-weight", type=FiniteRange(min=0), help="0 needs no VGG16.")
 def command(

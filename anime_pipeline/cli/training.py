@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from anime_pipeline.training.session import Run
 
 
+TIMED_FOR_ETA = 10
+
+
 class Stage(Protocol):
     """What differs between the two training commands."""
 
@@ -74,12 +77,13 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
         from anime_pipeline.training.session import create_run, training_split
 
     backend.make_deterministic()
+    extra = _extra_callbacks(request)
     preset, config = stage.new_config(request)
     roots = request.roots_or_default
     store = stage.open_pictures(roots, config)
     split = training_split(store, config.train_count)
     images = store.images[split.train]
-    with waiting("Building the networks"):
+    with waiting("Building the networks and timing them"):
         task = stage.make_task(config, images)
         final = stage.with_length(task, config, request)
         if final != config:
@@ -88,7 +92,6 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
         return describe_plan(task, preset, final, store, split)
     state = task.initial_state()
     require_room(request.checkpoints, task, state, final)
-    extra = _extra_callbacks(request)
     stderr().print(f"{preset} preset, {final.precision}, {final.steps} steps", markup=False)
     run = create_run(request.checkpoints / stage.name, preset, final, roots, store, task.facts)
     with locked(run.folder):
@@ -203,12 +206,11 @@ def _drive(
             waited = not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S
             if waited or progress.ends_epoch or not last_line:
                 last_line = now
-                left_s = (
-                    (now - begun)
-                    / (progress.step - start - 1)
-                    * (progress.total_steps - progress.step)
-                )
-                console.print(f"{_describe(progress)}  ETA {left_s / 60:.1f} min", markup=False)
+                timed = progress.step - start - 1
+                left_s = (now - begun) / timed * (progress.total_steps - progress.step)
+                # A step or two tell nothing.
+                eta = f"  ETA {left_s / 60:.1f} min" if timed >= TIMED_FOR_ETA else ""
+                console.print(_describe(progress) + eta, markup=False)
 
         saving = Checkpoints(run.config.save_every, run.config.keep_checkpoints)
         # Saving comes after measuring, so that a kill in between repeats the measurement.

@@ -19,6 +19,7 @@ from anime_pipeline.cli.common import (
     checkpoints_option,
     json_option,
 )
+from anime_pipeline.cli.complete import run_names
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, MAX_SEED, PRESETS, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
@@ -95,6 +96,7 @@ def training_options(function: Function) -> Function:
             is_flag=False,
             flag_value="latest",
             metavar="[RUN]",
+            shell_complete=run_names,
             help="Continue a run folder, or the latest run.",
         ),
         checkpoints_option,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from anime_pipeline import __version__
 from anime_pipeline.cli.common import (
     UserPath,
     json_option,
@@ -19,6 +20,7 @@ from anime_pipeline.cli.common import (
     stderr,
     waiting,
 )
+from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
 from anime_pipeline.core.space import require_free
 from anime_pipeline.core.storage import sha256_of
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 @out_option("outputs/")
 @click.option(
     "--weights",
+    shell_complete=weights_names,
     default="fidelity",
     show_default=True,
     help="fidelity (closest to the truth), perceptual (crisper), a .npz file or a run folder.",
@@ -119,7 +122,10 @@ def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[Jo
         if not found:
             skipped.append(Skipped(str(path), "no pictures in it"))
         for source in found:
-            target = out / source.relative_to(base).with_suffix(".png")
+            inside = out / source.relative_to(base)
+            target = inside.with_suffix(".png")
+            if target in jobs and jobs[target].source.name != source.name:
+                target = inside.with_name(f"{source.name}.png")  # a.jpg beside a.png
             if target in jobs:
                 raise UsageError(
                     f"{jobs[target].source} and {source} would both be written to {target}. "
@@ -196,7 +202,9 @@ def _run(jobs: list[Job], upscaler: Upscaler, scale: int, skipped: list[Skipped]
                 skipped.append(Skipped(str(job.source), str(error).removeprefix("image: ")))
             else:
                 # A failure to write is no fault of the picture: it ends the command.
-                write_png(job.target, large, _text(content, upscaler.weights.sha256, scale))
+                software = {"Software": f"anime-pipeline {__version__}"}
+                text = software | _text(content, upscaler.weights.sha256, scale)
+                write_png(job.target, large, text)
                 written.append(job.target)
             update(done, len(jobs))
     return written

@@ -20,6 +20,7 @@ METRICS_FILE = "metrics.jsonl"
 CHECKPOINT_FOLDER = "state"
 WARNINGS_FILE = "warnings.log"
 STAGES = ("dcgan", "srgan")
+SURROUNDINGS = ("data", "images", "data_fingerprint", "backend", "version")
 
 
 def list_runs(stage_folder: Path) -> list[Path]:
@@ -98,6 +99,7 @@ class RunSummary:
         stage: ``"dcgan"`` or ``"srgan"``.
         preset: The preset it began from.
         config: Its configuration, as JSON values.
+        surroundings: What else decided it: pictures, backend, package version.
         step: Steps that are saved, or logged where none is saved yet.
         total_steps: Steps planned.
         state: ``"training"`` (a process holds it), ``"complete"``, ``"stopped"`` or ``"new"``.
@@ -110,6 +112,7 @@ class RunSummary:
     stage: str
     preset: str
     config: dict[str, Any]
+    surroundings: dict[str, Any]
     step: int
     total_steps: int
     state: str
@@ -155,6 +158,7 @@ def read_run(folder: Path) -> RunSummary:
         stage,
         preset,
         config,
+        {name: facts.get(name) for name in SURROUNDINGS},
         step,
         total,
         _state(folder, step, total),

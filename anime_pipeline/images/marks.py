@@ -37,8 +37,12 @@ def refuse_other_picture(path: Path, text: dict[str, str], or_else: str = "") ->
         UsageError: If another file is there.
     """
     # A dangling link is there, too: perhaps to a disk that is not mounted now.
-    if os.path.lexists(path) and not text.items() <= picture_text(path).items():
+    if not os.path.lexists(path):
+        return
+    found = picture_text(path)
+    differ = [name for name, value in text.items() if found.get(name) != value]
+    if differ:
         raise UsageError(
-            f"{path} exists and is something else than an earlier result of this request. Choose "
-            f"another --out{', or ' if or_else else ''}{or_else}."
+            f"{path} exists and is not an earlier result of this request ({', '.join(differ)} "
+            f"differ). Choose another --out{', or ' if or_else else ''}{or_else}."
         )

@@ -11,6 +11,7 @@ from anime_pipeline.core.storage import expand_user, sha256_of
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
 
 MANIFEST = "manifest.json"
+RUNS = Path("checkpoints")  # where training puts its runs by default
 
 # What a run folder exports, by kind; the first that exists is taken.
 RUN_FILES = {
@@ -47,7 +48,8 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
     """Return the weights file that a name, file or run folder stands for.
 
     Args:
-        wanted: A shipped name such as ``"fidelity"``, a ``.npz`` file, or a run folder.
+        wanted: A shipped name such as ``"fidelity"``, a ``.npz`` file, a run folder, or the name of
+            a run such as ``"dcgan/1-cpu"``.
         kind: ``"dcgan-generator"`` or ``"srgan-generator"``.
         prefer: Stem to take first from a run folder that holds several files.
 
@@ -64,6 +66,8 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
             )
         return path
     path = expand_user(Path(wanted))
+    if not path.exists() and (RUNS / wanted).is_dir():
+        path = RUNS / wanted  # by its name, as `runs list` shows it
     if len(path.name) > 255:
         raise CheckpointError(
             f"No weights called {wanted[:40]!r}… Expected a name that a file can have."

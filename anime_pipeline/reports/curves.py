@@ -64,6 +64,8 @@ def _draw(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
                 steps, values, label=label, linewidth=1.2, marker="." if len(steps) < 2 else ""
             )
         axes.set_title(title, fontsize=10, loc="left")
+        if "accuracy" in title:
+            axes.set_ylim(-0.02, 1.02)  # or noise would look like a trend
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         axes.set_xlabel("step" if index > len(panels) - across else "")

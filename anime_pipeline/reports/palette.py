@@ -11,7 +11,7 @@ from skimage.color import lab2rgb, rgb2lab
 
 from anime_pipeline.data.characters import Colors
 
-SWATCHES = 14
+SWATCHES = 20
 MOST_POINTS = 4000
 
 
@@ -47,7 +47,7 @@ def plot_palette(colors: Sequence[Colors]) -> bytes:
         cloud.scatter(lab[::step, 1], lab[::step, 2], c=rgb[::step], s=9, linewidths=0)
         cloud.set_xlabel("green \u2190 a* \u2192 red")
         cloud.set_ylabel("blue \u2190 b* \u2192 yellow")
-        cloud.set_facecolor("0.93")
+        cloud.set_facecolor("0.78")
         cloud.set_aspect("equal", adjustable="datalim")
         cloud.grid(alpha=0.4, color="white")
         cloud.spines[:].set_visible(False)

@@ -1,0 +1,29 @@
+"""What Tab offers where a name is typed: shipped weights, runs, and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from anime_pipeline.core.runs import STAGES, list_runs
+
+
+def run_names(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the names of runs below `--checkpoints`, and files."""
+    root = Path(context.params.get("checkpoints") or "checkpoints")
+    names = [f"{stage}/{run.name}" for stage in STAGES for run in list_runs(root / stage)]
+    return _starting_with(typed, names)
+
+
+def weights_names(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer shipped weights, the names of runs, and files."""
+    from anime_pipeline.models.zoo import shipped
+
+    return [*_starting_with(typed, list(shipped()))[:-1], *run_names(context, _, typed)]
+
+
+def _starting_with(typed: str, names: list[str]) -> list[CompletionItem]:
+    found = [CompletionItem(name) for name in names if name.startswith(typed)]
+    return [*found, CompletionItem(typed, type="file")]

@@ -97,3 +97,22 @@ def spawn(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
         timeout=300,
         env={**os.environ, **environment},
     )
+
+
+TINY_CALL = [
+    "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
+    "latent_dim=8", "--precision", "float32",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def two_runs(drawn, tmp_path_factory) -> Path:
+    """A folder with two short runs of stage one that differ in their loss."""
+    folder = tmp_path_factory.mktemp("runs")
+    for loss in ("bce", "hinge"):
+        done = spawn(
+            "-m", "anime_pipeline", *TINY_CALL, "--data", drawn, "--steps", 120, "--loss", loss,
+            "--tensorboard", "--checkpoints", folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return folder

@@ -25,6 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_DATA = "data/"
 PLAIN_LINE_EVERY_S = 10.0
+UNBROKEN = 10_000  # columns
 
 
 @functools.cache
@@ -154,12 +155,14 @@ def progress_bar(title: str, lines: bool = True) -> Iterator[Callable[[int, int]
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a plain table on stdout: aligned, unbroken, the same on a terminal and in a file."""
-    cells = [list(head), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
+    """Print a table on stdout whose lines are never broken, so that programs can read them too."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False, emoji=False, width=UNBROKEN).print(table)
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError
 
-MEGABYTE = 1_000_000
-
 
 def require_free(folder: Path, needed_bytes: int, purpose: str) -> None:
     """Refuse to begin work that the disk cannot hold.
@@ -26,11 +24,9 @@ def require_free(folder: Path, needed_bytes: int, purpose: str) -> None:
         existing = existing.parent
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes:
+        from rich.filesize import decimal  # here: --help can do without
+
         raise PipelineError(
-            f"Not enough disk space for {purpose}: {_megabytes(needed_bytes)} needed in {folder}, "
-            f"{_megabytes(free_bytes)} free. Make room, or name a folder on another disk."
+            f"Not enough disk space for {purpose}: {decimal(needed_bytes)} needed in {folder}, "
+            f"{decimal(free_bytes)} free. Make room, or name a folder on another disk."
         )
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / MEGABYTE:,.0f} MB" if count >= MEGABYTE else f"{count / MEGABYTE:.2f} MB"

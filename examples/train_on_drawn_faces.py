@@ -7,12 +7,11 @@ has come to the real one: with the defaults the distance falls to less than half
 """  # noqa: E501
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from anime_pipeline.core.config import DCGAN_PRESETS
+from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.grid import make_grid
@@ -49,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     images = np.stack([draw_face(seed, 32).image for seed in range(arguments.faces)])
-    config = replace(DCGAN_PRESETS["cpu"], width=arguments.width, steps=arguments.steps)
+    config = DcganConfig(width=arguments.width, width_d=arguments.width, steps=arguments.steps)
     task = DcganTask(config, images)
 
     state = task.initial_state()

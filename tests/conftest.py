@@ -19,6 +19,8 @@ from anime_pipeline.data.sample import write_sample_dataset
 def private_cache(tmp_path_factory):
     """Keep cached arrays out of the user's folder, for subprocesses too."""
     os.environ["ANIME_PIPELINE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    # VGG16 would take most of the time of a tiny network's step, and must be there or be fetched.
+    os.environ["ANIME_PIPELINE_TRAIN_DCGAN_FEATURE_CRITIC"] = "no"
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +40,30 @@ def faces() -> Path:
     return Path(folder)
 
 
+@pytest.fixture
+def assets() -> Path:
+    """Return the folder of VGG16 weights."""
+    from anime_pipeline.models import vgg
+
+    if vgg.asset_path() is None:
+        pytest.skip("ANIME_PIPELINE_ASSETS is not set: no VGG16 weights")
+    return Path(os.environ["ANIME_PIPELINE_ASSETS"])
+
+
 @pytest.fixture(scope="session")
 def tiny_images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
 
 
 TINY_DCGAN = DcganConfig(
-    image_size=16, latent_dim=8, width=4, batch_size=8, steps=12, save_every=3, r1_interval=4
+    image_size=16,
+    latent_dim=8,
+    width=4,
+    width_d=4,
+    batch_size=8,
+    steps=12,
+    save_every=3,
+    r1_interval=4,
 )
 TINY_SRGAN = SrganConfig(
     hr_size=32,
@@ -101,7 +120,7 @@ def spawn(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
 
 TINY_CALL = [
     "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
-    "latent_dim=8", "--precision", "float32",
+    "latent_dim=8", "--set", "width_d=4", "--precision", "float32",
 ]  # fmt: skip
 
 

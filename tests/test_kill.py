@@ -74,7 +74,7 @@ def test_twenty_kills_leave_only_whole_checkpoints(tmp_path):
 
 TRAIN = [
     "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
-    "latent_dim=8", "--precision", "float32", "--set", "diff_augment=false",
+    "latent_dim=8", "--precision", "float32", "--set", "diff_augment=false", "--set", "width_d=4",
 ]  # fmt: skip
 
 

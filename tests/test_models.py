@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN
 from keras import layers
 
-from anime_pipeline.core.config import DCGAN_PRESETS, SRGAN_PRESETS
+from anime_pipeline.core.config import DCGAN_PRESETS, SRGAN_PRESETS, DcganConfig
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.models import backend, dcgan, srgan
-from anime_pipeline.models.blocks import DepthToSpace, MinibatchStdDev, UpsampleConv
+from anime_pipeline.models.blocks import DepthToSpace, MinibatchStdDev, Modulate, UpsampleConv
+from anime_pipeline.models.dcgan_reference import dropout_shapes
 from anime_pipeline.models.network import Network
+from anime_pipeline.models.taps import feature_taps
 
 RANDOM = np.random.default_rng(0)
 
@@ -50,15 +54,40 @@ def test_layers_survive_serialisation_and_predict_their_shape(layer):
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "reference"])
 def test_dcgan_shapes_and_range(name):
-    config = DCGAN_PRESETS[name]
+    config = replace(DCGAN_PRESETS[name], condition="", feature_critic=False)
     generator, critic = dcgan.build_generator(config), dcgan.build_discriminator(config)
     latent = latents([0, 1, 2, 3], config.latent_dim, config.latent_distribution)
     images = np.asarray(generator(latent, training=False))
     assert images.shape == (4, 32, 32, 3) and images.dtype == np.float32
     assert np.abs(images).max() <= 1
-    masks = [np.ones((4, *shape), np.float32) for shape in dcgan.dropout_shapes(config)]
-    logits = critic([images, *masks] if masks else images, training=False)
-    assert logits.shape == (4, 1)
+    masks = [np.ones((4, *shape), np.float32) for shape in dropout_shapes(config)]
+    logits = keras.tree.flatten(critic([images, *masks], training=False))
+    assert [tuple(output.shape) for output in logits] == [(4, 1)]
+
+
+def test_a_conditional_critic_has_a_head_per_view_and_guesses():
+    config = DcganConfig(image_size=32, width=8, width_d=8, condition="hair,skin,Hat",
+                         feature_critic=True)  # fmt: skip
+    taps = feature_taps(config)
+    assert [(tap.size, tap.channels) for tap in taps] == [(8, 256), (4, 512)]
+    critic = dcgan.build_discriminator(config, taps)
+    maps = [np.zeros((4, tap.size, tap.size, tap.channels), np.float32) for tap in taps]
+    images, condition = np.zeros((4, 32, 32, 3), np.float32), np.zeros((4, 9), np.float32)
+    logits, guess = critic([images, *maps, condition], training=False)
+    assert tuple(logits.shape) == (4, 3) and tuple(guess.shape) == (4, 9)
+    latent = latents([0, 1], 128)
+    faces = dcgan.build_generator(config)([latent, condition[:2]], training=False)
+    assert tuple(faces.shape) == (2, 32, 32, 3)
+
+
+def test_modulation_starts_as_nothing_and_then_scales_and_shifts():
+    maps, style = np.ones((2, 3, 3, 4), np.float32), np.array([[0.0], [1.0]], np.float32)
+    layer = Modulate(kernel_initializer="zeros")
+    np.testing.assert_array_equal(np.asarray(layer([maps, style])), maps)
+    layer.kernel.assign(np.array([[1, 1, 1, 1, 2, 2, 2, 2]], np.float32))
+    result = np.asarray(layer([maps, style]))
+    assert (result[0] == 1).all() and (result[1] == 1 * (1 + 1) + 2).all()
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
 
 
 def test_reference_sizes_are_the_originals():
@@ -95,7 +124,7 @@ def test_golden_slice():
     model = dcgan.build_generator(TINY_DCGAN)
     # In training mode, where batch norm uses the batch's own statistics.
     images = np.asarray(model(latents(range(4), TINY_DCGAN.latent_dim), training=True))
-    expected = np.array([[0.07366654, 0.01980851], [0.07018287, 0.01566312]])
+    expected = np.array([[0.04642325, -0.00098062], [0.06192366, 0.02792518]])
     assert images[0, 7:9, 7:9, 0] == pytest.approx(expected, abs=1e-4)
 
 

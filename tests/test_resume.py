@@ -19,7 +19,8 @@ from PIL import Image
 LAST = 40
 DCGAN = [
     "train-dcgan", "--steps", LAST, "--batch-size", 8, "--width", 4, "--set", "image_size=16",
-    "--set", "latent_dim=8", "--set", "save_every=4", "--set", "r1_interval=4",
+    "--set", "latent_dim=8", "--set", "save_every=4", "--set", "r1_interval=4", "--set",
+    "width_d=4",
 ]  # fmt: skip
 SRGAN = [
     "train-srgan", "--steps", LAST, "--batch-size", 4, "--hr-size", 64, "--crop-size", 16,

@@ -70,13 +70,16 @@ def test_penalties_of_a_linear_critic_are_known():
     weights = RANDOM.standard_normal((4, 4, 3)).astype(np.float32)
     images = RANDOM.standard_normal((5, 4, 4, 3)).astype(np.float32)
 
-    def score(x):
-        return keras.ops.sum(x * weights, axis=(1, 2, 3))
+    def score(views):
+        return sum(keras.ops.sum(x * weights, axis=(1, 2, 3)) for x in views)
 
     squared = float((weights**2).sum())
-    assert float(zero_gradient_penalty(score, images)) == pytest.approx(squared / 2, rel=1e-4)
+    assert float(zero_gradient_penalty(score, [images])) == pytest.approx(squared / 2, rel=1e-4)
+    # Two views of a picture: their gradients are one vector.
+    both = zero_gradient_penalty(score, [images, images])
+    assert float(both) == pytest.approx(squared, rel=1e-4)
     mix = RANDOM.random((5, 1, 1, 1), np.float32)
-    penalty = unit_gradient_penalty(score, images, images + 1, mix)
+    penalty = unit_gradient_penalty(score, [images], [images + 1], mix)
     assert float(penalty) == pytest.approx((squared**0.5 - 1) ** 2, rel=1e-4)
 
 
@@ -86,7 +89,10 @@ def test_the_penalty_is_differentiable_in_the_weights():
     images = np.ones((2, 4, 4, 3), np.float32)
 
     def loss(w):
-        return zero_gradient_penalty(lambda x: keras.ops.sum(x * w, axis=(1, 2, 3)), images), None
+        def score(views):
+            return keras.ops.sum(views[0] * w, axis=(1, 2, 3))
+
+        return zero_gradient_penalty(score, [images]), None
 
     _, gradient = backend.value_and_grad(loss)(keras.ops.convert_to_tensor(weights))
     np.testing.assert_allclose(np.asarray(gradient), weights, rtol=1e-4)

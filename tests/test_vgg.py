@@ -1,17 +1,7 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from anime_pipeline.models import vgg
-
-
-@pytest.fixture
-def assets():
-    if vgg.asset_path() is None:
-        pytest.skip("ANIME_PIPELINE_ASSETS is not set: no VGG16 weights")
-    return Path(os.environ["ANIME_PIPELINE_ASSETS"])
 
 
 def test_features_equal_keras_with_its_own_preprocessing(assets):

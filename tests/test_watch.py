@@ -110,7 +110,7 @@ def test_diversity_is_zero_for_one_face_and_one_for_real_ones():
 
 FAST = [
     "train-dcgan", "--batch-size", 16, "--precision", "float32", "--set", "diff_augment=false",
-    "--set", "image_size=8", "--width", 4,
+    "--set", "image_size=8", "--width", 4, "--set", "width_d=4",
 ]  # fmt: skip
 STILL = ["--set", "learning_rate_g=1e-9"]
 

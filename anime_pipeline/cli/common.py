@@ -111,12 +111,11 @@ def print_json(document: Any) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, lines: bool = True) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show progress with ETA on a terminal; elsewhere a plain line now and then.
 
     Args:
         title: What is being done.
-        lines: Whether to print the plain lines; off where the caller prints its own.
 
     Yields:
         A function taking (done, total).
@@ -146,7 +145,7 @@ def progress_bar(title: str, lines: bool = True) -> Iterator[Callable[[int, int]
             nonlocal last_line
             p.update(task, completed=done, total=total)
             now = time.monotonic()
-            if lines and not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S:
+            if not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S:
                 last_line = now
                 left_s = (now - begun) / max(done, 1) * (total - done)
                 console.print(f"{title}: {done}/{total}, ETA {left_s:.0f} s", markup=False)

@@ -47,7 +47,7 @@ HEADLINES = (
 
 @click.group("runs")
 def command() -> None:
-    """List, compare and plot training runs."""
+    """List, compare, plot and report training runs."""
 
 
 @command.command("list")
@@ -160,3 +160,16 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     refuse_other_picture(target, mark)
     write_png(target, decode(plot_curves(logs)), mark)
     stderr().print(f"Curves of {', '.join(logs)} in {target}", markup=False)
+
+
+@command.command("report")
+@click.argument("name", metavar="RUN", shell_complete=run_names)
+@checkpoints_option
+def report(name: str, checkpoints: Path) -> None:
+    """Write a run's page, report.html in its folder: pictures, curves, figures in plain words.
+
+    Training writes it when it ends; this makes it at any time, while training too.
+    """
+    from anime_pipeline.reports.training import write_report
+
+    stderr().print(f"Report: {write_report(find_run(checkpoints, name))}", markup=False)

@@ -12,6 +12,7 @@ import click
 from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import DCGAN_PRESETS, LOSSES, DcganConfig
+from anime_pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 @click.option("--loss", type=click.Choice(LOSSES), help="Adversarial loss.")
 @click.option("--d-steps", type=click.IntRange(min=1), help="Discriminator updates per step.")
 @click.option("--width", type=click.IntRange(min=1), help="Channels at full resolution.")
+@click.option(
+    "--condition",
+    help="What faces can be asked for: hair, skin, tags such as Blond_Hair, with commas between; "
+    "'' for nothing [default: hair and skin where color.csv has them].",
+)
+@click.option(
+    "--feature-critic/--no-feature-critic",
+    default=None,
+    help="Let the discriminator look at VGG16's features too [default: on].",
+)
 def command(as_json: bool, **values: Any) -> None:
     """Train stage one: a DCGAN that draws 32x32 faces.
 
@@ -44,24 +55,35 @@ class DcganStage:
     config_type = DcganConfig
 
     def new_config(self, request: Request) -> tuple[str, DcganConfig]:
-        """Resolve the preset and the arithmetic for this machine."""
+        """Resolve the preset, the arithmetic, and whether the critic can have its features."""
         from anime_pipeline.models.precision import best_precision, resolve_preset
 
         preset = resolve_preset(request.preset)
         config = replace(DCGAN_PRESETS[preset], **request.overrides)
         if "precision" not in request.overrides and preset != "reference":
             config = replace(config, precision=best_precision())
+        if "feature_critic" not in request.overrides:
+            config = replace(config, feature_critic=config.feature_critic and _has_vgg())
         return preset, config
 
     def open_pictures(self, roots: Sequence[Path], config: DcganConfig) -> Store:
         """Decode the pictures at the generator's size."""
         return open_store(roots, config.image_size, config.fit)
 
-    def make_task(self, config: DcganConfig, images: np.ndarray) -> DcganTask:
+    def with_data(self, config: DcganConfig, store: Store) -> DcganConfig:
+        """Decide what faces can be asked for: what the pictures' tables know."""
+        from anime_pipeline.data.conditions import resolve
+
+        return replace(config, condition=resolve(config.condition, store.records))
+
+    def make_task(self, config: DcganConfig, store: Store, train: np.ndarray) -> DcganTask:
         """Build the networks."""
+        from anime_pipeline.data.conditions import of_records, parse_names
         from anime_pipeline.training.dcgan_task import DcganTask
 
-        return DcganTask(config, images)
+        records = [store.records[row] for row in train]
+        condition = of_records(parse_names(config.condition), records)
+        return DcganTask(config, store.images[train], condition)
 
     def with_length(self, task: Any, config: DcganConfig, request: Request) -> DcganConfig:
         """Fix the number of steps."""
@@ -82,11 +104,16 @@ class DcganStage:
             DiscriminatorAccuracy,
             Diversity,
             ExportGenerator,
+            KidOnVal,
             SampleGrid,
         )
         from anime_pipeline.training.watch import Watch
 
+        # Where the critic has no VGG16, its weights may not be there at all.
+        can_compare = task.features is not None and len(val_images) > 1
+        measured: list[Callback] = [KidOnVal(task, val_images)] if can_compare else []
         return [
+            *measured,
             SampleGrid(task),
             DiscriminatorAccuracy(task, val_images),
             Diversity(task),
@@ -94,3 +121,15 @@ class DcganStage:
             MetricsLog(50, task.config.batch_size * task.config.d_steps),
             ExportGenerator(task),
         ]
+
+
+def _has_vgg() -> bool:
+    """Tell whether VGG16 can be had; if not, say aloud what the run will do without."""
+    from anime_pipeline.models.vgg import load_vgg
+
+    try:
+        load_vgg(["block1_conv2"])
+    except PipelineError as error:
+        say(f"Warning: training without the feature critic, which learns faster. {error}")
+        return False
+    return True

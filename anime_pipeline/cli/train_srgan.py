@@ -102,11 +102,15 @@ class SrganStage:
         """Decode the pictures that are large enough to be HR."""
         return open_store(roots, config.hr_size, config.fit, min_side=config.hr_size)
 
-    def make_task(self, config: SrganConfig, images: np.ndarray) -> SrganTask:
+    def with_data(self, config: SrganConfig, store: Store) -> SrganConfig:
+        """Nothing but the HR size, which is known already, depends on the pictures."""
+        return config
+
+    def make_task(self, config: SrganConfig, store: Store, train: np.ndarray) -> SrganTask:
         """Build the networks."""
         from anime_pipeline.training.srgan_task import SrganTask
 
-        return SrganTask(config, images, self.init)
+        return SrganTask(config, store.images[train], self.init)
 
     def with_length(self, task: Any, config: SrganConfig, request: Request) -> SrganConfig:
         """Fix the number of steps and divide them between the phases."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anime_pipeline.cli.common import (
-    PLAIN_LINE_EVERY_S,
     print_json,
     print_table,
     progress_bar,
     stderr,
     waiting,
 )
+from anime_pipeline.cli.live import display
 from anime_pipeline.cli.plan import describe_plan, plan_lines, require_room
+from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.runs import METRICS_FILE, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
     from anime_pipeline.cli.training_options import Request
     from anime_pipeline.data.store import Store
-    from anime_pipeline.training.loop import Callback, Progress, Task
+    from anime_pipeline.training.loop import Callback, Task
     from anime_pipeline.training.session import Run
-
-
-TIMED_FOR_ETA = 10
 
 
 class Stage(Protocol):
@@ -45,8 +42,12 @@ class Stage(Protocol):
         """Decode the pictures that a configuration trains on."""
         ...
 
-    def make_task(self, config: Any, images: np.ndarray) -> Task:
-        """Build the networks."""
+    def with_data(self, config: Any, store: Store) -> Any:
+        """Return the configuration with what depends on the pictures decided."""
+        ...
+
+    def make_task(self, config: Any, store: Store, train: np.ndarray) -> Task:
+        """Build the networks; `train` are the store's rows on the training side."""
         ...
 
     def with_length(self, task: Task, config: Any, request: Request) -> Any:
@@ -81,13 +82,13 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     preset, config = stage.new_config(request)
     roots = request.roots_or_default
     store = stage.open_pictures(roots, config)
+    config = stage.with_data(config, store)
     split = training_split(store, config.train_count)
-    images = store.images[split.train]
     with waiting("Building the networks and timing them"):
-        task = stage.make_task(config, images)
+        task = stage.make_task(config, store, split.train)
         final = stage.with_length(task, config, request)
         if final != config:
-            task = stage.make_task(final, images)
+            task = stage.make_task(final, store, split.train)
     if request.dry_run:
         return describe_plan(task, preset, final, store, split)
     state = task.initial_state()
@@ -115,7 +116,7 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
         store = stage.open_pictures(request.roots or [Path(r) for r in run.data], run.config)
         session.check_same_data(run, store)
         split = session.training_split(store, run.config.train_count)
-        task = stage.make_task(run.config, store.images[split.train])
+        task = stage.make_task(run.config, store, split.train)
         session.check_same_surroundings(run, task.facts, say)
         start, state = session.restore(run, task, say)
         require_room(run.folder, task, state, run.config)
@@ -190,41 +191,32 @@ def _drive(
     if start >= task.total_steps:
         console.print(f"Already complete: {start} of {task.total_steps} steps.", markup=False)
         return {"run": str(run.folder), "steps": start, "metrics": {}}
-    begun = time.monotonic()
-    last_line = 0.0
-    with progress_bar("Training", lines=False) as update:
+    per_step = run.config.batch_size * getattr(run.config, "d_steps", 1)
+    with display(start, per_step) as show:
         sweep_temporaries(run.folder)
-
-        def show(progress: Progress) -> None:
-            nonlocal last_line, begun
-            update(progress.step, progress.total_steps)
-            if progress.step == start + 1:
-                begun = time.monotonic()  # the first step compiles: no measure of the others
-                return
-            now = time.monotonic()
-            # Beside a progress bar a line an epoch is enough.
-            waited = not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S
-            if waited or progress.ends_epoch or not last_line:
-                last_line = now
-                timed = progress.step - start - 1
-                left_s = (now - begun) / timed * (progress.total_steps - progress.step)
-                # A step or two tell nothing.
-                eta = f"  ETA {left_s / 60:.1f} min" if timed >= TIMED_FOR_ETA else ""
-                console.print(_describe(progress) + eta, markup=False)
-
         saving = Checkpoints(run.config.save_every, run.config.keep_checkpoints)
         # Saving comes after measuring, so that a kill in between repeats the measurement.
         everything = [NanGuard(), *callbacks, AfterEpoch(write_curves)]
         everything += extra
         everything += [Report(show), saving]
-        loop.run(task, state, start, run.folder, everything)
+        try:
+            loop.run(task, state, start, run.folder, everything)
+        except PipelineError:  # stopped or diverged: worth a look, too
+            _leave_report(run.folder)
+            raise
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
+    _leave_report(run.folder)
     last: dict[str, Any] = {}
     for row in read_metrics(run.folder / METRICS_FILE):
         last |= row
     return {"run": str(run.folder), "steps": task.total_steps, "metrics": last}
 
 
-def _describe(progress: Progress) -> str:
-    losses = "  ".join(f"{k.removeprefix('loss_')} {v:.3f}" for k, v in progress.metrics.items())
-    return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}"
+def _leave_report(folder: Path) -> None:
+    """Write the run's page; without room for it the run is a run all the same."""
+    from anime_pipeline.reports.training import write_report
+
+    try:
+        say(f"Report: {write_report(folder, ended=True)}")
+    except OSError as error:
+        say(f"Warning: no report could be written ({error.strerror}).")

@@ -39,22 +39,25 @@ class DcganConfig:
     architecture: Architecture = "best"
     latent_dim: int = 128
     latent_distribution: Literal["normal", "uniform"] = "normal"
-    width: int = 32  # channels at full resolution; 8x as many at 4x4
+    width: int = 48  # the generator's channels at full resolution; 8x as many at 4x4
+    width_d: int = 32  # the discriminator's, likewise
     precision: Precision = "float32"
+    condition: str = ""  # what faces can be asked for, such as "hair,skin", see data/conditions.py
+    feature_critic: bool = False  # D looks at VGG16's features too, see models/taps.py
     # Optimisation
     loss: LossName = "rpgan"  # relativistic pairs hold on to variety; `bce` drops it first
     real_label: float = 1.0
     d_steps: int = 1
     batch_size: int = 32  # small: on a CPU more updates do more than smoother ones
-    # At equal rates the generator outruns a critic that sees augmented pictures; at 1 : 4 they kept
-    # level for 75 passes over 12,000 faces.
-    learning_rate_g: float = 1e-4
-    learning_rate_d: float = 4e-4
+    learning_rate_g: float = 2e-4
+    learning_rate_d: float = 2e-4
     beta_1: float = 0.5  # Adam's default 0.9 lets the two players chase each other's past
     beta_2: float = 0.99
     decay: bool = True  # linear to zero over the last half of the run
     r1_gamma: float = 0.2
+    r2_gamma: float = 0.2  # the same penalty at drawn faces
     r1_interval: int = 16  # lazy R1: every 16th step, weighted by 16 (Karras et al. 2020, B)
+    guess_weight: float = 0.2  # of D's guess of hair and skin, for both players
     diff_augment: bool = True  # without it the critic memorises from about 20 passes on
     ema_half_life_images: float = 20_000.0  # 0: no averaging
     steps: int = 30_000
@@ -66,9 +69,10 @@ class DcganConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         _require_common(self)
-        _require_positive(self, ("latent_dim", "width", "d_steps", "steps", "r1_interval"))
-        _require_positive(self, ("learning_rate_g", "learning_rate_d"))
-        _require_not_negative(self, ("r1_gamma", "ema_half_life_images"))
+        _require_positive(self, ("latent_dim", "width", "width_d", "d_steps", "steps"))
+        _require_positive(self, ("r1_interval", "learning_rate_g", "learning_rate_d"))
+        penalties = ("r1_gamma", "r2_gamma", "guess_weight", "ema_half_life_images")
+        _require_not_negative(self, penalties)
         sizes = (8, 16, 32, 64, 128)
         _require(self.image_size in sizes, "image_size", f"one of {sizes}", self.image_size)
         _require(
@@ -178,9 +182,19 @@ def _require_common(config: Any) -> None:
 TrainingConfig = DcganConfig | SrganConfig
 Config = TypeVar("Config", DcganConfig, SrganConfig)
 
+AUTO = "auto"  # a condition on whatever the data knows, decided when a run begins
+
 DCGAN_PRESETS: dict[str, DcganConfig] = {
-    "cpu": DcganConfig(),
-    "gpu": DcganConfig(width=96, batch_size=128, steps=200_000, precision="bfloat16"),
+    "cpu": DcganConfig(condition=AUTO, feature_critic=True),
+    "gpu": DcganConfig(
+        condition=AUTO,
+        feature_critic=True,
+        width=96,
+        width_d=64,
+        batch_size=128,
+        steps=200_000,
+        precision="bfloat16",
+    ),
     "reference": DcganConfig(
         architecture="reference",
         fit="stretch",
@@ -196,6 +210,7 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
         beta_2=0.999,
         decay=False,
         r1_gamma=0.0,
+        r2_gamma=0.0,
         diff_augment=False,
         ema_half_life_images=0.0,
         steps=75_000,

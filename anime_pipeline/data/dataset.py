@@ -13,6 +13,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data import celeba
 from anime_pipeline.data.characters import COLOR_FILE, Colors, ColorTable, read_color_csv
+from anime_pipeline.data.tags import TAG_FILE, Tags, read_tag_csv
 from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
 
 Kind = Literal["characters", "celeba", "tree"]
@@ -24,6 +25,7 @@ class Record:
 
     path: Path
     colors: Colors | None = None
+    tags: frozenset[str] | None = None  # what is true of it; None where nobody has said
 
 
 @dataclass
@@ -75,25 +77,32 @@ def open_dataset(root: Path) -> Dataset:
     table_path = celeba.find_attribute_table(root)
     if table_path:
         attributes = celeba.read_attributes(table_path)
-        return Dataset(
-            root, "celeba", [Record(path) for path in paths], skipped, attributes=attributes
-        )
+        tags = {
+            str(file): frozenset(attributes.columns[row])
+            for file, row in zip(attributes.index, attributes.to_numpy(), strict=True)
+        }
+        records = [Record(path, tags=tags.get(path.name)) for path in paths]
+        return Dataset(root, "celeba", records, skipped, attributes=attributes)
     return _join_colors(root, paths, skipped)
 
 
 def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Dataset:
     tables: dict[Path, ColorTable] = {}
+    tags: dict[Path, Tags] = {}
+    tag_problems: list[str] = []
     for folder in sorted({path.parent for path in paths}):
         if (folder / COLOR_FILE).is_file():
             tables[folder] = read_color_csv(folder / COLOR_FILE)
+        if (folder / TAG_FILE).is_file():
+            tags[folder], problems = read_tag_csv(folder / TAG_FILE)
+            tag_problems += problems
     numbered = any(re.match(r"\d+_", path.parent.name) for path in paths)
     dataset = Dataset(root, "characters" if numbered or tables else "tree", [], skipped)
+    dataset.color_problems += tag_problems
     for path in paths:
-        table = tables.get(path.parent)
-        # Cells are read without the blanks around them.
-        dataset.records.append(
-            Record(path, table.by_file.get(path.name.strip()) if table else None)
-        )
+        table, name = tables.get(path.parent), path.name.strip()  # as cells are read
+        colors = table.by_file.get(name) if table else None
+        dataset.records.append(Record(path, colors, tags.get(path.parent, {}).get(name)))
     present = {(path.parent, path.name.strip()) for path in paths}
     for folder, table in tables.items():
         dataset.color_rows += table.rows

@@ -1,4 +1,4 @@
-"""Stage one at work: seeds to faces."""
+"""Stage one at work: seeds, and what the faces should look like, to faces."""
 
 from __future__ import annotations
 
@@ -9,18 +9,33 @@ import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import latents
+from anime_pipeline.data import conditions
+from anime_pipeline.data.conditions import Wishes
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_generator
 from anime_pipeline.models.ranges import to_uint8
-from anime_pipeline.models.weights import DCGAN_KIND, Weights, assign, load_weights
+from anime_pipeline.models.weights import (
+    CONDITION_TABLE,
+    DCGAN_KIND,
+    Weights,
+    assign,
+    load_weights,
+)
+
+Progress = Callable[[int, int], None]
 
 
 class FaceGenerator:
-    """A trained generator: the same seed is the same face, whatever the batch.
+    """A trained generator: the same seed and wishes are the same face, whatever the batch.
+
+    Attributes:
+        config: The training configuration, in float32.
+        weights: What the generator was loaded from.
+        names: What faces can be asked for, such as ``("hair", "skin")``; may be empty.
 
     Example:
-        >>> faces = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND)).generate([0, 1, 2])
-        >>> faces.shape
+        >>> draw = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND))
+        >>> draw.generate([0, 1, 2], wishes={"hair": (229, 139, 177)}).shape
         (3, 32, 32, 3)
     """
 
@@ -29,9 +44,10 @@ class FaceGenerator:
         # Inference is always float32, or a picture would depend on the machine.
         self.config = DcganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
+        self.names = conditions.parse_names(config.condition)
         self._model = build_generator(self.config)
         assign(self._model, weights)
-        self._draw = backend.jit(lambda latent: self._model(latent, training=False))
+        self._draw = backend.jit(lambda wish: self._model(wish, training=False))
 
     @classmethod
     def load(cls, path: Path) -> FaceGenerator:
@@ -42,24 +58,61 @@ class FaceGenerator:
         self,
         seeds: Sequence[int],
         batch_size: int = 32,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
+        wishes: Wishes | None = None,
+        truncation: float = 1.0,
     ) -> np.ndarray:
         """Draw one face per seed.
 
         Args:
-            seeds: Seeds, 0 to 2**63 - 1; no truncation is applied to the latents.
+            seeds: Seeds, 0 to 2**63 - 1.
             batch_size: Faces computed at once; does not change them by more than a grey level.
             progress: Called with (done, total).
+            wishes: What all faces should show, see `condition`.
+            truncation: Latents are scaled by it: below 1 faces are more alike and more regular.
 
         Returns:
             uint8 [N, S, S, 3], RGB.
+
+        Raises:
+            UsageError: If something is wished for that these weights know nothing about.
         """
-        config = self.config
-        latent = latents(seeds, config.latent_dim, config.latent_distribution)
-        batches = [np.zeros((0, config.image_size, config.image_size, 3), np.uint8)]
+        return self.draw(
+            self.latents(seeds) * np.float32(truncation),
+            self.condition(seeds, wishes),
+            batch_size,
+            progress,
+        )
+
+    def latents(self, seeds: Sequence[int]) -> np.ndarray:
+        """Return the latent vectors of seeds: float32 [N, latent_dim]."""
+        return latents(seeds, self.config.latent_dim, self.config.latent_distribution)
+
+    def condition(self, seeds: Sequence[int], wishes: Wishes | None = None) -> np.ndarray:
+        """Return what the faces of seeds are asked to show: float32 [N, K].
+
+        Each seed draws a combination that a training picture had, so that hair and skin go
+        together as they do there; wishes then replace their part of it.
+        """
+        if not self.names:
+            return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), wishes or {})
+        drawn = conditions.draw(seeds, self.weights.arrays[CONDITION_TABLE])
+        return conditions.fulfil(self.names, drawn, wishes or {})
+
+    def draw(
+        self,
+        latent: np.ndarray,
+        condition: np.ndarray,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Draw one face per latent [N, latent_dim] and condition [N, K]: uint8 [N, S, S, 3]."""
+        size = self.config.image_size
+        batches = [np.zeros((0, size, size, 3), np.uint8)]
         for start in range(0, len(latent), batch_size):
-            part = latent[start : start + batch_size]
-            batches.append(to_uint8(self._draw(part)))
+            part = slice(start, start + batch_size)
+            wish = [latent[part], condition[part]] if self.names else latent[part]
+            batches.append(to_uint8(self._draw(wish)))
             if progress:
-                progress(start + len(part), len(latent))
+                progress(min(part.stop, len(latent)), len(latent))
         return np.concatenate(batches)

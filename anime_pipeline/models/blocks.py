@@ -64,6 +64,47 @@ class UpsampleConv(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("anime_pipeline")
+class Modulate(layers.Layer):
+    """Scale and shift each channel by what a style vector says: conditional batch normalisation.
+
+    Follows a normalisation without scale and shift of its own (de Vries et al., "Modulating early
+    visual processing by language", NeurIPS 2017). Inputs [N, H, W, C] and style [N, S].
+    """
+
+    def __init__(self, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
+        """Create one kernel for both, and biases: scale 1 and shift 0 before any style."""
+        (*_, channels), (_, style) = input_shape
+        self.kernel = self.add_weight(
+            name="kernel", shape=(style, 2 * channels), initializer=self.kernel_initializer
+        )
+        self.bias = self.add_weight(name="bias", shape=(2 * channels,), initializer="zeros")
+
+    def call(self, inputs: list[Any]) -> Any:
+        """Apply the layer."""
+        maps, style = inputs
+        both = ops.matmul(style, self.kernel) + self.bias
+        scale, shift = ops.split(both[:, None, None, :], 2, axis=-1)
+        return maps * (1 + scale) + shift
+
+    def compute_output_shape(
+        self, input_shape: list[tuple[int | None, ...]]
+    ) -> tuple[int | None, ...]:
+        """Return [N, H, W, C]."""
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments for serialisation."""
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable("anime_pipeline")
 class MinibatchStdDev(layers.Layer):
     """Append one map with the standard deviation across a group of pictures.
 

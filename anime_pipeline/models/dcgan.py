@@ -9,37 +9,47 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from anime_pipeline.core.config import DcganConfig
-from anime_pipeline.models.blocks import MinibatchStdDev, UpsampleConv, dtype_policy
+from anime_pipeline.data.conditions import parse_names, width
+from anime_pipeline.models import dcgan_reference
+from anime_pipeline.models.blocks import (
+    MinibatchStdDev,
+    Modulate,
+    UpsampleConv,
+    dtype_policy,
+)
 from anime_pipeline.models.initial import SeededNormal
+from anime_pipeline.models.vgg import Tap
 
-REFERENCE_DROPOUT = 0.2
+STYLE = 128  # numbers that say how each layer of the generator is modulated
+EMBEDDING = 64  # in which pictures and conditions are compared
+HEAD = 128  # channels of a feature head
 
 
 def build_generator(config: DcganConfig) -> keras.Model:
-    """Build the generator: latent [N, latent_dim] to images [N, S, S, 3] float32 in [-1, 1]."""
-    builder = _reference_generator if config.architecture == "reference" else _generator
-    return builder(config)
+    """Build the generator.
 
-
-def build_discriminator(config: DcganConfig) -> keras.Model:
-    """Build the discriminator: images [N, S, S, 3] (and dropout masks) to logits [N, 1] float32.
-
-    The reference form takes a list: the images, then one dropout mask per hidden layer, so that
-    randomness stays outside the model (see `dropout_shapes`).
+    Input: latent [N, latent_dim], or [latent, condition [N, K]] where the configuration has a
+    condition. Output: images [N, S, S, 3] float32 in [-1, 1].
     """
-    builder = _reference_discriminator if config.architecture == "reference" else _discriminator
-    return builder(config)
+    if config.architecture == "reference":
+        return dcgan_reference.build_generator(config)
+    return _generator(config)
 
 
-def dropout_shapes(config: DcganConfig) -> list[tuple[int, int, int]]:
-    """Return the [H, W, C] of each dropout mask that the discriminator expects."""
-    if config.architecture != "reference":
-        return []
-    size = config.image_size
-    return [(size // 2**i, size // 2**i, 16 * 2**i) for i in range(1, 5)]
+def build_discriminator(config: DcganConfig, taps: tuple[Tap, ...] = ()) -> keras.Model:
+    """Build the discriminator: a list of inputs to [logits [N, heads], attributes [N, K]].
+
+    Inputs: images [N, S, S, 3], then one feature map per tap, then the condition [N, K] if there
+    is one, then (reference form) one dropout mask per hidden layer, so that randomness stays
+    outside the model (see `dcgan_reference.dropout_shapes`). There is one head for the images and
+    one per tap; the attributes are guessed from the images and are missing without a condition.
+    """
+    if config.architecture == "reference":
+        return dcgan_reference.build_discriminator(config)
+    return _discriminator(config, taps)
 
 
 def _stages(config: DcganConfig) -> int:
@@ -50,31 +60,53 @@ def _normal(config: DcganConfig, name: str) -> SeededNormal:
     return SeededNormal(config.seed, f"dcgan {name}", stddev=0.02)  # Radford et al., section 4
 
 
-def _glorot(config: DcganConfig, name: str) -> SeededNormal:
-    return SeededNormal(config.seed, f"dcgan reference {name}", gain=0)
-
-
 def _he(config: DcganConfig, name: str) -> SeededNormal:
     return SeededNormal(config.seed, f"dcgan critic {name}")
+
+
+def _condition(config: DcganConfig) -> Any:
+    names = parse_names(config.condition)
+    return keras.Input((width(names),), name="condition") if names else None
 
 
 def _generator(config: DcganConfig) -> keras.Model:
     stages = _stages(config)
     policy = dtype_policy(config.precision)
     top = config.width * 2**stages
+    latent, condition = keras.Input((config.latent_dim,), name="latent"), _condition(config)
+    inputs = latent if condition is None else [latent, condition]
+    wish = latent if condition is None else layers.Concatenate(name="wish")(inputs)
+    # The latent modulates every layer, not the first one alone (Chen et al., "On self modulation
+    # for GANs", ICLR 2019), and the condition with it.
+    style = layers.Dense(STYLE, kernel_initializer=_he(config, "g style"), name="style")(wish)
+    style = layers.LeakyReLU(0.2, name="style_lrelu")(style)
 
     def normalise(x: Any, name: str) -> Any:
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"bn{name}", dtype=policy)(x)
+        x = layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, center=False, scale=False, name=f"bn{name}", dtype=policy
+        )(x)
+        start = _normal(config, f"modulate{name}")
+        x = Modulate(kernel_initializer=start, name=f"modulate{name}", dtype=policy)([x, style])
         return layers.ReLU(name=f"relu{name}", dtype=policy)(x)
 
-    latent = keras.Input((config.latent_dim,), name="latent")
+    def conv(x: Any, filters: int, name: str, bias: bool) -> Any:
+        return layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=bias,
+            kernel_initializer=_normal(config, name),
+            name=name,
+            dtype=policy,
+        )(x)
+
     x = layers.Dense(
         4 * 4 * top,
         use_bias=False,
         kernel_initializer=_normal(config, "project"),
         name="project",
         dtype=policy,
-    )(latent)
+    )(wish)
     x = layers.Reshape((4, 4, top), name="to_map", dtype=policy)(x)  # [N, 4, 4, 8w]
     x = normalise(x, "0")
     for stage in range(1, stages + 1):  # 8x8x4w, 16x16x2w, 32x32xw
@@ -82,95 +114,82 @@ def _generator(config: DcganConfig) -> keras.Model:
         start = _normal(config, f"up{stage}")
         up = UpsampleConv(filters, kernel_initializer=start, name=f"up{stage}", dtype=policy)
         x = normalise(up(x), str(stage))
-    x = layers.Conv2D(
-        3,
-        3,
-        padding="same",
-        kernel_initializer=_normal(config, "to_rgb"),
-        name="to_rgb",
-        dtype=policy,
-    )(x)
+    # An upsampled map is smooth: lines need a layer at full resolution.
+    x = normalise(conv(x, config.width, "refine", bias=False), "_refine")
+    x = conv(x, 3, "to_rgb", bias=True)
     image = layers.Activation("tanh", name="image", dtype="float32")(x)
-    return keras.Model(latent, image, name="dcgan_generator")
+    return keras.Model(inputs, image, name="dcgan_generator")
 
 
-def _discriminator(config: DcganConfig) -> keras.Model:
+def _discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
     stages = _stages(config)
     policy = dtype_policy(config.precision)
-    image = keras.Input((config.image_size, config.image_size, 3), name="image")
+    image, condition = keras.Input((config.image_size,) * 2 + (3,), name="image"), None
+    maps = [keras.Input((tap.size, tap.size, tap.channels), name=tap.name) for tap in taps]
+    condition = _condition(config)
+
+    def down(x: Any, filters: int, name: str) -> Any:
+        halves = x.shape[1] > 4
+        x = layers.Conv2D(
+            filters,
+            4 if halves else 3,
+            strides=2 if halves else 1,
+            padding="same",
+            kernel_initializer=_he(config, name),
+            name=name,
+            dtype=policy,
+        )(x)
+        return layers.LeakyReLU(0.2, name=f"{name}_lrelu", dtype=policy)(x)
+
     x: Any = image
-    filters = config.width
     for stage in range(1, stages + 1):  # 16x16x2w, 8x8x4w, 4x4x8w
         if stage == stages:
             # Before the last convolution, so that one non-linear layer can use it.
             x = MinibatchStdDev(name="minibatch_stddev", dtype=policy)(x)
-        filters *= 2
-        x = layers.Conv2D(
-            filters,
-            4,
-            strides=2,
-            padding="same",
-            kernel_initializer=_he(config, f"down{stage}"),
-            name=f"down{stage}",
-            dtype=policy,
-        )(x)
-        x = layers.LeakyReLU(0.2, name=f"lrelu{stage}", dtype=policy)(x)
-    x = layers.Flatten(name="flatten", dtype=policy)(x)
-    start = _he(config, "logits")
-    logits = layers.Dense(1, kernel_initializer=start, name="logits", dtype="float32")(x)
-    return keras.Model(image, logits, name="dcgan_discriminator")
+        x = down(x, config.width_d * 2**stage, f"down{stage}")
+    logits = [_verdict(config, x, condition, "")]
+    for tap, features in zip(taps, maps, strict=True):
+        y = down(features, HEAD, f"{tap.name}_down1")
+        y = down(MinibatchStdDev(name=f"{tap.name}_stddev", dtype=policy)(y), HEAD, f"{tap.name}_2")
+        logits.append(_verdict(config, y, condition, f"{tap.name}_"))
+    outputs = [layers.Concatenate(name="verdicts", dtype="float32")(logits)]
+    inputs = [image, *maps]
+    if len(logits) == 1:
+        outputs = [logits[0]]
+    if condition is not None:
+        inputs.append(condition)
+        pooled = layers.GlobalAveragePooling2D(name="guess_pool", dtype="float32")(x)
+        start = _he(config, "guess")
+        guess = layers.Dense(condition.shape[1], kernel_initializer=start, name="guess")
+        outputs.append(guess(pooled))
+    return keras.Model(inputs, outputs, name="dcgan_discriminator")
 
 
-def _reference_generator(config: DcganConfig) -> keras.Model:
-    policy = dtype_policy(config.precision)
-    half = config.image_size // 2
+def _verdict(config: DcganConfig, x: Any, condition: Any, prefix: str) -> Any:
+    """Return a head's logit [N, 1]: real or not, and whether it shows what was asked for.
 
-    def activate(x: Any, name: str) -> Any:
-        x = layers.PReLU(name=f"prelu{name}", dtype=policy)(x)
-        return layers.BatchNormalization(momentum=0.5, name=f"bn{name}", dtype=policy)(x)
+    The second part is a projection (Miyato and Koyama, "cGANs with projection discriminator",
+    ICLR 2018) of the pooled features on an embedding of the condition.
+    """
 
-    latent = keras.Input((config.latent_dim,), name="latent")
-    start = _glorot(config, "project")
-    x = layers.Dense(half * half * 256, kernel_initializer=start, name="project", dtype=policy)(
-        latent
+    def dense(units: int, name: str, bias: bool = True) -> layers.Dense:
+        return layers.Dense(
+            units,
+            use_bias=bias,
+            kernel_initializer=_he(config, f"{prefix}{name}"),
+            name=f"{prefix}{name}",
+            dtype="float32",
+        )
+
+    flat = layers.Flatten(name=f"{prefix}flatten", dtype="float32")(x)
+    logits = dense(1, "logits")(flat)
+    if condition is None:
+        return logits
+    asked = layers.LeakyReLU(0.2, name=f"{prefix}asked_lrelu")(
+        dense(EMBEDDING, "asked1")(condition)
     )
-    x = layers.Reshape((half, half, 256), name="to_map", dtype=policy)(activate(x, "0"))
-    x = layers.UpSampling2D(name="upsample", dtype=policy)(x)  # [N, 32, 32, 256]
-
-    def conv(x: Any, filters: int, name: str) -> Any:
-        start = _glorot(config, name)
-        return layers.Conv2DTranspose(
-            filters, 5, padding="same", kernel_initializer=start, name=name, dtype=policy
-        )(x)
-
-    for stage, filters in enumerate((128, 64, 32), start=1):
-        x = activate(conv(x, filters, f"conv{stage}"), str(stage))
-    x = conv(x, 3, "to_rgb")
-    image = layers.Activation("tanh", name="image", dtype="float32")(x)
-    return keras.Model(latent, image, name="reference_dcgan_generator")
-
-
-def _reference_discriminator(config: DcganConfig) -> keras.Model:
-    policy = dtype_policy(config.precision)
-    image = keras.Input((config.image_size, config.image_size, 3), name="image")
-    masks = [
-        keras.Input(shape, name=f"mask{index}")
-        for index, shape in enumerate(dropout_shapes(config), start=1)
-    ]
-    x: Any = image
-    for stage, mask in enumerate(masks, start=1):  # 16x16x32, 8x8x64, 4x4x128, 2x2x256
-        x = layers.Conv2D(
-            16 * 2**stage,
-            5,
-            strides=2,
-            padding="same",
-            kernel_initializer=_glorot(config, f"critic down{stage}"),
-            name=f"down{stage}",
-            dtype=policy,
-        )(x)
-        x = layers.PReLU(name=f"prelu{stage}", dtype=policy)(x)
-        x = layers.Multiply(name=f"dropout{stage}", dtype=policy)([x, mask])
-    x = layers.Flatten(name="flatten", dtype=policy)(x)
-    start = _glorot(config, "critic logits")
-    logits = layers.Dense(1, kernel_initializer=start, name="logits", dtype="float32")(x)
-    return keras.Model([image, *masks], logits, name="reference_dcgan_discriminator")
+    asked = dense(EMBEDDING, "asked2")(asked)
+    pooled = layers.GlobalAveragePooling2D(name=f"{prefix}pool", dtype="float32")(x)
+    shown = dense(EMBEDDING, "shown", bias=False)(pooled)
+    match = ops.sum(asked * shown, axis=-1, keepdims=True) / EMBEDDING**0.5
+    return layers.Add(name=f"{prefix}verdict", dtype="float32")([logits, match])

@@ -1,4 +1,4 @@
-"""VGG16 features (Simonyan and Zisserman, ICLR 2015) for perceptual losses.
+"""VGG16 features (Simonyan and Zisserman, ICLR 2015) for losses, critics and metrics.
 
 Weights come from `$ANIME_PIPELINE_ASSETS/vgg16_notop_torch.npz` (float16, torch preprocessing) or,
 without it, from `keras.applications` (downloaded once, caffe preprocessing). A run's `config.json`
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,23 @@ import keras
 import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.models.blocks import dtype_policy
 
 ASSET_FILE = "vgg16_notop_torch.npz"
 TORCH_MEAN = (0.485, 0.456, 0.406)
 TORCH_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A feature map for pictures of one size: its layer, side and channels."""
+
+    name: str
+    size: int
+    channels: int
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,12 @@ def asset_path() -> Path | None:
     return path if path and path.is_file() else None
 
 
-def load_vgg(layer_names: Sequence[str]) -> Vgg:
+def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vgg:
     """Build the extractor for some layers, such as ``"block3_conv3"`` (after its ReLU).
+
+    Args:
+        layer_names: Layers whose outputs are wanted.
+        precision: Arithmetic of the convolutions.
 
     Raises:
         PipelineError: If there is no local file and the download fails.
@@ -55,7 +70,7 @@ def load_vgg(layer_names: Sequence[str]) -> Vgg:
     path = asset_path()
     try:
         # Keras reports its download on stdout, which belongs to results.
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _policy(dtype_policy(precision)):
             base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
     except Exception as error:  # Keras raises bare Exception when a download fails
         raise PipelineError(
@@ -71,6 +86,17 @@ def load_vgg(layer_names: Sequence[str]) -> Vgg:
     model = keras.Model(image, features, name="vgg16_features")
     model.trainable = False
     return Vgg(model, "torch" if path else "caffe")
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Make `name` the policy of new layers: `keras.applications` takes none."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _assign_asset(base: keras.Model, path: Path) -> None:

@@ -21,6 +21,7 @@ DCGAN_KIND = "dcgan-generator"
 SRGAN_KIND = "srgan-generator"
 
 DESCRIPTION = "description.json"
+CONDITION_TABLE = "condition/table"  # what the training pictures showed; no part of the network
 
 FORMAT = 1
 
@@ -125,7 +126,7 @@ def assign(model: Any, weights: Weights) -> None:
         CheckpointError: If names or shapes do not match the model.
     """
     variables = {variable.path: variable for variable in model.variables}
-    wrong = sorted(set(variables) ^ set(weights.arrays))
+    wrong = sorted(set(variables) ^ (set(weights.arrays) - {CONDITION_TABLE}))
     wrong += [
         path
         for path, variable in variables.items()

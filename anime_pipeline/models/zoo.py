@@ -15,7 +15,7 @@ RUNS = Path("checkpoints")  # where training puts its runs by default
 
 # What a run folder exports, by kind; the first that exists is taken.
 RUN_FILES = {
-    DCGAN_KIND: ("generator.npz",),
+    DCGAN_KIND: ("best.npz", "generator.npz"),
     SRGAN_KIND: ("fidelity.npz", "perceptual.npz"),
 }
 

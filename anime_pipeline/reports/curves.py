@@ -18,9 +18,11 @@ PANELS = (
         "Discriminator accuracy",
         ("accuracy_real_train", "accuracy_real_val", "accuracy_fake", "auc_real_fake"),
     ),
+    ("Distance from held-out faces (KID, 32 px features)", ("kid_val",)),
     ("Variety of the faces (1: as real ones)", ("diversity",)),
     ("PSNR on held-out pairs (dB)", ("val_psnr_db", "val_psnr_bicubic_db")),
-    ("Gradient penalties", ("r1", "gradient_penalty")),
+    ("Error of the guessed hair and skin", ("guess_d", "guess_g")),
+    ("Gradient penalties", ("r1", "r2", "gradient_penalty")),
 )
 
 MOST_IN_COLUMN = 6

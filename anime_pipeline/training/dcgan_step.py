@@ -12,6 +12,7 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model
+from anime_pipeline.models.taps import FeatureTaps
 from anime_pipeline.training import augment
 from anime_pipeline.training.losses import (
     LOSSES,
@@ -24,6 +25,7 @@ from anime_pipeline.training.state import State, adam, update_generator
 Inputs = dict[str, Any]
 Metrics = dict[str, Any]
 Step = Callable[[State, Inputs], tuple[State, Metrics]]
+Views = list[Any]  # what the discriminator sees of some pictures: themselves, and features
 
 
 class DcganStep:
@@ -36,13 +38,19 @@ class DcganStep:
     """
 
     def __init__(
-        self, config: DcganConfig, generator: Network, discriminator: Network, with_r1: bool
+        self,
+        config: DcganConfig,
+        generator: Network,
+        discriminator: Network,
+        features: FeatureTaps | None,
+        with_penalty: bool,
     ) -> None:
         self.config = config
         self.loss = LOSSES[config.loss]
         self._generator = generator
         self._discriminator = discriminator
-        self._with_r1 = with_r1
+        self._features = features
+        self._with_penalty = with_penalty
 
     def __call__(self, state: State, inputs: Inputs) -> tuple[State, Metrics]:
         """Advance the state by one step.
@@ -55,85 +63,85 @@ class DcganStep:
         Returns:
             The new state and scalar metrics.
         """
-        generator, rounds = state["generator"], self.config.d_steps
+        generator, last = state["generator"], self.config.d_steps - 1
         players = {key: state[key] for key in ("discriminator", "adam_discriminator")}
-        for turn in range(rounds - 1):
-            latent = inputs["latent"][turn]
-            fake, _ = self._generator(generator["params"], generator["stats"], latent, True)
-            players, _ = self._update_discriminator(players, fake, inputs, turn)
+        for turn in range(last):
+            fake, _ = self._draw(generator["params"], generator["stats"], inputs, turn)
+            views = (
+                self._views(to_model(inputs["real"][turn]), "real", inputs, turn),
+                self._views(fake, "fake", inputs, turn),
+            )
+            players, _ = self._update_discriminator(players, *views, inputs, turn)
+        real_views = self._views(to_model(inputs["real"][last]), "real", inputs, last)
 
         def generator_loss(params: Any) -> tuple[Any, Any]:
-            fake, stats = self._generator(params, generator["stats"], inputs["latent"][-1], True)
+            fake, stats = self._draw(params, generator["stats"], inputs, last)
+            views = self._views(fake, "fake", inputs, last)
             updated, metrics = self._update_discriminator(
-                players, ops.stop_gradient(fake), inputs, rounds - 1
+                players, real_views, [ops.stop_gradient(view) for view in views], inputs, last
             )
             critic = keras.tree.map_structure(ops.stop_gradient, updated["discriminator"])
-            real = self._real(inputs, rounds - 1) if self.loss.pairs else None
-            real_logits, fake_logits = self._logits(critic, real, fake, inputs, rounds - 1)
+            fake_logits, guess = self._judge(critic, views, "fake", inputs, last)
+            real_logits = None
+            if self.loss.pairs:
+                real_logits, _ = self._judge(critic, real_views, "real", inputs, last)
             loss = self.loss.generator(real_logits, fake_logits)
-            return loss, (updated, stats, {**metrics, "loss_g": loss})
+            metrics["loss_g"] = loss
+            if guess is not None:
+                metrics["guess_g"] = _guess_error(guess, inputs, last)
+                loss = loss + self.config.guess_weight * metrics["guess_g"]
+            return loss, (updated, stats, metrics)
 
         gradient = value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
         betas = (self.config.beta_1, self.config.beta_2)
         return update_generator(state, players, gradients, stats, inputs, betas), metrics
 
-    def _real(self, inputs: Inputs, turn: int) -> Any:
-        return to_model(inputs["real"][turn])
+    def _draw(self, params: Any, stats: Any, inputs: Inputs, turn: int) -> tuple[Any, Any]:
+        latent = inputs["latent"][turn]
+        wish = [latent, inputs["condition"][turn]] if "condition" in inputs else latent
+        return self._generator(params, stats, wish, True)
 
-    def _score(
-        self, critic: Any, images: Any, part: str, inputs: Inputs, turn: int, plain: bool = False
-    ) -> Any:
-        """Return the logits of one kind of picture; `part` says whose draws augment it."""
-        if self.config.diff_augment and not plain:
+    def _views(self, images: Any, part: str, inputs: Inputs, turn: int) -> Views:
+        """Return what the discriminator sees of pictures; `part` says whose draws augment them."""
+        if self.config.diff_augment:
             draws = {k: v[turn] for k, v in inputs[f"augment_{part}"].items()}
             images = augment.apply(images, draws)
-        masks = [mask[turn] for mask in inputs[f"masks_{part}"]]
-        logits, _ = self._discriminator(
-            critic["params"], critic["stats"], [images, *masks] if masks else images, True
-        )
-        return logits
+        return [images, *(self._features(images) if self._features else [])]
 
-    def _logits(
-        self, critic: Any, real: Any, fake: Any, inputs: Inputs, turn: int
+    def _judge(
+        self, critic: Any, views: Views, part: str, inputs: Inputs, turn: int
     ) -> tuple[Any, Any]:
-        fake_logits = self._score(critic, fake, "fake", inputs, turn)
-        if real is None:
-            return None, fake_logits
-        return self._score(critic, real, "real", inputs, turn), fake_logits
+        """Return the logits [N, heads] and the guessed condition (None without one)."""
+        asked = [inputs["condition"][turn]] if "condition" in inputs else []
+        masks = [mask[turn] for mask in inputs[f"masks_{part}"]]
+        outputs, _ = self._discriminator(
+            critic["params"], critic["stats"], [*views, *asked, *masks], True
+        )
+        logits, *guess = keras.tree.flatten(outputs)
+        return logits, guess[0] if guess else None
 
     def _update_discriminator(
-        self, players: State, fake: Any, inputs: Inputs, turn: int
+        self, players: State, real: Views, fake: Views, inputs: Inputs, turn: int
     ) -> tuple[State, Metrics]:
         config = self.config
-        real = self._real(inputs, turn)
         stats = players["discriminator"]["stats"]
 
         def discriminator_loss(params: Any) -> tuple[Any, Metrics]:
             critic = {"params": params, "stats": stats}
-            real_logits, fake_logits = self._logits(critic, real, fake, inputs, turn)
+            fake_logits, _ = self._judge(critic, fake, "fake", inputs, turn)
+            real_logits, guess = self._judge(critic, real, "real", inputs, turn)
             loss = self.loss.discriminator(real_logits, fake_logits, config.real_label)
             metrics = {
                 "loss_d": loss,
                 "real_logit": ops.mean(real_logits),
                 "fake_logit": ops.mean(fake_logits),
             }
-            if config.loss == "wgan-gp":
-                penalty = unit_gradient_penalty(
-                    lambda x: self._score(critic, x, "real", inputs, turn, plain=True),
-                    real,
-                    fake,
-                    inputs["mix"][turn],
-                )
-                metrics["gradient_penalty"] = penalty
-                loss = loss + WGAN_PENALTY_WEIGHT * penalty
-            if self._with_r1:
-                penalty = zero_gradient_penalty(
-                    lambda x: self._score(critic, x, "real", inputs, turn), real
-                )
-                metrics["r1"] = penalty
-                loss = loss + config.r1_gamma * config.r1_interval * penalty
-            return loss, metrics
+            if guess is not None:
+                metrics["guess_d"] = _guess_error(guess, inputs, turn)
+                loss = loss + config.guess_weight * metrics["guess_d"]
+            penalty, measured = self._penalty(critic, real, fake, inputs, turn)
+            return loss + penalty, metrics | measured
 
         gradient = value_and_grad(discriminator_loss)
         (_, metrics), gradients = gradient(players["discriminator"]["params"])
@@ -150,3 +158,35 @@ class DcganStep:
             "discriminator": {"params": params, "stats": stats},
             "adam_discriminator": slots,
         }, metrics
+
+    def _penalty(
+        self, critic: Any, real: Views, fake: Views, inputs: Inputs, turn: int
+    ) -> tuple[Any, Metrics]:
+        """Return the gradient penalties of a configuration, weighted, and their plain values."""
+        config = self.config
+
+        def score(part: str) -> Callable[[Views], Any]:
+            return lambda views: self._judge(critic, views, part, inputs, turn)[0]
+
+        total, measured = 0.0, {}
+        if config.loss == "wgan-gp":
+            penalty = unit_gradient_penalty(score("real"), real, fake, inputs["mix"][turn])
+            measured["gradient_penalty"] = penalty
+            total = total + WGAN_PENALTY_WEIGHT * penalty
+        if not self._with_penalty:
+            return total, measured
+        for name, gamma, part, views in (
+            ("r1", config.r1_gamma, "real", real),
+            ("r2", config.r2_gamma, "fake", fake),
+        ):
+            if gamma:
+                measured[name] = zero_gradient_penalty(score(part), views)
+                total = total + gamma * config.r1_interval * measured[name]
+        return total, measured
+
+
+def _guess_error(guess: Any, inputs: Inputs, turn: int) -> Any:
+    """Return the mean squared error of the guessed condition where one is known."""
+    known = inputs["known"][turn]
+    error = ops.square(guess - inputs["condition"][turn]) * known
+    return ops.sum(error) / (ops.sum(known) + 1e-6)

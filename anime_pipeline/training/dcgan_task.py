@@ -8,15 +8,13 @@ import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
+from anime_pipeline.data import conditions
 from anime_pipeline.models import backend
-from anime_pipeline.models.dcgan import (
-    REFERENCE_DROPOUT,
-    build_discriminator,
-    build_generator,
-    dropout_shapes,
-)
+from anime_pipeline.models.dcgan import build_discriminator, build_generator
+from anime_pipeline.models.dcgan_reference import REFERENCE_DROPOUT, dropout_shapes
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model, to_uint8
+from anime_pipeline.models.taps import FeatureTaps, feature_taps
 from anime_pipeline.training import augment
 from anime_pipeline.training.dcgan_step import DcganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
@@ -29,26 +27,48 @@ class DcganTask:
 
     stage = "dcgan"
 
-    def __init__(self, config: DcganConfig, train_images: np.ndarray) -> None:
+    def __init__(
+        self, config: DcganConfig, train_images: np.ndarray, condition: np.ndarray | None = None
+    ) -> None:
         """Build the networks.
 
         Args:
             config: The run's resolved configuration.
             train_images: uint8 [N, S, S, 3], training side only; indexed a batch at a time.
+            condition: float32 [N, K], what the pictures show; needed if the configuration has a
+                condition.
+
+        Raises:
+            PipelineError: If the critic is to see VGG16's features and there are no weights of it.
+            ValueError: If `condition` does not fit the configuration.
         """
         self.config = config
-        self.facts: dict[str, str] = {}
         self.images = train_images
-        self.generator = Network(build_generator(config))
-        self.discriminator = Network(build_discriminator(config))
-        self._steps = {
-            with_r1: backend.jit(
-                DcganStep(config, self.generator, self.discriminator, with_r1), donate_first=True
+        self.names = conditions.parse_names(config.condition)
+        self.condition = condition if self.names else None
+        shape = None if self.condition is None else self.condition.shape
+        if self.names and shape != (len(train_images), conditions.width(self.names)):
+            raise ValueError(
+                "Invalid value for argument `condition`. Expected one row per picture on "
+                f"{config.condition}. Received: shape {shape}"
             )
-            for with_r1 in (False, True)
+        self.table = None
+        if self.condition is not None:
+            self.table = conditions.table_of(self.condition, config.seed)
+        taps = feature_taps(config)
+        self.features = FeatureTaps(config) if taps else None
+        self.facts = {"vgg16": self.features.source} if self.features else {}
+        self.generator = Network(build_generator(config))
+        self.discriminator = Network(build_discriminator(config, taps))
+        self._steps = {
+            with_penalty: backend.jit(
+                DcganStep(config, self.generator, self.discriminator, self.features, with_penalty),
+                donate_first=True,
+            )
+            for with_penalty in (False, True)
         }
         self._draw = backend.jit(
-            lambda state, latent: self.generator(state["params"], state["stats"], latent, False)[0]
+            lambda state, wish: self.generator(state["params"], state["stats"], wish, False)[0]
         )
         self._judge = backend.jit(self._judge_images)
 
@@ -70,7 +90,8 @@ class DcganTask:
         """Return every array that step number `step` consumes: a function of (seed, step)."""
         config, rounds, batch = self.config, self.config.d_steps, self.config.batch_size
         total = rounds * batch
-        real = self.images[batch_indices(config.seed, step, total, len(self.images))]
+        rows = batch_indices(config.seed, step, total, len(self.images))
+        real = self.images[rows]
         if config.flip:
             flipped = stream(config.seed, "flip", step).random(total) < 0.5
             real = np.where(flipped[:, None, None, None], real[:, :, ::-1], real)
@@ -90,6 +111,12 @@ class DcganTask:
             "learning_rate_d": np.float32(config.learning_rate_d * factor),
             "ema_decay": np.float32(ema_decay(step, batch * rounds, config.ema_half_life_images)),
         }
+        if self.condition is not None:
+            # Drawn faces are asked to show what the real ones of the same batch do.
+            asked = conditions.perturb(self.names, self.condition[rows], config.seed, step)
+            known = conditions.known_values(self.names, asked)
+            inputs["condition"] = asked.reshape(rounds, batch, -1)
+            inputs["known"] = known.reshape(rounds, batch, -1)
         for part in ("real", "fake"):
             inputs[f"masks_{part}"] = self._masks(part, step)
             if config.diff_augment:
@@ -120,26 +147,30 @@ class DcganTask:
     def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
         """Run one step on the device."""
         config = self.config
-        lazy_r1 = config.r1_gamma > 0 and step % config.r1_interval == 0
-        return self._steps[lazy_r1](state, inputs)
+        lazy = max(config.r1_gamma, config.r2_gamma) > 0 and step % config.r1_interval == 0
+        return self._steps[lazy](state, inputs)
 
     def sample(self, state: State, count: int) -> np.ndarray:
         """Draw seeds 0..count-1 with the averaged generator: uint8 [count, S, S, 3]."""
-        config = self.config
-        latent = latents(range(count), config.latent_dim, config.latent_distribution)
-        return to_uint8(self._draw(state["ema"], latent))
+        return to_uint8(self._draw(state["ema"], self._wish(count)))
 
     def fakes(self, state: State, count: int) -> np.ndarray:
         """Draw what the discriminator plays against (not averaged): uint8 [count, S, S, 3]."""
+        return to_uint8(self._draw(state["generator"], self._wish(count)))
+
+    def _wish(self, count: int) -> Any:
         config = self.config
         latent = latents(range(count), config.latent_dim, config.latent_distribution)
-        return to_uint8(self._draw(state["generator"], latent))
+        if self.table is None:
+            return latent
+        return [latent, conditions.draw(range(count), self.table)]
 
     def judge(self, state: State, images: np.ndarray) -> np.ndarray:
         """Return the discriminator's logits float32 [N] for uint8 pictures, unaugmented.
 
-        Pictures are judged in training-sized batches, the last filled up by repetition, because
-        the discriminator also looks at the variety within a batch.
+        The mean of its heads, without any condition. Pictures are judged in training-sized
+        batches, the last filled up by repetition, because the discriminator also looks at the
+        variety within a batch.
         """
         batch = self.config.batch_size
         whole = np.resize(images, (-(-len(images) // batch) * batch, *images.shape[1:]))
@@ -147,15 +178,16 @@ class DcganTask:
             np.asarray(self._judge(state["discriminator"], whole[start : start + batch]))
             for start in range(0, len(whole), batch)
         ]
-        return np.concatenate(parts).reshape(-1)[: len(images)]
+        return np.concatenate(parts).mean(axis=1)[: len(images)]
 
     def _judge_images(self, critic: Any, images: Any) -> Any:
+        import keras
         from keras import ops
 
-        pictures = to_model(images)
-        ones = [
-            ops.ones((images.shape[0], *shape), "float32") for shape in dropout_shapes(self.config)
-        ]
-        return self.discriminator(
-            critic["params"], critic["stats"], [pictures, *ones] if ones else pictures, False
-        )[0]
+        pictures, count = to_model(images), images.shape[0]
+        inputs = [pictures, *(self.features(pictures) if self.features else [])]
+        if self.condition is not None:
+            inputs.append(ops.zeros((count, self.condition.shape[1]), "float32"))
+        inputs += [ops.ones((count, *s), "float32") for s in dropout_shapes(self.config)]
+        outputs, _ = self.discriminator(critic["params"], critic["stats"], inputs, False)
+        return keras.tree.flatten(outputs)[0]

@@ -84,30 +84,34 @@ LOSSES: dict[str, GanLoss] = {
 }
 
 
-def _squared_gradient_norm(score: Callable[[Any], Any], images: Any) -> Any:
-    _, gradient = value_and_grad(lambda x: (ops.sum(score(x)), None))(images)
-    return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))
+def _squared_gradient_norm(score: Callable[[Any], Any], views: list[Any]) -> Any:
+    _, gradients = value_and_grad(lambda x: (ops.sum(score(x)), None))(views)
+    squares = [ops.square(ops.cast(gradient, "float32")) for gradient in gradients]
+    return sum(ops.sum(square, axis=(1, 2, 3)) for square in squares)
 
 
-def zero_gradient_penalty(score: Callable[[Any], Any], images: Any) -> Any:
-    """R1 (Mescheder et al., ICML 2018): half the mean squared gradient norm at `images`.
+def zero_gradient_penalty(score: Callable[[Any], Any], views: list[Any]) -> Any:
+    """R1 (Mescheder et al., ICML 2018): half the mean squared gradient norm at `views`.
 
     Args:
-        score: Maps images [N, H, W, 3] to logits.
-        images: Where the gradient is taken; real images for R1.
+        score: Maps views to logits.
+        views: What the discriminator sees of some pictures, each [N, H, W, C]; of real ones for
+            R1, of drawn ones for R2.
     """
-    return 0.5 * ops.mean(_squared_gradient_norm(score, images))
+    return 0.5 * ops.mean(_squared_gradient_norm(score, views))
 
 
-def unit_gradient_penalty(score: Callable[[Any], Any], real: Any, fake: Any, mix: Any) -> Any:
+def unit_gradient_penalty(
+    score: Callable[[Any], Any], real: list[Any], fake: list[Any], mix: Any
+) -> Any:
     """WGAN-GP's term: mean of (||gradient|| - 1)^2 at points between real and fake.
 
     Args:
-        score: Maps images [N, H, W, 3] to logits.
-        real: Real images [N, H, W, 3].
-        fake: Generated images [N, H, W, 3].
+        score: Maps views to logits.
+        real: Views of real images, each [N, H, W, C].
+        fake: Views of generated images, shaped alike.
         mix: Where each point lies, in [0, 1], shape [N, 1, 1, 1].
     """
-    between = mix * real + (1.0 - mix) * fake
+    between = [mix * r + (1.0 - mix) * f for r, f in zip(real, fake, strict=True)]
     norm = ops.sqrt(_squared_gradient_norm(score, between) + 1e-12)
     return ops.mean(ops.square(norm - 1.0))

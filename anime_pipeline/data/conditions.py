@@ -1,0 +1,176 @@
+"""What a face should look like, as the numbers that stage one is conditioned on.
+
+`hair` and `skin` are colours: Lab, standardised, and a 1 that says that they are known. Any other
+name is a tag such as CelebA's ``Blond_Hair``: 1 yes, -1 no, 0 unknown. An unknown colour is four
+zeros, so that a network learns to do without.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.core.config import AUTO
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.randomness import stream
+from anime_pipeline.data.dataset import Record
+from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
+
+# Mean and spread of Lab over the colour tables of 14,310 faces (`inspect` shows a set's own), so
+# that no statistics need to travel with the weights.
+CENTRE_AND_SPREAD: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "hair": ((49.0, 12.0, 4.0), (22.0, 17.0, 20.0)),
+    "skin": ((93.5, 2.0, 11.0), (5.0, 4.6, 6.4)),
+}
+COLOUR_WIDTH = 4
+MAX_TABLE = 4096  # drawn from at random; more rows would only make the weights larger
+JITTER = 0.1  # of a colour's spread: the tables are noisy, and any colour may be asked for
+DROPPED = 0.12
+
+Wishes = Mapping[str, Any]  # by name: a colour, or yes or no
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Split a configuration's `condition`, such as ``"hair,skin"``.
+
+    Raises:
+        UsageError: If a name is given twice or is no name.
+    """
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    bad = [name for name in names if not re.fullmatch(r"[\w-]+", name)]
+    if bad or len(set(names)) != len(names):
+        raise UsageError(
+            f"Invalid value for --condition: {text!r}. Expected hair, skin or tags such as "
+            "Blond_Hair, each once."
+        )
+    return names
+
+
+def resolve(text: str, records: Sequence[Record]) -> str:
+    """Return the condition that pictures allow: ``AUTO`` means whichever colours most have.
+
+    Raises:
+        UsageError: If a name is asked for that no picture says anything about.
+    """
+    colours = sum(record.colors is not None for record in records)
+    if text == AUTO:
+        return ",".join(CENTRE_AND_SPREAD) if 2 * colours > len(records) else ""
+    tags = frozenset().union(*(record.tags or () for record in records))
+    known = tags | (set(CENTRE_AND_SPREAD) if colours else set())
+    unknown = [name for name in parse_names(text) if name not in known]
+    if unknown:
+        there = ", ".join(sorted(known)) or "nothing: annotate writes the colours of hair and skin"
+        raise UsageError(
+            f"Invalid value for --condition: no picture says anything about {', '.join(unknown)}. "
+            f"Expected some of what is known of these pictures: {there}."
+        )
+    return ",".join(parse_names(text))
+
+
+def width(names: Sequence[str]) -> int:
+    """Return how many numbers a condition on `names` has."""
+    return sum(COLOUR_WIDTH if name in CENTRE_AND_SPREAD else 1 for name in names)
+
+
+def columns(names: Sequence[str], wanted: str) -> slice:
+    """Return where a name's numbers stand in a condition."""
+    start = width(names[: names.index(wanted)])
+    return slice(start, start + width([wanted]))
+
+
+def encode_colour(part: str, rgb: np.ndarray) -> np.ndarray:
+    """Map RGB colours 0..255 [..., 3] of `hair` or `skin` to float32 [..., 4]."""
+    centre, spread = np.array(CENTRE_AND_SPREAD[part], np.float32)
+    lab = (rgb_to_lab(rgb) - centre) / spread
+    return np.concatenate([lab, np.ones((*lab.shape[:-1], 1), np.float32)], axis=-1)
+
+
+def decode_colour(part: str, values: np.ndarray) -> np.ndarray:
+    """Map what `encode_colour` made [..., 4] back to uint8 RGB [..., 3]."""
+    centre, spread = np.array(CENTRE_AND_SPREAD[part], np.float32)
+    return lab_to_rgb(values[..., :3] * spread + centre)
+
+
+def of_records(names: Sequence[str], records: Sequence[Record]) -> np.ndarray:
+    """Return the conditions of pictures: float32 [N, width(names)], zeros where unknown."""
+    result = np.zeros((len(records), width(names)), np.float32)
+    for name in names:
+        place = columns(names, name)
+        if name in CENTRE_AND_SPREAD:
+            rows = [i for i, record in enumerate(records) if record.colors]
+            colours = [getattr(records[i].colors, name) for i in rows]
+            if rows:
+                result[rows, place] = encode_colour(name, np.array(colours))
+        else:
+            known = [(i, name in r.tags) for i, r in enumerate(records) if r.tags is not None]
+            for row, has in known:
+                result[row, place] = 1.0 if has else -1.0
+    return result
+
+
+def draw(seeds: Sequence[int], table: np.ndarray) -> np.ndarray:
+    """Draw a condition per seed from a table of training conditions: float32 [N, K]."""
+    rows = [int(stream(seed, "condition").integers(len(table))) for seed in seeds]
+    return table[rows].astype(np.float32)
+
+
+def table_of(conditions: np.ndarray, seed: int) -> np.ndarray:
+    """Return the rows that `draw` draws from: known ones, evenly taken from all of them."""
+    known = conditions[np.any(conditions != 0, axis=1)]
+    order = stream(seed, "condition table").permutation(len(known))[:MAX_TABLE]
+    # Rounded as shipped weights are, so that a seed's colours are the same in both.
+    return known[np.sort(order)].astype(np.float16).astype(np.float32)
+
+
+def perturb(names: Sequence[str], conditions: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """Jitter colours and make some names unknown: float32 like `conditions` [N, K]."""
+    generator = stream(seed, "condition noise", step)
+    result = conditions.copy()
+    for name in names:
+        place = columns(names, name)
+        kept = generator.random((len(result), 1)) >= DROPPED
+        if name in CENTRE_AND_SPREAD:
+            known = result[:, place][:, 3:]
+            noise = generator.standard_normal((len(result), 3)).astype(np.float32) * JITTER
+            result[:, place][:, :3] += noise * known
+        result[:, place] *= kept
+    return result
+
+
+def known_values(names: Sequence[str], conditions: np.ndarray) -> np.ndarray:
+    """Return 1 where a condition holds a known value to be shown, 0 elsewhere: float32 [N, K]."""
+    result = (conditions != 0).astype(np.float32)
+    for name in names:
+        if name in CENTRE_AND_SPREAD:
+            place = columns(names, name)
+            result[:, place] = conditions[:, place][:, 3:]
+            result[:, place.stop - 1] = 0
+    return result
+
+
+def fulfil(names: Sequence[str], conditions: np.ndarray, wishes: Wishes) -> np.ndarray:
+    """Return conditions [N, K] in which what is wished for replaces what was there.
+
+    Args:
+        names: What the conditions are on.
+        conditions: float32 [N, K], such as `draw` makes.
+        wishes: Colours 0..255 for `hair` and `skin`, one [3] or one each [N, 3]; yes or no for
+            tags.
+
+    Raises:
+        UsageError: If something is wished for that the conditions say nothing about.
+    """
+    result = conditions.copy()
+    for name, wish in wishes.items():
+        if name not in names:
+            raise UsageError(
+                f"Received a wish for {name}. Expected one for {', '.join(names) or 'nothing'}: "
+                "these weights were trained on no other. Train some with --condition, or choose "
+                "other weights."
+            )
+        value = encode_colour(name, np.asarray(wish)) if name in CENTRE_AND_SPREAD else None
+        result[:, columns(names, name)] = (1.0 if wish else -1.0) if value is None else value
+    return result

@@ -1,0 +1,56 @@
+"""Improved precision and recall (Kynkaanniemi et al., NeurIPS 2019, equations 1 and 2).
+
+A set's manifold is the union of balls around its members, each reaching to the k-th neighbour.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from anime_pipeline.metrics.features import check_features, distances
+
+NEIGHBOURS = 3  # the paper's choice
+LIMIT = 1000  # both shares depend on the number of faces, so it is fixed
+
+
+class PrecisionRecall(NamedTuple):
+    """Two shares in [0, 1]: 1 and 1 for equal sets, 0 and 0 for sets far apart.
+
+    Attributes:
+        precision: Generated faces on the real manifold: are they good?
+        recall: Real faces on the generated manifold: are all kinds there?
+    """
+
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    real: np.ndarray, fake: np.ndarray, neighbours: int = NEIGHBOURS, limit: int = LIMIT
+) -> PrecisionRecall:
+    """Compare two sets of features.
+
+    Args:
+        real: Features [N, D], divided by `common_scale`.
+        fake: Features [M, D], divided by the same scale.
+        neighbours: The k of the k-th neighbour, itself not counted.
+        limit: Only so many rows of each are used, from the first.
+    """
+    if neighbours < 1:
+        raise ValueError(
+            f"Invalid value for argument `neighbours`. Expected >= 1. Received: {neighbours}"
+        )
+    real, fake = real[:limit], fake[:limit]
+    check_features(least=neighbours + 1, real=real, fake=fake)
+    apart = distances(real, fake)
+    return PrecisionRecall(
+        precision=float((apart <= _radii(real, neighbours)[:, None]).any(0).mean()),
+        recall=float((apart <= _radii(fake, neighbours)[None]).any(1).mean()),
+    )
+
+
+def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return each row's distance to its k-th neighbour: [N]. Place 0 is the row itself."""
+    return np.partition(distances(features, features), neighbours, axis=1)[:, neighbours]

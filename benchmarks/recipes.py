@@ -1,0 +1,171 @@
+"""Compare recipes of stage one at an equal budget: pictures seen, or minutes by the clock.
+
+    python benchmarks/recipes.py --data FACES --images 300000 --seeds 2
+    python benchmarks/recipes.py --data FACES --minutes 60 --only cpu --only reference
+
+Every recipe is the `cpu` preset with one thing changed; `reference` is the original project's. Each
+run starts from nothing and is judged once, at its end, on the held-out val side: KID, Frechet
+distance, precision and recall on VGG16 features, as `anime-pipeline evaluate` does on the test
+side. Results are printed as Markdown and appended to a JSON file, which lets a stopped comparison
+go on: what stands there is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.core.config import DCGAN_PRESETS, DcganConfig
+from anime_pipeline.core.machine import cpu_name, usable_cores
+from anime_pipeline.core.storage import atomic_write_json
+from anime_pipeline.data import conditions
+from anime_pipeline.data.dataset import open_dataset
+from anime_pipeline.data.store import load_store, merge_stores, split_store
+from anime_pipeline.metrics.features import Features, common_scale
+from anime_pipeline.metrics.frechet import frechet
+from anime_pipeline.metrics.kid import kid
+from anime_pipeline.metrics.precision_recall import precision_recall
+from anime_pipeline.models import backend
+from anime_pipeline.models.precision import best_precision
+from anime_pipeline.training.dcgan_task import DcganTask
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "cpu": {},
+    "no feature critic": {"feature_critic": False},
+    "no condition": {"condition": ""},
+    "non-saturating loss": {"loss": "bce"},
+    "no R2": {"r2_gamma": 0.0},
+    "R1 and R2 gamma 0.02": {"r1_gamma": 0.02, "r2_gamma": 0.02},
+    "R1 and R2 gamma 2": {"r1_gamma": 2.0, "r2_gamma": 2.0},
+    "no DiffAugment": {"diff_augment": False},
+    "no averaging": {"ema_half_life_images": 0.0},
+    "width 32": {"width": 32},
+    "width 64": {"width": 64},
+    "reference": {},
+}
+
+
+class Benchmark:
+    """The pictures and the judge that all recipes share."""
+
+    def __init__(self, roots: list[Path], fakes: int) -> None:
+        stores = [load_store(open_dataset(root), 32) for root in roots]
+        self.store = merge_stores(stores)
+        self.split = split_store(self.store)
+        self.fakes = fakes
+        self.features = Features()
+        real = self.features(self.store.images[self.split.val])
+        self.scale = common_scale(real)
+        self.real = real / self.scale
+
+    def run(self, name: str, seed: int, images: int, minutes: float) -> dict[str, Any]:
+        """Train one recipe from nothing and judge it."""
+        config = self._config(name, seed)
+        per_step = config.batch_size * config.d_steps
+        if images:
+            config = replace(config, steps=max(1, images // per_step))
+        task = self._task(config)
+        if minutes:
+            config = replace(config, steps=_steps_in(task, minutes))
+            task = self._task(config)
+        begun, state = time.perf_counter(), task.initial_state()
+        for step in range(config.steps):
+            state, _ = task.advance(state, step, task.inputs(step))
+            if minutes and time.perf_counter() - begun > minutes * 60:
+                break  # the machine was slower than when the steps were timed
+        seconds = time.perf_counter() - begun
+        result = self._judge(task.sample(state, self.fakes))
+        seen = (step + 1) * per_step
+        facts = {"recipe": name, "seed": seed, "images_seen": seen, "steps": step + 1}
+        return facts | {"minutes": seconds / 60, "images_per_second": seen / seconds} | result
+
+    def _config(self, name: str, seed: int) -> DcganConfig:
+        preset = "reference" if name == "reference" else "cpu"
+        config = replace(DCGAN_PRESETS[preset], seed=seed, **RECIPES[name])
+        precision = "float32" if name == "reference" else best_precision()
+        condition = conditions.resolve(config.condition, self.store.records)
+        return replace(config, precision=precision, condition=condition)
+
+    def _task(self, config: DcganConfig) -> DcganTask:
+        records = [self.store.records[row] for row in self.split.train]
+        shown = conditions.of_records(conditions.parse_names(config.condition), records)
+        return DcganTask(config, self.store.images[self.split.train], shown)
+
+    def _judge(self, faces: np.ndarray) -> dict[str, float]:
+        fake = self.features(faces) / self.scale
+        distance = kid(self.real, fake)
+        covered = precision_recall(self.real, fake)
+        return {
+            "kid": distance.mean,
+            "kid_error": distance.error,
+            "frechet": frechet(self.real, fake),
+            "precision": covered.precision,
+            "recall": covered.recall,
+        }
+
+
+def _steps_in(task: DcganTask, minutes: float, timed: int = 20) -> int:
+    """Return the steps that fit into `minutes`, timed after a first, compiling round."""
+    for _ in range(2):
+        begun, state = time.perf_counter(), task.initial_state()
+        for step in range(timed):
+            state, metrics = task.advance(state, step, task.inputs(step))
+        backend.to_numpy(metrics)
+        seconds = (time.perf_counter() - begun) / timed
+    return max(1, int(minutes * 60 / seconds))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the results as a Markdown table, the best KID first."""
+    lines = ["| recipe | seed | images seen | min | KID | Frechet | precision | recall |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for row in sorted(rows, key=lambda row: float(row["kid"])):
+        lines.append(
+            f"| {row['recipe']} | {row['seed']} | {row['images_seen']:,} | {row['minutes']:.1f} "
+            f"| {row['kid']:.3f} ± {row['kid_error']:.3f} | {row['frechet']:.0f} "
+            f"| {row['precision']:.2f} | {row['recall']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--images", type=int, default=0, help="pictures that each recipe sees")
+    budget.add_argument("--minutes", type=float, default=0.0, help="minutes that each recipe has")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", action="append", choices=RECIPES, help="may be repeated")
+    parser.add_argument("--fakes", type=int, default=1000, help="faces drawn to judge a recipe")
+    parser.add_argument("--out", type=Path, default=Path("outputs/recipes.json"))
+    arguments = parser.parse_args()
+
+    document: dict[str, Any] = {"cpu": cpu_name(), "cores": usable_cores(), "rows": []}
+    if arguments.out.is_file():
+        document = json.loads(arguments.out.read_text(encoding="utf-8"))
+    budget_key = f"{arguments.images} images, {arguments.minutes:g} minutes"
+    rows = [row for row in document["rows"] if row["budget"] == budget_key]
+    done = {(row["recipe"], row["seed"]) for row in rows}
+    backend.make_deterministic()
+    benchmark = Benchmark(arguments.data, arguments.fakes)
+    for seed in range(arguments.seeds):
+        for name in arguments.only or RECIPES:
+            if (name, seed) in done:
+                continue
+            row = benchmark.run(name, seed, arguments.images, arguments.minutes)
+            rows.append(row | {"budget": budget_key, "vgg16": benchmark.features.source})
+            document["rows"].append(rows[-1])
+            atomic_write_json(arguments.out, document)
+            print(table([row]).splitlines()[-1], flush=True)
+    print(f"\n{document['cpu']}, {document['cores']} cores; {budget_key} each\n\n{table(rows)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.config import DCGAN_PRESETS, DcganConfig
+from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.machine import cpu_name, usable_cores
+from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import conditions
 from anime_pipeline.data.dataset import open_dataset

@@ -135,3 +135,20 @@ def two_runs(drawn, tmp_path_factory) -> Path:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def asked_weights(tmp_path_factory) -> Path:
+    """Weights of an untrained generator that takes wishes for hair, skin and the tag Hat."""
+    from anime_pipeline.core.config import to_dict
+    from anime_pipeline.data.conditions import table_of
+    from anime_pipeline.models.dcgan import build_generator
+    from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, save_weights
+
+    config = DcganConfig(width=4, latent_dim=8, condition="hair,skin,Hat")
+    arrays = {v.path: np.asarray(v) for v in build_generator(config).variables}
+    shown = np.random.default_rng(0).standard_normal((50, 9)).astype(np.float32)
+    arrays[CONDITION_TABLE] = table_of(shown, seed=0)
+    path = tmp_path_factory.mktemp("weights") / "asked.npz"
+    save_weights(path, arrays, DCGAN_KIND, to_dict(config), {"step": 0})
+    return path

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from anime_pipeline.core.config import AUTO
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.presets import AUTO
 from anime_pipeline.data import conditions
 from anime_pipeline.data.characters import Colors
 from anime_pipeline.data.dataset import Record, open_dataset

@@ -3,8 +3,6 @@ import dataclasses
 import pytest
 
 from anime_pipeline.core.config import (
-    DCGAN_PRESETS,
-    SRGAN_PRESETS,
     DcganConfig,
     SrganConfig,
     differences,
@@ -12,6 +10,7 @@ from anime_pipeline.core.config import (
     to_dict,
 )
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 
 
 @pytest.mark.parametrize("config", [*DCGAN_PRESETS.values(), *SRGAN_PRESETS.values()])

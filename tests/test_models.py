@@ -6,7 +6,8 @@ import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN
 from keras import layers
 
-from anime_pipeline.core.config import DCGAN_PRESETS, SRGAN_PRESETS, DcganConfig
+from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.models import backend, dcgan, srgan
 from anime_pipeline.models.blocks import DepthToSpace, MinibatchStdDev, Modulate, UpsampleConv

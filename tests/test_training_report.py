@@ -12,7 +12,8 @@ from rich.console import Console
 
 from anime_pipeline.cli.live import LivePanel
 from anime_pipeline.cli.live_panel import Look, Pace, describe, draw
-from anime_pipeline.core.config import DCGAN_PRESETS, SRGAN_PRESETS, to_dict
+from anime_pipeline.core.config import to_dict
+from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.runs import METRICS_FILE, RUN_CONFIG, WARNINGS_FILE, locked
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.reports import training_words

@@ -13,24 +13,23 @@ import click
 
 from anime_pipeline import __version__
 from anime_pipeline.cli.common import (
+    UserPath,
     json_option,
     out_option,
     parse_seeds,
     print_json,
     progress_bar,
     stderr,
-    waiting,
 )
-from anime_pipeline.cli.complete import weights_names
+from anime_pipeline.cli.face_options import weights_options, wish_options
+from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.wishes import gather_wishes, shown_colours, wish_texts
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from anime_pipeline.inference.generator import FaceGenerator
-    from anime_pipeline.inference.upscaler import Upscaler
 
 DEFAULT_COUNT = 16
 MANIFEST = "manifest.json"
@@ -48,22 +47,14 @@ MANIFEST = "manifest.json"
     "seed_text",
     help="One seed, the first of -n seeds, or a list such as 0,5-9 [default: 0].",
 )
+@wish_options
+@click.option("--like", type=UserPath(), help="Take hair and skin colour from a picture.")
+@click.option("--prompt", help='Hair and skin in words: "long silver hair, tan skin".')
+@click.option("--with", "tags", multiple=True, help="A tag that the weights were trained on.")
+@click.option("--without", "not_tags", multiple=True, help="The opposite of a tag.")
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
-@click.option(
-    "--checkpoint",
-    shell_complete=weights_names,
-    default="dcgan",
-    show_default=True,
-    help="Stage one: a shipped name, a .npz file or a run folder.",
-)
-@click.option(
-    "--upscaler",
-    shell_complete=weights_names,
-    default="perceptual",
-    show_default=True,
-    help="Stage two: a shipped name, a .npz file or a run folder.",
-)
+@weights_options
 @out_option("outputs/")
 @click.option("--overwrite", is_flag=True, help="Replace pictures that another call has made.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
@@ -71,39 +62,46 @@ MANIFEST = "manifest.json"
 def command(
     count: int | None,
     seed_text: str | None,
+    like: Path | None,
+    prompt: str | None,
+    tags: tuple[str, ...],
+    not_tags: tuple[str, ...],
     upscale: bool,
     grid: bool,
-    checkpoint: str,
-    upscaler: str,
     out: Path,
     overwrite: bool,
     batch_size: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
 
-    The same seed and weights always give the same face. Each PNG records both, and
-    manifest.json lists all faces of the folder.
+    The same seed, wishes and weights always give the same face. Hair and skin are those of a
+    training picture, drawn by the seed, unless something is wished for. Each PNG records how it
+    was made, and manifest.json lists all faces of the folder.
     """
     seeds = (
         parse_seeds("0", count or DEFAULT_COUNT)
         if seed_text is None
         else parse_seeds(seed_text, count)
     )
-    draw, enlarge = _load(checkpoint, upscaler if upscale else None)
+    wishes = gather_wishes(options["hair"], options["skin"], like, prompt, tags, not_tags)
+    draw, enlarge = load_models(options["checkpoint"], options["upscaler"] if upscale else None)
+    condition = draw.condition(seeds, wishes)
     sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
     weights = {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}
     size = draw.config.image_size * (SCALE if enlarge else 1)
-    job = Job(seeds, size, out, weights)
+    job = Job(seeds, size, out, weights, wish_texts(wishes, options["truncation"]))
     if not overwrite:
         _refuse_other_pictures(job, grid)
     require_free(out, len(seeds) * size**2 * 3 * (2 if grid else 1), "the pictures")
     with progress_bar("Drawing") as update:
-        pictures = draw.generate(seeds, batch_size, update)
+        latent = draw.latents(seeds) * options["truncation"]
+        pictures = draw.draw(latent, condition, batch_size, update)
     if enlarge:
         with progress_bar("Upscaling") as update:
             pictures = enlarge.upscale_batch(pictures, min(batch_size, 8), update)
-    result = _write(job, pictures, grid, overwrite)
+    result = _write(job, pictures, grid, overwrite, shown_colours(draw.names, condition))
     if as_json:
         print_json(result)
     else:
@@ -111,36 +109,29 @@ def command(
         stderr().print(f"{faces} of {size}x{size} px in {out}", markup=False)
 
 
-def _load(checkpoint: str, upscaler: str | None) -> tuple[FaceGenerator, Upscaler | None]:
-    from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
-    from anime_pipeline.models.zoo import find_weights
-
-    # Both are found before anything is loaded, so that a wrong name fails at once.
-    first = find_weights(checkpoint, DCGAN_KIND)
-    second = find_weights(upscaler, SRGAN_KIND, prefer="perceptual") if upscaler else None
-    with waiting("Loading the models"):
-        from anime_pipeline.inference.generator import FaceGenerator
-        from anime_pipeline.inference.upscaler import Upscaler
-
-        return FaceGenerator.load(first), Upscaler.load(second) if second else None
-
-
 @dataclass(frozen=True)
 class Job:
-    """One call: which faces go where, and from which weights."""
+    """One call: which faces go where, from which weights, and what they were asked to show."""
 
     seeds: list[int]
     size: int
     out: Path
     weights: dict[str, dict[str, str]]  # by stage: file and sha256
+    wishes: dict[str, str]  # as they stand in file names and text entries
+
+    @property
+    def suffix(self) -> str:
+        """Return what follows the seed in file names: size and wishes."""
+        words = (f"_{name}-{value.lstrip('#')}" for name, value in self.wishes.items())
+        return f"{self.size}{''.join(words)}.png"
 
     def face(self, seed: int) -> str:
         """Return the file name of a seed's face."""
-        return f"face_{seed:06d}_{self.size}.png"
+        return f"face_{seed:06d}_{self.suffix}"
 
     def text(self, seed: int) -> dict[str, str]:
         """Return what a face's PNG records: by it the same face is known again."""
-        text = {"seed": str(seed)}
+        text = {"seed": str(seed), **self.wishes}
         return text | {f"weights-{stage}": w["sha256"] for stage, w in self.weights.items()}
 
     @property
@@ -149,7 +140,7 @@ class Job:
         seeds = self.seeds
         consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
         odd = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
-        return f"grid_{seeds[0]:06d}_{len(seeds)}{odd}_{self.size}.png"
+        return f"grid_{seeds[0]:06d}_{len(seeds)}{odd}_{self.suffix}"
 
     def targets(self, grid: bool) -> dict[str, dict[str, str]]:
         """Return every picture to be written, by name, with its text entries."""
@@ -169,7 +160,13 @@ def _refuse_other_pictures(job: Job, grid: bool) -> None:
     _read_manifest(job.out / MANIFEST)
 
 
-def _write(job: Job, pictures: np.ndarray, grid: bool, overwrite: bool) -> dict[str, Any]:
+def _write(
+    job: Job,
+    pictures: np.ndarray,
+    grid: bool,
+    overwrite: bool,
+    colours: list[dict[str, str]],
+) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.grid import make_grid
 
@@ -181,14 +178,18 @@ def _write(job: Job, pictures: np.ndarray, grid: bool, overwrite: bool) -> dict[
         "out": str(job.out),
         "size": job.size,
         "weights": job.weights,
-        "faces": [{"file": job.face(seed), "seed": seed} for seed in job.seeds],
+        "wishes": job.wishes,
+        "faces": [
+            {"file": job.face(seed), "seed": seed, **shown}
+            for seed, shown in zip(job.seeds, colours, strict=True)
+        ],
     }
     if grid:
         # 32 px faces are enlarged without smoothing, so that their pixels can be judged.
         result["grid"] = job.grid
         sheet = make_grid(pictures, magnify=4 if job.size <= 32 else 1)
         write_png(job.out / job.grid, sheet, software | job.targets(grid)[job.grid])
-    _update_manifest(job, overwrite)
+    _update_manifest(job, overwrite, result["faces"])
     return result
 
 
@@ -214,7 +215,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return faces
 
 
-def _update_manifest(job: Job, overwrite: bool) -> None:
+def _update_manifest(job: Job, overwrite: bool, made: list[dict[str, Any]]) -> None:
     """Add this call's faces to the folder's list of all faces."""
     from anime_pipeline.core.storage import atomic_write_json, folder_locked
 
@@ -226,8 +227,8 @@ def _update_manifest(job: Job, overwrite: bool) -> None:
             if not overwrite:
                 raise
             faces = {}
-        for seed in job.seeds:
-            name = job.face(seed)
-            faces[name] = {"file": name, "seed": seed, "size": job.size, "weights": job.weights}
+        for face in made:
+            shared = {"size": job.size, "wishes": job.wishes, "weights": job.weights}
+            faces[face["file"]] = face | shared
         there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
         atomic_write_json(path, {"version": __version__, "faces": there})

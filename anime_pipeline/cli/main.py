@@ -20,11 +20,13 @@ from anime_pipeline.core.errors import (
 # command name -> (module, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("anime_pipeline.cli.generate", "Make faces from seeds, optionally upscaled."),
+    "palette": ("anime_pipeline.cli.palette", "Draw one seed in every hair and skin colour."),
     "upscale": ("anime_pipeline.cli.upscale", "Upscale pictures 4x."),
     "train-dcgan": ("anime_pipeline.cli.train_dcgan", "Train stage one on a folder of faces."),
     "train-srgan": ("anime_pipeline.cli.train_srgan", "Train stage two on a folder of faces."),
     "benchmark": ("anime_pipeline.cli.benchmark", "Measure PSNR and SSIM against baselines."),
     "inspect": ("anime_pipeline.cli.inspect", "Tell what a folder of faces holds."),
+    "annotate": ("anime_pipeline.cli.annotate", "Estimate hair and skin colours of faces."),
     "sample-data": ("anime_pipeline.cli.sample_data", "Draw a practice set of faces."),
     "runs": ("anime_pipeline.cli.runs", "List, compare and plot training runs."),
     "models": ("anime_pipeline.cli.models", "List and verify the shipped weights."),

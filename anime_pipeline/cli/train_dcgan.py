@@ -11,8 +11,9 @@ import click
 
 from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
-from anime_pipeline.core.config import DCGAN_PRESETS, LOSSES, DcganConfig
+from anime_pipeline.core.config import LOSSES, DcganConfig
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.presets import DCGAN_PRESETS
 
 if TYPE_CHECKING:
     import numpy as np

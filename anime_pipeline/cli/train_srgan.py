@@ -13,8 +13,9 @@ from anime_pipeline.cli.common import FiniteRange, stderr
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
-from anime_pipeline.core.config import SRGAN_PRESETS, SrganConfig
+from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.core.presets import SRGAN_PRESETS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""Frozen training configurations and their presets; the resolved one is saved with every run."""
+"""Frozen training configurations; the resolved one is saved with every run."""
 
 from __future__ import annotations
 
@@ -181,74 +181,6 @@ def _require_common(config: Any) -> None:
 
 TrainingConfig = DcganConfig | SrganConfig
 Config = TypeVar("Config", DcganConfig, SrganConfig)
-
-AUTO = "auto"  # a condition on whatever the data knows, decided when a run begins
-
-DCGAN_PRESETS: dict[str, DcganConfig] = {
-    "cpu": DcganConfig(condition=AUTO, feature_critic=True),
-    "gpu": DcganConfig(
-        condition=AUTO,
-        feature_critic=True,
-        width=96,
-        width_d=64,
-        batch_size=128,
-        steps=200_000,
-        precision="bfloat16",
-    ),
-    "reference": DcganConfig(
-        architecture="reference",
-        fit="stretch",
-        flip=False,
-        latent_dim=100,
-        latent_distribution="uniform",
-        loss="bce",
-        real_label=0.9,
-        d_steps=10,
-        batch_size=16,
-        learning_rate_g=1e-5,
-        learning_rate_d=2e-5,
-        beta_2=0.999,
-        decay=False,
-        r1_gamma=0.0,
-        r2_gamma=0.0,
-        diff_augment=False,
-        ema_half_life_images=0.0,
-        steps=75_000,
-    ),
-}
-
-SRGAN_PRESETS: dict[str, SrganConfig] = {
-    "cpu": SrganConfig(),
-    "gpu": SrganConfig(
-        batch_size=32,
-        fidelity_steps=60_000,
-        adversarial_steps=20_000,
-        width_d=64,
-        precision="bfloat16",
-    ),
-    "reference": SrganConfig(
-        architecture="reference",
-        fit="stretch",
-        crop_size=0,
-        flip=False,
-        degradations="area:1",
-        width_d=64,
-        batch_size=8,
-        fidelity_steps=0,
-        adversarial_steps=117_000,
-        learning_rate=9e-5,
-        learning_rate_adversarial=9e-5,
-        beta_1=0.5,
-        beta_2=0.999,
-        decay=False,
-        pixel_loss="mse",
-        perceptual_weight=0.0,
-        pixel_weight=1.0,
-        adversarial_weight=1.0,
-        label_noise=0.2,
-        ema_half_life_images=0.0,
-    ),
-}
 
 
 def to_dict(config: TrainingConfig) -> dict[str, Any]:

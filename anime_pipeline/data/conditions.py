@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.config import AUTO
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab

@@ -13,8 +13,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from anime_pipeline.core.arrays import UNREADABLE
-from anime_pipeline.core.config import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.runs import METRICS_FILE, RUN_CONFIG, RunSummary, read_metrics, read_run
 from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.images.codec import decode

@@ -1,0 +1,230 @@
+"""`anime-pipeline annotate`."""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline.cli.common import (
+    DEFAULT_DATA,
+    UserPath,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    stderr,
+)
+from anime_pipeline.core.errors import DataError, PartialError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from anime_pipeline.data.characters import Colors
+    from anime_pipeline.data.dataset import Dataset, Record
+    from anime_pipeline.images.files import Skipped
+
+PARTS = ("hair", "skin")
+
+
+@click.command("annotate")
+@click.argument("data", default=DEFAULT_DATA, type=UserPath(file_okay=False))
+@click.option("--overwrite", is_flag=True, help="Replace the color.csv files that are there.")
+@click.option("--compare", is_flag=True, help="Write nothing; measure against what is there.")
+@click.option(
+    "--out",
+    type=UserPath(file_okay=False),
+    help="Write the tables into this folder, in DATA's layout, instead of beside the pictures.",
+)
+@json_option
+def command(data: Path, overwrite: bool, compare: bool, out: Path | None, as_json: bool) -> None:
+    """Estimate hair and skin colours: a color.csv in each folder of pictures that has none.
+
+    The colours are pixel statistics of face crops, hair on top; --compare tells how far they are
+    from tables that exist. A picture that cannot be read is skipped and named (exit 3).
+    """
+    from anime_pipeline.data.dataset import open_dataset
+
+    if compare and (overwrite or out):
+        raise UsageError(
+            "--compare writes nothing. Expected it alone. Received --overwrite or --out with it; "
+            "leave either out."
+        )
+    dataset = open_dataset(data)
+    if dataset.kind == "celeba":
+        raise UsageError(
+            f"{data} holds CelebA's attribute table. Expected folders of faces without one: colour "
+            "tables beside it would not be read. Name another folder."
+        )
+    skipped: list[Skipped] = []
+    if compare:
+        facts = _compare(dataset, skipped)
+    else:
+        facts = _annotate(dataset, out, overwrite, skipped)
+    facts["skipped"] = [vars(item) for item in skipped]
+    if as_json:
+        print_json(facts)
+    elif compare:
+        _print_comparison(facts)
+    _finish(facts, skipped)
+
+
+def _annotate(
+    dataset: Dataset, out: Path | None, overwrite: bool, skipped: list[Skipped]
+) -> dict[str, Any]:
+    """Write a table for each folder as soon as its pictures are done."""
+    from anime_pipeline.core.storage import atomic_write_text
+    from anime_pipeline.data.characters import COLOR_FILE, format_color_csv
+
+    jobs: dict[Path, list[Record]] = {}
+    kept: list[Path] = []
+    for folder, below in groupby(dataset.records, lambda record: record.path.parent):
+        base = out / folder.relative_to(dataset.root) if out else folder
+        target = base / COLOR_FILE
+        if os.path.lexists(target) and not overwrite:
+            kept.append(target)
+        else:
+            jobs[target] = list(below)
+    total, done, images, written = sum(map(len, jobs.values())), 0, 0, []
+    with progress_bar("Annotating") as update:
+        for target, records in jobs.items():
+            rows = []
+            for record in records:
+                colors = _estimate(record.path, skipped)
+                if colors:
+                    rows.append((record.path.name, colors))
+                done += 1
+                update(done, total)
+            if rows:  # a table without rows would only be in the way of a better one
+                atomic_write_text(target, format_color_csv(rows))
+                written.append(target)
+                images += len(rows)
+    return {
+        "images": images,
+        "written": [str(path) for path in written],
+        "kept": [str(path) for path in kept],
+    }
+
+
+def _estimate(path: Path, skipped: list[Skipped]) -> Colors | None:
+    """Estimate one picture's colours, or note why they cannot be."""
+    from anime_pipeline.data.estimate import estimate_colors
+    from anime_pipeline.images.codec import decode
+    from anime_pipeline.images.files import Skipped
+
+    try:
+        return estimate_colors(decode(path.read_bytes()))
+    except OSError as error:
+        skipped.append(Skipped(str(path), f"cannot be read ({error.strerror})"))
+    except DataError as error:
+        skipped.append(Skipped(str(path), str(error).removeprefix("image: ")))
+    return None
+
+
+def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:
+    """Measure estimates against the colours and the names of hair that people gave."""
+    from anime_pipeline.images.colour_names import nearest_hair_name
+
+    named = {record.path: _hair_tag(record) for record in dataset.records}
+    records = [r for r in dataset.records if r.colors or named[r.path]]
+    if not records:
+        raise DataError(
+            f"{dataset.root}: nothing to compare with. Expected a color.csv or a tags.csv beside "
+            f"the pictures. Received {len(dataset.records)} picture(s) without. Annotate them "
+            "without --compare."
+        )
+    pairs, hits = [], []
+    with progress_bar("Comparing") as update:
+        for done, record in enumerate(records, start=1):
+            found = _estimate(record.path, skipped)
+            if found and record.colors:
+                pairs.append((found, record.colors))
+            if found and (name := named[record.path]):
+                hits.append((nearest_hair_name(found.hair), name))
+            update(done, len(records))
+    facts: dict[str, Any] = {"images": len(pairs), "color_problems": dataset.color_problems}
+    for part in PARTS if pairs else ():
+        facts[part] = _distances([tuple(getattr(c, part) for c in pair) for pair in pairs])
+    if hits:
+        names = [name for _, name in hits]
+        facts["hair_name"] = {
+            "images": len(hits),
+            "accuracy": sum(found == name for found, name in hits) / len(hits),
+            "most_common": max(map(names.count, set(names))) / len(names),
+        }
+    return facts
+
+
+def _hair_tag(record: Record) -> str | None:
+    """Return the name that people gave the hair, by our names; None if no known one."""
+    from anime_pipeline.images.colour_names import nearest_hair_name, parse_colour
+
+    for tag in sorted(record.tags or ()):
+        word, _, kind = tag.rpartition("_")
+        try:
+            if kind == "hair":
+                return nearest_hair_name(parse_colour(word, "hair"))
+        except UsageError:
+            continue  # another word for hair, such as "long"
+    return None
+
+
+def _distances(pairs: list[tuple[Any, ...]]) -> dict[str, float]:
+    """Return CIEDE2000 between found and given colours, and that of given ones shuffled."""
+    import numpy as np
+
+    from anime_pipeline.core.randomness import stream
+    from anime_pipeline.images.colour import delta_e, rgb_to_lab
+
+    lab: np.ndarray = rgb_to_lab(np.array(pairs))  # [N, 2, 3]
+    found, given = lab[:, 0], lab[:, 1]
+    apart = delta_e(found, given)
+    shuffled = delta_e(given[stream(0, "shuffled colours").permutation(len(given))], given)
+    return {
+        "delta_e_mean": float(apart.mean()),
+        "delta_e_median": float(np.median(apart)),
+        "delta_e_shuffled": float(shuffled.mean()),
+    }
+
+
+def _print_comparison(facts: dict[str, Any]) -> None:
+    rows = [
+        [part, *(f"{value:.2f}" for value in facts[part].values())]
+        for part in PARTS
+        if part in facts
+    ]
+    if rows:
+        print_table(["CIEDE2000", "mean", "median", "shuffled table"], rows)
+    if "hair_name" in facts:
+        name = facts["hair_name"]
+        row = ["hair name", f"{name['accuracy']:.1%}", f"{name['most_common']:.1%}"]
+        print_table(["against tags", "right", "always the most common"], [row])
+
+
+def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
+    console = stderr()
+    for problem in facts.get("color_problems", []):
+        console.print(f"Colour problem: {problem}", markup=False)
+    for item in skipped:
+        console.print(f"Skipped {item.path}: {item.reason}", markup=False)
+    if "written" in facts:
+        done, kept = facts["images"], len(facts["kept"])
+        console.print(f"{done} pictures annotated in {len(facts['written'])} folder(s)")
+        if kept:
+            console.print(f"{kept} folder(s) have a color.csv already; --overwrite replaces it")
+    else:
+        done, kept = max(facts["images"], facts.get("hair_name", {}).get("images", 0)), 0
+        console.print(f"{facts['images']} pictures compared with their color.csv")
+    if not done and not kept:
+        raise DataError(
+            f"None of {len(skipped)} pictures could be used; the reasons are above. Name a folder "
+            "of face pictures."
+        )
+    if skipped:
+        raise PartialError(
+            f"{len(skipped)} picture(s) were skipped; the reasons are above. Mend or remove them "
+            "and run the command again, with --overwrite for folders that have a table now."
+        )

@@ -1,0 +1,93 @@
+"""`anime-pipeline palette`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline import __version__
+from anime_pipeline.cli.common import UserPath, json_option, print_json, progress_bar, stderr
+from anime_pipeline.cli.face_options import truncation_option, weights_options
+from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.wishes import as_hex
+from anime_pipeline.core.config import MAX_SEED
+from anime_pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from anime_pipeline.images.sheet import Label
+
+MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels can be judged
+
+
+@click.command("palette")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
+@click.option("--hair", help="Rows: names or #rrggbb with commas between [default: all names].")
+@click.option("--skin", help="Columns, likewise [default: all names].")
+@truncation_option
+@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
+@weights_options
+@click.option(
+    "--out", type=UserPath(), default="outputs/palette.png", show_default=True, help="The sheet."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a picture that another call has made.")
+@json_option
+def command(
+    seed: int,
+    hair: str | None,
+    skin: str | None,
+    truncation: float,
+    upscale: bool,
+    checkpoint: str,
+    upscaler: str,
+    out: Path,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Draw one seed in every hair and skin colour, as one labelled sheet."""
+    from anime_pipeline.images.codec import write_png
+    from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.images.sheet import labelled_sheet
+
+    if out.suffix != ".png":
+        raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
+    rows, columns = _labels("hair", hair), _labels("skin", skin)
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    cells = [(row.colour, column.colour) for row in rows for column in columns]
+    wishes = {"hair": [cell[0] for cell in cells], "skin": [cell[1] for cell in cells]}
+    seeds = [seed] * len(cells)
+    condition = draw.condition(seeds, wishes)
+    text = {"seed": str(seed), "truncation": f"{truncation:g}", "weights": draw.weights.sha256}
+    text |= {"hair": _texts(rows), "skin": _texts(columns)}
+    text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
+    if not overwrite:
+        refuse_other_picture(out, text, "pass --overwrite")
+    pictures = draw.draw(draw.latents(seeds) * truncation, condition)
+    if enlarge:
+        with progress_bar("Upscaling") as update:
+            pictures = enlarge.upscale_batch(pictures, 8, update)
+    else:
+        pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
+    sheet = labelled_sheet(pictures, rows, columns)
+    write_png(out, sheet, {"Software": f"anime-pipeline {__version__}", **text})
+    result: dict[str, Any] = {"out": str(out), "faces": len(cells), **text}
+    if as_json:
+        print_json(result)
+    else:
+        stderr().print(f"{len(cells)} faces of seed {seed} in {out}", markup=False)
+
+
+def _labels(part: Any, text: str | None) -> list[Label]:
+    from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS, parse_colour
+    from anime_pipeline.images.sheet import Label
+
+    if text is None:
+        named = HAIR_COLOURS if part == "hair" else SKIN_COLOURS
+        return [Label(name, colour) for name, colour in named.items()]
+    words = [word.strip() for word in text.split(",")]
+    return [Label(word, parse_colour(word, part)) for word in words]
+
+
+def _texts(labels: list[Label]) -> str:
+    return ",".join(as_hex(label.colour) for label in labels)

@@ -1,0 +1,132 @@
+"""Asking for faces: the options of `generate`, and the sheet of `palette`."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anime_pipeline.cli.wishes import gather_wishes, wish_texts
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
+from anime_pipeline.images.sheet import Label, labelled_sheet
+from anime_pipeline.inference.generator import FaceGenerator
+
+
+@pytest.fixture(scope="module")
+def draw(asked_weights):
+    return FaceGenerator.load(asked_weights)
+
+
+def test_words_come_before_a_prompt_and_a_prompt_before_a_picture(tmp_path):
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (64, 64), (10, 200, 10)).save(picture)
+    liked = gather_wishes(None, None, picture, None)
+    assert set(liked) == {"hair", "skin"}
+    prompted = gather_wishes(None, None, picture, "pink hair")
+    assert prompted["hair"] == HAIR_COLOURS["pink"] and prompted["skin"] == liked["skin"]
+    assert gather_wishes("#102030", "tan", picture, "pink hair") == {
+        "hair": (16, 32, 48), "skin": SKIN_COLOURS["tan"],
+    }  # fmt: skip
+    assert gather_wishes("random", None, None, None) == {}
+
+
+def test_what_a_prompt_cannot_say_is_named(capsys):
+    assert set(gather_wishes(None, None, None, "long silver hair, green eyes")) == {"hair"}
+    said = capsys.readouterr().err
+    assert "long" in said and "green eyes" in said
+    with pytest.raises(UsageError, match="hair or skin"):
+        gather_wishes(None, None, None, "a smiling girl")
+
+
+def test_a_tag_is_asked_for_or_against_not_both():
+    assert gather_wishes(None, None, None, None, ["Hat"], ["Smiling"]) == {
+        "Hat": True, "Smiling": False,
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="--without for Hat"):
+        gather_wishes(None, None, None, None, ["Hat"], ["Hat"])
+
+
+def test_wishes_stand_in_names_and_texts():
+    assert wish_texts({"hair": (255, 0, 16), "Hat": True, "Bow": False}, 0.5) == {
+        "hair": "#ff0010", "Hat": "yes", "Bow": "no", "truncation": "0.5",
+    }  # fmt: skip
+    assert wish_texts({}, 1.0) == {}
+
+
+def test_wishes_change_the_face_and_the_batch_does_not(draw):
+    plain = draw.generate(range(5))
+    pink = draw.generate(range(5), wishes={"hair": HAIR_COLOURS["pink"], "Hat": True})
+    assert (plain != pink).any(axis=(1, 2, 3)).all()
+    one = draw.generate([3], batch_size=1, wishes={"hair": HAIR_COLOURS["pink"], "Hat": True})
+    assert np.abs(one[0].astype(int) - pink[3]).max() <= 1
+
+
+def test_truncation_zero_is_one_latent(draw):
+    wishes = {"hair": (1, 2, 3), "skin": (200, 190, 180), "Hat": False}
+    faces = draw.generate(range(4), wishes=wishes, truncation=0.0)
+    assert np.abs(faces.astype(int) - faces[0]).max() <= 1
+    np.testing.assert_array_equal(draw.generate([5]), draw.generate([5], truncation=1.0))
+
+
+def test_generate_records_what_was_asked_for(cli, asked_weights, tmp_path):
+    call = ["generate", "--checkpoint", asked_weights, "-n", 4, "--json"]
+    made = cli(*call, "--hair", "#102030", "--with", "Hat", "--truncation", 0.7).json
+    assert made["wishes"] == {"hair": "#102030", "truncation": "0.7", "Hat": "yes"}
+    assert [face["hair"] for face in made["faces"]] == ["#102030"] * 4
+    assert len({face["skin"] for face in made["faces"]}) > 1
+    name = made["faces"][1]["file"]
+    assert name == "face_000001_32_Hat-yes_hair-102030_truncation-0.7.png"
+    with Image.open(tmp_path / "outputs" / name) as picture:
+        assert picture.text["hair"] == "#102030" and picture.text["seed"] == "1"
+    plain = cli(*call).json  # beside them, under names of their own
+    assert plain["wishes"] == {}
+    listed = json.loads((tmp_path / "outputs" / "manifest.json").read_text())["faces"]
+    assert len(listed) == 8 and {len(face["wishes"]) for face in listed} == {0, 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--hair", "plaid"], "plaid"),
+        (["--with", "Glasses"], "hair, skin, Hat"),
+        (["--prompt", "a girl"], "--prompt"),
+        (["--truncation", "2"], "--truncation"),
+    ],
+)
+def test_wishes_that_cannot_be_met_are_refused(cli, asked_weights, arguments, words):
+    result = cli("generate", "--checkpoint", asked_weights, *arguments)
+    assert result.code == 2 and words in result.stderr
+
+
+def test_a_missing_picture_to_be_like_is_bad_data(cli, asked_weights):
+    result = cli("generate", "--checkpoint", asked_weights, "--like", "none.png")
+    assert result.code == 4 and "none.png" in result.stderr
+
+
+def test_the_palette_is_rows_of_hair_and_columns_of_skin(cli, asked_weights, tmp_path):
+    call = ["palette", "--checkpoint", asked_weights, "--hair", "pink,#000", "--skin", "tan"]
+    made = cli(*call, "--seed", 9, "--json").json
+    assert made["faces"] == 2 and made["hair"].endswith(",#000000")
+    again = cli(*call, "--seed", 9)
+    assert again.code == 0, again.stderr
+    other = cli(*call, "--seed", 8)
+    assert other.code == 2 and "--overwrite" in other.stderr
+    assert cli(*call, "--out", "sheet.jpg").code == 2
+    everything = cli("palette", "--checkpoint", asked_weights, "--out", "all.png", "--json").json
+    assert everything["faces"] == len(HAIR_COLOURS) * len(SKIN_COLOURS)
+
+
+def test_a_sheet_shows_every_picture_in_its_place():
+    pictures = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.full(
+        (1, 20, 20, 3), 40, np.uint8
+    )
+    labels = [Label(word, (255, 0, 0)) for word in ("one", "two", "three")]
+    sheet = labelled_sheet(pictures, labels[:2], labels)
+    step = 26
+    left, top = sheet.shape[1] - 3 * step, sheet.shape[0] - 2 * step
+    for index in range(6):
+        row, column = divmod(index, 3)
+        y, x = top + row * step, left + column * step
+        assert (sheet[y : y + 20, x : x + 20] == index * 40).all()
+    assert (sheet == (255, 0, 0)).all(axis=-1).sum() > 5 * 100  # the labels' colours

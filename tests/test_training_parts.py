@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anime_pipeline.models import backend
+from anime_pipeline.models.adam import adam, adam_slots
 from anime_pipeline.training import augment
 from anime_pipeline.training.losses import (
     LOSSES,
     unit_gradient_penalty,
     zero_gradient_penalty,
 )
-from anime_pipeline.training.state import adam, adam_slots, average, ema_decay
+from anime_pipeline.training.state import average, ema_decay
 
 RANDOM = np.random.default_rng(1)
 REAL = RANDOM.standard_normal((16, 1)).astype(np.float32) * 3

@@ -20,7 +20,8 @@ from anime_pipeline.cli.common import (
     waiting,
 )
 from anime_pipeline.cli.complete import weights_names
-from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.cli.sides import choose_side, side_option
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
 
 if TYPE_CHECKING:
@@ -50,13 +51,7 @@ PROTOCOL = {
     help="How LR pictures are made; may be repeated.",
 )
 @click.option("--hr-size", type=click.IntRange(min=32), default=HR_SIZE, show_default=True)
-@click.option(
-    "--side",
-    type=click.Choice(["test", "val", "all"]),
-    default="test",
-    show_default=True,
-    help="Side of the split; `all` includes training pictures.",
-)
+@side_option
 @click.option("--limit", type=click.IntRange(min=1), help="Measure at most this many pictures.")
 @out_option("outputs/benchmark")
 @click.option("--overwrite", is_flag=True, help="Replace a report of something else.")
@@ -99,7 +94,8 @@ def command(
 
     with waiting("Loading the models"):
         from anime_pipeline.inference.upscaler import Upscaler
-        from anime_pipeline.reports.render import as_document, refuse_other_report, write_reports
+        from anime_pipeline.reports.page import refuse_other_report
+        from anime_pipeline.reports.render import KINDS, as_document, write_reports
 
         loaded = {name: Upscaler.load(path) for name, path in paths.items()}
     counts = {upscaler.config.train_count for upscaler in loaded.values()}
@@ -108,7 +104,7 @@ def command(
             f"These weights were trained on different splits (--train-count {sorted(counts)}), so "
             "no pictures are held out for all of them. Measure them one by one."
         )
-    chosen = _choose(store, side, limit, max(counts, default=0))
+    chosen = choose_side(store, side, limit, max(counts, default=0))
     names = _image_names(store, roots, chosen)
     facts = {
         "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
@@ -120,7 +116,7 @@ def command(
         "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
     }
     if not overwrite:
-        refuse_other_report(out, facts)
+        refuse_other_report(out, "benchmark", KINDS, facts)
     with progress_bar("Measuring") as update:
         result = run_benchmark(
             store.images[chosen],
@@ -166,27 +162,3 @@ def _image_names(store: Store, roots: Sequence[Path], chosen: Sequence[int]) -> 
         inside = path.relative_to(expand_user(root)).as_posix()
         names.append(inside if len(roots) == 1 else f"{root.as_posix()}/{inside}")
     return names
-
-
-def _choose(store: Store, side: str, limit: int | None, train_count: int) -> list[int]:
-    import numpy as np
-
-    from anime_pipeline.data.store import split_store
-    from anime_pipeline.images.grid import spread
-
-    if side == "all":
-        chosen = np.arange(len(store.images))
-    elif train_count > len(store.images):
-        raise UsageError(
-            f"These weights were trained on {train_count} pictures and there are only "
-            f"{len(store.images)} here. Give the folder they were trained on, or measure "
-            "other data with --side all."
-        )
-    else:
-        chosen = getattr(split_store(store, train_count), side)
-    if not len(chosen):
-        raise DataError(
-            f"None of the {len(store.images)} usable pictures falls on the {side} side of the "
-            "split. Add pictures, or measure them all with --side all."
-        )
-    return [int(index) for index in spread(chosen, limit or len(chosen))]

@@ -77,6 +77,12 @@ def wish_texts(wishes: Mapping[str, Any], truncation: float) -> dict[str, str]:
     return texts | ({} if truncation == 1 else {"truncation": f"{truncation:g}"})
 
 
+def wish_line(wishes: Mapping[str, Any], truncation: float) -> str:
+    """Return wishes as one text entry; it is there even if nothing is wished for."""
+    texts = wish_texts(wishes, truncation)
+    return ", ".join(f"{name} {value}" for name, value in texts.items()) or "none"
+
+
 def shown_colours(names: Sequence[str], condition: np.ndarray) -> list[dict[str, str]]:
     """Return the colours that each face was asked to show, as ``#rrggbb`` by name."""
     from anime_pipeline.data.conditions import CENTRE_AND_SPREAD, columns, decode_colour

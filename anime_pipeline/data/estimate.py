@@ -6,6 +6,8 @@ to it (a kernel density; Comaniciu & Meer, "Mean Shift", 2002), and the densest 
 
 from __future__ import annotations
 
+from itertools import product
+
 import cv2
 import numpy as np
 
@@ -14,10 +16,10 @@ from anime_pipeline.data.characters import Colors, Rgb
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
 
 MIN_SIDE_PX = 16
-SIDE_PX = 32  # all that is looked at: larger pictures give the same answer, only more slowly
+SIDE_PX = 32  # all that is looked at: colours of areas are no clearer in larger pictures
 
 # How often (%) a place shows the colour that the table gives for hair or for skin: left half of
-# 8x8 places, both sides averaged, over 10,000 faces cropped as the reference dataset crops them.
+# 8x8 places, both sides averaged, over 10,000 close crops of faces.
 HAIR_PLACES = (
     (31, 45, 51, 51),
     (44, 59, 57, 55),
@@ -48,9 +50,16 @@ EVERY = 3  # pixels: all vote, but not all need to be candidates
 # Skin's weight falls by e for each: shade and mouths are darker. Less of it makes no difference to
 # light skin; more of it takes the whites of the eyes for the skin of a dark face.
 SHADE_LIGHTNESS = 40.0
-# A colour loses e^-3 if all of the border shows it: a plain background. Real faces, whose hair
-# fills the border too, lose nothing by that; drawn ones gain much (from 22 to 7).
+# A colour loses e^-3 if all of the border shows it: a plain background. Hair that fills the border
+# of a close crop loses nothing by that; around a small face the border is seldom hair.
 BORDER_WIDTH, BORDER_LOSS = 6.0, 3.0
+SMALL_BORDER_LOSS = 8.0
+
+# Wider pictures are looked at through the window in which skin lies most as SKIN_PLACES says.
+WINDOW_SIDES = (0.85, 0.7, 0.55)  # shares of the picture's side; the last one makes a face small
+WINDOW_PLACES = (0.2, 0.5, 0.8)  # shares of the room that is left
+WHOLE_ADVANTAGE = 0.15  # in correlation: a window has to be clearly better
+WINDOW_SKIN_WIDTH = 8.0
 
 
 def _weights(places: tuple[tuple[int, ...], ...], least: float) -> np.ndarray:
@@ -72,13 +81,16 @@ def _border() -> np.ndarray:
 _BORDER = _border()
 _HAIR = _weights(HAIR_PLACES, MIN_HAIR_PLACE) ** 2  # squared: sure places count for more
 _SKIN = _weights(SKIN_PLACES, MIN_SKIN_PLACE)
+_SKIN_PATTERN = _weights(SKIN_PLACES, 0) - _weights(SKIN_PLACES, 0).mean()
+_SKIN_PATTERN /= np.linalg.norm(_SKIN_PATTERN)
 
 
 def estimate_colors(rgb: np.ndarray) -> Colors:
     """Estimate the hair and skin colour of a face.
 
     Args:
-        rgb: uint8 [H, W, 3], a face that fills its picture, hair on top; sides of 16 px or more.
+        rgb: uint8 [H, W, 3], a face about in the middle of its picture, hair on top; sides of
+            16 px or more.
 
     Returns:
         The colours, RGB 0..255; the same ones for the same picture on every call.
@@ -100,17 +112,60 @@ def estimate_colors(rgb: np.ndarray) -> Colors:
     small = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=kind)
     lab = rgb_to_lab(small).reshape(-1, 3)  # [1024, 3]
 
+    skin = _skin(lab)
+    border = lab[_BORDER]
+    top, left, side = _window(_kernel(lab, skin[None], WINDOW_SKIN_WIDTH)[:, 0])
+    if side < SIDE_PX:
+        seen = lab.reshape(SIDE_PX, SIDE_PX, 3)[top : top + side, left : left + side]
+        seen = cv2.resize(seen, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
+        lab = seen.reshape(-1, 3)
+        skin = _skin(lab)
+    far = side <= round(SIDE_PX * WINDOW_SIDES[-1])
+    hair = _hair(lab, skin, border, SMALL_BORDER_LOSS if far else BORDER_LOSS)
+    return Colors(_rgb(hair), _rgb(skin))
+
+
+def _skin(lab: np.ndarray) -> np.ndarray:
+    """Return the densest colour [3] where skin is, the lit one rather than its shade."""
     colours, weights = lab[_SKIN > 0], _SKIN[_SKIN > 0]
     lit = np.exp((colours[:, 0] - 100) / SHADE_LIGHTNESS)
-    skin = _mode(colours, weights * lit, SKIN_WIDTH, SKIN_MEAN_WIDTH)
+    return _mode(colours, weights * lit, SKIN_WIDTH, SKIN_MEAN_WIDTH)
 
+
+def _hair(lab: np.ndarray, skin: np.ndarray, border: np.ndarray, loss: float) -> np.ndarray:
+    """Return the densest colour [3] where hair is that is neither skin nor background."""
     colours, weights = lab[_HAIR > 0], _HAIR[_HAIR > 0]
     like_skin = _kernel(colours, skin[None], LIKE_SKIN_WIDTH)[:, 0]
-    border = lab[_BORDER]
     like_border = _kernel(colours, border, BORDER_WIDTH).mean(axis=1)
-    weights = weights * (1 - LIKE_SKIN_LOSS * like_skin) * np.exp(-BORDER_LOSS * like_border)
-    hair = _mode(colours, weights, HAIR_WIDTH, HAIR_MEAN_WIDTH)
-    return Colors(_rgb(hair), _rgb(skin))
+    weights = weights * (1 - LIKE_SKIN_LOSS * like_skin) * np.exp(-loss * like_border)
+    return _mode(colours, weights, HAIR_WIDTH, HAIR_MEAN_WIDTH)
+
+
+def _window(skin_map: np.ndarray) -> tuple[int, int, int]:
+    """Find the square in which likeness to skin [SIDE_PX^2] lies as in a close crop of a face.
+
+    Returns:
+        Top, left and side in pixels; the whole picture unless a smaller square is clearly better.
+    """
+    picture = skin_map.reshape(SIDE_PX, SIDE_PX)
+    best, score = (0, 0, SIDE_PX), _likeness(picture) + WHOLE_ADVANTAGE
+    for share in WINDOW_SIDES:
+        side = round(SIDE_PX * share)
+        starts = [round((SIDE_PX - side) * place) for place in WINDOW_PLACES]
+        for top, left in product(starts, starts):
+            seen = picture[top : top + side, left : left + side]
+            seen = cv2.resize(seen, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
+            found = _likeness(seen)
+            if found > score:
+                best, score = (top, left, side), found
+    return best
+
+
+def _likeness(skin_map: np.ndarray) -> float:
+    """Return the correlation (-1..1) of a map [SIDE_PX, SIDE_PX] with the places of skin."""
+    centred = skin_map.ravel() - skin_map.mean()
+    length = float(np.linalg.norm(centred))
+    return float(centred @ _SKIN_PATTERN) / length if length > 1e-3 else 0.0  # one colour: nothing
 
 
 def _kernel(first: np.ndarray, second: np.ndarray, width: float) -> np.ndarray:

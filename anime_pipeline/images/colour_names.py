@@ -36,8 +36,8 @@ HAIR_COLOURS: dict[str, Rgb] = {
 SILVER: Rgb = (199, 185, 192)
 
 # The Lab medians of measured skin colours between lightnesses (pale: 96.5 to 100, fair: 94 to
-# 96.5, light: 88 to 92, tan: 70 to 80). Below 70 lie 61 of 10,000 faces, half of them in grey
-# light: brown is what is left, dark goes on in the same direction.
+# 96.5, light: 88 to 92, tan: 70 to 80). Below 70 lie only 61 of 10,000 faces, some in blue light:
+# brown is their median made a little warmer, dark is set by hand further on in that direction.
 SKIN_COLOURS: dict[str, Rgb] = {
     "pale": (251, 248, 234),
     "fair": (251, 240, 223),

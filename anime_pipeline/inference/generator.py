@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class FaceGenerator:
         self.names = conditions.parse_names(config.condition)
         self._model = build_generator(self.config)
         assign(self._model, weights)
-        self._draw = backend.jit(lambda wish: self._model(wish, training=False))
+        self._draw = backend.jit(self.compute)
 
     @classmethod
     def load(cls, path: Path) -> FaceGenerator:
@@ -111,8 +112,11 @@ class FaceGenerator:
         batches = [np.zeros((0, size, size, 3), np.uint8)]
         for start in range(0, len(latent), batch_size):
             part = slice(start, start + batch_size)
-            wish = [latent[part], condition[part]] if self.names else latent[part]
-            batches.append(to_uint8(self._draw(wish)))
+            batches.append(to_uint8(self._draw(latent[part], condition[part])))
             if progress:
                 progress(min(part.stop, len(latent)), len(latent))
         return np.concatenate(batches)
+
+    def compute(self, latent: Any, condition: Any) -> Any:
+        """Return images [N, S, S, 3] in [-1, 1] as backend tensors, for gradients."""
+        return self._model([latent, condition] if self.names else latent, training=False)

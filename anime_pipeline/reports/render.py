@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 
-from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
-from anime_pipeline.images.codec import encode_png
 from anime_pipeline.reports.benchmark import HEADLINE, METRICS, Benchmark, Example
+from anime_pipeline.reports.page import data_uri, image_uri, render_page
 
 LABELS = {"psnr_rgb_db": "PSNR RGB (dB)", "psnr_y_db": "PSNR Y (dB)", "ssim": "SSIM"}
 KINDS = ("csv", "json", "md", "html")
@@ -32,28 +27,6 @@ def write_reports(benchmark: Benchmark, out: Path) -> dict[str, Path]:
     atomic_write_text(paths["md"], as_markdown(benchmark))
     atomic_write_text(paths["html"], as_html(benchmark))
     return paths
-
-
-def refuse_other_report(out: Path, facts: Mapping[str, object]) -> None:
-    """Refuse to write over the report of other pictures, weights or protocols.
-
-    Raises:
-        UsageError: If such a report is in `out`, or one that cannot be read.
-    """
-    path = out / "benchmark.json"
-    if not any(os.path.lexists(path.with_suffix(f".{kind}")) for kind in KINDS):
-        return
-    try:
-        earlier = dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        earlier = {}
-    # Newer software may measure the same again.
-    differ = [k for k in {**earlier, **facts} if k != "software" and earlier.get(k) != facts.get(k)]
-    if differ:
-        raise UsageError(
-            f"{path} and the files beside it are a report of something else "
-            f"({', '.join(differ)} differ). Choose another --out, or pass --overwrite."
-        )
 
 
 def as_document(benchmark: Benchmark) -> dict[str, Any]:
@@ -110,15 +83,13 @@ def as_markdown(benchmark: Benchmark) -> str:
 
 def as_html(benchmark: Benchmark) -> str:
     """Return one page with everything inside: tables, pictures, histogram."""
-    environment = Environment(
-        loader=PackageLoader("anime_pipeline.reports"), autoescape=select_autoescape()
-    )
-    return environment.get_template("benchmark.html").render(
+    return render_page(
+        "benchmark.html",
         facts=benchmark.facts,
         heads=[LABELS[metric] for metric in METRICS],
         rows=table(benchmark),
         subject=benchmark.subject,
-        histogram=_uri(_histogram(benchmark)),
+        histogram=data_uri(_histogram(benchmark)),
         groups=[
             ("Best cases", [_figures(e, benchmark) for e in benchmark.best]),
             ("Worst cases", [_figures(e, benchmark) for e in benchmark.worst]),
@@ -133,20 +104,12 @@ def _figures(example: Example, benchmark: Benchmark) -> dict[str, Any]:
     scores = benchmark.per_image[benchmark.per_image["image"] == example.name]
     scores = scores[scores["degradation"] == scores["degradation"].iloc[0]]
     by_method = dict(zip(scores["method"], scores[HEADLINE], strict=True))
-    figures = [{"uri": _image_uri(blocky), "caption": "input"}]
+    figures = [{"uri": image_uri(blocky), "caption": "input"}]
     for name in (*SHOWN, *benchmark.ours):
         caption = f"{name} {by_method[name]:.2f} dB"
-        figures.append({"uri": _image_uri(example.results[name]), "caption": caption})
-    figures.append({"uri": _image_uri(example.hr_image), "caption": "original"})
+        figures.append({"uri": image_uri(example.results[name]), "caption": caption})
+    figures.append({"uri": image_uri(example.hr_image), "caption": "original"})
     return {"name": example.name, "figures": figures}
-
-
-def _image_uri(image: np.ndarray) -> str:
-    return _uri(encode_png(image))
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _histogram(benchmark: Benchmark) -> bytes:

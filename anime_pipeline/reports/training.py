@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.errors import DataError
@@ -19,6 +17,7 @@ from anime_pipeline.core.runs import METRICS_FILE, RUN_CONFIG, RunSummary, read_
 from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.images.codec import decode
 from anime_pipeline.reports.curves import PANELS, plot_curves
+from anime_pipeline.reports.page import data_uri, render_page
 from anime_pipeline.reports.training_words import (
     HIGH,
     LOW,
@@ -62,13 +61,8 @@ def as_html(folder: Path, ended: bool = False) -> str:
         state = "complete" if run.step >= run.total_steps else "stopped"
     rows = read_metrics(folder / METRICS_FILE)
     last = {name: (row[name], row["step"]) for row in rows for name in row}
-    environment = Environment(
-        loader=PackageLoader("anime_pipeline.reports"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("training.html").render(
+    return render_page(
+        "training.html",
         run=run,
         state=state,
         share=min(1.0, run.step / max(run.total_steps, 1)),
@@ -150,7 +144,7 @@ def _grid(picture: tuple[str, bytes], steps: Mapping[int, int]) -> dict[str, str
     epoch = int(name) if name.isdecimal() and len(name) < 10 else None
     caption = "soon after the start" if epoch == 0 else f"after epoch {epoch or name}"
     step = f"step {steps[epoch]:,}" if epoch and epoch in steps else ""
-    return {"uri": _uri(content), "caption": caption, "step": step}
+    return {"uri": data_uri(content), "caption": caption, "step": step}
 
 
 def _accuracies(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
@@ -202,7 +196,7 @@ def _curves(run: RunSummary, rows: Sequence[Row]) -> str:
     drawn = {name for _, names in PANELS for name in names}
     if not any(drawn & row.keys() for row in rows):
         return ""
-    return _uri(plot_curves({run.name: list(rows)}))
+    return data_uri(plot_curves({run.name: list(rows)}))
 
 
 def _measured(last: Mapping[str, tuple[Any, int]]) -> list[dict[str, str]]:
@@ -283,7 +277,3 @@ def _train_images(folder: Path) -> int:
         except UNREADABLE:
             continue
     return 0
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.models.adam import adam
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model
@@ -20,7 +21,7 @@ from anime_pipeline.training.losses import (
     unit_gradient_penalty,
     zero_gradient_penalty,
 )
-from anime_pipeline.training.state import State, adam, update_generator
+from anime_pipeline.training.state import State, update_generator
 
 Inputs = dict[str, Any]
 Metrics = dict[str, Any]

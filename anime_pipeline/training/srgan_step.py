@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from anime_pipeline.core.config import SrganConfig
+from anime_pipeline.models.adam import adam
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import lr_to_model, to_model
-from anime_pipeline.training.state import State, adam, update_generator
+from anime_pipeline.training.state import State, update_generator
 
 Inputs = dict[str, Any]
 Metrics = dict[str, Any]

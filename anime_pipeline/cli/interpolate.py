@@ -1,0 +1,147 @@
+"""`anime-pipeline interpolate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline import __version__
+from anime_pipeline.cli.common import (
+    FiniteRange,
+    UserPath,
+    json_option,
+    parse_seeds,
+    print_json,
+    progress_bar,
+    stderr,
+)
+from anime_pipeline.cli.face_options import read_wishes, truncation_option, weights_options
+from anime_pipeline.cli.loading import load_models
+from anime_pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from anime_pipeline.inference.generator import FaceGenerator
+
+SUFFIXES = (".gif", ".mp4", ".png")
+MAGNIFY = 4
+SHEET_COLUMNS = 12
+
+
+@click.command("interpolate")
+@click.option("--seeds", required=True, help="Faces to pass, such as 3,17,42.")
+@click.option("--hair", help="A colour for all of them, or one each, with commas between.")
+@click.option("--skin", help="Likewise.")
+@truncation_option
+@click.option("--frames", type=click.IntRange(1, 1000), default=24, show_default=True,
+              help="Frames from one face to the next.")  # fmt: skip
+@click.option("--loop/--no-loop", default=True, show_default=True, help="Return to the first.")
+@click.option("--fps", type=FiniteRange(min=1, max=60), default=12.0, show_default=True)
+@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
+@weights_options
+@click.option(
+    "--out",
+    type=UserPath(),
+    default="outputs/interpolation.gif",
+    show_default=True,
+    help="Ends in .gif, .mp4, or .png for a sheet of all frames.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@json_option
+def command(
+    seeds: str,
+    hair: str | None,
+    skin: str | None,
+    truncation: float,
+    frames: int,
+    loop: bool,
+    fps: float,
+    upscale: bool,
+    checkpoint: str,
+    upscaler: str,
+    out: Path,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Travel from face to face, or with one seed from colour to colour.
+
+    Latents move on the sphere, colours in Lab. With one seed and several colours only the colours
+    travel: interpolate --seeds 7 --hair pink,blue,silver
+    """
+    if out.suffix not in SUFFIXES:
+        raise UsageError(
+            f"Invalid value for --out: {out}. Expected a name that ends in {', '.join(SUFFIXES)}."
+        )
+    stops = parse_seeds(seeds, None)
+    colours = {part: _split(text) for part, text in (("hair", hair), ("skin", skin)) if text}
+    count = max([len(stops), *(len(texts) for texts in colours.values())])
+    if count < 2:
+        raise UsageError(f"Expected at least two faces to travel between. Received: {seeds}")
+    lengths = {"seeds": len(stops)} | {part: len(texts) for part, texts in colours.items()}
+    for name, length in lengths.items():
+        if length not in (1, count):
+            raise UsageError(
+                f"Expected one of --{name} or as many as there are stops ({count}). "
+                f"Received: {length}"
+            )
+    if not overwrite and out.exists():
+        raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    latent, condition = _journey(draw, stops, colours, count, frames, loop)
+    with progress_bar("Drawing") as update:
+        pictures = draw.draw(latent * truncation, condition, 32, update)
+    if enlarge:
+        with progress_bar("Upscaling") as update:
+            pictures = enlarge.upscale_batch(pictures, 8, update)
+    elif out.suffix != ".png":
+        pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
+    _write(out, pictures, fps, f"anime-pipeline {__version__}, seeds {seeds}")
+    result: dict[str, Any] = {"out": str(out), "frames": len(pictures), "seeds": stops, **colours}
+    if as_json:
+        print_json(result)
+    else:
+        stderr().print(f"{len(pictures)} frames in {out}", markup=False)
+
+
+def _split(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+def _journey(
+    draw: FaceGenerator,
+    stops: list[int],
+    colours: dict[str, list[str]],
+    count: int,
+    frames: int,
+    loop: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return latents and conditions of all frames."""
+    from anime_pipeline.inference.latents import walk
+
+    def of(values: list[Any], index: int) -> Any:
+        return values[index] if len(values) > 1 else values[0]
+
+    conditions = []
+    for index in range(count):
+        texts = {part: of(words, index) for part, words in colours.items()}
+        wishes = read_wishes(texts.get("hair"), texts.get("skin"))
+        conditions.append(draw.condition([of(stops, index)], wishes)[0])
+    latents = list(draw.latents([of(stops, index) for index in range(count)]))
+    return walk(latents, frames, loop, True), walk(conditions, frames, loop, False)
+
+
+def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:
+    from anime_pipeline.images.animation import write_gif, write_mp4
+    from anime_pipeline.images.codec import write_png
+    from anime_pipeline.images.grid import make_grid
+
+    if out.suffix == ".gif":
+        write_gif(out, pictures, fps, made_by)
+    elif out.suffix == ".mp4":
+        write_mp4(out, pictures, fps)
+    else:
+        magnify = 3 if pictures.shape[1] <= 32 else 1
+        write_png(out, make_grid(pictures, SHEET_COLUMNS, magnify), {"Software": made_by})

@@ -1,0 +1,114 @@
+"""`anime-pipeline project`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline import __version__
+from anime_pipeline.cli.common import (
+    UserPath,
+    json_option,
+    out_option,
+    print_json,
+    progress_bar,
+    stderr,
+)
+from anime_pipeline.cli.face_options import read_wishes, weights_options
+from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.wishes import shown_colours, wish_line
+from anime_pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LARGE = 128  # side of the pictures in the comparison
+
+
+@click.command("project")
+@click.argument("picture", type=UserPath(dir_okay=False))
+@click.option("--hair", help="Then give the face other hair: a name or #rrggbb.")
+@click.option("--skin", help="Likewise.")
+@click.option("--steps", type=click.IntRange(1, 10_000), default=300, show_default=True)
+@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
+@weights_options
+@out_option("outputs/")
+@click.option("--overwrite", is_flag=True, help="Replace what another call has made.")
+@json_option
+def command(
+    picture: Path,
+    hair: str | None,
+    skin: str | None,
+    steps: int,
+    upscale: bool,
+    checkpoint: str,
+    upscaler: str,
+    out: Path,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Find the face nearest to a picture among all that stage one can draw.
+
+    Writes the found face, a comparison of both, and latent and condition as JSON. The face should
+    fill the picture; what is not square is cropped to its centre.
+    """
+    from anime_pipeline.core.storage import atomic_write_json
+    from anime_pipeline.data import conditions
+    from anime_pipeline.images.codec import fit_square, read_rgb, write_png
+    from anime_pipeline.images.marks import refuse_other_picture
+
+    wishes = read_wishes(hair, skin)
+    whole = read_rgb(picture)
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    from anime_pipeline.inference.project import project
+
+    target = fit_square(whole, draw.config.image_size, "crop")
+    text = {"steps": str(steps), "weights": draw.weights.sha256}
+    text |= {"wishes": wish_line(wishes, 1.0)}
+    text |= {"target": _short_hash(target)}
+    text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
+    names = [f"{picture.stem}_{what}" for what in ("found.png", "compared.png", "latent.json")]
+    if not overwrite:
+        for name in names[:2]:
+            refuse_other_picture(out / name, text, "pass --overwrite")
+        if (out / names[2]).exists() and not (out / names[0]).exists():
+            raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
+    with progress_bar("Searching") as update:
+        found = project(draw, target, steps, update)
+    condition = conditions.fulfil(draw.names, found.condition[None], wishes)
+    face = draw.draw(found.latent[None], condition)
+    if enlarge:
+        face = enlarge.upscale_batch(face)
+    software = {"Software": f"anime-pipeline {__version__}"}
+    write_png(out / names[0], face[0], software | text)
+    write_png(out / names[1], _compared(whole, face[0]), software | text)
+    colours = shown_colours(draw.names, condition)[0]
+    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **text, **colours}
+    document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
+    atomic_write_json(out / names[2], document)
+    if as_json:
+        print_json(document)
+    else:
+        stderr().print(
+            f"{out / names[1]}: {found.rms:.0f} grey levels (RMS) from the picture", markup=False
+        )
+
+
+def _short_hash(image: np.ndarray) -> str:
+    import hashlib
+
+    return hashlib.sha256(image.tobytes()).hexdigest()[:16]
+
+
+def _compared(whole: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Return the picture and the found face side by side."""
+    import cv2
+    import numpy as np
+
+    from anime_pipeline.images.codec import fit_square
+    from anime_pipeline.images.grid import make_grid
+
+    shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
+    return make_grid(np.stack([fit_square(whole, LARGE, "crop"), shown]), 2)

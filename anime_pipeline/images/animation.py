@@ -1,0 +1,61 @@
+"""Frames as a GIF or an MP4."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.storage import atomic_write, atomic_write_bytes
+
+PALETTE_FRAMES = 64  # enough to find the colours of a walk
+
+
+def write_gif(path: Path, frames: np.ndarray, fps: float, comment: str = "") -> None:
+    """Write frames uint8 [T, H, W, 3] as a GIF that repeats for ever.
+
+    All frames share one palette: with one each, colours flicker.
+    """
+    some = frames[np.linspace(0, len(frames) - 1, min(len(frames), PALETTE_FRAMES)).astype(int)]
+    palette = Image.fromarray(np.concatenate(list(some))).quantize(256)
+    first, *rest = [Image.fromarray(frame).quantize(palette=palette) for frame in frames]
+    duration_ms = round(1000 / fps)
+    atomic_write(
+        path,
+        lambda file: first.save(
+            file,
+            format="GIF",
+            save_all=True,
+            append_images=rest,
+            duration=duration_ms,
+            loop=0,
+            comment=comment.encode(),
+        ),
+    )
+
+
+def write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:
+    """Write frames uint8 [T, H, W, 3] as MPEG-4 video; odd sides lose a pixel.
+
+    Raises:
+        PipelineError: If this build of OpenCV cannot encode it.
+    """
+    height, width = (side - side % 2 for side in frames.shape[1:3])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # OpenCV writes only to paths; the finished bytes then go through the one atomic write.
+    with tempfile.TemporaryDirectory() as folder:
+        made = os.path.join(folder, "video.mp4")
+        video = cv2.VideoWriter(made, cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
+        if not video.isOpened():
+            raise PipelineError(
+                f"{path}: this build of OpenCV cannot write MP4. Choose a name that ends in .gif."
+            )
+        for frame in frames:
+            video.write(cv2.cvtColor(frame[:height, :width], cv2.COLOR_RGB2BGR))
+        video.release()
+        atomic_write_bytes(path, Path(made).read_bytes())

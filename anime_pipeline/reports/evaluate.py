@@ -1,0 +1,215 @@
+"""Draw faces from fixed seeds, compare them with held-out ones, and collect what a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from anime_pipeline.core.randomness import stream
+from anime_pipeline.data.dataset import Record
+from anime_pipeline.images.colour import rgb_to_lab
+from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
+from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.sheet import Label, labelled_sheet
+from anime_pipeline.metrics import attributes
+from anime_pipeline.metrics.features import SMALLEST_PX, Features
+from anime_pipeline.metrics.memorisation import Memorisation, nearest, thumbnails
+from anime_pipeline.reports.evaluation import (
+    Evaluation,
+    copies,
+    likeness_and_variety,
+    spreads,
+    wishes,
+)
+
+MAGNIFY = 3
+GRID_SEEDS = 64
+BLIND_EACH = 32
+CLOSEST = 8
+ASKED = 1000  # faces that are asked for a held-out face's colours
+LEAK_SEEDS, GROUP_FACES = 64, 100
+COLOURS = ("hair", "skin")
+
+Stage = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+class Generator(Protocol):
+    """What is asked of stage one; see `inference.generator.FaceGenerator`."""
+
+    names: tuple[str, ...]
+
+    def latents(self, seeds: Sequence[int]) -> np.ndarray:
+        """Return the latent vectors of seeds [N, D]."""
+        ...
+
+    def condition(self, seeds: Sequence[int], wishes: Any = None) -> np.ndarray:
+        """Return what the faces of seeds are asked to show [N, K]."""
+        ...
+
+    def draw(
+        self, latent: np.ndarray, condition: np.ndarray, batch_size: int = 32, progress: Any = None
+    ) -> np.ndarray:
+        """Draw one face per latent and condition: uint8 [N, S, S, 3]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What a generator is compared with.
+
+    Attributes:
+        real: Held-out faces uint8 [M, S, S, 3], in random order.
+        records: What is known of each of them.
+        train: Faces that it was trained on, uint8 [T, S, S, 3]; none if `real` includes them.
+    """
+
+    real: np.ndarray
+    records: list[Record]
+    train: np.ndarray
+
+
+def evaluate(
+    generator: Generator, faces: Faces, seeds: Sequence[int], truncation: float, stage: Stage
+) -> Evaluation:
+    """Measure a generator.
+
+    Args:
+        generator: Stage one.
+        faces: See `Faces`.
+        seeds: One per face that is drawn; none is left out.
+        truncation: Scales the latents.
+        stage: Opens a progress bar with a title.
+    """
+    with stage("Drawing") as update:
+        latent = generator.latents(seeds) * np.float32(truncation)
+        fake = generator.draw(latent, generator.condition(seeds), 64, update)
+    result = Evaluation({})
+    features = Features()
+    with stage("VGG16 at 128 px") as update:
+        result.figures += likeness_and_variety(faces.real, fake, features, update)
+    result.facts["vgg16"] = f"{features.source} weights"
+    if len(faces.train):
+        small = Features(size_px=max(SMALLEST_PX, fake.shape[1]))
+        with stage("Nearest training faces") as update:
+            figures, found = copies(faces.real, fake, faces.train, small, update)
+        result.figures += figures
+        result.pictures["closest"] = _closest(faces, fake, found)
+    else:
+        result.facts["copies"] = "not looked for: the real faces include training faces"
+    result.pictures["seeds"] = (
+        make_grid(fake[:GRID_SEEDS], 16, MAGNIFY),
+        f"Seeds {seeds[0]} to {seeds[min(len(seeds), GRID_SEEDS) - 1]} in order, none left out.",
+    )
+    result.pictures |= _blind(faces.real, fake, seeds[0])
+    if set(COLOURS) <= set(generator.names):
+        with stage("Wishes") as update:
+            _measure_wishes(generator, faces, truncation, result, update)
+    return result
+
+
+def _blind(real: np.ndarray, fake: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, str]]:
+    """Mix real and drawn faces so that a reader can try to tell them apart, and give the key."""
+    each = min(BLIND_EACH, len(real), len(fake))
+    both = np.concatenate([real[:each], fake[:each]])
+    order = stream(seed, "blind grid").permutation(len(both))
+    key = np.where((order < each)[:, None, None, None], both[order], both[order] // 6)
+    return {
+        "blind": (
+            make_grid(both[order], 16, MAGNIFY),
+            f"{each} real held-out faces and {each} drawn ones, mixed. Which are which?",
+        ),
+        "blind_key": (make_grid(key, 16, MAGNIFY), "The key: drawn faces are darkened."),
+    }
+
+
+def _closest(faces: Faces, fake: np.ndarray, found: Memorisation) -> tuple[np.ndarray, str]:
+    """Show the drawn faces nearest to a training face, and held-out ones likewise."""
+    views = [faces.train, faces.train[:, :, ::-1]]
+    rows = []
+    held = nearest(thumbnails(faces.real), [thumbnails(view) for view in views])
+    for images, (distances, indices, view) in (
+        (fake, (found.distances, found.indices, found.views)),
+        (faces.real, held),
+    ):
+        chosen = np.argsort(distances, kind="stable")[:CLOSEST]
+        rows += [images[chosen], np.stack([views[view[i]][indices[i]] for i in chosen])]
+    caption = (
+        f"Of all {len(fake)} drawn faces the {CLOSEST} nearest to a training face (row 1), with "
+        "that face below (row 2); then the same of real held-out faces (rows 3 and 4)."
+    )
+    return make_grid(np.concatenate(rows), CLOSEST, MAGNIFY), caption
+
+
+def _measure_wishes(
+    generator: Generator,
+    faces: Faces,
+    truncation: float,
+    result: Evaluation,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Ask for what held-out faces show, and for one thing while another changes."""
+    known = [i for i, record in enumerate(faces.records) if record.colors][:ASKED]
+    if not known:
+        result.facts["wishes"] = "not measured: the held-out faces have no colour table"
+        return
+    table = {
+        part: np.array([getattr(faces.records[i].colors, part) for i in known]) for part in COLOURS
+    }
+    seeds = list(range(len(known)))
+    latent = generator.latents(seeds) * np.float32(truncation)
+    drawn = generator.draw(latent, generator.condition(seeds, table), 64)
+    progress(1, 5)
+    real_shown = {part: attributes.measure(faces.real[known], part) for part in COLOURS}
+    progress(2, 5)
+    for part in COLOURS:
+        shown = attributes.measure(drawn, part)
+        lab = rgb_to_lab(table[part])
+        result.figures.append(wishes(part, shown, lab, real_shown[part], lab))
+    progress(3, 5)
+    variants = _skin_under_hair(generator, table["skin"], truncation)
+    groups = [
+        generator.draw(
+            generator.latents(range(GROUP_FACES)) * np.float32(truncation),
+            generator.condition(
+                range(GROUP_FACES), {part: table[part][row] for part in COLOURS}
+            ),
+        )
+        for row in range(min(8, len(known)))
+    ]  # fmt: skip
+    progress(4, 5)
+    result.figures += spreads(
+        variants, real_shown["skin"], rgb_to_lab(table["skin"]), groups, faces.real
+    )
+    result.pictures["palette"] = _palette(generator, truncation)
+    progress(5, 5)
+
+
+def _skin_under_hair(generator: Generator, skins: np.ndarray, truncation: float) -> np.ndarray:
+    """Return measured skin Lab [faces, hair colours, 3] where hair alone is asked otherwise."""
+    count = min(LEAK_SEEDS, len(skins))
+    seeds = range(count)
+    latent = generator.latents(seeds) * np.float32(truncation)
+    columns = []
+    for hair in HAIR_COLOURS.values():
+        condition = generator.condition(seeds, {"hair": hair, "skin": skins[:count]})
+        columns.append(attributes.measure(generator.draw(latent, condition), "skin"))
+    return np.stack(columns, axis=1)
+
+
+def _palette(generator: Generator, truncation: float) -> tuple[np.ndarray, str]:
+    """Draw seed 0 with every named hair (rows) and skin (columns)."""
+    rows = [Label(name, colour) for name, colour in HAIR_COLOURS.items()]
+    columns = [Label(name, colour) for name, colour in SKIN_COLOURS.items()]
+    seeds = [0] * (len(rows) * len(columns))
+    asked = {
+        "hair": np.repeat([row.colour for row in rows], len(columns), axis=0),
+        "skin": np.tile([column.colour for column in columns], (len(rows), 1)),
+    }
+    latent = generator.latents(seeds) * np.float32(truncation)
+    pictures = generator.draw(latent, generator.condition(seeds, asked), 64)
+    pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
+    return labelled_sheet(pictures, rows, columns), "Seed 0 with every named hair and skin colour."

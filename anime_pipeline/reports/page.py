@@ -1,0 +1,67 @@
+"""What all HTML reports share: templates, embedded pictures, care for the files that are there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.images.codec import encode_png
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Fill in a template of this package; values are escaped."""
+    environment = Environment(
+        loader=PackageLoader("anime_pipeline.reports"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as text that stands for it inside a page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def image_uri(image: np.ndarray) -> str:
+    """Return a picture uint8 [H, W, 3] as text that stands for it inside a page."""
+    return data_uri(encode_png(image))
+
+
+def refuse_other_report(
+    out: Path, stem: str, kinds: Sequence[str], facts: Mapping[str, object]
+) -> None:
+    """Refuse to write over the report of other pictures, weights or protocols.
+
+    Args:
+        out: The report's folder.
+        stem: Its files' name without ending; the one ending in .json holds the facts.
+        kinds: Their endings.
+        facts: What the new report is of.
+
+    Raises:
+        UsageError: If such a report is in `out`, or one that cannot be read.
+    """
+    path = out / f"{stem}.json"
+    if not any(os.path.lexists(path.with_suffix(f".{kind}")) for kind in kinds):
+        return
+    try:
+        earlier = dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = {}
+    # Newer software may measure the same again.
+    differ = [k for k in {**earlier, **facts} if k != "software" and earlier.get(k) != facts.get(k)]
+    if differ:
+        raise UsageError(
+            f"{path} and the files beside it are a report of something else "
+            f"({', '.join(differ)} differ). Choose another --out, or pass --overwrite."
+        )

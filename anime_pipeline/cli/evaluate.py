@@ -174,7 +174,7 @@ def _faces(
             "Give the folders they were trained on: copies are looked for among those."
         )
     # Among all pictures there are training ones: nothing to compare copies with.
-    train = [] if side == "all" else split_store(store, train_count).train
+    train = slice(0) if side == "all" else split_store(store, train_count).train
     records = [store.records[row] for row in chosen]
     return Faces(store.images[chosen], records, store.images[train]), chosen
 

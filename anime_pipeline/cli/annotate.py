@@ -49,9 +49,9 @@ def command(data: Path, overwrite: bool, compare: bool, out: Path | None, as_jso
     from anime_pipeline.data.dataset import open_dataset
 
     if compare and (overwrite or out):
+        other = "--overwrite" if overwrite else "--out"
         raise UsageError(
-            "--compare writes nothing. Expected it alone. Received --overwrite or --out with it; "
-            "leave either out."
+            f"--compare writes nothing. Expected it alone. Received {other} too; leave one out."
         )
     dataset = open_dataset(data)
     if dataset.kind == "celeba":

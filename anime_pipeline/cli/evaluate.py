@@ -136,7 +136,9 @@ def _require_vgg() -> None:
     try:
         load_vgg(["block1_conv1"])
     except PipelineError as error:
-        raise PipelineError(f"Faces are compared by VGG16's features. {error}") from None
+        raise PipelineError(
+            f"Faces are compared by VGG16's features. Add its weights to measure. {error}"
+        ) from None
 
 
 def _vgg_source() -> str:

@@ -75,8 +75,9 @@ def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vg
     except Exception as error:  # Keras raises bare Exception when a download fails
         raise PipelineError(
             f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({ASSET_FILE}) nor could "
-            f"Keras download them ({error}). Set the variable, or train without the perceptual "
-            "loss: --perceptual-weight 0"
+            f"Keras download them ({error}). Set the variable to the folder that holds them, or "
+            "connect to the network for a moment. Training can do without: --no-feature-critic in "
+            "stage one, --perceptual-weight 0 in stage two."
         ) from None
     if path:
         _assign_asset(base, path)

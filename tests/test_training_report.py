@@ -126,8 +126,8 @@ def test_missing_and_damaged_parts_leave_a_page(tmp_path):
     (folder / "samples" / "epoch_0004.png").write_bytes(b"\x89PNG half")
     (folder / "samples" / "epoch_&x.png").write_bytes(b"")
     (folder / "generator.npz").write_bytes(b"PK")
-    lines = ['{"step": 50, "loss', '{"step": 60, "kid_val": 1e308, "odd<i>": 1}', "[]", "\x00"]
-    lines += ['{"step": 70, "kid_val": -1e308, "epoch": 1.5, "accuracy_fake": 7}']
+    lines = ['{"step": 50, "loss', '{"step": 60, "kid_val": 1e300, "odd<i>": 1}', "[]", "\x00"]
+    lines += ['{"step": 70, "kid_val": -1e300, "epoch": 1.5, "accuracy_fake": 7}']
     lines += ['{"step": 80, "accuracy_real_train": -3, "accuracy_real_val": 0, "val_images": 0}']
     (folder / METRICS_FILE).write_text("\n".join(lines))
     (folder / WARNINGS_FILE).write_bytes(b"\xff\xfe <script>\n\n")

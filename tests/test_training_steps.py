@@ -196,8 +196,11 @@ def test_jax_without_tensorflow_trains_the_same(tiny_images):
     ]
     for mine, other in zip(ours, theirs, strict=True):
         for a, b in zip(mine, other, strict=True):
-            loose = [{k: v for k, v in row.items() if k not in ("r1", "r2")} for row in (a, b)]
-            assert loose[0] == pytest.approx(loose[1], rel=2e-2, abs=2e-3)
-            # A kinked network's gradient norm jumps where rounding flips a unit.
-            assert a == pytest.approx(b, rel=0.3, abs=2e-3)
-        assert mine[0] == pytest.approx(other[0], rel=1e-4, abs=1e-5)
+            # Holes are exactly 0, where the two backends give a leaky unit another slope until
+            # its bias has moved: gradients of pictures differ, and what follows from them a little.
+            assert a == pytest.approx(b, rel=0.3, abs=5e-3)
+            rest = [{k: v for k, v in row.items() if k not in ("r1", "r2")} for row in (a, b)]
+            assert rest[0] == pytest.approx(rest[1], rel=2e-2, abs=5e-3)
+        before = ("loss_d", "real_logit", "fake_logit", "guess_d", "loss_pixel")  # any update
+        for name in set(before) & set(mine[0]):
+            assert mine[0][name] == pytest.approx(other[0][name], rel=1e-4, abs=1e-5)

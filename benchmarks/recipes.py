@@ -1,4 +1,4 @@
-"""Compare recipes of stage one at an equal budget: pictures seen, or minutes by the clock.
+"""Compare recipes of stage one at an equal budget: pictures seen, or minutes of processor time.
 
     python benchmarks/recipes.py --data FACES --images 300000 --seeds 2
     python benchmarks/recipes.py --data FACES --minutes 60 --only cpu --only reference
@@ -6,8 +6,10 @@
 Every recipe is the `cpu` preset with one thing changed; `reference` is the original project's. Each
 run starts from nothing and is judged once, at its end, on the held-out val side: KID, Frechet
 distance, precision and recall on VGG16 features, as `anime-pipeline evaluate` does on the test
-side. Results are printed as Markdown and appended to a JSON file, which lets a stopped comparison
-go on: what stands there is not run again.
+side. Processor time is that of all cores together, so that a busy machine changes little; to run
+two comparisons at once, give each a core (`taskset -c 0 python ...`). Results are printed as
+Markdown and appended to a JSON file, which lets a stopped comparison go on: what stands there is
+not run again.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "R1 and R2 gamma 0.02": {"r1_gamma": 0.02, "r2_gamma": 0.02},
     "R1 and R2 gamma 2": {"r1_gamma": 2.0, "r2_gamma": 2.0},
     "no DiffAugment": {"diff_augment": False},
+    "no minibatch stddev": {"minibatch_std": False},
     "no averaging": {"ema_half_life_images": 0.0},
     "width 32": {"width": 32},
     "width 64": {"width": 64},
@@ -75,12 +78,12 @@ class Benchmark:
         if minutes:
             config = replace(config, steps=_steps_in(task, minutes))
             task = self._task(config)
-        begun, state = time.perf_counter(), task.initial_state()
+        begun, state = time.process_time(), task.initial_state()
         for step in range(config.steps):
             state, _ = task.advance(state, step, task.inputs(step))
-            if minutes and time.perf_counter() - begun > minutes * 60:
+            if minutes and time.process_time() - begun > minutes * 60:
                 break  # the machine was slower than when the steps were timed
-        seconds = time.perf_counter() - begun
+        seconds = time.process_time() - begun
         result = self._judge(task.sample(state, self.fakes))
         seen = (step + 1) * per_step
         facts = {"recipe": name, "seed": seed, "images_seen": seen, "steps": step + 1}
@@ -114,17 +117,17 @@ class Benchmark:
 def _steps_in(task: DcganTask, minutes: float, timed: int = 20) -> int:
     """Return the steps that fit into `minutes`, timed after a first, compiling round."""
     for _ in range(2):
-        begun, state = time.perf_counter(), task.initial_state()
+        begun, state = time.process_time(), task.initial_state()
         for step in range(timed):
             state, metrics = task.advance(state, step, task.inputs(step))
         backend.to_numpy(metrics)
-        seconds = (time.perf_counter() - begun) / timed
+        seconds = (time.process_time() - begun) / timed
     return max(1, int(minutes * 60 / seconds))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the results as a Markdown table, the best KID first."""
-    lines = ["| recipe | seed | images seen | min | KID | Frechet | precision | recall |"]
+    lines = ["| recipe | seed | images seen | processor min | KID | Frechet | precision | recall |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for row in sorted(rows, key=lambda row: float(row["kid"])):
         lines.append(
@@ -141,7 +144,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True)
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--images", type=int, default=0, help="pictures that each recipe sees")
-    budget.add_argument("--minutes", type=float, default=0.0, help="minutes that each recipe has")
+    budget.add_argument("--minutes", type=float, default=0.0, help="processor minutes each")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", action="append", choices=RECIPES, help="may be repeated")
     parser.add_argument("--fakes", type=int, default=1000, help="faces drawn to judge a recipe")
@@ -151,7 +154,7 @@ def main() -> None:
     document: dict[str, Any] = {"cpu": cpu_name(), "cores": usable_cores(), "rows": []}
     if arguments.out.is_file():
         document = json.loads(arguments.out.read_text(encoding="utf-8"))
-    budget_key = f"{arguments.images} images, {arguments.minutes:g} minutes"
+    budget_key = f"{arguments.images} images, {arguments.minutes:g} processor minutes"
     rows = [row for row in document["rows"] if row["budget"] == budget_key]
     done = {(row["recipe"], row["seed"]) for row in rows}
     backend.make_deterministic()

@@ -44,6 +44,7 @@ class DcganConfig:
     precision: Precision = "float32"
     condition: str = ""  # what faces can be asked for, such as "hair,skin", see data/conditions.py
     feature_critic: bool = False  # D looks at VGG16's features too, see models/taps.py
+    minibatch_std: bool = True  # D sees how much a batch varies, `reference`'s never does
     # Optimisation
     loss: LossName = "rpgan"  # relativistic pairs hold on to variety; `bce` drops it first
     real_label: float = 1.0

@@ -141,16 +141,19 @@ def _discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
         )(x)
         return layers.LeakyReLU(0.2, name=f"{name}_lrelu", dtype=policy)(x)
 
+    def spread(x: Any, name: str) -> Any:
+        """Show how much the batch varies, before a head's last convolution, which can use it."""
+        return MinibatchStdDev(name=name, dtype=policy)(x) if config.minibatch_std else x
+
     x: Any = image
     for stage in range(1, stages + 1):  # 16x16x2w, 8x8x4w, 4x4x8w
         if stage == stages:
-            # Before the last convolution, so that one non-linear layer can use it.
-            x = MinibatchStdDev(name="minibatch_stddev", dtype=policy)(x)
+            x = spread(x, "minibatch_stddev")
         x = down(x, config.width_d * 2**stage, f"down{stage}")
     logits = [_verdict(config, x, condition, "")]
     for tap, features in zip(taps, maps, strict=True):
         y = down(features, HEAD, f"{tap.name}_down1")
-        y = down(MinibatchStdDev(name=f"{tap.name}_stddev", dtype=policy)(y), HEAD, f"{tap.name}_2")
+        y = down(spread(y, f"{tap.name}_stddev"), HEAD, f"{tap.name}_2")
         logits.append(_verdict(config, y, condition, f"{tap.name}_"))
     outputs = [layers.Concatenate(name="verdicts", dtype="float32")(logits)]
     inputs = [image, *maps]

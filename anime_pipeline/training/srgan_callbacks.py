@@ -7,6 +7,7 @@ import numpy as np
 
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.randomness import stream
+from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.grid import make_grid, spread
@@ -16,6 +17,7 @@ from anime_pipeline.models.weights import SRGAN_KIND, save_weights
 from anime_pipeline.training.callbacks import GridSchedule
 from anime_pipeline.training.loop import Callback, Progress
 from anime_pipeline.training.srgan_task import SrganTask
+from anime_pipeline.training.watch import PSNR_DROP_DB
 
 VAL_COUNT = 32
 GRID_ROWS = 6
@@ -59,13 +61,26 @@ class HeldOutPairs(Callback):
 
 
 class ExportUpscaler(Callback):
-    """Writes `fidelity.npz` during the first phase and `perceptual.npz` during the second."""
+    """Writes `fidelity.npz` during the first phase and `perceptual.npz` during the second.
+
+    Of a second phase that has fallen too far below the run's best held-out PSNR nothing is
+    exported any more: the last good weights stay.
+    """
 
     def __init__(self, task: SrganTask) -> None:
         self.task = task
+        self._psnr_db: list[float] = []
+
+    def on_start(self, progress: Progress) -> None:
+        """Read what was measured before this process began."""
+        rows = read_metrics(progress.folder / METRICS_FILE)
+        known = [row for row in rows if row["step"] <= progress.step and "val_psnr_db" in row]
+        self._psnr_db = [row["val_psnr_db"] for row in known]
 
     def after_step(self, progress: Progress) -> None:
         """Export at each epoch's end and at the end of the first phase."""
+        if "val_psnr_db" in progress.logged:
+            self._psnr_db.append(progress.logged["val_psnr_db"])
         if progress.ends_epoch or progress.step == self.task.config.fidelity_steps:
             self._export(progress)
 
@@ -73,11 +88,16 @@ class ExportUpscaler(Callback):
         """Export the last state."""
         self._export(progress)
 
+    def _has_crashed(self) -> bool:
+        return bool(self._psnr_db) and self._psnr_db[-1] < max(self._psnr_db) - PSNR_DROP_DB
+
     def _export(self, progress: Progress) -> None:
         if not progress.step:
             return
         config = self.task.config
         phase = "perceptual" if self.task.is_adversarial(progress.step - 1) else "fidelity"
+        if phase == "perceptual" and self._has_crashed():
+            return  # `Watch` says so
         ema = backend.to_numpy(progress.state["ema"])
         save_weights(
             progress.folder / f"{phase}.npz",

@@ -17,9 +17,8 @@ from anime_pipeline.training.state import State, update_generator
 Inputs = dict[str, Any]
 Metrics = dict[str, Any]
 
-# Early layers carry edges and line work, which matter most in drawings, at a fraction of the cost
-# of the deep ones.
-VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3")
+# From line work to parts of faces: the last map before each of VGG16's pools.
+VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3")
 
 
 class SrganStep:
@@ -122,10 +121,19 @@ def _cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 def _feature_loss(vgg: keras.Model, image: Any, hr_image: Any) -> Any:
-    """Mean L1 distance of VGG maps, each scaled by the target's mean activation."""
+    """Mean squared distance of VGG maps, each pixel's channels scaled to unit length.
+
+    The unweighted form of Zhang et al., "The Unreasonable Effectiveness of Deep Features as a
+    Perceptual Metric", CVPR 2018, equation 1: strong and weak activations count alike.
+    """
     total: Any = 0.0
     targets = vgg(hr_image, training=False)
     for ours, target in zip(vgg(image, training=False), targets, strict=True):
-        scale = ops.mean(ops.abs(ops.stop_gradient(target))) + 1e-6
-        total = total + ops.mean(ops.abs(ours - target)) / scale
+        difference = _unit_length(ours) - ops.stop_gradient(_unit_length(target))
+        total = total + ops.mean(ops.sum(ops.square(difference), axis=-1))
     return total / len(VGG_LAYERS)
+
+
+def _unit_length(maps: Any) -> Any:
+    maps = ops.cast(maps, "float32")
+    return maps * ops.rsqrt(ops.sum(ops.square(maps), axis=-1, keepdims=True) + 1e-8)

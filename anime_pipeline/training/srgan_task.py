@@ -50,7 +50,7 @@ class SrganTask:
         self._mixture = parse_mixture(config.degradations)
         # Built at the start even for the fidelity phase, so that missing weights show at once.
         uses_vgg = config.adversarial_steps > 0 and config.perceptual_weight > 0
-        vgg = load_vgg(VGG_LAYERS) if uses_vgg else None
+        vgg = load_vgg(VGG_LAYERS, config.precision) if uses_vgg else None
         self.facts = {"vgg16": vgg.source} if vgg else {}
         features = vgg.model if vgg else None
         self._steps = {
@@ -116,11 +116,15 @@ class SrganTask:
         name = names[generator.choice(len(names), p=[weight for _, weight in self._mixture])]
         if config.flip and generator.random() < 0.5:
             hr_image = np.ascontiguousarray(hr_image[:, ::-1])
-        lr_image = degrade(hr_image, config.scale, name, generator)
-        side = (config.crop_size or config.hr_size) // config.scale
+        scale = config.scale
+        side = (config.crop_size or config.hr_size) // scale
+        if hr_image.shape[0] >= (side + 1) * scale:
+            # Where LR pixels fall on a line decides how it looks: each of the 16 ways is seen.
+            down, right = generator.integers(0, scale, 2)
+            hr_image = hr_image[down : down - scale or None, right : right - scale or None]
+        lr_image = degrade(np.ascontiguousarray(hr_image), scale, name, generator)
         spare = lr_image.shape[0] - side
         top, left = generator.integers(0, spare + 1, 2)
-        scale = config.scale
         return (
             lr_image[top : top + side, left : left + side],
             hr_image[top * scale : (top + side) * scale, left * scale : (left + side) * scale],

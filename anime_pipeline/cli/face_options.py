@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,7 +12,8 @@ from anime_pipeline.cli.complete import weights_names
 
 
 def weights_options(function: Function) -> Function:
-    """Add `--checkpoint` (stage one) and `--upscaler` (stage two)."""
+    """Add `--checkpoint` (stage one), `--upscaler` and `--realism` (stage two)."""
+    function = realism_option("[default: 1, the perceptual weights]")(function)
     for name, default, stage in (
         ("--upscaler", "perceptual", "two"),
         ("--checkpoint", "dcgan", "one"),
@@ -24,6 +26,15 @@ def weights_options(function: Function) -> Function:
             help=f"Stage {stage}: a shipped name, a .npz file or a run folder.",
         )(function)
     return function
+
+
+def realism_option(default: str) -> Callable[[Function], Function]:
+    """Add `--realism`; without it None, and the weights that were named are taken as they are."""
+    return click.option(
+        "--realism",
+        type=click.FloatRange(0, 1),
+        help=f"Between the fidelity (0) and the perceptual (1) upscaler {default}.",
+    )
 
 
 def truncation_option(function: Function) -> Function:

@@ -86,7 +86,8 @@ def command(
         else parse_seeds(seed_text, count)
     )
     wishes = gather_wishes(options["hair"], options["skin"], like, prompt, tags, not_tags)
-    draw, enlarge = load_models(options["checkpoint"], options["upscaler"] if upscale else None)
+    upscaler = options["upscaler"] if upscale else None
+    draw, enlarge = load_models(options["checkpoint"], upscaler, options["realism"])
     condition = draw.condition(seeds, wishes)
     sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
     weights = {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}

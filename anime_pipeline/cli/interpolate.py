@@ -62,6 +62,7 @@ def command(
     upscale: bool,
     checkpoint: str,
     upscaler: str,
+    realism: float | None,
     out: Path,
     overwrite: bool,
     as_json: bool,
@@ -89,7 +90,7 @@ def command(
             )
     if not overwrite and out.exists():
         raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
     latent, condition = _journey(draw, stops, colours, count, frames, loop)
     with progress_bar("Drawing") as update:
         pictures = draw.draw(latent * truncation, condition, 32, update)

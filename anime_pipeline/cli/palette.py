@@ -41,6 +41,7 @@ def command(
     upscale: bool,
     checkpoint: str,
     upscaler: str,
+    realism: float | None,
     out: Path,
     overwrite: bool,
     as_json: bool,
@@ -53,7 +54,7 @@ def command(
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
     cells = [(row.colour, column.colour) for row in rows for column in columns]
     wishes = {"hair": [cell[0] for cell in cells], "skin": [cell[1] for cell in cells]}
     seeds = [seed] * len(cells)

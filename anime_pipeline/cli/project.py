@@ -45,6 +45,7 @@ def command(
     upscale: bool,
     checkpoint: str,
     upscaler: str,
+    realism: float | None,
     out: Path,
     overwrite: bool,
     as_json: bool,
@@ -61,7 +62,7 @@ def command(
 
     wishes = read_wishes(hair, skin)
     whole = read_rgb(picture)
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
     from anime_pipeline.inference.project import project
 
     target = fit_square(whole, draw.config.image_size, "crop")

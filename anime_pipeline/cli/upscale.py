@@ -2,237 +2,256 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from dataclasses import dataclass
+import re
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline import __version__
 from anime_pipeline.cli.common import (
     UserPath,
     json_option,
-    out_option,
     print_json,
     progress_bar,
     stderr,
-    waiting,
 )
 from anime_pipeline.cli.complete import weights_names
+from anime_pipeline.cli.face_options import realism_option
+from anime_pipeline.cli.upscale_jobs import Job, measure, plan, remaining
+from anime_pipeline.cli.upscale_work import Preparation, writer
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
 from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import sha256_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from PIL import Image
-
     from anime_pipeline.images.files import Skipped
-    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.inference.target import Target
+
+STREAM = Path("-")
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+class MemorySize(click.ParamType):
+    """A size such as ``800MB`` or ``1.5G``, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number and its unit."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", str(value).strip(), re.I)
+        if not match:
+            self.fail(f"{value!r} is no size. Expected a number with a unit, as 800MB or 2GB.")
+        return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 @click.command("upscale")
 @click.argument("paths", nargs=-1, required=True, type=UserPath())
-@out_option("outputs/")
 @click.option(
-    "--weights",
-    shell_complete=weights_names,
-    default="fidelity",
+    "--out",
+    type=UserPath(),
+    default="outputs/",
     show_default=True,
-    help="fidelity (closest to the truth), perceptual (crisper), a .npz file or a run folder.",
+    help="Folder for the results; - writes the only one to stdout.",
 )
 @click.option(
     "--scale",
-    type=click.Choice(["2", "3", "4"]),
-    default="4",
+    type=click.Choice(["2", "3", "4", "8"]),
+    help="How many times larger [default: 4].",
+)
+@click.option("--size", help="Fit into WIDTHxHEIGHT, WIDTHx or xHEIGHT; WIDTHxHEIGHT! stretches.")
+@realism_option("[default: 0, true to the input]")
+@click.option(
+    "--weights",
+    shell_complete=weights_names,
+    help="A shipped name, a .npz file or a run folder [default: the shipped pair].",
+)
+@click.option("--ensemble", is_flag=True, help="Mean over 8 turned inputs: 8 times slower, truer.")
+@click.option(
+    "--back-project",
+    type=click.IntRange(0, 20),
+    default=0,
     show_default=True,
-    help="2 and 3 reduce the 4x result by area.",
+    help="Rounds of making the result reduce to the input again: no colour shift.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["auto", "png", "jpg", "webp", "gif"]),
+    default="auto",
+    show_default=True,
+    help="auto: PNG, and animations as they were.",
+)
+@click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    default=92,
+    show_default=True,
+    help="Of JPEG and WebP; 100 makes WebP lossless.",
+)
+@click.option(
+    "--max-memory",
+    type=MemorySize(),
+    help="Of the whole process; tiles are made to fit [default: 1GB].",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
 @json_option
 def command(
-    paths: tuple[Path, ...], out: Path, weights: str, scale: str, overwrite: bool, as_json: bool
+    paths: tuple[Path, ...],
+    out: Path,
+    scale: str | None,
+    size: str | None,
+    realism: float | None,
+    weights: str | None,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Upscale pictures (files or folders): one PNG per picture, its name kept.
+    """Upscale pictures (files, folders, or - for stdin) to any size.
 
-    A picture that cannot be read is skipped and named; the others are still written (exit 3).
-    Run again, it goes on where it stopped: results of the same request are kept.
+    Transparency, grey and animations are kept, colour profiles and orientation applied. A picture
+    that cannot be used is skipped and named; the others are still written (exit 3). Run again, it
+    goes on where it stopped: results of the same request are kept.
     """
-    from anime_pipeline.models.weights import SRGAN_KIND
-    from anime_pipeline.models.zoo import find_weights
+    from anime_pipeline.models.blend import find_upscaler
 
+    target = parse_target(scale, size)
+    if realism is None and weights is None:
+        realism = 0.0
+    files = find_upscaler(weights or "fidelity", realism, prefer="fidelity")
+    _check_streams(paths, out, as_json)
+    prepare = Preparation(files, realism, target, options)
+    if STREAM in (*paths, out):
+        _run_stream(paths[0], out, prepare, overwrite)
+        return
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
     skipped: list[Skipped] = []
-    planned = _plan(paths, out, skipped)
-    path = find_weights(weights, SRGAN_KIND, prefer="fidelity")
-    sha256 = sha256_of(path)
-    jobs = planned if overwrite else _remaining(planned, sha256, int(scale))
-    require_free(out, _needed_bytes(jobs, int(scale)), "the results")
-    written = []
-    if jobs:
-        with waiting("Loading the model"):
-            from anime_pipeline.inference.upscaler import Upscaler
-
-            upscaler = Upscaler.load(path)
-        written = _run(jobs, upscaler, int(scale), skipped)
+    planned = plan(paths, out, options["kind"], skipped)
+    jobs = planned if overwrite else remaining(planned, prepare.request)
+    pixels, needed_bytes = measure(jobs, target)
+    require_free(out, needed_bytes, "the results")
+    written = _run(jobs, pixels, prepare, skipped) if jobs else []
     open_targets = {job.target for job in jobs}
     kept = [job.target for job in planned if job.target not in open_targets]
     if as_json:
         print_json(
             {
-                "weights": {"file": path.name, "sha256": sha256},
-                "written": [str(target) for target in written],
-                "kept": [str(target) for target in kept],
+                "weights": {
+                    "file": " + ".join(path.name for path in files),
+                    "sha256": prepare.request.weights_sha256,
+                },
+                "written": [str(path) for path in written],
+                "kept": [str(path) for path in kept],
                 "skipped": [vars(item) for item in skipped],
             }
         )
     _finish(written, kept, out, skipped)
 
 
-RESULT_KEYS = {"source", "weights-srgan", "scale"}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to enlarge, and where the result goes."""
-
-    source: Path
-    target: Path
-
-
-def _plan(paths: tuple[Path, ...], out: Path, skipped: list[Skipped]) -> list[Job]:
-    """Pair each picture with its target, refusing to share one; sub-folders are kept."""
-    from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
-
-    jobs: dict[Path, Job] = {}
-    results = out.absolute()
-    for path in paths:
-        if not path.exists():
-            skipped.append(Skipped(str(path), "no such file or folder"))
-            continue
-        base = path if path.is_dir() else path.parent
-        passed_over: list[Skipped] = []
-        found = list(walk(path, passed_over))
-        if path.is_dir():
-            # Results of an earlier call are no input, where they lie below the folder given.
-            found = [f for f in found if not _is_result(f, results)]
-        # Other files in a folder are no failures; a named file is tried whatever it is.
-        skipped += [item for item in passed_over if item.reason != NOT_A_PICTURE]
-        if not found:
-            skipped.append(Skipped(str(path), "no pictures in it"))
-        for source in found:
-            inside = out / source.relative_to(base)
-            target = inside.with_suffix(".png")
-            if target in jobs and jobs[target].source.name != source.name:
-                target = inside.with_name(f"{source.name}.png")  # a.jpg beside a.png
-            if target in jobs:
-                raise UsageError(
-                    f"{jobs[target].source} and {source} would both be written to {target}. "
-                    "Upscale them into different folders with --out."
-                )
-            jobs[target] = Job(source, target)
-    return list(jobs.values())
-
-
-def _is_result(path: Path, results: Path) -> bool:
-    from anime_pipeline.images.marks import picture_text
-
-    return path.absolute().is_relative_to(results) and picture_text(path).keys() >= RESULT_KEYS
-
-
-def _text(content: bytes, weights_sha256: str, scale: int) -> dict[str, str]:
-    """Return what a result's PNG records: by it the very same request is known again."""
-    source = hashlib.sha256(content).hexdigest()
-    return {"source": source, "weights-srgan": weights_sha256, "scale": str(scale)}
-
-
-def _remaining(jobs: list[Job], weights_sha256: str, scale: int) -> list[Job]:
-    """Return the jobs that are not done yet, refusing to replace other pictures.
+def parse_target(scale: str | None, size: str | None) -> Target:
+    """Read `--scale` and `--size`.
 
     Raises:
-        UsageError: If a target holds anything but an earlier result of the same request.
+        UsageError: If both are given, or the size is none.
     """
-    from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.inference.target import Target
 
-    open_jobs = []
-    for job in jobs:
-        if not os.path.lexists(job.target):
-            open_jobs.append(job)
-            continue
-        try:
-            wanted = _text(job.source.read_bytes(), weights_sha256, scale)
-        except OSError:
-            open_jobs.append(job)  # named when it is its turn
-            continue
-        refuse_other_picture(job.target, wanted, "pass --overwrite")
-    return open_jobs
-
-
-def _needed_bytes(jobs: list[Job], scale: int) -> int:
-    """Return the results' uncompressed size, by the headers: PNG only makes them smaller."""
-    from PIL import Image, UnidentifiedImageError
-
-    from anime_pipeline.images.codec import MAX_PIXELS
-
-    pixels = 0
-    for job in jobs:
-        try:
-            with Image.open(job.source) as picture:
-                count = picture.width * picture.height
-        except (OSError, ValueError, UnidentifiedImageError):
-            continue  # named when it is its turn
-        pixels += count if count <= MAX_PIXELS else 0  # larger ones will be refused
-    return pixels * scale**2 * 3
+    if size is None:
+        return Target(factor=int(scale or 4))
+    if scale is not None:
+        raise UsageError("Received --scale and --size. Expected one of them.")
+    match = re.fullmatch(r"(\d{0,6})[x×](\d{0,6})(!?)", size.strip(), re.IGNORECASE)
+    numbers = (int(match[1] or 0), int(match[2] or 0)) if match else (0, 0)
+    exact = bool(match and match[3])
+    if not any(numbers) or (exact and not all(numbers)):
+        raise UsageError(
+            f"Invalid value for --size: {size!r}. Expected WIDTHxHEIGHT such as 1024x1024, one of "
+            "them as 1024x or x1024, or WIDTHxHEIGHT! to stretch."
+        )
+    return Target(box=numbers, exact=exact)
 
 
-def _run(jobs: list[Job], upscaler: Upscaler, scale: int, skipped: list[Skipped]) -> list[Path]:
-    from anime_pipeline.images.codec import open_picture, write_png
+def _check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    if STREAM in paths and len(paths) > 1:
+        raise UsageError("- stands for stdin and must be the only input.")
+    if out == STREAM:
+        if len(paths) > 1 or paths[0].is_dir():
+            raise UsageError("--out - writes one picture to stdout. Name a single input.")
+        if as_json:
+            raise UsageError("--out - and --json both want stdout. Leave one out.")
+        if sys.stdout.isatty():
+            raise UsageError("--out - would write a picture to the terminal. Redirect it: > x.png")
+
+
+def _run(
+    jobs: list[Job], pixels: list[int], prepare: Preparation, skipped: list[Skipped]
+) -> list[Path]:
+    from anime_pipeline.core.storage import atomic_write
     from anime_pipeline.images.files import Skipped
 
-    written = []
-    with progress_bar("Upscaling") as update:
-        for done, job in enumerate(jobs, start=1):
+    written: list[Path] = []
+    enlarger = prepare.enlarger()
+    total, before = sum(pixels), 0
+    with progress_bar("Upscaling (kilopixels)") as update:
+        for job, count in zip(jobs, pixels, strict=True):
+
+            def advance(done: int, of: int, before: int = before, count: int = count) -> None:
+                update((before + count * done // of) // 1000, total // 1000)
+
             try:
                 content = job.source.read_bytes()
-                large = _enlarge(open_picture(content), upscaler, scale)
+                write = writer(content, job.kind, job.animated, enlarger, prepare, advance)
             except OSError as error:
                 skipped.append(Skipped(str(job.source), f"cannot be read ({error.strerror})"))
             except DataError as error:
                 skipped.append(Skipped(str(job.source), str(error).removeprefix("image: ")))
             else:
                 # A failure to write is no fault of the picture: it ends the command.
-                software = {"Software": f"anime-pipeline {__version__}"}
-                text = software | _text(content, upscaler.weights.sha256, scale)
-                write_png(job.target, large, text)
+                atomic_write(job.target, write)
                 written.append(job.target)
-            update(done, len(jobs))
+            before += count
+            update(before // 1000, total // 1000)
     return written
 
 
-def _enlarge(picture: Image.Image, upscaler: Upscaler, scale: int) -> np.ndarray:
-    """Upscale colour with the network and transparency, where there is any, with Lanczos."""
-    import cv2
-    import numpy as np
+def _run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool) -> None:
+    """Enlarge stdin, or a single file to stdout."""
+    import io
 
-    from anime_pipeline.images.codec import has_alpha, to_rgb
+    from anime_pipeline.core.storage import atomic_write
+    from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.images.save import SUFFIXES
 
-    alpha = None
-    if has_alpha(picture):
-        # The colours under the transparency go through the network as they are.
-        rgba = np.asarray(picture.convert("RGBA"))
-        rgb, alpha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+    if path == STREAM:
+        content = sys.stdin.buffer.read()
     else:
-        rgb = to_rgb(picture)
-    height, width = rgb.shape[:2]
-    size = (width * scale, height * scale)
-    large = upscaler.upscale(rgb)
-    if scale != 4:
-        large = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
-    if alpha is None:
-        return large
-    mask = cv2.resize(alpha, size, interpolation=cv2.INTER_LANCZOS4)
-    return np.dstack([large, mask])
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    kind = "png" if prepare.request.kind == "auto" else prepare.request.kind
+    target = out / f"stdin{SUFFIXES[kind]}"
+    if out != STREAM and not overwrite:
+        refuse_other_picture(target, prepare.request.text(content), "pass --overwrite")
+    with progress_bar("Upscaling (per mille)") as update:
+        write = writer(
+            content,
+            kind,
+            False,
+            prepare.enlarger(),
+            prepare,
+            lambda done, of: update(1000 * done // of, 1000),
+        )
+        if out == STREAM:
+            finished = io.BytesIO()  # whole first: what reads the pipe must get all or nothing
+            write(finished)
+            sys.stdout.buffer.write(finished.getbuffer())
+            sys.stdout.buffer.flush()
+            return
+        atomic_write(target, write)
+    stderr().print(f"Upscaled into {target}", markup=False)
 
 
 def _finish(written: list[Path], kept: list[Path], out: Path, skipped: list[Skipped]) -> None:

@@ -41,6 +41,7 @@ def command(
     upscale: bool,
     checkpoint: str,
     upscaler: str,
+    realism: float | None,
     out: Path,
     overwrite: bool,
     as_json: bool,
@@ -53,7 +54,7 @@ def command(
     from anime_pipeline.images.marks import refuse_other_picture
 
     wishes = read_wishes(hair, skin)
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None)
+    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
     from anime_pipeline.inference.latents import variations
 
     latent = draw.latents([seed])[0]

@@ -56,6 +56,15 @@ def _noise(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> 
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
+def _drawn(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> np.ndarray:
+    """Reduce to what stage one draws: colours run into each other, texture is blotchy."""
+    lr_image = _bicubic(hr_image, scale, generator)
+    lr_image = cv2.GaussianBlur(lr_image, (0, 0), float(generator.uniform(0.3, 0.6)))
+    blotches = generator.standard_normal(lr_image.shape, dtype=np.float32)
+    blotches = cv2.GaussianBlur(blotches, (0, 0), 0.7) * float(generator.uniform(5, 25))
+    return np.clip(np.rint(lr_image + blotches), 0, 255).astype(np.uint8)
+
+
 DEGRADATIONS: dict[str, Degradation] = {
     "bicubic": _bicubic,  # Pillow, with antialiasing
     "bilinear": _pillow(Image.Resampling.BILINEAR),
@@ -65,6 +74,7 @@ DEGRADATIONS: dict[str, Degradation] = {
     "jpeg": _jpeg,
     "blur": _blur,
     "noise": _noise,
+    "drawn": _drawn,
 }
 
 

@@ -35,7 +35,7 @@ from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 
 # Raise when decoding or fitting changes, so that old entries are not used.
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 STALE_S = 86_400.0  # a temporary file this old belongs to a process that was killed
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import atomic_write_bytes
+from anime_pipeline.images.profiles import to_srgb
 
 MAX_PIXELS = 64_000_000
 
@@ -50,17 +51,17 @@ def open_picture(content: bytes, name: str = "image") -> Image.Image:
     """Decode picture bytes to an upright Pillow image of any mode (see `decode` for errors)."""
     if not content:
         raise DataError(f"{name}: the file is empty (0 bytes)")
-    with _naming(name):
+    with naming(name):
         picture = Image.open(io.BytesIO(content))
         # Before decoding: a 10 kB file can ask for gigabytes of memory.
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")
         picture.load()
-        return ImageOps.exif_transpose(picture)
+        return to_srgb(ImageOps.exif_transpose(picture))
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
+def naming(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises on damaged bytes into one readable error."""
     try:
         yield
@@ -75,7 +76,7 @@ def _naming(name: str) -> Iterator[None]:
 
 def to_rgb(picture: Image.Image, name: str = "image") -> np.ndarray:
     """Convert an upright Pillow image of any mode to uint8 RGB [H, W, 3]; see `decode`."""
-    with _naming(name):
+    with naming(name):
         if picture.mode.startswith("I"):
             # Pillow clips 16-bit to 8 instead of scaling it.
             wide = np.asarray(picture).astype(np.float64)

@@ -6,12 +6,14 @@ in the way is somebody's work, and is refused.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from PIL import Image
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.images.save import IMAGE_DESCRIPTION
 
 
 def picture_text(path: Path) -> dict[str, str]:
@@ -20,9 +22,20 @@ def picture_text(path: Path) -> dict[str, str]:
         return {}
     try:
         with Image.open(path) as picture:
-            return {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
+            text = {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
+            # JPEG and WebP have no text entries but EXIF's; a GIF has one comment.
+            described = picture.getexif().get(IMAGE_DESCRIPTION) or picture.info.get("comment")
+            return text | (_entries(described) if described else {})
     except Exception:  # hostile bytes make the decoders raise anything
         return {}
+
+
+def _entries(described: str | bytes) -> dict[str, str]:
+    try:
+        found = json.loads(described)
+    except ValueError:
+        return {}  # somebody's words about a picture
+    return {str(key): value for key, value in found.items() if isinstance(value, str)}
 
 
 def refuse_other_picture(path: Path, text: dict[str, str], or_else: str = "") -> None:

@@ -22,7 +22,11 @@ def lr_to_model(lr_images: Any) -> Any:
     return ops.cast(lr_images, "float32") / 255.0
 
 
+def to_levels(images: Any) -> np.ndarray:
+    """Map model output in [-1, 1] to float32 grey levels 0..255, neither rounded nor clipped."""
+    return np.asarray((np.asarray(images, np.float32) + 1) * np.float32(127.5))
+
+
 def to_uint8(images: Any) -> np.ndarray:
     """Map model output in [-1, 1] to uint8, rounding to the nearest grey level."""
-    levels = np.rint((np.asarray(images, np.float32) + 1) * 127.5)
-    return np.clip(levels, 0, 255).astype(np.uint8)
+    return np.clip(np.rint(to_levels(images)), 0, 255).astype(np.uint8)

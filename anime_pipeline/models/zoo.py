@@ -88,3 +88,22 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
         f"No weights called {wanted!r}. Expected a shipped name ({known}), a .npz file or a run "
         "folder."
     )
+
+
+def find_pair(wanted: str) -> tuple[Path, Path] | None:
+    """Return the fidelity and the perceptual upscaler that belong together.
+
+    Args:
+        wanted: Either's shipped name, a run folder or its name.
+
+    Returns:
+        The two files; None where there is only one.
+    """
+    fidelity, perceptual = (Path(name).stem for name in RUN_FILES[SRGAN_KIND])
+    if wanted in (fidelity, perceptual) and {fidelity, perceptual} <= shipped(SRGAN_KIND).keys():
+        return find_weights(fidelity, SRGAN_KIND), find_weights(perceptual, SRGAN_KIND)
+    first = find_weights(wanted, SRGAN_KIND)
+    if first.parent.name != Path(wanted).name:  # a file was named, not a folder
+        return None
+    pair = (first.with_name(f"{fidelity}.npz"), first.with_name(f"{perceptual}.npz"))
+    return pair if all(path.is_file() for path in pair) else None

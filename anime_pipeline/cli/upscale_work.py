@@ -1,0 +1,98 @@
+"""What `upscale` does with one picture, whichever way it came in and goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from anime_pipeline import __version__
+from anime_pipeline.cli.common import waiting
+from anime_pipeline.cli.upscale_jobs import Request
+from anime_pipeline.core.errors import DataError
+
+if TYPE_CHECKING:
+    from anime_pipeline.inference.enlarge import Enlarger
+    from anime_pipeline.inference.target import Target
+
+
+class Preparation:
+    """What every picture of a call shares; the network is loaded when it is first needed."""
+
+    def __init__(
+        self, files: list[Path], realism: float | None, target: Target, options: dict[str, Any]
+    ) -> None:
+        from anime_pipeline.models.blend import load_upscaler_weights
+
+        self.target = target
+        self.quality: int = options["quality"]
+        self.max_bytes: int | None = options["max_memory"]
+        self.ensemble: bool = options["ensemble"]
+        self.rounds: int = options["back_project"]
+        self.weights = load_upscaler_weights(files, realism)
+        self._enlarger: Enlarger | None = None
+        box = f"{target.box[0]}x{target.box[1]}{'!' * target.exact}" if target.box else ""
+        settings = [
+            "ensemble" if self.ensemble else "",
+            f"back-project {self.rounds}" if self.rounds else "",
+            f"quality {self.quality}"
+            if options["kind"] in ("jpg", "webp") or self.quality != 92
+            else "",
+        ]
+        self.request = Request(
+            options["kind"],
+            box or f"{target.factor:g}",
+            ", ".join(filter(None, settings)),
+            self.weights.sha256,
+        )
+
+    def enlarger(self) -> Enlarger:
+        """Return the loaded network with all settings."""
+        if self._enlarger is None:
+            with waiting("Loading the model"):
+                from anime_pipeline.inference.enlarge import Enlarger
+                from anime_pipeline.inference.upscaler import Extras, Upscaler
+
+                extras = Extras(self.ensemble, self.rounds)
+                self._enlarger = Enlarger(
+                    Upscaler(self.weights), self.target, extras, self.max_bytes
+                )
+        return self._enlarger
+
+
+def writer(
+    content: bytes,
+    kind: str,
+    animated: bool,
+    enlarger: Enlarger,
+    prepare: Preparation,
+    advance: Callable[[int, int], None],
+) -> Callable[[IO[bytes]], None]:
+    """Check and prepare one picture; the function returned enlarges it while it is written.
+
+    Raises:
+        DataError: If the picture cannot be used; nothing is written then.
+    """
+    from anime_pipeline.images.codec import open_picture
+    from anime_pipeline.images.frames import read_animation
+    from anime_pipeline.images.save import check_size, write_animation, write_picture
+
+    text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)
+    if animated:
+        if kind == "jpg":
+            raise DataError("image: moves, which JPEG cannot; choose another --format")
+        animation = read_animation(content)
+        size = enlarger.target.size(*animation.frames[0].size)
+        check_size(size, kind)
+        frames = enlarger.frames(animation.frames, advance)
+        return lambda file: write_animation(
+            file, list(frames), animation.durations_ms, animation.loop, kind, prepare.quality, text
+        )
+    if kind == "gif":
+        raise DataError("image: does not move, so GIF would only cost colours; choose PNG")
+    picture = open_picture(content)
+    check_size(enlarger.target.size(*picture.size), kind)
+    result = enlarger(picture, advance, whole=kind != "png")
+    return lambda file: write_picture(
+        file, result.size, result.channels, result.strips, kind, prepare.quality, text
+    )

@@ -1,0 +1,103 @@
+"""Writing a PNG strip by strip, so that a picture of any size needs the memory of a strip.
+
+Pillow and OpenCV encode only whole pictures, which they also copy: at 12,000 x 8,000 px that is a
+gigabyte. PNG (ISO/IEC 15948) is a row format: each row is predicted from the one above (section 9)
+and all go through one zlib stream (section 10).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import IO
+
+import numpy as np
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
+NONE, SUB, UP, PAETH = 0, 1, 2, 4
+BLOCK_BYTES = 2**20  # filtered at once; the candidates take about twenty times as much
+
+
+def write_png_strips(
+    file: IO[bytes],
+    size: tuple[int, int],
+    channels: int,
+    strips: Iterable[np.ndarray],
+    text: dict[str, str] | None = None,
+) -> None:
+    """Write a PNG from strips of rows, top to bottom.
+
+    Args:
+        file: Binary file to write to; it need not be seekable.
+        size: Width and height in pixels.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA), 8 bits each.
+        strips: uint8 arrays [h, width, channels] whose heights add up to the height.
+        text: Entries for people and programs (tEXt or, beyond Latin-1, iTXt chunks).
+
+    Raises:
+        ValueError: If the strips do not add up to the picture.
+    """
+    width, height = size
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
+    file.write(SIGNATURE)
+    _chunk(file, b"IHDR", header)
+    for key, value in (text or {}).items():
+        _text_chunk(file, key, value)
+    packer = zlib.compressobj(6)
+    above = np.zeros((1, width * channels), np.uint8)
+    done = 0
+    block = max(1, BLOCK_BYTES // (width * channels))
+    for strip in strips:
+        if strip.shape[1:] != (width, channels):
+            raise ValueError(f"Expected strips [h, {width}, {channels}]. Received: {strip.shape}")
+        for begin in range(0, len(strip), block):
+            part = np.ascontiguousarray(strip[begin : begin + block], np.uint8)
+            rows = part.reshape(len(part), -1)
+            _chunk(file, b"IDAT", packer.compress(_filtered(rows, above, channels)))
+            above = rows[-1:]
+        done += len(strip)
+    if done != height:
+        raise ValueError(f"Expected {height} rows in all strips. Received: {done}")
+    _chunk(file, b"IDAT", packer.flush())
+    _chunk(file, b"IEND", b"")
+
+
+def _chunk(file: IO[bytes], kind: bytes, content: bytes) -> None:
+    if kind == b"IDAT" and not content:
+        return  # zlib keeps small pieces back
+    file.write(struct.pack(">I", len(content)) + kind + content)
+    file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
+
+
+def _text_chunk(file: IO[bytes], key: str, value: str) -> None:
+    try:
+        _chunk(file, b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
+    except UnicodeEncodeError:
+        _chunk(file, b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode("utf-8"))
+
+
+def _filtered(rows: np.ndarray, above: np.ndarray, channels: int) -> bytes:
+    """Predict each row in the way that leaves the smallest sum of differences (section 12.7)."""
+    up = np.concatenate([above, rows[:-1]])
+    left, corner = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, channels:], corner[:, channels:] = rows[:, :-channels], up[:, :-channels]
+    kinds = {NONE: rows, SUB: rows - left, UP: rows - up, PAETH: rows - _paeth(left, up, corner)}
+    costs = [np.abs(part.view(np.int8).astype(np.int16)).sum(axis=1) for part in kinds.values()]
+    chosen = np.argmin(costs, axis=0)
+    result = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
+    for index, (kind, part) in enumerate(kinds.items()):
+        mine = chosen == index
+        result[mine, 0] = kind
+        result[mine, 1:] = part[mine]
+    return result.tobytes()
+
+
+def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """Return whichever neighbour is nearest to left + up - corner; ties in that order."""
+    to_left = np.abs(up.astype(np.int16) - corner)
+    to_up = np.abs(left.astype(np.int16) - corner)
+    to_corner = np.abs(left.astype(np.int16) + up - 2 * corner.astype(np.int16))
+    best = np.where(to_up <= to_corner, up, corner)
+    return np.where((to_left <= to_up) & (to_left <= to_corner), left, best)

@@ -1,0 +1,49 @@
+"""Colour profiles: numbers in a file mean sRGB only where no embedded profile says otherwise."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageCms
+
+SRGB = ImageCms.createProfile("sRGB")
+
+
+def to_srgb(picture: Image.Image) -> Image.Image:
+    """Convert a picture with an embedded ICC profile to sRGB; others are returned as they are.
+
+    A profile that is damaged or of another kind than the pixels is ignored, as browsers do.
+
+    Args:
+        picture: Any mode; palettes and CMYK become RGB or RGBA, grey stays grey.
+    """
+    content = picture.info.get("icc_profile")
+    if not content or picture.mode.startswith(("I", "F")):
+        return picture
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return picture
+        transparent = "transparency" in picture.info or picture.mode in ("PA", "LA")
+        if picture.mode in ("P", "PA", "1"):
+            picture = picture.convert("RGBA" if transparent else "RGB")
+        if picture.mode in ("L", "LA"):
+            return _grey_to_srgb(picture, profile)
+        target = "RGBA" if picture.mode == "RGBA" else "RGB"
+        return _converted(picture, profile, target)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+
+
+def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str) -> Image.Image:
+    result = ImageCms.profileToProfile(picture, profile, SRGB, outputMode=mode)
+    if result is None:  # as the in-place form does
+        raise ValueError("no conversion")
+    result.info.pop("icc_profile", None)
+    return result
+
+
+def _grey_to_srgb(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    grey = picture.getchannel("L")
+    result = _converted(grey, profile, "RGB").getchannel("G")
+    return Image.merge("LA", (result, picture.getchannel("A"))) if picture.mode == "LA" else result

@@ -1,0 +1,449 @@
+"""`upscale` in real life: any size, format and transparency, in bounded memory."""
+
+import io
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageDraw
+
+from anime_pipeline.core.errors import CheckpointError, DataError
+from anime_pipeline.images.codec import decode
+from anime_pipeline.images.frames import read_animation
+from anime_pipeline.images.png_stream import write_png_strips
+from anime_pipeline.images.save import write_animation
+from anime_pipeline.images.strips import resize_strips
+from anime_pipeline.images.transparency import keep_flat, split_alpha
+from anime_pipeline.inference.target import Target
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def face(side: int) -> Image.Image:
+    """A round, lined thing with smooth parts: what an upscaler is for."""
+    picture = Image.new("RGB", (4 * side, 4 * side), "#f4dcc8")
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((side // 2, side // 2, 3 * side, 3 * side), fill="#7a4fb0", outline="black")
+    draw.line((0, 0, 4 * side, 3 * side), fill="#203040", width=max(1, side // 8))
+    return picture.resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def upscaler():
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.models.zoo import find_weights
+
+    return Upscaler.load(find_weights("fidelity", "srgan-generator"))
+
+
+# --- files written strip by strip
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([1, 3, 4]),
+    st.integers(1, 15),
+    st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_png_of_strips_is_read_back_exactly(width, height, channels, rows, data):
+    smooth = data.draw(st.booleans())
+    picture = noise(height, width, channels)
+    if smooth:
+        picture = np.cumsum(picture % 3, axis=data.draw(st.integers(0, 1))).astype(np.uint8)
+        picture = picture.reshape(height, width, channels)
+    strips = [picture[top : top + rows] for top in range(0, height, rows)]
+    file = io.BytesIO()
+    write_png_strips(file, (width, height), channels, strips, {"key": "Größe", "more": "目"})
+    with Image.open(io.BytesIO(file.getvalue())) as read:
+        assert read.info["key"] == "Größe" and read.info["more"] == "目"
+        assert read.mode == {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        assert np.array_equal(np.asarray(read).reshape(picture.shape), picture)
+
+
+def test_a_png_of_strips_is_about_as_small_as_pillows():
+    picture = np.asarray(face(64).resize((256, 256), Image.Resampling.BICUBIC))
+    ours, theirs = io.BytesIO(), io.BytesIO()
+    write_png_strips(ours, (256, 256), 3, [picture])
+    Image.fromarray(picture).save(theirs, "PNG")
+    assert len(ours.getvalue()) < 1.1 * len(theirs.getvalue())
+
+
+def test_strips_that_do_not_add_up_are_refused():
+    with pytest.raises(ValueError, match="Expected 5 rows"):
+        write_png_strips(io.BytesIO(), (4, 5), 3, [noise(4, 4, 3)])
+    with pytest.raises(ValueError, match="Expected strips"):
+        write_png_strips(io.BytesIO(), (4, 5), 3, [noise(5, 3, 3)])
+
+
+@given(
+    st.integers(1, 700),
+    st.integers(1, 60),
+    st.integers(1, 700),
+    st.integers(1, 60),
+    st.integers(1, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_resizing_strips_is_resizing_the_whole(height, width, new_height, new_width, rows):
+    picture = noise(height, width, 3)
+    strips = [picture[top : top + rows] for top in range(0, height, rows)]
+    result = np.concatenate(list(resize_strips(strips, (width, height), (new_width, new_height))))
+    across = Image.fromarray(picture).resize((new_width, height), Image.Resampling.BICUBIC)
+    whole = np.asarray(across.resize((new_width, new_height), Image.Resampling.BICUBIC))
+    assert result.shape == whole.shape
+    assert np.abs(result.astype(int) - whole).max() <= 1
+
+
+# --- transparency
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_hidden_colours_change_nothing(height, width, seed):
+    generator = np.random.default_rng(seed)
+    rgba = generator.integers(0, 256, (height, width, 4), np.uint8)
+    rgba[..., 3] *= generator.integers(0, 2, (height, width), np.uint8)
+    other = rgba.copy()
+    hidden = rgba[..., 3] == 0
+    other[hidden, :3] = generator.integers(0, 256, (hidden.sum(), 3))
+    first, alpha = split_alpha(rgba)
+    second, _ = split_alpha(other)
+    assert np.array_equal(first, second) and np.array_equal(alpha, rgba[..., 3])
+    assert np.array_equal(first[~hidden], rgba[~hidden, :3])
+
+
+def test_a_shape_lends_its_colour_to_what_is_hidden_around_it():
+    rgba = np.zeros((32, 32, 4), np.uint8)
+    rgba[8:24, 8:24] = (200, 40, 40, 255)
+    rgb, _ = split_alpha(rgba)
+    assert np.abs(rgb.astype(int) - (200, 40, 40)).max() <= 1
+
+
+def test_a_cut_out_gets_no_fringe(upscaler):
+    from anime_pipeline.inference.enlarge import Enlarger
+
+    mask = Image.new("L", (96, 96))
+    ImageDraw.Draw(mask).ellipse((12, 12, 84, 84), fill=255)
+    rgba = np.zeros((24, 24, 4), np.uint8)
+    rgba[..., 3] = np.asarray(mask.resize((24, 24), Image.Resampling.BOX))
+    rgba[rgba[..., 3] > 0, :3] = (230, 60, 50)  # and black where nothing is seen
+    large = Enlarger(upscaler, Target())(Image.fromarray(rgba)).whole()
+    seen = large[..., 3] > 8
+    assert np.abs(large[seen][:, :3].astype(int) - (230, 60, 50)).max() <= 12
+    assert (large[:8, :8, 3] == 0).all() and (large[44:52, 44:52, 3] == 255).all()
+    edge = (large[..., 3] > 8) & (large[..., 3] < 247)
+    assert 0 < edge.mean() < 0.15  # a line, not a haze
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_flat_alpha_stays_flat(scale):
+    alpha = np.zeros((20, 20), np.uint8)
+    alpha[:, 10:] = 255
+    blurred = np.full((20 * scale, 20 * scale), 99, np.uint8)
+    parts = [
+        keep_flat(alpha, blurred[top : top + 7], top, scale) for top in range(0, 20 * scale, 7)
+    ]
+    result = np.concatenate(parts)
+    assert (result[:, : 8 * scale] == 0).all() and (result[:, 12 * scale :] == 255).all()
+    assert (result[:, 8 * scale : 12 * scale] == 99).all()
+
+
+# --- sizes, passes and extras
+
+
+@pytest.mark.parametrize(
+    ("target", "size"),
+    [
+        (Target(), (400, 200)),
+        (Target(factor=3), (300, 150)),
+        (Target(factor=8), (800, 400)),
+        (Target(box=(1000, 1000)), (1000, 500)),
+        (Target(box=(0, 120)), (240, 120)),
+        (Target(box=(64, 64), exact=True), (64, 64)),
+        (Target(box=(1, 1)), (1, 1)),
+    ],
+)
+def test_sizes(target, size):
+    assert target.size(100, 50) == size
+
+
+def test_more_than_sixteen_times_is_refused():
+    with pytest.raises(DataError, match="more than 16 times"):
+        Target(box=(5000, 5000)).size(100, 100)
+
+
+@pytest.mark.parametrize("size", [(16, 12), (33, 25), (64, 48), (100, 75), (131, 97), (256, 192)])
+def test_any_size_looks_like_the_picture(upscaler, size):
+    from anime_pipeline.inference.enlarge import Enlarger
+
+    picture = face(32).crop((0, 0, 32, 24))
+    result = Enlarger(upscaler, Target(box=size, exact=True))(picture)
+    large = result.whole()
+    assert result.size == size and large.shape == (size[1], size[0], 3)
+    smooth = np.asarray(picture.resize(size, Image.Resampling.BICUBIC)).astype(int)
+    assert np.abs(large - smooth).mean() < 8
+
+
+def test_tiles_strips_and_the_whole_are_one(upscaler):
+    lr_image = noise(70, 90, 3)
+    whole = upscaler.upscale(lr_image, tile_px=512).astype(int)
+    for extras in ({}, {"back_projections": 2}):
+        from anime_pipeline.inference.upscaler import Extras
+
+        large = upscaler.upscale(lr_image, 512, extras=Extras(**extras)).astype(int)
+        tiled = upscaler.upscale(lr_image, 40, extras=Extras(**extras)).astype(int)
+        assert np.abs(large - tiled).max() <= 1
+    assert [len(strip) for strip in upscaler.strips(lr_image, 40)] == [160, 120]
+    assert np.array_equal(np.concatenate(list(upscaler.strips(lr_image, 512))), whole)
+
+
+def test_an_ensemble_turns_with_its_input(upscaler):
+    from anime_pipeline.inference.upscaler import Extras
+
+    lr_image, extras = np.asarray(face(20)), Extras(ensemble=True)
+    large = upscaler.upscale(lr_image, extras=extras).astype(int)
+    for turn in (np.fliplr, np.flipud, np.rot90):
+        turned = upscaler.upscale(np.ascontiguousarray(turn(lr_image)), extras=extras)
+        assert np.abs(turned - turn(large)).max() <= 1
+    plain = upscaler.upscale(lr_image).astype(int)
+    assert np.abs(plain - large).max() > 1
+
+
+def test_back_projection_reduces_to_the_input(upscaler):
+    from anime_pipeline.inference.upscaler import Extras
+
+    lr_image = np.asarray(face(32))
+
+    def error(rounds: int) -> float:
+        large = upscaler.upscale(lr_image, extras=Extras(back_projections=rounds))
+        small = Image.fromarray(large).resize((32, 32), Image.Resampling.BICUBIC)
+        return float(np.abs(np.asarray(small).astype(int) - lr_image).mean())
+
+    assert error(6) < 0.5 * error(0) and error(6) < 1
+
+
+def test_realism_leads_from_one_upscaler_to_the_other():
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.models.blend import find_upscaler, load_upscaler_weights
+
+    lr_image = np.asarray(face(24))
+
+    def large(realism: float) -> np.ndarray:
+        files = find_upscaler("fidelity", realism, "fidelity")
+        return Upscaler(load_upscaler_weights(files, realism)).upscale(lr_image).astype(int)
+
+    first, middle, last = large(0), large(0.5), large(1)
+    ends = np.abs(first - last).mean()
+    assert ends > 0.3
+    assert np.abs(first - middle).mean() < ends and np.abs(last - middle).mean() < ends
+
+
+def test_only_networks_of_one_shape_are_blended(tmp_path):
+    from dataclasses import replace
+
+    from anime_pipeline.models.blend import blend
+    from anime_pipeline.models.weights import SRGAN_KIND, load_weights
+    from anime_pipeline.models.zoo import find_weights
+
+    weights = load_weights(find_weights("fidelity", SRGAN_KIND), SRGAN_KIND)
+    fewer = replace(weights, arrays=dict(list(weights.arrays.items())[1:]))
+    with pytest.raises(CheckpointError, match="different networks"):
+        blend(weights, fewer, 0.5)
+
+
+# --- through the command
+
+
+def test_sizes_formats_and_realism_by_command(cli, tmp_path):
+    face(24).save("a.png")
+    calls = {
+        "x.jpg": ["--format", "jpg", "--scale", 2],
+        "x.webp": ["--format", "webp", "--size", "50x"],
+        "x.png": ["--scale", 8, "--realism", 0.5],
+    }
+    sizes = {"x.jpg": (48, 48), "x.webp": (50, 50), "x.png": (192, 192)}
+    for name, options in calls.items():
+        result = cli("upscale", "a.png", "--out", "out", *options)
+        assert result.code == 0, result.stderr
+        with Image.open(tmp_path / "out" / name.replace("x", "a")) as large:
+            assert large.size == sizes[name]
+        again = cli("upscale", "a.png", "--out", "out", *options, "--json")
+        assert again.json["written"] == [] and len(again.json["kept"]) == 1
+        changed = cli("upscale", "a.png", "--out", "out", *options, "--ensemble")
+        assert changed.code == 2 and "--overwrite" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--size", "12"], "--size"),
+        (["--size", "0x0"], "--size"),
+        (["--size", "10x!"], "--size"),
+        (["--size", "9x9", "--scale", "2"], "one of them"),
+        (["--max-memory", "much"], "no size"),
+        (["--realism", "1.5"], "realism"),
+        (["--realism", ".5", "--weights", "one.npz"], "two upscalers"),
+        (["--out", "-", "--json"], "stdout"),
+        (["--out", "file"], "is a file"),
+    ],
+)
+def test_wrong_use_is_explained(options, words, cli, tmp_path):
+    face(8).save("a.png")
+    (tmp_path / "file").write_text("x")
+    from anime_pipeline.models.zoo import pretrained_folder
+
+    (tmp_path / "one.npz").write_bytes((pretrained_folder() / "fidelity.npz").read_bytes())
+    result = cli("upscale", "a.png", *options)
+    assert result.code == 2 and words in result.stderr, result.stderr
+
+
+def test_stdin_to_stdout_and_to_a_folder(tmp_path):
+    file = io.BytesIO()
+    face(10).save(file, "PNG")
+    call = [sys.executable, "-m", "anime_pipeline", "upscale", "-"]
+    done = subprocess.run(
+        [*call, "--out", "-"], input=file.getvalue(), capture_output=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert decode(done.stdout).shape == (40, 40, 3)
+    done = subprocess.run(
+        call, input=b"no picture", capture_output=True, cwd=tmp_path, text=False, check=False
+    )
+    assert done.returncode == 4 and b"not a picture" in done.stderr and not done.stdout
+    assert not list(tmp_path.glob("outputs/*"))
+
+
+def test_animations_stay_animations(cli, tmp_path):
+    frames = [np.asarray(face(12).rotate(30 * turn)) for turn in range(3)]
+    (tmp_path / "in").mkdir()
+    for kind in ("gif", "webp", "png"):
+        with (tmp_path / f"in/{kind}.{kind}").open("wb") as file:
+            write_animation(file, [*frames, frames[0]], [40, 80, 120, 160], 0, kind, 90, {})
+    result = cli("upscale", "in", "--out", "out", "--json")
+    assert result.code == 0, result.stderr
+    for kind in ("gif", "webp", "png"):
+        large = read_animation((tmp_path / f"out/{kind}.{kind}").read_bytes())
+        assert [frame.size for frame in large.frames] == [(48, 48)] * 4
+        assert large.durations_ms == [40, 80, 120, 160] and large.loop == 0
+    still = cli("upscale", "in/gif.gif", "--out", "out", "--format", "jpg")
+    assert still.code == 4 and "moves" in still.stderr
+    again = cli("upscale", "in", "--out", "out", "--json")
+    assert len(again.json["kept"]) == 3
+
+
+def test_animations_keep_transparency_and_durations():
+    frames = []
+    for step in range(3):
+        frame = np.zeros((20, 20, 4), np.uint8)
+        frame[5:15, 5 + step : 15] = (40 * step, 200, 30, 255)
+        frames.append(frame)
+    for kind in ("gif", "webp", "png"):
+        file = io.BytesIO()
+        write_animation(file, frames, [50, 100, 150], 2, kind, 100, {"a": "b"})
+        read = read_animation(file.getvalue())
+        assert read.durations_ms == [50, 100, 150], kind
+        for before, after in zip(frames, read.frames, strict=True):
+            large = np.asarray(after.convert("RGBA")).astype(int)
+            assert np.array_equal(large[..., 3], before[..., 3]), kind
+            seen = before[..., 3] > 0
+            assert np.abs(large[seen] - before[seen]).max() <= 8
+
+
+def test_orientation_and_places(cli, tmp_path):
+    """EXIF turns the picture, and the place where it was taken is dropped."""
+    plain = face(16).crop((0, 0, 16, 12))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
+    plain.save("turned.jpg", exif=exif, quality=95)
+    assert cli("upscale", "turned.jpg", "--out", "out").code == 0
+    with Image.open(tmp_path / "out/turned.png") as large:
+        assert large.size == (48, 64)
+        assert not large.getexif()
+    for kind in ("jpg", "webp"):
+        assert cli("upscale", "turned.jpg", "--out", "out", "--format", kind).code == 0
+        content = (tmp_path / f"out/turned.{kind}").read_bytes()
+        with Image.open(io.BytesIO(content)) as large:
+            assert 0x8825 not in large.getexif() and 0x0112 not in large.getexif()
+            assert "anime-pipeline" in json.loads(large.getexif()[0x010E])["Software"]
+
+
+def swapped_profile() -> bytes:
+    """An RGB profile whose red and green are swapped: what ignores it cannot be right."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = int.from_bytes(content[128:132], "big")
+    tags = {bytes(content[132 + 12 * i : 136 + 12 * i]): 132 + 12 * i for i in range(count)}
+    red, green = tags[b"rXYZ"], tags[b"gXYZ"]
+    content[red + 4 : red + 12], content[green + 4 : green + 12] = (
+        content[green + 4 : green + 12],
+        content[red + 4 : red + 12],
+    )
+    for name in (b"sRGB", "sRGB".encode("utf-16-be")):
+        at = content.find(name)
+        while at >= 0:
+            content[at : at + len(name)] = name.replace(b"s", b"x")
+            at = content.find(name)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_an_embedded_profile_is_applied(mode):
+    picture = Image.new("RGB", (8, 8), (220, 30, 40))
+    picture = picture.quantize() if mode == "P" else picture.convert(mode)
+    file = io.BytesIO()
+    picture.save(file, "PNG", icc_profile=swapped_profile())
+    pixel = decode(file.getvalue())[4, 4].astype(int)
+    assert np.abs(pixel - (30, 220, 40)).max() <= 3
+
+
+def test_a_damaged_profile_is_ignored():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (220, 30, 40)).save(file, "PNG", icc_profile=b"nonsense" * 20)
+    assert decode(file.getvalue())[4, 4].tolist() == [220, 30, 40]
+
+
+def test_memory_is_bounded_and_progress_is_shown(tmp_path):
+    """Strips in, strips out: the result alone would take more than what the process may grow by."""
+    wide = cv2.resize(np.asarray(face(64)), (2400, 700), interpolation=cv2.INTER_CUBIC)
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    code = (
+        "import resource, sys\n"
+        "from anime_pipeline.core.machine import resident_bytes\n"
+        "from anime_pipeline.inference.enlarge import Enlarger\n"
+        "from anime_pipeline.inference.target import Target\n"
+        "from anime_pipeline.inference.upscaler import Upscaler\n"
+        "from anime_pipeline.models.zoo import find_weights\n"
+        "from anime_pipeline.images.save import write_picture\n"
+        "from PIL import Image\n"
+        "upscaler = Upscaler.load(find_weights('fidelity', 'srgan-generator'))\n"
+        "limit = resident_bytes() + 200_000_000\n"
+        "picture = Image.open('wide.png')\n"
+        "seen = []\n"
+        "enlarger = Enlarger(upscaler, Target(), max_bytes=limit)\n"
+        "result = enlarger(picture, lambda *at: seen.append(at))\n"
+        "with open('large.png', 'wb') as file:\n"
+        "    write_picture(file, result.size, result.channels, result.strips, 'png', 90, {})\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "print(peak <= limit, peak, limit, len(seen) > 20, seen[-1][0] == seen[-1][1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    fits, _, _, shown, ended = done.stdout.split()
+    assert (fits, shown, ended) == ("True", "True", "True"), done.stdout
+    with Image.open(tmp_path / "large.png") as large:
+        assert large.size == (9600, 2800)
+
+
+def test_too_little_memory_is_said(cli):
+    face(8).save("a.png")
+    result = cli("upscale", "a.png", "--max-memory", "100MB")
+    assert result.code == 4 and "--max-memory allows 100.0 MB" in result.stderr

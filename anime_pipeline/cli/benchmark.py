@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from anime_pipeline.cli.common import (
+    UserPath,
     data_option,
     json_option,
     out_option,
@@ -25,11 +26,15 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from anime_pipeline.data.store import Store
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.reports.benchmark import Benchmark
 
 HR_SIZE = 128
 PROTOCOL = {
-    "protocol": "uint8 RGB, peak 255; Y is BT.601 with 4 px shaved; SSIM 7x7 on RGB",
+    "protocol": "each picture reduced 4x and enlarged again, compared as 8-bit RGB",
     "baselines": "OpenCV interpolations",
 }
 
@@ -53,6 +58,18 @@ PROTOCOL = {
 @click.option("--hr-size", type=click.IntRange(min=32), default=HR_SIZE, show_default=True)
 @side_option
 @click.option("--limit", type=click.IntRange(min=1), help="Measure at most this many pictures.")
+@click.option(
+    "--write-lr",
+    type=UserPath(file_okay=False),
+    help="Only write the LR pictures into this folder, for another program to enlarge.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="[NAME=]FOLDER",
+    help="Another program's results of --write-lr's pictures, under the same names as PNG; may be "
+    "repeated.",
+)
 @out_option("outputs/benchmark")
 @click.option("--overwrite", is_flag=True, help="Replace a report of something else.")
 @json_option
@@ -63,21 +80,99 @@ def command(
     hr_size: int,
     side: str,
     limit: int | None,
+    write_lr: Path | None,
+    against: tuple[str, ...],
     out: Path,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Measure PSNR and SSIM of 4x upscalers beside nearest, bilinear, bicubic and Lanczos.
+    """Measure 4x upscalers beside nearest, bilinear, bicubic and Lanczos.
 
-    Works on held-out pictures only, and writes CSV, JSON, Markdown and a page to look at.
+    PSNR, SSIM, edges, colour shift, consistency and speed, and LPIPS where its weights are in the
+    folder that $ANIME_PIPELINE_ASSETS names. Works on held-out pictures only, and writes CSV, JSON,
+    Markdown and a page to look at.
+
+    To measure another program: --write-lr FOLDER, let it enlarge those pictures 4x, then give its
+    results by --against, with all other options the same.
     """
     from anime_pipeline.cli.training import open_store
-    from anime_pipeline.data.degrade import DEGRADERS
+
+    degradations = tuple(dict.fromkeys(degradations))
+    _check(hr_size, degradations, write_lr, against)
+    paths = _find_weights(weights)
+    folders = _name_folders(against, list(paths))
+    roots = list(dict.fromkeys(data))
+    store = open_store(roots, hr_size, "crop", min_side=hr_size)
+
+    with waiting("Loading the models"):
+        from anime_pipeline.inference.upscaler import Upscaler
+        from anime_pipeline.reports.benchmark import run_benchmark
+        from anime_pipeline.reports.benchmark_folders import read_results
+        from anime_pipeline.reports.benchmark_metrics import available_metrics
+        from anime_pipeline.reports.page import refuse_other_report
+        from anime_pipeline.reports.render import KINDS
+
+        loaded = {name: Upscaler.load(path) for name, path in paths.items()}
+    chosen = choose_side(store, side, limit, _train_count(loaded))
+    names = _image_names(store, roots, chosen)
+    hr_images = store.images[chosen]
+    if write_lr:
+        _write_inputs(write_lr, names, hr_images, degradations[0], overwrite, as_json)
+        return
+    others = {name: read_results(folder, names, hr_size) for name, folder in folders.items()}
+    with waiting("Loading LPIPS"):
+        metrics, lpips_facts = available_metrics()
+    facts = {
+        "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
+        "data": ", ".join(root.resolve().name for root in roots),
+        "content": hashlib.sha256(store.hashes[chosen].tobytes()).hexdigest()[:16],
+        **_method_facts(degradations, loaded, others),
+        **lpips_facts,
+        "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
+    }
+    if not overwrite:
+        refuse_other_report(out, "benchmark", KINDS, facts)
+    methods = {name: upscaler.upscale_batch for name, upscaler in loaded.items()}
+    with progress_bar("Measuring") as update:
+        result = run_benchmark(
+            hr_images, names, degradations, methods, 4, update, others=others, metrics=metrics
+        )
+    result.facts.update(facts)
+    _publish(result, out, as_json)
+
+
+def _method_facts(
+    degradations: Sequence[str], loaded: Mapping[str, Upscaler], others: Mapping[str, np.ndarray]
+) -> dict[str, str]:
+    """Return what a report says of how pictures were reduced and enlarged."""
+    from anime_pipeline.reports.benchmark_folders import fingerprint
+
+    return {
+        "degradations": ", ".join(f"{_degrader(name)} {name} 4x" for name in degradations),
+        **PROTOCOL,
+        **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
+        **{f"against {n}": f"pixels' sha256 {fingerprint(i)[:16]}" for n, i in others.items()},
+    }
+
+
+def _publish(result: Benchmark, out: Path, as_json: bool) -> None:
+    """Write the report's files, and print it."""
+    from anime_pipeline.reports.render import as_document, write_reports
+
+    written = write_reports(result, out)
+    if as_json:
+        print_json(as_document(result))
+    else:
+        click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
+    stderr().print(f"Reports: {', '.join(str(path) for path in written.values())}", markup=False)
+
+
+def _find_weights(weights: Sequence[str]) -> dict[str, Path]:
+    """Return weights files by the names that the report gives them."""
     from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights, shipped
-    from anime_pipeline.reports.benchmark import BASELINES, run_benchmark
+    from anime_pipeline.reports.benchmark import BASELINES
 
-    _check(hr_size, degradations)
     wanted = weights or tuple(shipped(SRGAN_KIND))
     paths = {_label(name): find_weights(name, SRGAN_KIND) for name in wanted}
     if len(paths) != len(wanted):
@@ -88,53 +183,72 @@ def command(
     taken = [name for name in paths if name in BASELINES or not name]
     if taken:
         raise UsageError(f"Weights cannot be called {taken[0]!r} in a report; rename the file.")
-    degradations = tuple(dict.fromkeys(degradations))
-    roots = list(dict.fromkeys(data))
-    store = open_store(roots, hr_size, "crop", min_side=hr_size)
+    return paths
 
-    with waiting("Loading the models"):
-        from anime_pipeline.inference.upscaler import Upscaler
-        from anime_pipeline.reports.page import refuse_other_report
-        from anime_pipeline.reports.render import KINDS, as_document, write_reports
 
-        loaded = {name: Upscaler.load(path) for name, path in paths.items()}
+def _name_folders(against: Sequence[str], ours: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of `--against` by the names that the report gives them."""
+    from anime_pipeline.reports.benchmark import BASELINES
+
+    folders: dict[str, Path] = {}
+    for text in against:
+        name, equals, rest = text.partition("=")
+        # A folder's own name may hold the sign.
+        if not equals or expand_user(Path(text)).is_dir():
+            name, rest = expand_user(Path(text)).resolve().name, text
+        if not name or not rest or name in (*BASELINES, *ours, *folders):
+            raise UsageError(
+                f"Invalid value for --against: {text!r}. Expected NAME=FOLDER, or a folder whose "
+                f"name will do, and a name that no other method has. Received the name {name!r}."
+            )
+        folders[name] = expand_user(Path(rest))
+    return folders
+
+
+def _train_count(loaded: Mapping[str, Upscaler]) -> int:
+    """Return how many pictures all of these were trained on; the split follows from it."""
     counts = {upscaler.config.train_count for upscaler in loaded.values()}
     if len(counts) > 1:
         raise UsageError(
             f"These weights were trained on different splits (--train-count {sorted(counts)}), so "
             "no pictures are held out for all of them. Measure them one by one."
         )
-    chosen = choose_side(store, side, limit, max(counts, default=0))
-    names = _image_names(store, roots, chosen)
-    facts = {
-        "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
-        "data": ", ".join(root.resolve().name for root in roots),
-        "content": hashlib.sha256(store.hashes[chosen].tobytes()).hexdigest()[:16],
-        "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
-        **PROTOCOL,
-        **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
-        "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
-    }
-    if not overwrite:
-        refuse_other_report(out, "benchmark", KINDS, facts)
-    with progress_bar("Measuring") as update:
-        result = run_benchmark(
-            store.images[chosen],
-            names,
-            degradations,
-            {name: upscaler.upscale_batch for name, upscaler in loaded.items()},
-            progress=update,
-        )
-    result.facts.update(facts)
-    written = write_reports(result, out)
+    return max(counts, default=0)
+
+
+def _write_inputs(
+    folder: Path,
+    names: Sequence[str],
+    hr_images: np.ndarray,
+    degradation: str,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from anime_pipeline.reports.benchmark import reduce_all
+    from anime_pipeline.reports.benchmark_folders import file_names, write_inputs
+
+    with progress_bar("Writing LR pictures") as update:
+        write_inputs(folder, names, reduce_all(hr_images, degradation), overwrite, update)
     if as_json:
-        print_json(as_document(result))
-    else:
-        click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
-    stderr().print(f"Reports: {', '.join(str(path) for path in written.values())}", markup=False)
+        files = [path.as_posix() for path in file_names(names)]
+        print_json({"folder": str(folder), "degradation": degradation, "files": files})
+    stderr().print(
+        f"{len(names)} LR pictures ({_degrader(degradation)} {degradation} 4x) in {folder}. Have "
+        "them enlarged 4x into another folder under the same names as PNG, and give that by "
+        "--against.",
+        markup=False,
+    )
 
 
-def _check(hr_size: int, degradations: Sequence[str]) -> None:
+def _degrader(name: str) -> str:
+    from anime_pipeline.data.degrade import DEGRADERS
+
+    return DEGRADERS[name]
+
+
+def _check(
+    hr_size: int, degradations: Sequence[str], write_lr: Path | None, against: Sequence[str]
+) -> None:
     from anime_pipeline.data.degrade import DEGRADATIONS
 
     if hr_size % 4:
@@ -145,6 +259,16 @@ def _check(hr_size: int, degradations: Sequence[str]) -> None:
     if unknown:
         raise UsageError(
             f"Unknown degradation {unknown[0]!r}. Expected one of: {', '.join(DEGRADATIONS)}."
+        )
+    if (write_lr or against) and len(degradations) > 1:
+        raise UsageError(
+            "--write-lr and --against are about one reduction, since a result belongs to one "
+            f"input. Expected one --degradation. Received: {', '.join(degradations)}."
+        )
+    if write_lr and against:
+        raise UsageError(
+            f"--write-lr only writes pictures, and --against {against[0]} asks to measure. Leave "
+            "one out."
         )
 
 

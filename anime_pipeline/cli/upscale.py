@@ -161,7 +161,9 @@ def parse_target(scale: str | None, size: str | None) -> Target:
     if size is None:
         return Target(factor=int(scale or 4))
     if scale is not None:
-        raise UsageError("Received --scale and --size. Expected one of them.")
+        raise UsageError(
+            f"Received --scale {scale} and --size {size}. Expected one of them: leave one out."
+        )
     match = re.fullmatch(r"(\d{0,6})[x×](\d{0,6})(!?)", size.strip(), re.IGNORECASE)
     numbers = (int(match[1] or 0), int(match[2] or 0)) if match else (0, 0)
     exact = bool(match and match[3])

@@ -64,7 +64,7 @@ def walk(keys: Sequence[np.ndarray], frames: int, loop: bool, spherical: bool) -
 def variations(
     latent: np.ndarray, seed: int, indices: Sequence[int], strength: float, distribution: str
 ) -> np.ndarray:
-    """Return neighbours of a latent: ``sqrt(1 - s^2) z + s n``, distributed as `z` itself is.
+    """Return neighbours of a latent: ``sqrt(1 - s^2) z + s n``, of its mean and variance.
 
     Args:
         latent: float32 [D].

@@ -25,6 +25,7 @@ RESTARTS = 8
 STEPS = 300
 LEARNING_RATE = 0.05
 LENGTH_WEIGHT = 0.02
+MEAN_SQUARE = {"normal": 1.0, "uniform": 1 / 3}  # of a latent of training, by its distribution
 COARSE_WEIGHT = 2.0  # of the 8x smaller picture, which finds the layout before the lines
 
 
@@ -61,12 +62,13 @@ def project(
     """
     target = to_model(image[None])
     latent, condition = _starts(generator, image)
+    usual = MEAN_SQUARE[generator.config.latent_distribution]
 
     def loss(found: dict[str, Any]) -> tuple[Any, Any]:
         images = generator.compute(found["latent"], found["condition"])
         each = _difference(images, target)
         length = ops.mean(ops.square(found["latent"]), axis=-1)
-        total = each + LENGTH_WEIGHT * ops.square(length - 1)
+        total = each + LENGTH_WEIGHT * ops.square(length / usual - 1)
         return ops.sum(total), each
 
     def advance(found: Any, slots: Any, count: Any) -> tuple[Any, Any]:

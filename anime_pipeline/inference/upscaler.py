@@ -45,8 +45,8 @@ PLAIN = Extras()
 class Upscaler:
     """A trained 4x upscaler.
 
-    Large pictures are cut into tiles with a margin (`MARGIN_PX`), so that tiling changes nothing but
-    rounding.
+    Large pictures are cut into tiles with a margin (`MARGIN_PX`), so that tiling changes nothing
+    but rounding.
     """
 
     def __init__(self, weights: Weights) -> None:

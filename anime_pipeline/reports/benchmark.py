@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.metrics.psnr import psnr_rgb, psnr_y
-from anime_pipeline.metrics.ssim import ssim_rgb
+from anime_pipeline.reports.benchmark_metrics import PIXEL_METRICS, PSNR_RGB, Case, Metric
+from anime_pipeline.reports.benchmark_statistics import REFERENCE, compare_pairs, summarise
 
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "psnr_rgb_db": psnr_rgb,
-    "psnr_y_db": psnr_y,
-    "ssim": ssim_rgb,
-}
-HEADLINE = "psnr_rgb_db"
 BASELINES = {
     "nearest": cv2.INTER_NEAREST,
     "bilinear": cv2.INTER_LINEAR,
     "bicubic": cv2.INTER_CUBIC,
     "lanczos": cv2.INTER_LANCZOS4,
 }
+CHUNK = 8  # pictures measured at once: VGG16's maps of 128 px take 8 MB each
+WARM_UP = 9  # pictures: batches of eight and a rest, so that no graph is traced on the clock
+RUNS, RUNS_WITHIN_S = 3, 1.0  # a short run is repeated: other programs disturb it most
 
 # All LR pictures [N, H, W, 3] uint8 in, all HR pictures [N, 4H, 4W, 3] uint8 out.
 Method = Callable[[np.ndarray], np.ndarray]
@@ -49,18 +48,26 @@ class Benchmark:
 
     Attributes:
         per_image: One row per picture, degradation and method, a column per metric.
-        summary: Mean and half-width of the 95% interval per degradation and method.
+        summary: Mean and half-width of the 95% interval per degradation and method, and the time.
+        paired: Differences between methods on the same pictures, see `compare_pairs`.
+        metrics: The columns, with their directions and protocols.
         best: Pictures where `subject` gains most over bicubic.
         worst: Pictures where it gains least.
         ours: The methods measured beside the baselines; examples are chosen for the first.
+        others: Methods of which only the results are known.
+        machine: Where it ran, which decides the times and nothing else.
         facts: What a reader must know to trust or repeat the figures.
     """
 
     per_image: pd.DataFrame
     summary: pd.DataFrame
+    paired: pd.DataFrame
+    metrics: tuple[Metric, ...]
     best: list[Example]
     worst: list[Example]
     ours: list[str]
+    others: list[str]
+    machine: dict[str, object]
     facts: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -80,11 +87,19 @@ def baseline(name: str) -> Method:
     return enlarge
 
 
-def interval_95(values: np.ndarray) -> float:
-    """Return the half-width of the mean's 95% interval (Student's t); NaN for a single value."""
-    if len(values) < 2:
-        return float("nan")
-    return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+def reduce_all(hr_images: np.ndarray, degradation: str) -> np.ndarray:
+    """Make the benchmark's inputs: uint8 [N, S, S, 3] to [N, S / 4, S / 4, 3].
+
+    Chance follows from each picture's content, so that its input is the same whichever other
+    pictures are measured.
+    """
+    return np.stack([_reduce(np.ascontiguousarray(hr), degradation) for hr in hr_images])
+
+
+def _reduce(hr_image: np.ndarray, degradation: str) -> np.ndarray:
+    digest = hashlib.sha256(hr_image.tobytes()).digest()
+    index = int.from_bytes(digest[:8], "little") >> 1
+    return degrade(hr_image, SCALE, degradation, stream(0, "benchmark", index))
 
 
 def run_benchmark(
@@ -94,6 +109,8 @@ def run_benchmark(
     ours: Mapping[str, Method],
     examples: int = 4,
     progress: Callable[[int, int], None] | None = None,
+    others: Mapping[str, np.ndarray] | None = None,
+    metrics: Sequence[Metric] = PIXEL_METRICS,
 ) -> Benchmark:
     """Degrade, upscale and measure.
 
@@ -104,60 +121,113 @@ def run_benchmark(
         ours: Methods to measure beside the baselines; the first is the subject.
         examples: How many best and worst pictures to keep.
         progress: Called with (done, total).
+        others: Results uint8 [N, S, S, 3] of methods that ran elsewhere, on the inputs that
+            `reduce_all` makes; needs a single degradation.
+        metrics: What to measure; `PSNR_RGB` must be among it.
+
+    Raises:
+        ValueError: If there are `others` and several degradations.
     """
-    methods = {name: baseline(name) for name in BASELINES} | dict(ours)
-    subject = next(iter(ours), "lanczos")
-    rows: list[dict[str, object]] = []
-    kept: dict[str, np.ndarray] = {}
-    lr_kept = np.empty(0)
-    total, done = len(degradations) * len(methods), 0
-    for degradation in degradations:
-        lr_images = np.stack(
-            [
-                degrade(np.asarray(hr), SCALE, degradation, stream(0, "benchmark", index))
-                for index, hr in enumerate(hr_images)
-            ]
+    others = others or {}
+    if others and len(degradations) > 1:
+        raise ValueError(
+            "Invalid value for argument `degradations`. Expected one where `others` are given. "
+            f"Received: {', '.join(degradations)}"
         )
+    methods = {name: baseline(name) for name in BASELINES} | dict(ours)
+    work = _Work(len(degradations) * len(names) * (2 * len(methods) + len(others)), progress)
+    tables: list[pd.DataFrame] = []
+    speed_ms: dict[tuple[str, str], float] = {}
+    kept: tuple[np.ndarray, dict[str, np.ndarray]] | None = None
+    for degradation in degradations:
+        lr_images = reduce_all(hr_images, degradation)
+        results: dict[str, np.ndarray] = {}
         for method, enlarge in methods.items():
-            results = enlarge(lr_images)
-            for name, hr, result in zip(names, hr_images, results, strict=True):
-                scores = {metric: measure(hr, result) for metric, measure in METRICS.items()}
-                rows.append({"degradation": degradation, "method": method, "image": name, **scores})
-            if degradation == degradations[0]:
-                kept[method], lr_kept = results, lr_images
-            done += 1
-            if progress:
-                progress(done, total)
-    per_image = pd.DataFrame(rows)
-    gain = _gain(per_image, degradations[0], subject)
-    order = np.argsort(-gain, kind="stable")
-
-    def example(index: int) -> Example:
-        results = {method: images[index] for method, images in kept.items()}
-        return Example(names[index], lr_kept[index], results, np.asarray(hr_images[index]))
-
-    examples = min(examples, len(order) // 2) or 1
+            results[method], speed_ms[degradation, method] = _timed(enlarge, lr_images)
+            work.add(len(names))
+        results |= others
+        tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, work))
+        kept = kept or (lr_images, results)
+    per_image = pd.concat(tables, ignore_index=True)
+    subject = next(iter(ours), "lanczos")
+    lr_kept, results_kept = kept or (np.empty(0), {})
+    every = [
+        Example(name, lr, {m: images[index] for m, images in results_kept.items()}, np.asarray(hr))
+        for index, (name, lr, hr) in enumerate(zip(names, lr_kept, hr_images, strict=True))
+    ]
+    best, worst = _extremes(per_image, degradations[0], subject, examples)
+    headline = [metric for metric in metrics if metric.headline]
     return Benchmark(
         per_image,
-        _summarise(per_image),
-        [example(index) for index in order[:examples]],
-        [example(index) for index in order[::-1][:examples]],
+        summarise(per_image, metrics, speed_ms),
+        compare_pairs(per_image, headline, list(ours), list(others)),
+        tuple(metrics),
+        [every[index] for index in best],
+        [every[index] for index in worst],
         list(ours),
+        list(others),
+        {"processor": cpu_name(), "cores": usable_cores()},
     )
 
 
-def _gain(per_image: pd.DataFrame, degradation: str, subject: str) -> np.ndarray:
+class _Work:
+    """Counts what is done, in pictures upscaled or measured."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def add(self, count: int) -> None:
+        self.done += count
+        if self.progress:
+            self.progress(self.done, self.total)
+
+
+def _timed(enlarge: Method, lr_images: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the results and the wall-clock milliseconds for each."""
+    results = enlarge(lr_images[:WARM_UP])
+    times_s: list[float] = []
+    while len(times_s) < RUNS and sum(times_s) < RUNS_WITHIN_S:
+        begun = time.perf_counter()
+        results = enlarge(lr_images)
+        times_s.append(time.perf_counter() - begun)
+    return results, min(times_s) * 1000 / len(lr_images)
+
+
+def _measure(
+    hr_images: np.ndarray,
+    lr_images: np.ndarray,
+    results: Mapping[str, np.ndarray],
+    degradation: str,
+    names: Sequence[str],
+    metrics: Sequence[Metric],
+    work: _Work,
+) -> pd.DataFrame:
+    """Return one row per method and picture, a column per metric."""
+    parts: dict[str, list[np.ndarray]] = {metric.key: [] for metric in metrics}
+    for start in range(0, len(names), CHUNK):
+        rows = slice(start, start + CHUNK)
+        versions = np.stack([images[rows] for images in results.values()])
+        case = Case(np.asarray(hr_images[rows]), lr_images[rows], versions, degradation)
+        for metric in metrics:
+            parts[metric.key].append(metric.measure(case))
+        work.add(versions.shape[0] * versions.shape[1])
+    return pd.DataFrame(
+        {
+            "degradation": degradation,
+            "method": np.repeat(list(results), len(names)),
+            "image": list(names) * len(results),
+            **{key: np.concatenate(values, axis=1).ravel() for key, values in parts.items()},
+        }
+    )
+
+
+def _extremes(
+    per_image: pd.DataFrame, degradation: str, subject: str, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the pictures where the subject gains most over bicubic, and least."""
     rows = per_image[per_image["degradation"] == degradation]
-    ours = rows[rows["method"] == subject][HEADLINE].to_numpy()
-    return np.asarray(ours - rows[rows["method"] == "bicubic"][HEADLINE].to_numpy())
-
-
-def _summarise(per_image: pd.DataFrame) -> pd.DataFrame:
-    rows = []
-    for (degradation, method), group in per_image.groupby(["degradation", "method"], sort=False):
-        row: dict[str, object] = {"degradation": degradation, "method": method, "n": len(group)}
-        for metric in METRICS:
-            row[metric] = float(group[metric].mean())
-            row[f"{metric}_ci95"] = interval_95(group[metric].to_numpy())
-        rows.append(row)
-    return pd.DataFrame(rows)
+    figures = {name: rows[rows["method"] == name][PSNR_RGB.key] for name in (subject, REFERENCE)}
+    gain = figures[subject].to_numpy() - figures[REFERENCE].to_numpy()
+    order = np.argsort(-gain, kind="stable")
+    count = min(count, len(order) // 2) or 1
+    return order[:count], order[::-1][:count]

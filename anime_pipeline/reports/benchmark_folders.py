@@ -1,0 +1,132 @@
+"""The benchmark's inputs as PNG files for other programs, and what those made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.storage import atomic_write_bytes
+from anime_pipeline.images.codec import encode_png, read_rgb
+
+NAMED = 5  # problems that an error spells out
+Progress = Callable[[int, int], None]
+
+
+def file_names(names: Sequence[str]) -> list[PurePosixPath]:
+    """Return a path below any folder for each picture: its own, ending in .png.
+
+    Pictures that differ in their ending alone keep it (`a.jpg.png`).
+
+    Raises:
+        UsageError: If two would still be called the same.
+    """
+    inside = [
+        PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
+        for name in names
+    ]
+    taken = Counter(path.with_suffix(".png") for path in inside)
+    paths = [
+        path.with_suffix(".png")
+        if taken[path.with_suffix(".png")] == 1
+        else path.with_name(f"{path.name}.png")
+        for path in inside
+    ]
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"Two pictures would both be called {twice[0]}. Rename one of the --data folders."
+        )
+    return paths
+
+
+def write_inputs(
+    folder: Path,
+    names: Sequence[str],
+    lr_images: np.ndarray,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Write LR pictures as PNG files.
+
+    Args:
+        folder: Where to; made if missing.
+        names: A name per picture.
+        lr_images: uint8 [N, H, W, 3].
+        overwrite: Replace files that hold something else.
+        progress: Called with (done, total).
+
+    Raises:
+        UsageError: If a file is there that holds something else.
+    """
+    contents = dict(zip(file_names(names), map(encode_png, lr_images), strict=True))
+    for path, content in contents.items():
+        target = folder / path
+        if overwrite or not os.path.lexists(target):
+            continue
+        if not target.is_file() or target.read_bytes() != content:
+            raise UsageError(
+                f"{target} is there and holds something else. Choose another --write-lr, or pass "
+                "--overwrite."
+            )
+    for done, (path, content) in enumerate(contents.items(), 1):
+        atomic_write_bytes(folder / path, content)
+        if progress:
+            progress(done, len(contents))
+
+
+def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray:
+    """Read another program's results.
+
+    Args:
+        folder: Holds a PNG file per picture, called like its input.
+        names: A name per picture.
+        size_px: Side that each must have.
+
+    Returns:
+        uint8 [N, size_px, size_px, 3], RGB; transparency is laid over white.
+
+    Raises:
+        DataError: If the folder or a file is missing, unreadable or of another size.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder. Name one that holds another program's results.")
+    images, problems = [], []
+    for path in file_names(names):
+        image, problem = _read(folder / path, size_px)
+        if problem:
+            problems.append(f"{path} ({problem})")
+        images.append(image)
+    if problems:
+        named = "; ".join(problems[:NAMED])
+        more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+        raise DataError(
+            f"{folder}: {len(problems)} of {len(names)} results cannot be used: {named}{more}. "
+            f"Expected a PNG file of {size_px}x{size_px} px for each picture, at the same place "
+            "below the folder as its input. Make the inputs by --write-lr with the same --data, "
+            "--weights, --side, --limit, --hr-size and --degradation, and enlarge them 4x."
+        )
+    return np.stack(images)
+
+
+def _read(path: Path, size_px: int) -> tuple[np.ndarray, str]:
+    """Return a picture and what is wrong with it, if anything is."""
+    nothing = np.empty(0, np.uint8)
+    if not os.path.lexists(path):
+        return nothing, "missing"
+    try:
+        image = read_rgb(path)
+    except DataError as error:
+        return nothing, str(error).removeprefix(f"{path}: ")
+    height, width = image.shape[:2]
+    return image, "" if height == width == size_px else f"{width}x{height} px"
+
+
+def fingerprint(images: np.ndarray) -> str:
+    """Return a hex sha256 of pictures' pixels."""
+    return hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()

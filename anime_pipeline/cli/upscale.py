@@ -177,14 +177,23 @@ def parse_target(scale: str | None, size: str | None) -> Target:
 
 def _check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
     if STREAM in paths and len(paths) > 1:
-        raise UsageError("- stands for stdin and must be the only input.")
+        raise UsageError(
+            f"Received: {', '.join(map(str, paths))}. Expected - (stdin) alone: leave the others out."
+        )
     if out == STREAM:
         if len(paths) > 1 or paths[0].is_dir():
-            raise UsageError("--out - writes one picture to stdout. Name a single input.")
+            raise UsageError(
+                f"--out - writes one picture to stdout. Received: {', '.join(map(str, paths))}. "
+                "Name a single file."
+            )
         if as_json:
-            raise UsageError("--out - and --json both want stdout. Leave one out.")
+            raise UsageError(
+                f"Received --out {out} and --json, and both want stdout. Leave one out."
+            )
         if sys.stdout.isatty():
-            raise UsageError("--out - would write a picture to the terminal. Redirect it: > x.png")
+            raise UsageError(
+                f"--out {out} would write a picture to the terminal. Add where it goes: > x.png."
+            )
 
 
 def _run(
@@ -232,7 +241,9 @@ def _run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool) ->
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror}). Name a picture file."
+            ) from None
     kind = "png" if prepare.request.kind == "auto" else prepare.request.kind
     target = out / f"stdin{SUFFIXES[kind]}"
     if out != STREAM and not overwrite:

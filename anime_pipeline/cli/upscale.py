@@ -178,7 +178,8 @@ def parse_target(scale: str | None, size: str | None) -> Target:
 def _check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
     if STREAM in paths and len(paths) > 1:
         raise UsageError(
-            f"Received: {', '.join(map(str, paths))}. Expected - (stdin) alone: leave the others out."
+            f"Received: {', '.join(map(str, paths))}. Expected - (stdin) alone: leave "
+            "the others out."
         )
     if out == STREAM:
         if len(paths) > 1 or paths[0].is_dir():

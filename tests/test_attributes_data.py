@@ -272,6 +272,7 @@ def test_compare_measures_and_writes_nothing(cli, few):
     for part in ("hair", "skin"):
         assert report.json[part]["delta_e_mean"] < report.json[part]["delta_e_shuffled"] / 1.5
     assert report.json["hair_name"]["accuracy"] > 0.5
+    assert report.json["hair_name"]["table"] == 1  # the tags were made from the table
     assert not (first / COLOR_FILE).exists()
     plain = cli("annotate", first.parent, "--compare").stdout
     assert "CIEDE2000" in plain and "hair name" in plain

@@ -102,8 +102,12 @@ def test_a_generator_is_measured_from_end_to_end(cli, drawn, asked_weights, asse
     document = result.json
     values = {figure["name"]: figure for figure in document["figures"]}
     assert values["KID-VGG16"]["value"] > 0.5  # an untrained generator
+    # 10 faces against as many: all subsets are the same, and no error can be told.
+    few_real = "10 real" in document["facts"]["real"]
+    assert (values["KID-VGG16"]["error"] is None) is few_real
     assert values["hair asked for and shown"]["best"] < values["hair asked for and shown"]["worst"]
     assert "few" in result.stderr and document["facts"]["vgg16"] == "torch weights"
+    assert "FID" not in values and "it needs classify_image_graph" in document["facts"]["FID"]
     folder = tmp_path / "outputs" / "evaluation"
     assert json.loads((folder / "evaluation.json").read_text()) == document
     check((folder / "evaluation.html").read_text())

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
+from anime_pipeline.core.config import DcganConfig, to_dict
 from anime_pipeline.images.animation import write_gif, write_mp4
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.latents import slerp, variations, walk
 from anime_pipeline.inference.project import project
+from anime_pipeline.models.dcgan import build_generator
+from anime_pipeline.models.weights import DCGAN_KIND, save_weights
 
 SEEDS = st.integers(0, 2**32)
 
@@ -84,6 +87,15 @@ def test_a_video_is_read_back_frame_by_frame(frames, tmp_path):
     assert np.shape(read) == (6, 32, 48, 3)  # an odd side has lost a pixel
     assert np.abs(np.stack(read).astype(int) - frames[:, :32]).mean() < 8
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_projection_keeps_latents_at_the_length_that_training_has_seen(tmp_path):
+    config = DcganConfig(width=4, latent_dim=8, latent_distribution="uniform")
+    arrays = {v.path: np.asarray(v) for v in build_generator(config).variables}
+    save_weights(tmp_path / "uniform.npz", arrays, DCGAN_KIND, to_dict(config), {"step": 0})
+    draw = FaceGenerator.load(tmp_path / "uniform.npz")
+    found = project(draw, draw.generate([600])[0], steps=200)
+    assert 0.15 < np.square(found.latent).mean() < 0.55  # U(-1, 1): a third
 
 
 def test_projection_finds_a_face_that_the_generator_drew(asked_weights):

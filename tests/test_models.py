@@ -6,7 +6,7 @@ import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN
 from keras import layers
 
-from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.config import DcganConfig, from_dict
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.models import backend, dcgan, srgan
@@ -79,6 +79,20 @@ def test_a_conditional_critic_has_a_head_per_view_and_guesses():
     latent = latents([0, 1], 128)
     faces = dcgan.build_generator(config)([latent, condition[:2]], training=False)
     assert tuple(faces.shape) == (2, 32, 32, 3)
+
+
+def test_a_critic_can_do_without_the_spread_of_a_batch():
+    def wide(minibatch_std):
+        config = DcganConfig(width_d=8, feature_critic=True, minibatch_std=minibatch_std)
+        critic = dcgan.build_discriminator(config, feature_taps(config))
+        assert any(isinstance(layer, MinibatchStdDev) for layer in critic.layers) is minibatch_std
+        return [v.shape[2] for v in critic.trainable_variables if v.path.endswith("kernel")
+                and len(v.shape) == 4]  # fmt: skip
+
+    more = [a - b for a, b in zip(wide(True), wide(False), strict=True)]
+    assert sorted(more) == [0, 0, 0, 0, 1, 1, 1]  # one channel more for each of three heads
+    old = {"width_d": 8}  # a file from before the field
+    assert from_dict(DcganConfig, old).minibatch_std
 
 
 def test_modulation_starts_as_nothing_and_then_scales_and_shifts():

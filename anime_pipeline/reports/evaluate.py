@@ -17,10 +17,12 @@ from anime_pipeline.images.grid import make_grid
 from anime_pipeline.images.sheet import Label, labelled_sheet
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.features import SMALLEST_PX, Features
+from anime_pipeline.metrics.fid import Extractor
 from anime_pipeline.metrics.memorisation import Memorisation, nearest, thumbnails
 from anime_pipeline.reports.evaluation import (
     Evaluation,
     copies,
+    inception_distance,
     likeness_and_variety,
     spreads,
     wishes,
@@ -73,7 +75,12 @@ class Faces:
 
 
 def evaluate(
-    generator: Generator, faces: Faces, seeds: Sequence[int], truncation: float, stage: Stage
+    generator: Generator,
+    faces: Faces,
+    seeds: Sequence[int],
+    truncation: float,
+    stage: Stage,
+    inception: Extractor | None = None,
 ) -> Evaluation:
     """Measure a generator.
 
@@ -83,6 +90,7 @@ def evaluate(
         seeds: One per face that is drawn; none is left out.
         truncation: Scales the latents.
         stage: Opens a progress bar with a title.
+        inception: The network that FID is defined by, where its weights are at hand.
     """
     with stage("Drawing") as update:
         latent = generator.latents(seeds) * np.float32(truncation)
@@ -91,6 +99,9 @@ def evaluate(
     features = Features()
     with stage("VGG16 at 128 px") as update:
         result.figures += likeness_and_variety(faces.real, fake, features, update)
+    if inception:
+        with stage("Inception-v3 at 299 px") as update:
+            result.figures.append(inception_distance(faces.real, fake, inception, update))
     result.facts["vgg16"] = f"{features.source} weights"
     if len(faces.train):
         small = Features(size_px=max(SMALLEST_PX, fake.shape[1]))

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from anime_pipeline.cli.main import run as run_program
 from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.data.sample import write_sample_dataset
+
+# No test is timed: on a busy machine the same example takes any time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")

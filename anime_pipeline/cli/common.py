@@ -43,7 +43,9 @@ class UserPath(click.Path):
         super().__init__(dir_okay=dir_okay, file_okay=file_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Expand, then check as click does."""
+        """Expand, then check as click does; an empty text would stand for the current folder."""
+        if not str(value):
+            self.fail("the path is empty. Expected a file or a folder.", param, ctx)
         return super().convert(expand_user(Path(value)), param, ctx)
 
 

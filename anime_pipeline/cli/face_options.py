@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import Function
+from anime_pipeline.cli.common import FiniteRange, Function
 from anime_pipeline.cli.complete import weights_names
 
 
@@ -32,7 +32,7 @@ def realism_option(default: str) -> Callable[[Function], Function]:
     """Add `--realism`; without it None, and the weights that were named are taken as they are."""
     return click.option(
         "--realism",
-        type=click.FloatRange(0, 1),
+        type=FiniteRange(0, 1),
         help=f"Between the fidelity (0) and the perceptual (1) upscaler {default}.",
     )
 
@@ -41,7 +41,7 @@ def truncation_option(function: Function) -> Function:
     """Add `--truncation`."""
     return click.option(
         "--truncation",
-        type=click.FloatRange(0, 1.5),
+        type=FiniteRange(0, 1.5),
         default=1.0,
         show_default=True,
         help="Below 1: faces more alike and more regular.",

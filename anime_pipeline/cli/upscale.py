@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
 from anime_pipeline.cli.upscale_jobs import Job, measure, plan, remaining
+from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
 from anime_pipeline.cli.upscale_work import Preparation, writer
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
 from anime_pipeline.core.space import require_free
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from anime_pipeline.images.files import Skipped
     from anime_pipeline.inference.target import Target
 
-STREAM = Path("-")
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -43,7 +43,10 @@ class MemorySize(click.ParamType):
         match = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", str(value).strip(), re.I)
         if not match:
             self.fail(f"{value!r} is no size. Expected a number with a unit, as 800MB or 2GB.")
-        return int(float(match[1]) * UNITS[match[2].upper()])
+        size = int(float(match[1]) * UNITS[match[2].upper()])
+        if not size:
+            self.fail(f"{value!r} is no memory at all. Expected a size as 800MB or 2GB.")
+        return size
 
 
 @click.command("upscale")
@@ -120,13 +123,13 @@ def command(
     if realism is None and weights is None:
         realism = 0.0
     files = find_upscaler(weights or "fidelity", realism, prefer="fidelity")
-    _check_streams(paths, out, as_json)
+    check_streams(paths, out, as_json)
+    if out != STREAM and out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
     prepare = Preparation(files, realism, target, options)
     if STREAM in (*paths, out):
-        _run_stream(paths[0], out, prepare, overwrite)
+        run_stream(paths[0], out, prepare, overwrite, as_json)
         return
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
     skipped: list[Skipped] = []
     planned = plan(paths, out, options["kind"], skipped)
     jobs = planned if overwrite else remaining(planned, prepare.request)
@@ -138,10 +141,7 @@ def command(
     if as_json:
         print_json(
             {
-                "weights": {
-                    "file": " + ".join(path.name for path in files),
-                    "sha256": prepare.request.weights_sha256,
-                },
+                "weights": prepare.facts(),
                 "written": [str(path) for path in written],
                 "kept": [str(path) for path in kept],
                 "skipped": [vars(item) for item in skipped],
@@ -156,7 +156,7 @@ def parse_target(scale: str | None, size: str | None) -> Target:
     Raises:
         UsageError: If both are given, or the size is none.
     """
-    from anime_pipeline.inference.target import Target
+    from anime_pipeline.inference.target import MAX_FACTOR, Target
 
     if size is None:
         return Target(factor=int(scale or 4))
@@ -164,7 +164,7 @@ def parse_target(scale: str | None, size: str | None) -> Target:
         raise UsageError(
             f"Received --scale {scale} and --size {size}. Expected one of them: leave one out."
         )
-    match = re.fullmatch(r"(\d{0,6})[x×](\d{0,6})(!?)", size.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"([0-9]{0,6})[x×]([0-9]{0,6})(!?)", size.strip(), re.IGNORECASE)
     numbers = (int(match[1] or 0), int(match[2] or 0)) if match else (0, 0)
     exact = bool(match and match[3])
     if not any(numbers) or (exact and not all(numbers)):
@@ -172,29 +172,12 @@ def parse_target(scale: str | None, size: str | None) -> Target:
             f"Invalid value for --size: {size!r}. Expected WIDTHxHEIGHT such as 1024x1024, one of "
             "them as 1024x or x1024, or WIDTHxHEIGHT! to stretch."
         )
-    return Target(box=numbers, exact=exact)
-
-
-def _check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    if STREAM in paths and len(paths) > 1:
+    if max(numbers) <= MAX_FACTOR and not all(numbers):
         raise UsageError(
-            f"Received: {', '.join(map(str, paths))}. Expected - (stdin) alone: leave "
-            "the others out."
+            f"Received --size {size}, a picture of {max(numbers)} px. If you mean times, choose "
+            f"--scale {max(numbers)}."
         )
-    if out == STREAM:
-        if len(paths) > 1 or paths[0].is_dir():
-            raise UsageError(
-                f"--out - writes one picture to stdout. Received: {', '.join(map(str, paths))}. "
-                "Name a single file."
-            )
-        if as_json:
-            raise UsageError(
-                f"Received --out {out} and --json, and both want stdout. Leave one out."
-            )
-        if sys.stdout.isatty():
-            raise UsageError(
-                f"--out {out} would write a picture to the terminal. Add where it goes: > x.png."
-            )
+    return Target(box=numbers, exact=exact)
 
 
 def _run(
@@ -220,52 +203,17 @@ def _run(
             except DataError as error:
                 skipped.append(Skipped(str(job.source), str(error).removeprefix("image: ")))
             else:
-                # A failure to write is no fault of the picture: it ends the command.
-                atomic_write(job.target, write)
-                written.append(job.target)
+                try:
+                    atomic_write(job.target, write)
+                    written.append(job.target)
+                except OSError as error:
+                    # Any other failure to write is no fault of the picture: it ends the command.
+                    if error.errno != errno.ENAMETOOLONG:
+                        raise
+                    skipped.append(Skipped(str(job.source), "the result's name is too long"))
             before += count
             update(before // 1000, total // 1000)
     return written
-
-
-def _run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool) -> None:
-    """Enlarge stdin, or a single file to stdout."""
-    import io
-
-    from anime_pipeline.core.storage import atomic_write
-    from anime_pipeline.images.marks import refuse_other_picture
-    from anime_pipeline.images.save import SUFFIXES
-
-    if path == STREAM:
-        content = sys.stdin.buffer.read()
-    else:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be read ({error.strerror}). Name a picture file."
-            ) from None
-    kind = "png" if prepare.request.kind == "auto" else prepare.request.kind
-    target = out / f"stdin{SUFFIXES[kind]}"
-    if out != STREAM and not overwrite:
-        refuse_other_picture(target, prepare.request.text(content), "pass --overwrite")
-    with progress_bar("Upscaling (per mille)") as update:
-        write = writer(
-            content,
-            kind,
-            False,
-            prepare.enlarger(),
-            prepare,
-            lambda done, of: update(1000 * done // of, 1000),
-        )
-        if out == STREAM:
-            finished = io.BytesIO()  # whole first: what reads the pipe must get all or nothing
-            write(finished)
-            sys.stdout.buffer.write(finished.getbuffer())
-            sys.stdout.buffer.flush()
-            return
-        atomic_write(target, write)
-    stderr().print(f"Upscaled into {target}", markup=False)
 
 
 def _finish(written: list[Path], kept: list[Path], out: Path, skipped: list[Skipped]) -> None:
@@ -275,7 +223,9 @@ def _finish(written: list[Path], kept: list[Path], out: Path, skipped: list[Skip
     done = len(written) + len(kept)
     console.print(f"{done} of {total} pictures upscaled into {out}{before}", markup=False)
     for item in skipped:
-        console.print(f"Skipped {item.path}: {item.reason}", markup=False)
+        # A name may hold what would steer the terminal.
+        name = item.path if item.path.isprintable() else repr(item.path)
+        console.print(f"Skipped {name}: {item.reason}", markup=False)
     if not done:
         raise DataError(
             f"None of {total} could be upscaled; the reasons are above. Name picture files, or "

@@ -37,7 +37,7 @@ class Request:
         """Return what a result records: by it the very same request is known again."""
         source = hashlib.sha256(content).hexdigest()
         text = {"source": source, "weights-srgan": self.weights_sha256, "scale": self.scale}
-        return text | ({"settings": self.settings} if self.settings else {})
+        return text | {"settings": self.settings or "plain"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,16 @@ class Job:
 
 
 def plan(paths: tuple[Path, ...], out: Path, wanted: str, skipped: list[Skipped]) -> list[Job]:
-    """Pair each picture with its target, refusing to share one; sub-folders are kept."""
+    """Pair each picture with its target; sub-folders are kept.
+
+    Raises:
+        UsageError: If two pictures would share a target, or a result would replace an input.
+    """
     from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
 
     jobs: dict[Path, Job] = {}
-    results = out.absolute()
+    # os.path's, for pathlib's raises where links lead in a circle.
+    results = Path(os.path.realpath(out))
     for path in paths:
         if not path.exists():
             skipped.append(Skipped(str(path), "no such file or folder"))
@@ -67,18 +72,37 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str, skipped: list[Skipped]
             # Results of an earlier call are no input, where they lie below the folder given.
             found = [f for f in found if not _is_result(f, results)]
         # Other files in a folder are no failures; a named file is tried whatever it is.
-        skipped += [item for item in passed_over if item.reason != NOT_A_PICTURE]
-        if not found:
+        named = [item for item in passed_over if item.reason != NOT_A_PICTURE]
+        skipped += named
+        if not found and (path.is_dir() or not named):
             skipped.append(Skipped(str(path), "no pictures in it"))
-        for source in found:
+        # Of a.jpg and a.png the PNG keeps its name, whichever of them came first into the folder.
+        for source in sorted(found, key=lambda file: file.suffix.lower() != ".png"):
             job = _job(source, out / source.relative_to(base), wanted, jobs)
+            if job.target in jobs and _same(jobs[job.target].source, source):
+                continue  # named twice
             if job.target in jobs:
                 raise UsageError(
                     f"{jobs[job.target].source} and {source} would both be written to "
                     f"{job.target}. Upscale them into different folders with --out."
                 )
             jobs[job.target] = job
-    return list(jobs.values())
+    _refuse_inputs_as_targets(jobs)
+    return sorted(jobs.values(), key=lambda job: job.source)
+
+
+def _same(first: Path, second: Path) -> bool:
+    return os.path.realpath(first) == os.path.realpath(second)
+
+
+def _refuse_inputs_as_targets(jobs: dict[Path, Job]) -> None:
+    inputs = {os.path.realpath(job.source) for job in jobs.values()}
+    for job in jobs.values():
+        if os.path.realpath(job.target) in inputs:
+            raise UsageError(
+                f"The result of {job.source} would be written over the input {job.target}. Choose "
+                "another --out."
+            )
 
 
 def _job(source: Path, inside: Path, wanted: str, jobs: dict[Path, Job]) -> Job:
@@ -96,7 +120,10 @@ def _job(source: Path, inside: Path, wanted: str, jobs: dict[Path, Job]) -> Job:
 def _is_result(path: Path, results: Path) -> bool:
     from anime_pipeline.images.marks import picture_text
 
-    return path.absolute().is_relative_to(results) and picture_text(path).keys() >= RESULT_KEYS
+    return (
+        Path(os.path.realpath(path)).is_relative_to(results)
+        and picture_text(path).keys() >= RESULT_KEYS
+    )
 
 
 def remaining(jobs: list[Job], request: Request) -> list[Job]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from anime_pipeline.inference.target import Target
 
 
+Write = Callable[[IO[bytes]], None]
+
+
 class Preparation:
     """What every picture of a call shares; the network is loaded when it is first needed."""
 
@@ -29,6 +32,7 @@ class Preparation:
         self.max_bytes: int | None = options["max_memory"]
         self.ensemble: bool = options["ensemble"]
         self.rounds: int = options["back_project"]
+        self.files = files
         self.weights = load_upscaler_weights(files, realism)
         self._enlarger: Enlarger | None = None
         box = f"{target.box[0]}x{target.box[1]}{'!' * target.exact}" if target.box else ""
@@ -45,6 +49,11 @@ class Preparation:
             ", ".join(filter(None, settings)),
             self.weights.sha256,
         )
+
+    def facts(self) -> dict[str, str]:
+        """Return which weights are used, for a JSON document."""
+        name = " + ".join(path.name for path in self.files)
+        return {"file": name, "sha256": self.request.weights_sha256}
 
     def enlarger(self) -> Enlarger:
         """Return the loaded network with all settings."""
@@ -67,12 +76,41 @@ def writer(
     enlarger: Enlarger,
     prepare: Preparation,
     advance: Callable[[int, int], None],
-) -> Callable[[IO[bytes]], None]:
+    *,
+    name: str = "image",
+) -> Write:
     """Check and prepare one picture; the function returned enlarges it while it is written.
+
+    Args:
+        content: The picture file's bytes.
+        kind: The format to write.
+        animated: Whether to write all frames.
+        enlarger: What does the work.
+        prepare: What every picture of the call shares.
+        advance: Called with (done, total).
+        name: How error messages call the picture.
 
     Raises:
         DataError: If the picture cannot be used; nothing is written then.
     """
+    try:
+        return _writer(content, kind, animated, enlarger, prepare, advance)
+    except DataError as error:
+        # Whoever found the fault (the size, the memory, the decoder) knew no better name.
+        message = str(error)
+        if name == "image" or not message.startswith("image: "):
+            raise
+        raise DataError(f"{name}: {message.removeprefix('image: ')}") from None
+
+
+def _writer(
+    content: bytes,
+    kind: str,
+    animated: bool,
+    enlarger: Enlarger,
+    prepare: Preparation,
+    advance: Callable[[int, int], None],
+) -> Write:
     from anime_pipeline.images.codec import open_picture
     from anime_pipeline.images.frames import read_animation
     from anime_pipeline.images.save import check_size, write_animation, write_picture
@@ -84,7 +122,7 @@ def writer(
         animation = read_animation(content)
         size = enlarger.target.size(*animation.frames[0].size)
         check_size(size, kind)
-        frames = enlarger.frames(animation.frames, advance)
+        frames = enlarger.frames(animation.frames, advance, kind)
         return lambda file: write_animation(
             file, list(frames), animation.durations_ms, animation.loop, kind, prepare.quality, text
         )
@@ -92,7 +130,7 @@ def writer(
         raise DataError("image: does not move, so GIF would only cost colours; choose PNG")
     picture = open_picture(content)
     check_size(enlarger.target.size(*picture.size), kind)
-    result = enlarger(picture, advance, whole=kind != "png")
+    result = enlarger(picture, advance, kind)
     return lambda file: write_picture(
         file, result.size, result.channels, result.strips, kind, prepare.quality, text
     )

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import json_option, out_option, print_json, progress_bar, stderr
+from anime_pipeline.cli.common import (
+    FiniteRange,
+    json_option,
+    out_option,
+    print_json,
+    progress_bar,
+    stderr,
+)
 from anime_pipeline.cli.face_options import read_wishes, weights_options, wish_options
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.cli.wishes import wish_line
@@ -19,7 +26,7 @@ from anime_pipeline.core.config import MAX_SEED
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), required=True, help="The face to vary.")
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.3,
     show_default=True,
     help="0: the same face; 1: any other.",

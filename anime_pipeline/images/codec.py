@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
@@ -25,6 +25,17 @@ MAX_PIXELS = 64_000_000
 READABLE_MODES = frozenset(
     ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 )
+
+# By EXIF orientation; 1 and whatever is not defined need none.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # The limit above is checked before anything is decoded. Pillow's own would stop the headers of our
 # larger results from being read.
@@ -57,7 +68,20 @@ def open_picture(content: bytes, name: str = "image") -> Image.Image:
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")
         picture.load()
-        return to_srgb(ImageOps.exif_transpose(picture))
+        turn = turn_of(picture)
+        return to_srgb(picture if turn is None else picture.transpose(turn))
+
+
+def turn_of(picture: Image.Image) -> Image.Transpose | None:
+    """Return what makes a picture upright by its EXIF; None where that says nothing usable.
+
+    Damaged EXIF must not cost a good picture. (Pillow's own `exif_transpose` also writes the EXIF
+    anew, which nobody reads here and which damaged entries make fail.)
+    """
+    try:
+        return TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # its parsers raise whatever hostile bytes lead to
+        return None
 
 
 @contextmanager
@@ -77,21 +101,43 @@ def naming(name: str) -> Iterator[None]:
 def to_rgb(picture: Image.Image, name: str = "image") -> np.ndarray:
     """Convert an upright Pillow image of any mode to uint8 RGB [H, W, 3]; see `decode`."""
     with naming(name):
-        if picture.mode.startswith("I"):
-            # Pillow clips 16-bit to 8 instead of scaling it.
-            wide = np.asarray(picture).astype(np.float64)
-            grey = np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8)
-            return np.repeat(grey[..., None], 3, axis=2)
-        if picture.mode not in READABLE_MODES:
-            raise DataError(
-                f"{name}: pixels of type {picture.mode} are not supported; save it as 8- or 16-bit "
-                "RGB or grey"
-            )
         if has_alpha(picture):
-            rgba = picture.convert("RGBA")
+            rgba = Image.fromarray(to_rgba(picture, name))
             white = Image.new("RGBA", rgba.size, "white")
             return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
-        return np.asarray(picture.convert("RGB"))
+        if picture.mode.startswith("I"):
+            return np.repeat(_eight_bits(np.asarray(picture))[..., None], 3, axis=2)
+        _check_mode(picture, name)
+        # To the same mode, Pillow would copy.
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def to_rgba(picture: Image.Image, name: str = "image") -> np.ndarray:
+    """Convert an upright Pillow image of any mode to uint8 RGBA [H, W, 4]; see `decode`."""
+    with naming(name):
+        if picture.mode.startswith("I"):
+            # Pillow loses the one transparent level of 16-bit grey when it converts.
+            levels, hidden = np.asarray(picture), picture.info.get("transparency")
+            grey, alpha = _eight_bits(levels), np.full(levels.shape, 255, np.uint8)
+            if isinstance(hidden, int):
+                alpha[levels == hidden] = 0
+            return np.dstack([grey, grey, grey, alpha])
+        _check_mode(picture, name)
+        return np.asarray(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
+
+
+def _check_mode(picture: Image.Image, name: str) -> None:
+    if picture.mode not in READABLE_MODES:
+        raise DataError(
+            f"{name}: pixels of type {picture.mode} are not supported; save it as 8- or 16-bit "
+            "RGB or grey"
+        )
+
+
+def _eight_bits(levels: np.ndarray) -> np.ndarray:
+    """Scale 16-bit levels to 8 bits, rounded; Pillow would clip them."""
+    wide = np.clip(levels, 0, 65_535).astype(np.uint16)
+    return (wide // 257 + (wide % 257 > 128)).astype(np.uint8)
 
 
 def has_alpha(picture: Image.Image) -> bool:

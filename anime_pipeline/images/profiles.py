@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from PIL import Image, ImageCms
 
 SRGB = ImageCms.createProfile("sRGB")
@@ -22,17 +23,31 @@ def to_srgb(picture: Image.Image) -> Image.Image:
         return picture
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
-        if "sRGB" in ImageCms.getProfileDescription(profile):
-            return picture
         transparent = "transparency" in picture.info or picture.mode in ("PA", "LA")
         if picture.mode in ("P", "PA", "1"):
             picture = picture.convert("RGBA" if transparent else "RGB")
+        elif transparent and picture.mode in ("RGB", "L"):
+            # Converted, the one colour that means "nothing here" could not be found again.
+            picture = picture.convert("RGBA" if picture.mode == "RGB" else "LA")
         if picture.mode in ("L", "LA"):
             return _grey_to_srgb(picture, profile)
+        if picture.mode in ("RGB", "RGBA") and _is_srgb(profile):
+            return picture
         target = "RGBA" if picture.mode == "RGBA" else "RGB"
         return _converted(picture, profile, target)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return picture
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Tell whether a profile moves no colour by more than rounding; names prove nothing.
+
+    "Linear sRGB" is another space, and true sRGB, which most files carry, need not be converted.
+    """
+    step = np.arange(0, 256, 17, dtype=np.uint8)
+    lattice = np.stack(np.meshgrid(step, step, step), axis=-1).reshape(64, 64, 3)
+    moved = np.asarray(_converted(Image.fromarray(lattice), profile, "RGB"))
+    return int(np.abs(moved.astype(int) - lattice).max()) <= 1
 
 
 def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str) -> Image.Image:

@@ -19,8 +19,33 @@ from anime_pipeline.images.png_stream import write_png_strips
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "gif": ".gif"}
 MAX_SIDES = {"jpg": 65_535, "webp": 16_383, "gif": 65_535}
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
-# Pillow's four bytes a pixel beside the array's three, and what the encoder keeps.
-WHOLE_BYTES_PER_PX = 8
+MAX_LOOP = 65_535  # WebP and GIF have 16 bits for it
+# What the file's 16 bits of hundredths hold, and WebP's 24 bits of thousandths.
+MAX_GIF_MS, MAX_WEBP_MS = 655_350, 2**24 - 1
+MAX_WEBP_TOTAL_MS = 2**31 - 1  # libwebp counts from the beginning, in an int
+# Measured peaks of encoding a whole picture, by format and channels: our array, Pillow's copy and
+# what the encoder keeps. A PNG still is encoded in strips.
+STILL_BYTES_PER_PX = {
+    ("png", 1): 0,
+    ("png", 3): 0,
+    ("png", 4): 0,
+    ("jpg", 1): 6,
+    ("jpg", 3): 16,
+    ("jpg", 4): 20,
+    ("webp", 1): 31,
+    ("webp", 3): 33,
+    ("webp", 4): 38,
+}
+# The same of animations: each frame's copies and compressed data, and the encoder's once.
+FRAME_BYTES_PER_PX = {"png": 11, "webp": 8, "gif": 7}
+ENCODER_BYTES_PER_PX = 50
+
+
+def whole_bytes(kind: str, channels: int, frames: int = 0) -> int:
+    """Return what encoding takes in bytes a pixel: of a still, or of so many frames together."""
+    if frames:
+        return frames * FRAME_BYTES_PER_PX[kind] + ENCODER_BYTES_PER_PX
+    return STILL_BYTES_PER_PX[kind, channels]
 
 
 def check_size(size: tuple[int, int], kind: str) -> None:
@@ -82,7 +107,7 @@ def write_animation(
     file: IO[bytes],
     frames: Sequence[np.ndarray],
     durations_ms: Sequence[int],
-    loop: int | None,
+    loop: int,
     kind: str,
     quality: int,
     text: dict[str, str],
@@ -93,23 +118,49 @@ def write_animation(
         file: Binary file to write to.
         frames: The pictures in order.
         durations_ms: How long each is shown.
-        loop: How often it repeats, 0 for ever; None plays it once.
+        loop: How many times it is played in all, 0 for ever.
         kind: ``"gif"``, ``"webp"`` or ``"png"``.
         quality: As in `write_picture`; a GIF has 256 colours anyway.
         text: Entries that tell how it was made.
     """
-    options: dict[str, Any] = {"duration": list(durations_ms), "save_all": True}
-    if loop is not None:
-        options["loop"] = loop
+    first, *rest = _with_palettes(frames) if kind == "gif" else map(Image.fromarray, frames)
+    options: dict[str, Any] = {"save_all": True, "loop": min(loop, MAX_LOOP)}
     if kind == "gif":
-        options |= {"comment": json.dumps(text).encode(), "disposal": 2}
+        durations_ms = _gif_durations([first, *rest], durations_ms)
+        # Optimised, each frame gets a palette of its own, in other order, and where the one
+        # before is cleared to "transparent" black that is seen goes with it.
+        options |= {"comment": json.dumps(text).encode(), "disposal": 2, "optimize": False}
+        # A GIF counts what follows the first time, and says nothing where nothing does.
+        options["loop"] = None if loop == 1 else min(max(0, loop - 1), MAX_LOOP)
     elif kind == "webp":
         lossless = quality == 100
+        longest = min(MAX_WEBP_MS, MAX_WEBP_TOTAL_MS // len(frames))
+        durations_ms = [min(duration, longest) for duration in durations_ms]
         options |= {"quality": quality, "lossless": lossless, "exif": _exif(text)}
     else:
         options["exif"] = _exif(text)
-    first, *rest = _with_palettes(frames) if kind == "gif" else map(Image.fromarray, frames)
-    first.save(file, kind.upper(), append_images=rest, **options)
+        durations_ms = [_png_duration(duration) for duration in durations_ms]
+    first.save(file, kind.upper(), append_images=rest, duration=list(durations_ms), **options)
+
+
+def _gif_durations(pictures: Sequence[Image.Image], durations_ms: Sequence[int]) -> list[int]:
+    """Limit durations to what a GIF holds; Pillow adds up those of frames that do not change."""
+    limited: list[int] = []
+    shown, before = 0, b""
+    for picture, duration in zip(pictures, durations_ms, strict=True):
+        content = picture.tobytes()
+        shown = shown if content == before else 0
+        limited.append(min(duration, MAX_GIF_MS - shown))
+        shown, before = shown + limited[-1], content
+    return limited
+
+
+def _png_duration(duration_ms: int) -> int:
+    """Round to what a fraction of two 16-bit numbers expresses: the longer, the coarser."""
+    for step in (1, 10, 100, 1000):
+        if duration_ms <= 65_535 * step:
+            return round(duration_ms / step) * step
+    return 65_535_000
 
 
 def _with_palettes(frames: Sequence[np.ndarray]) -> list[Image.Image]:

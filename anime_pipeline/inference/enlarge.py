@@ -13,13 +13,19 @@ import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.config import SCALE
-from anime_pipeline.images.codec import has_alpha, to_rgb
-from anime_pipeline.images.save import WHOLE_BYTES_PER_PX
+from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
+from anime_pipeline.images.save import whole_bytes
 from anime_pipeline.images.strips import resize_strips
 from anime_pipeline.images.transparency import keep_flat, split_alpha
 from anime_pipeline.inference.memory import Budget
 from anime_pipeline.inference.target import Size, Target
 from anime_pipeline.inference.upscaler import PLAIN, Extras, Progress, Upscaler
+
+# Measured peaks over a picture's pixels: Pillow's, our arrays and what `split_alpha` works with.
+RGB_BYTES_PER_PX = 10
+CONVERTED_BYTES_PER_PX = 14
+ALPHA_BYTES_PER_PX = 24
+SOURCE_FRAME_BYTES_PER_PX = 8  # every frame of an animation, as RGBA and then as RGB
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Enlarger:
         self._budget = Budget.begin(max_bytes)
 
     def __call__(
-        self, picture: Image.Image, progress: Progress | None = None, whole: bool = False
+        self, picture: Image.Image, progress: Progress | None = None, kind: str = "png"
     ) -> Enlarged:
         """Prepare one upright sRGB picture; the work is done when the strips are read.
 
@@ -75,29 +81,44 @@ class Enlarger:
         Args:
             picture: Any mode that `images.codec` reads.
             progress: Called with (done, total).
-            whole: Whether the result will be held as a whole beside the strips.
+            kind: The format it will be written in: all but PNG hold the whole result.
 
         Raises:
             DataError: If it cannot become so large, its mode is unknown, or memory is short.
         """
         size = self.target.size(picture.width, picture.height)
-        tile_px = self._tile_px(picture.size, size, size[0] * size[1] if whole else 0)
+        held = size[0] * size[1] * whole_bytes(kind, _channels(picture))
+        instead = "" if kind == "png" else "write PNG, which is encoded in strips"
+        tile_px = self._tile_px(picture, size, held, instead)
+        return self._enlarged(picture, size, tile_px, progress)
+
+    def _enlarged(
+        self, picture: Image.Image, size: Size, tile_px: int, progress: Progress | None
+    ) -> Enlarged:
         rgb, alpha = _planes(picture)
         if alpha is None or alpha.min() == 255:
             strips = self._strips(rgb, size, tile_px, progress)
-            if alpha is not None:
-                return Enlarged(size, 4, map(_opaque, strips))
-            grey = picture.mode in ("1", "L") or picture.mode.startswith("I")
-            return Enlarged(size, 1, map(_to_grey, strips)) if grey else Enlarged(size, 3, strips)
+            channels = _channels(picture)
+            if channels == 3:
+                return Enlarged(size, 3, strips)
+            return Enlarged(size, channels, map(_opaque if channels == 4 else _to_grey, strips))
         halves = [_part(progress, index) for index in (0, 1)]
         colours = self._strips(rgb, size, tile_px, halves[0])
         masks = self._alpha_strips(alpha, size, tile_px, halves[1])
         return Enlarged(size, 4, (np.dstack(pair) for pair in zip(colours, masks, strict=True)))
 
     def frames(
-        self, frames: Sequence[Image.Image], progress: Progress | None = None
+        self,
+        frames: Sequence[Image.Image],
+        progress: Progress | None = None,
+        kind: str = "png",
     ) -> Iterator[np.ndarray]:
         """Enlarge the frames of an animation, one that repeats only once.
+
+        Args:
+            frames: Upright and of one size; RGB or RGBA.
+            progress: Called with (done, total).
+            kind: The format they will be written in; none is encoded frame by frame.
 
         Yields:
             uint8 [H, W, 3 | 4].
@@ -106,25 +127,36 @@ class Enlarger:
             DataError: As for a picture; at once, not with the first frame.
         """
         size = self.target.size(*frames[0].size)
-        self._tile_px(frames[0].size, size, size[0] * size[1] * len(frames))
-        return self._frames(frames, progress)
+        area, channels = frames[0].width * frames[0].height, _channels(frames[0])
+        held = size[0] * size[1] * whole_bytes(kind, channels, len(frames))
+        held += area * SOURCE_FRAME_BYTES_PER_PX * len(frames)
+        instead = "take fewer or smaller frames: an animation is held as a whole"
+        tile_px = self._tile_px(frames[0], size, held, instead)
+        return self._frames(frames, size, tile_px, progress)
 
     def _frames(
-        self, frames: Sequence[Image.Image], progress: Progress | None
+        self, frames: Sequence[Image.Image], size: Size, tile_px: int, progress: Progress | None
     ) -> Iterator[np.ndarray]:
         known: dict[bytes, np.ndarray] = {}
         for index, frame in enumerate(frames):
             begin, end = index / len(frames), (index + 1) / len(frames)
             content = hashlib.sha256(frame.tobytes()).digest()
             if content not in known:
-                known[content] = self(frame, _slice(progress, begin, end)).whole()
+                part = _slice(progress, begin, end)
+                known[content] = self._enlarged(frame, size, tile_px, part).whole()
             yield known[content]
 
-    def _tile_px(self, size: Size, wanted: Size, whole_px: int) -> int:
-        twice = wanted[0] > SCALE * size[0] or wanted[1] > SCALE * size[1]
-        last = tuple(-(-side // SCALE) for side in wanted) if twice else size
-        held = whole_px * WHOLE_BYTES_PER_PX + last[0] * last[1] * 8
-        return self._budget.tile_px(last[0], self.extras, held, bool(whole_px))
+    def _tile_px(self, picture: Image.Image, wanted: Size, held: int, instead: str) -> int:
+        """Choose tiles for a picture that is decoded, with `held` bytes kept beside its strips."""
+        size, alpha = picture.size, has_alpha(picture)
+        width, streams = size[0], 2 if alpha else 1
+        plain = RGB_BYTES_PER_PX if picture.mode == "RGB" else CONVERTED_BYTES_PER_PX
+        held += size[0] * size[1] * (ALPHA_BYTES_PER_PX if alpha else plain)
+        if max(wanted[0] / size[0], wanted[1] / size[1]) > SCALE:
+            between = _quarter(size, wanted)
+            held += between[0] * between[1] * 6 * streams  # its strips, and these put together
+            width = between[0]
+        return self._budget.tile_px(width, self.extras, held, instead, streams)
 
     def _strips(
         self, rgb: np.ndarray, size: Size, tile_px: int, progress: Progress | None
@@ -135,9 +167,7 @@ class Enlarger:
             yield from resize_strips([rgb], (width, height), size)
             return
         if factor > SCALE:
-            # Down to a quarter of the goal before the second pass: the network knows crisp pixels,
-            # and it has a quarter of them or fewer to do.
-            quarter = (math.ceil(size[0] / SCALE), math.ceil(size[1] / SCALE))
+            quarter = _quarter((width, height), size)
             share = width * height / (width * height + quarter[0] * quarter[1])
             first = self._strips(rgb, quarter, tile_px, _slice(progress, 0, share))
             rgb = np.concatenate(list(first))
@@ -151,23 +181,38 @@ class Enlarger:
     ) -> Iterator[np.ndarray]:
         """Enlarge alpha as a grey picture, uint8 [h, width] strips."""
         height, width = alpha.shape
-        whole = size[0] == width * round(size[0] / width) and size[1] * width == size[0] * height
-        scale = size[0] // width if whole else 0
+        invented = size[0] > width or size[1] > height
         row = 0
         grey = np.repeat(alpha[..., None], 3, axis=2)
         for strip in self._strips(grey, size, tile_px, progress):
             mask = strip.mean(axis=2).round().astype(np.uint8)
-            if scale:
-                mask = keep_flat(alpha, mask, row, scale)
+            if invented:
+                mask = keep_flat(alpha, mask, row, size[1])
             row += len(mask)
             yield mask
+
+
+def _quarter(size: Size, wanted: Size) -> Size:
+    """Return the size between two passes: a quarter of the goal.
+
+    The network knows crisp pixels, and it has a quarter of them or fewer to do. But no side is made
+    smaller than it is: one that hardly grows would lose what the picture shows.
+    """
+    return max(size[0], math.ceil(wanted[0] / SCALE)), max(size[1], math.ceil(wanted[1] / SCALE))
+
+
+def _channels(picture: Image.Image) -> int:
+    """Return how many channels a picture's result has: 1 (grey), 3 (RGB) or 4 (RGBA)."""
+    if has_alpha(picture):
+        return 4
+    return 1 if picture.mode in ("1", "L") or picture.mode.startswith("I") else 3
 
 
 def _planes(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Return colours [H, W, 3] and, where the picture has one, alpha [H, W]."""
     if not has_alpha(picture):
         return to_rgb(picture), None
-    return split_alpha(np.asarray(picture.convert("RGBA")))
+    return split_alpha(to_rgba(picture))
 
 
 def _to_grey(strip: np.ndarray) -> np.ndarray:

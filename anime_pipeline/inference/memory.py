@@ -39,14 +39,18 @@ class Budget:
         """Take stock now, with the network loaded and nothing computed."""
         return cls(max_bytes, resident_bytes())
 
-    def tile_px(self, width: int, extras: Extras, held_bytes: int, whole: bool) -> int:
+    def tile_px(
+        self, width: int, extras: Extras, held_bytes: int, instead: str = "", streams: int = 1
+    ) -> int:
         """Return the largest tile side with which the process should stay within the limit.
 
         Args:
             width: Of the LR picture, which is decoded already.
             extras: What is computed around the network.
-            held_bytes: What must be held beside the strips, such as a whole result to be encoded.
-            whole: Whether that is a whole result, which PNG would not need.
+            held_bytes: What must be held beside the strips: the picture itself, and whole results
+                that are encoded at once.
+            instead: What would need less, for the error message.
+            streams: How many pictures are enlarged side by side; colours and alpha are two.
 
         Raises:
             DataError: If even the smallest tile would need more; says how much.
@@ -55,7 +59,7 @@ class Budget:
 
         def needed(tile_px: int) -> int:
             # One strip being made, one resized, one encoded.
-            strips = 3 * SCALE**2 * tile_px * width * 3
+            strips = 3 * SCALE**2 * tile_px * width * 3 * streams
             network = per_px * (tile_px + 2 * MARGIN_PX) ** 2
             return self.base_bytes + RESERVE + strips + network
 
@@ -66,5 +70,5 @@ class Budget:
         raise DataError(
             f"image: needs about {decimal(needed(MIN_TILE_PX) + held_bytes)} of memory and "
             f"--max-memory allows {decimal(limit)}; allow more"
-            + (", or write PNG, which is encoded in strips" if whole else "")
+            + (f", or {instead}" if instead else "")
         )

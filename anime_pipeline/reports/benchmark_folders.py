@@ -119,6 +119,8 @@ def _read(path: Path, size_px: int) -> tuple[np.ndarray, str]:
     nothing = np.empty(0, np.uint8)
     if not os.path.lexists(path):
         return nothing, "missing"
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        return nothing, "no regular file"
     try:
         image = read_rgb(path)
     except DataError as error:

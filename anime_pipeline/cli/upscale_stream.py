@@ -1,0 +1,104 @@
+"""`upscale` in a pipe: one picture from stdin, or to stdout."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anime_pipeline.cli.common import print_json, progress_bar, stderr
+from anime_pipeline.cli.upscale_work import Preparation, writer
+from anime_pipeline.core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from anime_pipeline.cli.upscale_work import Write
+
+STREAM = Path("-")
+
+
+def check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Refuse what cannot go through a pipe.
+
+    Raises:
+        UsageError: Saying what.
+    """
+    if STREAM in paths and len(paths) > 1:
+        raise UsageError(
+            f"Received: {', '.join(map(str, paths))}. Expected - (stdin) alone: leave "
+            "the others out."
+        )
+    if STREAM in paths and sys.stdin is None:
+        raise UsageError(f"Received {STREAM}, and stdin is closed. Name a file, or give it one.")
+    if out != STREAM:
+        return
+    if len(paths) > 1 or paths[0].is_dir():
+        raise UsageError(
+            f"--out - writes one picture to stdout. Received: {', '.join(map(str, paths))}. "
+            "Name a single file."
+        )
+    if as_json:
+        raise UsageError(f"Received --out {out} and --json, and both want stdout. Leave one out.")
+    if sys.stdout.isatty():
+        raise UsageError(
+            f"--out {out} would write a picture to the terminal. Add where it goes: > x.png."
+        )
+
+
+def run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool, as_json: bool) -> None:
+    """Enlarge stdin into a folder, or a single file or stdin to stdout."""
+    from anime_pipeline.core.storage import atomic_write
+    from anime_pipeline.images.frames import kind_of
+    from anime_pipeline.images.marks import picture_text, refuse_other_picture
+    from anime_pipeline.images.save import SUFFIXES
+
+    content = _read(path)
+    moving = kind_of(content)
+    kind = prepare.request.kind if prepare.request.kind != "auto" else moving or "png"
+    target = out / f"stdin{SUFFIXES[kind]}"
+    wanted = prepare.request.text(content)
+    kept = False
+    if out != STREAM and not overwrite:
+        refuse_other_picture(target, wanted, "pass --overwrite")
+        kept = picture_text(target).items() >= wanted.items()
+    if not kept:
+        with progress_bar("Upscaling (per mille)") as update:
+
+            def advance(done: int, of: int) -> None:
+                update(1000 * done // of, 1000)
+
+            name = "stdin" if path == STREAM else str(path)
+            enlarger = prepare.enlarger()
+            write = writer(content, kind, bool(moving), enlarger, prepare, advance, name=name)
+            if out == STREAM:
+                _pour(write)
+                return
+            atomic_write(target, write)
+    if as_json:
+        print_json(
+            {
+                "weights": prepare.facts(),
+                "written": [] if kept else [str(target)],
+                "kept": [str(target)] if kept else [],
+                "skipped": [],
+            }
+        )
+    stderr().print(f"{'Kept' if kept else 'Upscaled into'} {target}", markup=False)
+
+
+def _read(path: Path) -> bytes:
+    if path == STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}). Name a picture file."
+        ) from None
+
+
+def _pour(write: Write) -> None:
+    finished = io.BytesIO()  # whole first: what reads the pipe must get all or nothing
+    write(finished)
+    sys.stdout.buffer.write(finished.getbuffer())
+    sys.stdout.buffer.flush()

@@ -17,6 +17,7 @@ from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.grid import make_grid
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
+from anime_pipeline.models.blend import BEST_FOR_DRAWN, find_upscaler, load_upscaler_weights
 from anime_pipeline.models.zoo import find_weights
 
 
@@ -48,12 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=8, help="how many faces")
     parser.add_argument("--seed", type=int, default=0, help="first seed")
-    parser.add_argument("--upscaler", default="perceptual", help="fidelity or perceptual")
+    parser.add_argument("--realism", type=float, default=BEST_FOR_DRAWN, help="0 to 1")
     parser.add_argument("--out", type=Path, default=Path("outputs/example"))
     arguments = parser.parse_args()
 
     generator = FaceGenerator.load(find_weights("dcgan", "dcgan-generator"))
-    upscaler = Upscaler.load(find_weights(arguments.upscaler, "srgan-generator"))
+    pair = find_upscaler("perceptual", arguments.realism, prefer="perceptual")
+    upscaler = Upscaler(load_upscaler_weights(pair, arguments.realism))
 
     seeds = list(range(arguments.seed, arguments.seed + arguments.count))
     faces = generator.generate(seeds)  # uint8 [N, 32, 32, 3]

@@ -218,6 +218,25 @@ def test_realism_leads_from_one_upscaler_to_the_other():
     assert np.abs(first - middle).mean() < ends and np.abs(last - middle).mean() < ends
 
 
+@pytest.mark.parametrize(
+    ("name", "golden"),
+    [
+        ("fidelity", [225, 198, 184, 254, 228, 192, 253, 244, 229, 253, 250, 240]),
+        ("perceptual", [239, 203, 187, 255, 226, 192, 254, 243, 226, 253, 249, 237]),
+    ],
+)
+def test_the_shipped_upscalers_are_what_they_were(name, golden):
+    """Golden slice: a few pixels of the face of seed 0."""
+    from anime_pipeline.inference.generator import FaceGenerator
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.models.zoo import find_weights
+
+    face = FaceGenerator.load(find_weights("dcgan", "dcgan-generator")).generate([0])
+    large = Upscaler.load(find_weights(name, "srgan-generator")).upscale_batch(face)[0]
+    # Two levels: one of the face's, sharpened.
+    assert np.abs(large[32:96:32, 32:96:32].ravel().astype(int) - golden).max() <= 2
+
+
 def test_only_networks_of_one_shape_are_blended(tmp_path):
     from dataclasses import replace
 

@@ -13,17 +13,17 @@ from anime_pipeline.cli.complete import weights_names
 
 def weights_options(function: Function) -> Function:
     """Add `--checkpoint` (stage one), `--upscaler` and `--realism` (stage two)."""
-    function = realism_option("[default: 1, the perceptual weights]")(function)
-    for name, default, stage in (
-        ("--upscaler", "perceptual", "two"),
-        ("--checkpoint", "dcgan", "one"),
+    function = realism_option("[default: 0.75; weights that are named: as they are]")(function)
+    for name, default, stage, shown in (
+        ("--upscaler", None, "two", " [default: the shipped pair]"),
+        ("--checkpoint", "dcgan", "one", ""),
     ):
         function = click.option(
             name,
             shell_complete=weights_names,
             default=default,
-            show_default=True,
-            help=f"Stage {stage}: a shipped name, a .npz file or a run folder.",
+            show_default=default is not None,
+            help=f"Stage {stage}: a shipped name, a .npz file or a run folder{shown}.",
         )(function)
     return function
 

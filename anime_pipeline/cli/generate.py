@@ -86,8 +86,8 @@ def command(
         else parse_seeds(seed_text, count)
     )
     wishes = gather_wishes(options["hair"], options["skin"], like, prompt, tags, not_tags)
-    upscaler = options["upscaler"] if upscale else None
-    draw, enlarge = load_models(options["checkpoint"], upscaler, options["realism"])
+    wanted = (options["checkpoint"], options["upscaler"], options["realism"])
+    draw, enlarge = load_models(*wanted, upscale)
     condition = draw.condition(seeds, wishes)
     sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
     weights = {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}

@@ -61,7 +61,7 @@ def command(
     fps: float,
     upscale: bool,
     checkpoint: str,
-    upscaler: str,
+    upscaler: str | None,
     realism: float | None,
     out: Path,
     overwrite: bool,
@@ -90,7 +90,7 @@ def command(
             )
     if not overwrite and out.exists():
         raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
+    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     latent, condition = _journey(draw, stops, colours, count, frames, loop)
     with progress_bar("Drawing") as update:
         pictures = draw.draw(latent * truncation, condition, 32, update)

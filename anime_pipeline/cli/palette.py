@@ -40,7 +40,7 @@ def command(
     truncation: float,
     upscale: bool,
     checkpoint: str,
-    upscaler: str,
+    upscaler: str | None,
     realism: float | None,
     out: Path,
     overwrite: bool,
@@ -54,7 +54,7 @@ def command(
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
+    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     cells = [(row.colour, column.colour) for row in rows for column in columns]
     wishes = {"hair": [cell[0] for cell in cells], "skin": [cell[1] for cell in cells]}
     seeds = [seed] * len(cells)

@@ -44,7 +44,7 @@ def command(
     steps: int,
     upscale: bool,
     checkpoint: str,
-    upscaler: str,
+    upscaler: str | None,
     realism: float | None,
     out: Path,
     overwrite: bool,
@@ -62,7 +62,7 @@ def command(
 
     wishes = read_wishes(hair, skin)
     whole = read_rgb(picture)
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
+    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     from anime_pipeline.inference.project import project
 
     target = fit_square(whole, draw.config.image_size, "crop")

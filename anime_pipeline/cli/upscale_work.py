@@ -32,7 +32,6 @@ class Preparation:
         self.max_bytes: int | None = options["max_memory"]
         self.ensemble: bool = options["ensemble"]
         self.rounds: int = options["back_project"]
-        self.files = files
         self.weights = load_upscaler_weights(files, realism)
         self._enlarger: Enlarger | None = None
         box = f"{target.box[0]}x{target.box[1]}{'!' * target.exact}" if target.box else ""
@@ -52,8 +51,7 @@ class Preparation:
 
     def facts(self) -> dict[str, str]:
         """Return which weights are used, for a JSON document."""
-        name = " + ".join(path.name for path in self.files)
-        return {"file": name, "sha256": self.request.weights_sha256}
+        return {"file": self.weights.path.name, "sha256": self.request.weights_sha256}
 
     def enlarger(self) -> Enlarger:
         """Return the loaded network with all settings."""

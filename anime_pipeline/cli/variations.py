@@ -47,7 +47,7 @@ def command(
     truncation: float,
     upscale: bool,
     checkpoint: str,
-    upscaler: str,
+    upscaler: str | None,
     realism: float | None,
     out: Path,
     overwrite: bool,
@@ -61,7 +61,7 @@ def command(
     from anime_pipeline.images.marks import refuse_other_picture
 
     wishes = read_wishes(hair, skin)
-    draw, enlarge = load_models(checkpoint, upscaler if upscale else None, realism)
+    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     from anime_pipeline.inference.latents import variations
 
     latent = draw.latents([seed])[0]

@@ -160,8 +160,8 @@ def _vgg() -> tuple[str, str]:
     if path:
         return ("ok", str(path))
     detail = (
-        "no weights in $ANIME_PIPELINE_ASSETS; training and evaluate need them, and Keras downloads "
-        "58 MB then"
+        "no weights in $ANIME_PIPELINE_ASSETS; training and evaluate need them, and Keras "
+        "downloads 58 MB then"
     )
     return ("note", detail)
 

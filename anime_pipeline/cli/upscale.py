@@ -174,8 +174,8 @@ def parse_target(scale: str | None, size: str | None) -> Target:
         )
     if max(numbers) <= MAX_FACTOR and not all(numbers):
         raise UsageError(
-            f"Received --size {size}, a picture of {max(numbers)} px. Give --scale {max(numbers)} if "
-            "you mean times."
+            f"Received --size {size}, a picture of {max(numbers)} px. Give --scale {max(numbers)} "
+            "if you mean times."
         )
     return Target(box=numbers, exact=exact)
 

@@ -160,8 +160,13 @@ def test_any_size_looks_like_the_picture(upscaler, size):
     result = Enlarger(upscaler, Target(box=size, exact=True))(picture)
     large = result.whole()
     assert result.size == size and large.shape == (size[1], size[0], 3)
-    smooth = np.asarray(picture.resize(size, Image.Resampling.BICUBIC)).astype(int)
-    assert np.abs(large - smooth).mean() < 8
+    # Reduced again, to what both have: how crisp it is in between is the network's affair.
+    common = (min(size[0], picture.width), min(size[1], picture.height))
+    pair = [
+        np.asarray(p.resize(common, Image.Resampling.BICUBIC)).astype(int)
+        for p in (Image.fromarray(large), picture)
+    ]
+    assert np.abs(pair[0] - pair[1]).mean() < 4
 
 
 def test_tiles_strips_and_the_whole_are_one(upscaler):

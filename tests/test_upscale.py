@@ -182,6 +182,20 @@ def test_tiles_strips_and_the_whole_are_one(upscaler):
     assert np.array_equal(np.concatenate(list(upscaler.strips(lr_image, 512))), whole)
 
 
+@pytest.mark.parametrize("weights", ["fidelity", "perceptual"])
+@pytest.mark.parametrize("colours", [(250, 0), (5, 250), ((250, 225, 210), (90, 60, 40))])
+def test_flat_areas_stay_empty(weights, colours):
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.models.zoo import find_weights
+
+    lr_image = np.zeros((64, 64, 3), np.uint8)
+    lr_image[:] = colours[1]
+    lr_image[8:56, 8:56] = colours[0]
+    large = Upscaler.load(find_weights(weights, "srgan-generator")).upscale(lr_image).astype(int)
+    assert np.abs(large[48:208, 48:208] - colours[0]).max() <= 3
+    assert np.abs(large[:16] - colours[1]).max() <= 3
+
+
 def test_an_ensemble_turns_with_its_input(upscaler):
     from anime_pipeline.inference.upscaler import Extras
 

@@ -117,7 +117,8 @@ def test_faint_surroundings_draw_no_ring(around, upscaler):
         return picture[..., :3] * alpha + 255 * (1 - alpha)
 
     darkest = over_white(np.asarray(smooth).astype(float)).min()
-    assert over_white(large).min() >= darkest - 8
+    # A network overshoots a little beside an edge; black that bleeds in costs 60 levels and more.
+    assert over_white(large).min() >= darkest - 16
 
 
 @pytest.mark.parametrize("scale", [2, 2.65, 3, 4, 5.5])

@@ -10,6 +10,7 @@ import numpy as np
 
 from anime_pipeline.core.config import SCALE, SrganConfig
 from anime_pipeline.inference.back_projection import back_project
+from anime_pipeline.inference.restrain import restrain
 from anime_pipeline.models import backend
 from anime_pipeline.models.ranges import lr_to_model, to_levels
 from anime_pipeline.models.srgan import build_generator
@@ -141,14 +142,11 @@ class Upscaler:
     def _compute(self, lr_images: np.ndarray, extras: Extras) -> np.ndarray:
         """Upscale one batch: uint8 to uint8."""
         levels = self._ensemble(lr_images) if extras.ensemble else self._levels(lr_images)
-        if extras.back_projections:
-            levels = np.stack(
-                [
-                    back_project(large, small, extras.back_projections)
-                    for large, small in zip(levels, lr_images, strict=True)
-                ]
-            )
-        return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        finished = [
+            restrain(back_project(large, small, extras.back_projections), small)
+            for large, small in zip(levels, lr_images, strict=True)
+        ]
+        return np.clip(np.rint(np.stack(finished)), 0, 255).astype(np.uint8)
 
     def _levels(self, lr_images: np.ndarray) -> np.ndarray:
         return to_levels(self._run(lr_to_model(np.ascontiguousarray(lr_images))))

@@ -48,9 +48,9 @@ def faces() -> Path:
 @pytest.fixture
 def assets() -> Path:
     """Return the folder of VGG16 weights."""
-    from anime_pipeline.models import vgg
+    from anime_pipeline.models.assets import VGG_FILE, find_asset
 
-    if vgg.asset_path() is None:
+    if find_asset(VGG_FILE) is None:
         pytest.skip("ANIME_PIPELINE_ASSETS is not set: no VGG16 weights")
     return Path(os.environ["ANIME_PIPELINE_ASSETS"])
 

@@ -87,13 +87,13 @@ def plain_lpips(first, second, network, w):
 
 @pytest.mark.parametrize(("net", "network"), [("alex", plain_alex), ("vgg", plain_vgg)])
 def test_lpips_equals_plain_numpy(assets, net, network):
-    from anime_pipeline.models.lpips import lpips_path
+    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 
     references = faces(2, 64)[:, 4:52, 8:52]  # [2, 48, 44, 3]: neither square nor a power of 2
     versions = np.stack([references, [blurred(r, 1.5) for r in references], references[::-1]])
     found = lpips.Lpips(net)(references, versions)
     np.testing.assert_allclose(found[0], 0, atol=1e-9)
-    with np.load(lpips_path(net), allow_pickle=False) as weights:
+    with np.load(find_asset(LPIPS_FILES[net]), allow_pickle=False) as weights:
         for k, n in [(1, 0), (1, 1), (2, 0)]:
             expected = plain_lpips(references[n], versions[k, n], network, weights)
             assert found[k, n] == pytest.approx(expected, rel=1e-4)

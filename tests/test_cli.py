@@ -223,16 +223,6 @@ def test_a_folder_of_many_sizes(cli, tmp_path):
     assert result.code == 0 and "14 of 14" in result.stderr
 
 
-def test_an_upscaler_traces_few_graphs():
-    from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.models.zoo import find_weights
-
-    upscaler = Upscaler.load(find_weights("fidelity", "srgan-generator"))
-    for side in range(8, 16):
-        upscaler.upscale(np.zeros((side, side + 3, 3), np.uint8))
-    assert upscaler._run.experimental_get_tracing_count() <= 3
-
-
 def test_an_unwritable_folder_is_no_fault_of_the_pictures(cli, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "out").write_text("a file, not a folder")

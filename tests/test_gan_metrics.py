@@ -14,7 +14,7 @@ from anime_pipeline.metrics.frechet import frechet
 from anime_pipeline.metrics.kid import Kid, kid
 from anime_pipeline.metrics.memorisation import memorisation, nearest, thumbnails
 from anime_pipeline.metrics.precision_recall import precision_recall
-from anime_pipeline.models import vgg
+from anime_pipeline.models.assets import VGG_FILE, find_asset
 
 SEEDS = st.integers(0, 2**31)
 
@@ -29,7 +29,7 @@ def pictures(seed, count, size_px=32):
 
 @pytest.fixture
 def assets():
-    if vgg.asset_path() is None:
+    if find_asset(VGG_FILE) is None:
         pytest.skip("ANIME_PIPELINE_ASSETS is not set: no VGG16 weights")
     return Path(os.environ["ANIME_PIPELINE_ASSETS"])
 
@@ -46,7 +46,7 @@ def test_features_equal_keras_by_the_protocol(assets):
     assert found.shape == (52, 1024) and found.dtype == np.float64
 
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(128, 128, 3))
-    with np.load(assets / vgg.ASSET_FILE, allow_pickle=False) as arrays:
+    with np.load(assets / VGG_FILE, allow_pickle=False) as arrays:
         for layer in base.layers:
             if f"{layer.name}/kernel" in arrays:
                 layer.set_weights([arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/bias"]])

@@ -9,7 +9,7 @@ from PIL import Image
 from anime_pipeline.data.characters import read_color_csv
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store
-from anime_pipeline.models.vgg import asset_path
+from anime_pipeline.models.assets import VGG_FILE, find_asset
 
 
 def test_the_reference_files_are_read_completely_and_truthfully(faces):
@@ -53,7 +53,7 @@ def test_dcgan_trains_on_celeba(faces, cli):
 
 def test_the_whole_way_on_real_faces(faces, cli, tmp_path):
     data = faces / "moeimouto"
-    critic = "--feature-critic" if asset_path() else "--no-feature-critic"
+    critic = "--feature-critic" if find_asset(VGG_FILE) else "--no-feature-critic"
     first = cli("train-dcgan", "--data", data, "--steps", 25, "--batch-size", 16, critic, "--json")
     second = cli(
         "train-srgan", "--data", data, "--steps", 12, "--batch-size", 4, "--crop-size", 32,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from anime_pipeline.models import vgg
+from anime_pipeline.models.assets import VGG_FILE
 
 
 def test_features_equal_keras_with_its_own_preprocessing(assets):
@@ -11,7 +12,7 @@ def test_features_equal_keras_with_its_own_preprocessing(assets):
     ours = vgg.load_vgg(["block1_conv2", "block3_conv3"])
     assert ours.source == "torch"
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
-    with np.load(assets / vgg.ASSET_FILE, allow_pickle=False) as arrays:
+    with np.load(assets / VGG_FILE, allow_pickle=False) as arrays:
         for layer in base.layers:
             if f"{layer.name}/kernel" in arrays:
                 layer.set_weights([arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/bias"]])

@@ -128,7 +128,7 @@ def command(
         "content": hashlib.sha256(store.hashes[chosen].tobytes()).hexdigest()[:16],
         **_method_facts(degradations, loaded, others),
         **lpips_facts,
-        "software": version_line(["anime-pipeline", "keras", "scikit-image"]),
+        "software": version_line(["anime-pipeline", "onnxruntime", "scikit-image"]),
     }
     if not overwrite:
         refuse_other_report(out, "benchmark", KINDS, facts)

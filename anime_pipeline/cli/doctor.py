@@ -17,8 +17,11 @@ import click
 from anime_pipeline import __version__
 from anime_pipeline.cli.common import json_option, print_json, print_table, waiting
 from anime_pipeline.core.errors import PipelineError, in_words
+from anime_pipeline.core.machine import has_keras
 
 OPTIONAL = ("jax", "tensorboardX")
+FOR_TRAINING = ("tensorflow", "keras")
+SLIM = "draws, upscales and measures, but cannot train, project or evaluate"
 LITTLE_DISK_BYTES = 1_000_000_000
 LITTLE_MEMORY_BYTES = 2_000_000_000
 
@@ -91,12 +94,16 @@ def _packages() -> tuple[str, str]:
     if full and "opencv-python-headless" in missing:  # the full build serves as well
         missing.remove("opencv-python-headless")
         found += full
+    if missing and set(missing) <= set(FOR_TRAINING):
+        return ("note", f"{', '.join(found)}; without {', '.join(missing)}: {SLIM}")
     if missing:
         return ("fail", f"missing: {', '.join(missing)}; install anime-pipeline again")
     return ("ok", ", ".join(found))
 
 
 def _backend() -> tuple[str, str]:
+    if not has_keras():
+        return ("note", f"none: this installation {SLIM}")
     from anime_pipeline.models import backend
 
     gpu = "a GPU" if backend.has_gpu() else "no GPU: everything runs on the CPU"
@@ -110,12 +117,13 @@ _GIVEN = dict(os.environ)  # before the backend is selected, which sets the vari
 
 def _cpu() -> tuple[str, str]:
     from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name, usable_cores
-    from anime_pipeline.models.precision import best_precision
-
     limits = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("_NUM_THREADS")]
     detail = f"{cpu_name()}, {usable_cores()} of {os.cpu_count()} threads usable"
     detail += f"; bfloat16 {'in hardware' if cpu_has_bfloat16() else 'not in hardware'}"
-    detail += f"; trains in {best_precision()}"
+    if has_keras():
+        from anime_pipeline.models.precision import best_precision
+
+        detail += f"; trains in {best_precision()}"
     if limits:
         return ("note", f"{detail}; limited by {', '.join(limits)}")
     return ("ok", detail)
@@ -154,9 +162,9 @@ def _weights() -> tuple[str, str]:
 
 
 def _vgg() -> tuple[str, str]:
-    from anime_pipeline.models.vgg import asset_path
+    from anime_pipeline.models.assets import VGG_FILE, find_asset
 
-    path = asset_path()
+    path = find_asset(VGG_FILE)
     if path:
         return ("ok", str(path))
     detail = (
@@ -176,7 +184,7 @@ def _self_test() -> tuple[str, str]:
     )
     if not result.passed:
         detail += (
-            "; expected at most 1 level and more than 0 dB: install TensorFlow and Keras again"
+            "; expected at most 1 level and more than 0 dB: install ONNX Runtime again"
         )
     return ("ok" if result.passed else "fail", detail)
 

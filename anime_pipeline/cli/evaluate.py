@@ -167,9 +167,9 @@ def _inception(path: Path | None) -> tuple[Inception | None, dict[str, str]]:
 
 
 def _vgg_source() -> str:
-    from anime_pipeline.models.vgg import asset_path
+    from anime_pipeline.models.assets import VGG_FILE, find_asset
 
-    return "torch" if asset_path() else "caffe"
+    return "torch" if find_asset(VGG_FILE) else "caffe"
 
 
 def _faces(

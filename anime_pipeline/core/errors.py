@@ -88,6 +88,8 @@ _OUT_OF_MEMORY = (
     "OOM when allocating",
     "Out of memory",
     "Insufficient memory",
+    "Failed to allocate memory",
+    "bad_alloc",
 )
 
 # Where the package to install is called otherwise than the module.

@@ -37,6 +37,12 @@ def select_backend() -> str:
     return os.environ["KERAS_BACKEND"]
 
 
+def has_keras() -> bool:
+    """Tell whether Keras and a backend for it are installed; a slim installation has neither."""
+    backends = any(importlib.util.find_spec(name) for name in BACKENDS)
+    return backends and importlib.util.find_spec("keras") is not None
+
+
 def import_keras_quietly() -> None:
     """Choose the backend and import Keras with the native libraries' start-up lines silenced.
 
@@ -51,9 +57,9 @@ def import_keras_quietly() -> None:
             importlib.import_module("keras")
     except ModuleNotFoundError as error:
         raise PipelineError(
-            f"{error.name} is not installed, and the backend is "
-            f"{os.environ['KERAS_BACKEND']}. Install it (JAX: pip install '.[jax]' in the "
-            "project's folder), or set $KERAS_BACKEND to another."
+            f"{error.name} is not installed, which training and measuring need with the backend "
+            f"{os.environ['KERAS_BACKEND']}. Install all that the package requires (pip install . "
+            "in the project's folder; JAX: '.[jax]'), or set $KERAS_BACKEND to another."
         ) from None
 
 

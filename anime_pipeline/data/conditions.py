@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.randomness import stream
-from anime_pipeline.data.dataset import Record
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
+
+if TYPE_CHECKING:
+    from anime_pipeline.data.dataset import Record
 
 # Mean and spread of Lab over the colour tables of 14,310 faces (`inspect` shows a set's own), so
 # that no statistics need to travel with the weights.

@@ -1,6 +1,1 @@
-"""From weights and seeds or pictures to pictures."""
-
-from anime_pipeline.core.machine import import_keras_quietly
-
-# Before any module here does it: Keras fixes its backend on first import.
-import_keras_quietly()
+"""From weights and seeds or pictures to pictures; only `project` needs Keras, for gradients."""

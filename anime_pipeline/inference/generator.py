@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,16 +11,9 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
 from anime_pipeline.data.conditions import Wishes
-from anime_pipeline.models import backend
-from anime_pipeline.models.dcgan import build_generator
+from anime_pipeline.inference.runtime import Session, generator_graph
 from anime_pipeline.models.ranges import to_uint8
-from anime_pipeline.models.weights import (
-    CONDITION_TABLE,
-    DCGAN_KIND,
-    Weights,
-    assign,
-    load_weights,
-)
+from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, Weights, load_weights
 
 Progress = Callable[[int, int], None]
 
@@ -46,9 +38,7 @@ class FaceGenerator:
         self.config = DcganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
         self.names = conditions.parse_names(config.condition)
-        self._model = build_generator(self.config)
-        assign(self._model, weights)
-        self._draw = backend.jit(self.compute)
+        self._session = Session(generator_graph(weights))
 
     @classmethod
     def load(cls, path: Path) -> FaceGenerator:
@@ -112,11 +102,8 @@ class FaceGenerator:
         batches = [np.zeros((0, size, size, 3), np.uint8)]
         for start in range(0, len(latent), batch_size):
             part = slice(start, start + batch_size)
-            batches.append(to_uint8(self._draw(latent[part], condition[part])))
+            inputs = (latent[part], condition[part]) if self.names else (latent[part],)
+            batches.append(to_uint8(self._session(*inputs)))
             if progress:
                 progress(min(part.stop, len(latent)), len(latent))
         return np.concatenate(batches)
-
-    def compute(self, latent: Any, condition: Any) -> Any:
-        """Return images [N, S, S, 3] in [-1, 1] as backend tensors, for gradients."""
-        return self._model([latent, condition] if self.names else latent, training=False)

@@ -11,7 +11,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.machine import resident_bytes
 from anime_pipeline.inference.upscaler import MARGIN_PX, MIN_TILE_PX, Extras
 
-# Measured on TensorFlow: growth of the process over a tile's LR pixels, margins included.
+# Measured on ONNX Runtime: growth of the process over a tile's LR pixels, margins included.
 NETWORK_BYTES_PER_PX = 5_600
 EXTRAS_BYTES_PER_PX = 1_500  # float copies for the ensemble and back-projection
 MAX_TILE_PX = 256  # larger ones are hardly faster

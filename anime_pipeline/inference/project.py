@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from anime_pipeline.data.estimate import estimate_colors
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.models.adam import adam, adam_slots
-from anime_pipeline.models.backend import jit, to_device, to_numpy, value_and_grad
+from anime_pipeline.models.backend import jit, keras, to_device, to_numpy, value_and_grad
+from anime_pipeline.models.dcgan import build_generator
 from anime_pipeline.models.ranges import to_model
+from anime_pipeline.models.weights import assign
+
+ops = keras.ops
 
 CANDIDATES = 512
 RESTARTS = 8
@@ -60,12 +63,15 @@ def project(
         steps: Of gradient descent, from each of 8 starts together.
         progress: Called with (done, total).
     """
+    model = build_generator(generator.config)  # the same function, but one with gradients
+    assign(model, generator.weights)
     target = to_model(image[None])
     latent, condition = _starts(generator, image)
     usual = MEAN_SQUARE[generator.config.latent_distribution]
 
     def loss(found: dict[str, Any]) -> tuple[Any, Any]:
-        images = generator.compute(found["latent"], found["condition"])
+        inputs = [found["latent"], found["condition"]] if generator.names else found["latent"]
+        images = model(inputs, training=False)
         each = _difference(images, target)
         length = ops.mean(ops.square(found["latent"]), axis=-1)
         total = each + LENGTH_WEIGHT * ops.square(length / usual - 1)

@@ -11,10 +11,9 @@ import numpy as np
 from anime_pipeline.core.config import SCALE, SrganConfig
 from anime_pipeline.inference.back_projection import back_project
 from anime_pipeline.inference.restrain import restrain
-from anime_pipeline.models import backend
+from anime_pipeline.inference.runtime import Session, upscaler_graph
 from anime_pipeline.models.ranges import lr_to_model, to_levels
-from anime_pipeline.models.srgan import build_generator
-from anime_pipeline.models.weights import SRGAN_KIND, Weights, assign, load_weights
+from anime_pipeline.models.weights import SRGAN_KIND, Weights, load_weights
 
 TILE_PX = 192
 MIN_TILE_PX = 32
@@ -54,9 +53,7 @@ class Upscaler:
         config = weights.read_config(SrganConfig)
         self.config = SrganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
-        self._model = build_generator(self.config)
-        assign(self._model, weights)
-        self._run = backend.jit(lambda lr: self._model(lr, training=False))
+        self._session = Session(upscaler_graph(weights))
 
     @classmethod
     def load(cls, path: Path) -> Upscaler:
@@ -149,7 +146,7 @@ class Upscaler:
         return np.clip(np.rint(np.stack(finished)), 0, 255).astype(np.uint8)
 
     def _levels(self, lr_images: np.ndarray) -> np.ndarray:
-        return to_levels(self._run(lr_to_model(np.ascontiguousarray(lr_images))))
+        return to_levels(self._session(lr_to_model(np.ascontiguousarray(lr_images))))
 
     def _ensemble(self, lr_images: np.ndarray) -> np.ndarray:
         total: np.ndarray | float = 0.0

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.machine import has_keras
+
 NETS = ("alex", "vgg")
 EPSILON = 1e-10  # the authors'
 SMALLEST_PX = 32  # AlexNet's last map still has a place
@@ -92,22 +94,24 @@ class Lpips:
 
 def why_missing(net: str) -> str | None:
     """Return why LPIPS with a network cannot be measured here and what to do, or None."""
-    from anime_pipeline.models.lpips import FILES, lpips_path
+    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 
-    if lpips_path(net):
-        return None
-    return (
-        f"left out: $ANIME_PIPELINE_ASSETS names no folder with {FILES[net]}; set it to the one "
-        "that holds this file"
-    )
+    if not find_asset(LPIPS_FILES[net]):
+        return (
+            f"left out: $ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES[net]}; set it to "
+            "the one that holds this file"
+        )
+    if not has_keras():
+        return "left out: Keras is not installed; install the package with all it requires"
+    return None
 
 
 def weights_sha256(net: str) -> str:
     """Return the hex sha256 of a network's weights file, which must be there."""
     from anime_pipeline.core.storage import sha256_of
-    from anime_pipeline.models.lpips import lpips_path
+    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 
-    path = lpips_path(net)
+    path = find_asset(LPIPS_FILES[net])
     if path is None:
         raise FileNotFoundError(f"There are no weights of LPIPS {net}.")
     return sha256_of(path)

@@ -10,7 +10,6 @@ every one is of a kind known to compute and do nothing else.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.machine import import_keras_quietly
+from anime_pipeline.models.assets import find_asset
 
 ASSET_FILE = "classify_image_graph_def.pb"
 ASSET_BYTES = 95_673_916
@@ -35,9 +35,7 @@ HARMLESS = frozenset(
 
 def asset_path() -> Path | None:
     """Return the graph in `$ANIME_PIPELINE_ASSETS`, if there."""
-    folder = os.environ.get("ANIME_PIPELINE_ASSETS")
-    path = Path(folder, ASSET_FILE) if folder else None
-    return path if path and path.is_file() else None
+    return find_asset(ASSET_FILE)
 
 
 class Inception:

@@ -7,9 +7,7 @@ heads in `lpips_alexnet.npz`, those of VGG16 beside its convolutions in `vgg16_n
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,10 +15,9 @@ from keras import layers
 
 from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.models.vgg import ASSET_FILE as VGG_FILE
+from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 from anime_pipeline.models.vgg import load_vgg
 
-FILES = {"alex": "lpips_alexnet.npz", "vgg": VGG_FILE}
 HEADS = {"alex": "NetLinLayer_{}/Conv_0/kernel", "vgg": "lpips_vgg/lin{}"}
 LAYERS = 5
 VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
@@ -42,13 +39,6 @@ class LpipsNet:
     heads: list[np.ndarray]
 
 
-def lpips_path(net: str) -> Path | None:
-    """Return the file that holds the weights of ``"alex"`` or ``"vgg"``, if it is there."""
-    folder = os.environ.get("ANIME_PIPELINE_ASSETS")
-    path = Path(folder, FILES[net]) if folder else None
-    return path if path and path.is_file() else None
-
-
 def load_lpips(net: str) -> LpipsNet:
     """Load one of the two networks.
 
@@ -58,11 +48,11 @@ def load_lpips(net: str) -> LpipsNet:
     Raises:
         PipelineError: If its file is missing, damaged or has no heads of LPIPS.
     """
-    path = lpips_path(net)
+    path = find_asset(LPIPS_FILES[net])
     if path is None:
         raise PipelineError(
-            f"LPIPS {net} needs {FILES[net]} and $ANIME_PIPELINE_ASSETS names no folder that holds "
-            "it. Set the variable to the folder with the weights of LPIPS."
+            f"LPIPS {net} needs {LPIPS_FILES[net]} and $ANIME_PIPELINE_ASSETS names no folder that "
+            "holds it. Set the variable to the folder with the weights of LPIPS."
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -1,7 +1,7 @@
 """Between pictures (uint8, 0..255) and what the networks compute with; the only such place.
 
 Stage one and every HR picture are in [-1, 1]; LR pictures enter stage two in [0, 1], as in the
-SRGAN paper's section 3.2.
+SRGAN paper's section 3.2. NumPy arrays stay NumPy arrays, so that drawing needs no framework.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 
 def to_model(images: Any) -> Any:
     """Map uint8 pictures to float32 in [-1, 1]."""
-    return ops.cast(images, "float32") / 127.5 - 1.0
+    return _float32(images) / 127.5 - 1.0
 
 
 def lr_to_model(lr_images: Any) -> Any:
     """Map uint8 LR pictures to float32 in [0, 1]."""
-    return ops.cast(lr_images, "float32") / 255.0
+    return _float32(lr_images) / 255.0
 
 
 def to_levels(images: Any) -> np.ndarray:
@@ -30,3 +29,11 @@ def to_levels(images: Any) -> np.ndarray:
 def to_uint8(images: Any) -> np.ndarray:
     """Map model output in [-1, 1] to uint8, rounding to the nearest grey level."""
     return np.clip(np.rint(to_levels(images)), 0, 255).astype(np.uint8)
+
+
+def _float32(images: Any) -> Any:
+    if isinstance(images, np.ndarray):
+        return images.astype(np.float32)
+    from keras import ops
+
+    return ops.cast(images, "float32")

@@ -8,7 +8,6 @@ says which.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.models.assets import VGG_FILE, find_asset
 from anime_pipeline.models.blocks import dtype_policy
 
-ASSET_FILE = "vgg16_notop_torch.npz"
 TORCH_MEAN = (0.485, 0.456, 0.406)
 TORCH_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -50,13 +49,6 @@ class Vgg:
     source: str
 
 
-def asset_path() -> Path | None:
-    """Return the VGG16 weights file in `$ANIME_PIPELINE_ASSETS`, if there."""
-    folder = os.environ.get("ANIME_PIPELINE_ASSETS")
-    path = Path(folder, ASSET_FILE) if folder else None
-    return path if path and path.is_file() else None
-
-
 def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vgg:
     """Build the extractor for some layers, such as ``"block3_conv3"`` (after its ReLU).
 
@@ -67,14 +59,14 @@ def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vg
     Raises:
         PipelineError: If there is no local file and the download fails.
     """
-    path = asset_path()
+    path = find_asset(VGG_FILE)
     try:
         # Keras reports its download on stdout, which belongs to results.
         with contextlib.redirect_stdout(sys.stderr), _policy(dtype_policy(precision)):
             base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
     except Exception as error:  # Keras raises bare Exception when a download fails
         raise PipelineError(
-            f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({ASSET_FILE}) nor could "
+            f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({VGG_FILE}) nor could "
             f"Keras download them ({error}). Set the variable to the folder that holds them, or "
             "connect to the network for a moment. Training can do without: --no-feature-critic in "
             "stage one, --perceptual-weight 0 in stage two."

@@ -119,6 +119,14 @@ def load_weights(path: Path, kind: str) -> Weights:
     return Weights(found, config, training, wide, sha256_of(path), path)
 
 
+def misfit(weights: Weights, wrong: list[str]) -> CheckpointError:
+    """Return the error for arrays that are not those of the architecture."""
+    return CheckpointError(
+        f"{weights.path} does not fit the architecture that it names: {len(wrong)} arrays differ, "
+        f"first {', '.join(wrong[:3])}. Use the version that made it."
+    )
+
+
 def assign(model: Any, weights: Weights) -> None:
     """Put the arrays into a Keras model built from the same configuration.
 
@@ -133,10 +141,6 @@ def assign(model: Any, weights: Weights) -> None:
         if path in weights.arrays and weights.arrays[path].shape != tuple(variable.shape)
     ]
     if wrong:
-        raise CheckpointError(
-            f"{weights.path} does not fit the architecture that it names: "
-            f"{len(wrong)} arrays differ, first {', '.join(wrong[:3])}. Use the version "
-            "that made it."
-        )
+        raise misfit(weights, wrong)
     for path, variable in variables.items():
         variable.assign(weights.arrays[path])

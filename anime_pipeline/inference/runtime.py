@@ -1,0 +1,56 @@
+"""Running graphs on the CPU with ONNX Runtime: it starts in a tenth of a second."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto
+
+from anime_pipeline.core.machine import usable_cores
+from anime_pipeline.inference.graph import Graph, Shape
+from anime_pipeline.inference.graph_dcgan import add_generator
+from anime_pipeline.inference.graph_srgan import add_upscaler
+from anime_pipeline.models.weights import Weights
+
+ERRORS_ONLY = 3
+
+
+class Session:
+    """A graph ready to run: arrays in the order of its inputs to its one output."""
+
+    def __init__(self, model: ModelProto) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = ERRORS_ONLY
+        # Not left to the runtime, which counts cores that a container may not use.
+        options.intra_op_num_threads = usable_cores()
+        # Pictures come in many sizes: memory planned for one is of no use to the next.
+        options.enable_mem_pattern = False
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = [value.name for value in self._session.get_inputs()]
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        """Run the graph once."""
+        feed = dict(zip(self._inputs, arrays, strict=True))
+        return np.asarray(self._session.run(None, feed)[0])
+
+
+def generator_graph(weights: Weights) -> ModelProto:
+    """Return stage one: latent [N, D] (and condition [N, K]) to images [N, S, S, 3] in [-1, 1]."""
+    graph = Graph()
+    image = graph.to_nhwc(add_generator(graph, weights), output="image")
+    size = int(weights.config["image_size"])
+    shape: Shape = ["batch", size, size, 3]
+    facts = {"weights-sha256": weights.sha256}
+    return graph.model("dcgan_generator", image, shape, facts, np.float32)
+
+
+def upscaler_graph(weights: Weights) -> ModelProto:
+    """Return stage two: [N, H, W, 3] in [0, 1] to [N, 4H, 4W, 3] in about [-1, 1]."""
+    graph = Graph()
+    lr_image = graph.to_nchw(graph.input("lr_image", ["batch", "height", "width", 3]))
+    hr_image = graph.to_nhwc(add_upscaler(graph, weights, lr_image), output="hr_image")
+    shape: Shape = ["batch", "hr_height", "hr_width", 3]
+    facts = {"weights-sha256": weights.sha256}
+    return graph.model("srgan_generator", hr_image, shape, facts, np.float32)

@@ -1,0 +1,158 @@
+"""The graphs against Keras, which is their oracle, and against the arrays they come from."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+from conftest import TINY_DCGAN, TINY_SRGAN
+from onnx import numpy_helper
+
+from anime_pipeline.core.config import to_dict
+from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.data.conditions import table_of
+from anime_pipeline.inference.generator import FaceGenerator
+from anime_pipeline.inference.runtime import Session, generator_graph, upscaler_graph
+from anime_pipeline.inference.upscaler import Upscaler
+from anime_pipeline.models import dcgan, srgan
+from anime_pipeline.models.ranges import lr_to_model, to_uint8
+from anime_pipeline.models.weights import (
+    CONDITION_TABLE,
+    DCGAN_KIND,
+    SRGAN_KIND,
+    Weights,
+    assign,
+    load_weights,
+)
+from anime_pipeline.models.zoo import find_weights
+
+REFERENCE = {"architecture": "reference", "condition": "", "feature_critic": False}
+GENERATORS = {
+    "best": {"condition": "hair,skin,Hat"},
+    "best, no condition": {"condition": ""},
+    "best, 64 px": {"condition": "hair", "image_size": 64},
+    "reference": REFERENCE,
+}
+
+
+def random_weights(model, config, kind, tmp_path) -> Weights:
+    """Weights in which every array matters: no zeros, ones or small numbers left of a start."""
+    random = np.random.default_rng(5)
+    arrays = {}
+    for variable in model.variables:
+        fan_in = max(1, np.prod(variable.shape[:-1]))
+        array = random.standard_normal(variable.shape) / np.sqrt(fan_in)
+        if variable.path.endswith(("variance", "gamma")):
+            array = random.uniform(0.5, 2, variable.shape)
+        arrays[variable.path] = array.astype(np.float32)
+    path = tmp_path / "random.npz"
+    return Weights(kind, to_dict(config), {}, arrays, "0" * 64, path)
+
+
+@pytest.fixture(params=GENERATORS)
+def generator_pair(request, tmp_path):
+    """A Keras generator, its weights, and inputs for three faces."""
+    config = dataclasses.replace(TINY_DCGAN, **GENERATORS[request.param])
+    model = dcgan.build_generator(config)
+    weights = random_weights(model, config, DCGAN_KIND, tmp_path)
+    assign(model, weights)
+    random = np.random.default_rng(1)
+    inputs = [
+        random.standard_normal((3, int(size))).astype(np.float32)
+        for size in (value.shape[-1] for value in model.inputs)
+    ]
+    return model, weights, inputs
+
+
+def test_the_generator_graph_is_the_keras_generator(generator_pair):
+    model, weights, inputs = generator_pair
+    expected = np.asarray(model(inputs if len(inputs) > 1 else inputs[0], training=False))
+    found = Session(generator_graph(weights))(*inputs)
+    assert np.ptp(expected) > 0.5  # not a flat picture, which would prove little
+    np.testing.assert_allclose(found, expected, atol=5e-4)  # an eighth of a grey level is 1e-3
+
+
+@pytest.mark.parametrize("architecture", ["best", "reference"])
+@pytest.mark.parametrize("shape", [(2, 8, 8), (1, 5, 11), (1, 1, 1)])
+def test_the_upscaler_graph_is_the_keras_upscaler(architecture, shape, tmp_path):
+    channels = 64 if architecture == "reference" else 8
+    config = dataclasses.replace(TINY_SRGAN, architecture=architecture, channels=channels)
+    model = srgan.build_generator(config)
+    weights = random_weights(model, config, SRGAN_KIND, tmp_path)
+    assign(model, weights)
+    lr_images = np.random.default_rng(2).random((*shape, 3), dtype=np.float32)
+    expected = np.asarray(model(lr_images, training=False))
+    found = Session(upscaler_graph(weights))(lr_images)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+def test_the_shipped_generator_draws_what_keras_draws():
+    weights = load_weights(find_weights("dcgan", DCGAN_KIND), DCGAN_KIND)
+    ours = FaceGenerator(weights)
+    model = dcgan.build_generator(ours.config)
+    assign(model, weights)
+    seeds = range(48)
+    latent, condition = ours.latents(seeds), ours.condition(seeds)
+    expected = to_uint8(np.asarray(model([latent, condition], training=False)))
+    assert np.abs(ours.draw(latent, condition).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["fidelity", "perceptual"])
+def test_the_shipped_upscalers_are_keras(name):
+    weights = load_weights(find_weights(name, SRGAN_KIND), SRGAN_KIND)
+    model = srgan.build_generator(Upscaler(weights).config)
+    assign(model, weights)
+    faces = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND)).generate(range(8))
+    expected = to_uint8(np.asarray(model(lr_to_model(faces), training=False)))
+    found = to_uint8(Session(upscaler_graph(weights))(lr_to_model(faces)))
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["dcgan", "fidelity", "perceptual"])
+def test_a_graph_is_tied_to_its_arrays_by_their_hash(name):
+    kind = DCGAN_KIND if name == "dcgan" else SRGAN_KIND
+    weights = load_weights(find_weights(name, kind), kind)
+    make = generator_graph if name == "dcgan" else upscaler_graph
+    model = make(weights)
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.key: entry.value for entry in model.metadata_props} == {
+        "weights-sha256": weights.sha256
+    }
+    assert model.SerializeToString(deterministic=True) == make(weights).SerializeToString(
+        deterministic=True
+    )
+    scope = "generator" if name == "dcgan" else "upscaler"
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    np.testing.assert_array_equal(
+        stored[f"{scope}/to_rgb/kernel"], weights.arrays["to_rgb/kernel"].transpose(3, 2, 0, 1)
+    )
+
+
+def spoiled(weights: Weights, what: str) -> Weights:
+    arrays = dict(weights.arrays)
+    name = "up1/kernel"
+    if what == "missing":
+        del arrays[name]
+    elif what == "another shape":
+        arrays[name] = arrays[name][..., :-1]
+    elif what == "another rank":
+        arrays[name] = arrays[name][0]
+    else:
+        arrays["nobody/kernel"] = np.zeros(3, np.float32)
+    return dataclasses.replace(weights, arrays=arrays)
+
+
+@pytest.mark.parametrize("what", ["missing", "another shape", "another rank", "too many"])
+@pytest.mark.parametrize("name", ["dcgan", "fidelity"])
+def test_arrays_of_another_network_are_refused(name, what):
+    kind = DCGAN_KIND if name == "dcgan" else SRGAN_KIND
+    weights = load_weights(find_weights(name, kind), kind)
+    with pytest.raises(CheckpointError, match="does not fit the architecture"):
+        (FaceGenerator if name == "dcgan" else Upscaler)(spoiled(weights, what))
+
+
+def test_the_table_of_conditions_is_no_part_of_the_network(tmp_path):
+    config = dataclasses.replace(TINY_DCGAN, condition="hair")
+    weights = random_weights(dcgan.build_generator(config), config, DCGAN_KIND, tmp_path)
+    weights.arrays[CONDITION_TABLE] = table_of(np.ones((4, 4), np.float32), seed=0)
+    assert FaceGenerator(weights).generate([0, 1]).shape == (2, 16, 16, 3)

@@ -117,6 +117,7 @@ _GIVEN = dict(os.environ)  # before the backend is selected, which sets the vari
 
 def _cpu() -> tuple[str, str]:
     from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name, usable_cores
+
     limits = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("_NUM_THREADS")]
     detail = f"{cpu_name()}, {usable_cores()} of {os.cpu_count()} threads usable"
     detail += f"; bfloat16 {'in hardware' if cpu_has_bfloat16() else 'not in hardware'}"
@@ -183,9 +184,7 @@ def _self_test() -> tuple[str, str]:
         f"differ by {result.batch_difference} grey level(s); {result.gain_db:+.1f} dB over bicubic"
     )
     if not result.passed:
-        detail += (
-            "; expected at most 1 level and more than 0 dB: install ONNX Runtime again"
-        )
+        detail += "; expected at most 1 level and more than 0 dB: install ONNX Runtime again"
     return ("ok" if result.passed else "fail", detail)
 
 

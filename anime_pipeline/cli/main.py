@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train-srgan": ("anime_pipeline.cli.train_srgan", "Train stage two on a folder of faces."),
     "benchmark": ("anime_pipeline.cli.benchmark", "Measure PSNR and SSIM against baselines."),
     "evaluate": ("anime_pipeline.cli.evaluate", "Measure a generator against held-out faces."),
+    "export": ("anime_pipeline.cli.export", "Write networks for other programs: ONNX, LiteRT."),
     "inspect": ("anime_pipeline.cli.inspect", "Tell what a folder of faces holds."),
     "annotate": ("anime_pipeline.cli.annotate", "Estimate hair and skin colours of faces."),
     "sample-data": ("anime_pipeline.cli.sample_data", "Draw a practice set of faces."),

@@ -20,6 +20,7 @@ from anime_pipeline.cli.face_options import read_wishes, weights_options
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.cli.wishes import shown_colours, wish_line
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.machine import import_keras_quietly
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,7 @@ def command(
     wishes = read_wishes(hair, skin)
     whole = read_rgb(picture)
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
+    import_keras_quietly()
     from anime_pipeline.inference.project import project
 
     target = fit_square(whole, draw.config.image_size, "crop")

@@ -53,7 +53,7 @@ def import_keras_quietly() -> None:
     if "keras" in sys.modules:
         return
     try:
-        with _quiet_stderr(), _interrupts_deferred():
+        with quiet_stderr(), _interrupts_deferred():
             importlib.import_module("keras")
     except ModuleNotFoundError as error:
         raise PipelineError(
@@ -64,7 +64,8 @@ def import_keras_quietly() -> None:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
+    """Drop what is written to the file descriptor of stderr, by native code too."""
     if sys.stderr:
         sys.stderr.flush()
     saved = os.dup(2)

@@ -62,6 +62,12 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_tree(path: Path) -> None:
+    """Flush a file, or a folder with all that lies below it."""
+    for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        fsync_folder(each)
+
+
 @contextlib.contextmanager
 def folder_locked(folder: Path) -> Iterator[None]:
     """Hold a folder to oneself while a file in it is read, changed and written back."""

@@ -1,4 +1,4 @@
-"""Graphs that take and return pictures, for use outside this program: both stages and the two as one.
+"""Graphs from pictures to pictures, for other programs: both stages, and the two as one.
 
 What this program does around its networks is part of them: rounding to grey levels, and the limit
 of `restrain`. A picture is then the same wherever the graph runs, to one grey level.
@@ -15,9 +15,6 @@ from anime_pipeline.inference.graph_dcgan import add_generator
 from anime_pipeline.inference.graph_srgan import add_upscaler
 from anime_pipeline.inference.restrain import GROWTH, REACH_PX, SLACK
 from anime_pipeline.models.weights import DCGAN_KIND, Weights
-
-DRAW, ENLARGE, BOTH = "generator", "upscaler", "pipeline"
-PARTS = (DRAW, ENLARGE, BOTH)
 
 
 def pictures_graph(draw: Weights | None, enlarge: Weights | None) -> ModelProto:

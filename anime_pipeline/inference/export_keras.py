@@ -35,7 +35,7 @@ def pictures_model(draw: Weights | None, enlarge: Weights | None) -> Any:
         assign(upscaler, enlarge)
         large = _levels(upscaler(levels / 255.0))
         levels = _rounded(_restrained(large, levels))
-    return keras.Model(inputs, ops.cast(levels, "uint8"))
+    return keras.Model(inputs, {"image": ops.cast(levels, "uint8")})
 
 
 def _levels(images: Any) -> Any:

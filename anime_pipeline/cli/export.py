@@ -1,0 +1,104 @@
+"""`anime-pipeline export`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anime_pipeline.cli.common import json_option, out_option, print_json, stderr, waiting
+from anime_pipeline.cli.face_options import weights_options
+from anime_pipeline.cli.loading import load_weights_of
+from anime_pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from anime_pipeline.models.weights import Weights
+
+# Written out, as the help must not import what knows them: see `inference.export`.
+STAGES = {"pipeline": ("dcgan", "srgan"), "generator": ("dcgan",), "upscaler": ("srgan",)}
+FORMS = ("onnx", "litert", "savedmodel")
+
+
+@click.command("export")
+@click.option(
+    "--part",
+    type=click.Choice(list(STAGES)),
+    default="pipeline",
+    show_default=True,
+    help="Both stages as one network (128 px faces), or one of them.",
+)
+@click.option(
+    "--to",
+    "forms",
+    type=click.Choice(FORMS),
+    multiple=True,
+    default=["onnx"],
+    show_default=True,
+    help="The form. May be repeated.",
+)
+@weights_options
+@out_option("outputs/export/")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier call has written.")
+@json_option
+def command(
+    part: str, forms: tuple[str, ...], out: Path, overwrite: bool, as_json: bool, **options: Any
+) -> None:
+    """Write a network for other programs: phones, web pages, other languages.
+
+    Pictures are uint8 RGB on both sides, and all that this program does around its networks is
+    part of the file. Each file is run and compared with Keras before it is kept. Beside it come a
+    page that tells how to call it, with code, and the same as JSON.
+    """
+    forms = tuple(dict.fromkeys(forms))
+    targets = {form: _targets(out, part, form) for form in forms}
+    if not overwrite:
+        _refuse_existing([path for paths in targets.values() for path in paths])
+    wanted = (options["checkpoint"], options["upscaler"], options["realism"])
+    sources = load_weights_of(*wanted, STAGES[part])
+    out.mkdir(parents=True, exist_ok=True)
+    documents = []
+    for form in forms:
+        with waiting(f"Writing and checking {targets[form][0]}"):
+            documents.append(_export(sources, form, targets[form]))
+    if as_json:
+        print_json({"out": str(out), "exported": documents})
+        return
+    for document in documents:
+        apart = document["difference_from_keras"]
+        checked = "not compared: Keras is not installed" if apart is None else (
+            f"at most {apart} grey level(s) from Keras"
+        )  # fmt: skip
+        stderr().print(f"{out / document['file']}: {checked}", markup=False)
+
+
+def _targets(out: Path, part: str, form: str) -> tuple[Path, Path, Path]:
+    """Return the network's path, and those of its description for programs and for people."""
+    name = {"onnx": f"{part}.onnx", "litert": f"{part}.tflite", "savedmodel": f"{part}_savedmodel"}
+    stem = name[form].partition(".")[0] if form == "savedmodel" else f"{part}_{form}"
+    return (out / name[form], out / f"{stem}.json", out / f"{stem}.md")
+
+
+def _refuse_existing(paths: list[Path]) -> None:
+    there = [str(path) for path in paths if os.path.lexists(path)]
+    if there:
+        raise UsageError(
+            f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already. Choose another "
+            "--out, or pass --overwrite."
+        )
+
+
+def _export(
+    sources: dict[str, Weights], form: str, targets: tuple[Path, Path, Path]
+) -> dict[str, Any]:
+    from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
+    from anime_pipeline.inference.export import export
+    from anime_pipeline.inference.export_usage import describe, usage
+
+    network, facts, page = targets
+    exported = export(sources.get("dcgan"), sources.get("srgan"), form, network)
+    document = describe(exported, sources)
+    atomic_write_json(facts, document)
+    atomic_write_text(page, usage(document, facts.name))
+    return document

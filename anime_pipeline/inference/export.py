@@ -1,0 +1,207 @@
+"""Writing networks for other programs, each file run and compared with Keras before it is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from anime_pipeline.core.config import SCALE, DcganConfig
+from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.machine import has_keras, import_keras_quietly, quiet_stderr
+from anime_pipeline.core.randomness import latents, stream
+from anime_pipeline.core.storage import atomic_write_bytes, fsync_folder, fsync_tree
+from anime_pipeline.data import conditions
+from anime_pipeline.inference.export_graphs import pictures_graph
+from anime_pipeline.inference.runtime import Session
+from anime_pipeline.models.weights import CONDITION_TABLE, Weights
+
+SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "savedmodel": ""}
+EXAMPLES = 4
+LR_EXAMPLE = (20, 28)  # height and width, of no training crop
+MAX_DIFFERENCE = 1  # grey levels
+
+Inputs = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: The file, or the folder of a SavedModel.
+        form: One of `SUFFIXES`.
+        inputs: Type and shape of each input, in the order they are given.
+        output: Height and width of the pictures, as numbers or words.
+        examples: The inputs that it was checked with.
+        difference: The largest difference from Keras in grey levels over the examples; None where
+            Keras is not installed.
+    """
+
+    path: Path
+    form: str
+    inputs: dict[str, str]
+    output: list[str]
+    examples: Inputs
+    difference: int | None
+
+
+def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path) -> Exported:
+    """Write one stage, or both as one network, and compare its pictures with those of Keras.
+
+    Args:
+        draw: Stage one, or None.
+        enlarge: Stage two, or None.
+        form: One of `SUFFIXES`.
+        path: Where to; what is there is replaced.
+
+    Raises:
+        PipelineError: If what is needed for the form is not installed, or if what was written does
+            not make the pictures that it should; nothing is kept then.
+    """
+    inputs = example_inputs(draw, enlarge)
+    if form != "onnx" and not has_keras():
+        raise PipelineError(
+            f"--to {form} needs TensorFlow and Keras, which are not installed. Install all that "
+            "the package requires, or choose --to onnx."
+        )
+    expected = _expected(draw, enlarge, inputs)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        made = Path(folder, path.name)
+        with _quiet():
+            found = WRITERS[form](draw, enlarge, made, inputs)
+        difference = None if expected is None else _difference(found, expected)
+        if difference is not None and difference > MAX_DIFFERENCE:
+            raise PipelineError(
+                f"The {form} file differs from Keras by {difference} grey levels, and was not "
+                f"kept. Expected at most {MAX_DIFFERENCE}. Install the package's libraries again."
+            )
+        _put_in_place(made, path)
+    shapes = {name: f"{array.dtype} {_shape(name, array)}" for name, array in inputs.items()}
+    factor = SCALE if enlarge else 1
+    side = str(int(draw.config["image_size"]) * factor) if draw else ""
+    output = [side, side] if side else ["4H", "4W"]
+    return Exported(path, form, shapes, output, inputs, difference)
+
+
+def example_inputs(draw: Weights | None, enlarge: Weights | None) -> Inputs:
+    """Return inputs for a few pictures: those of seeds, or noise that is not square."""
+    if draw is None:
+        pixels = stream(0, "export").integers(0, 256, (EXAMPLES, *LR_EXAMPLE, 3), dtype=np.uint8)
+        return {"lr_image": pixels}
+    config, seeds = draw.read_config(DcganConfig), range(EXAMPLES)
+    inputs = {"latent": latents(seeds, config.latent_dim, config.latent_distribution)}
+    if conditions.parse_names(config.condition):
+        inputs["condition"] = conditions.draw(seeds, draw.arrays[CONDITION_TABLE])
+    return inputs
+
+
+def _shape(name: str, array: np.ndarray) -> str:
+    sides = ["N", "H", "W", "3"] if name == "lr_image" else ["N", *map(str, array.shape[1:])]
+    return f"[{', '.join(sides)}]"
+
+
+def _expected(draw: Weights | None, enlarge: Weights | None, inputs: Inputs) -> np.ndarray | None:
+    if not has_keras():
+        return None
+    import_keras_quietly()
+    from anime_pipeline.inference.export_keras import pictures_model
+
+    model = pictures_model(draw, enlarge)
+    return np.asarray(model(list(inputs.values()))["image"])
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> int:
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return 255
+    return int(np.abs(found.astype(int) - expected).max())
+
+
+def _write_onnx(
+    draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
+) -> np.ndarray:
+    graph = pictures_graph(draw, enlarge)
+    onnx.checker.check_model(graph, full_check=True)
+    atomic_write_bytes(path, graph.SerializeToString())
+    return Session(onnx.load(path))(*inputs.values())
+
+
+def _write_savedmodel(
+    draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
+) -> np.ndarray:
+    tf = _tensorflow()
+    from anime_pipeline.inference.export_keras import pictures_model
+
+    pictures_model(draw, enlarge).export(path, format="tf_saved_model", verbose=False)
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    return np.asarray(serve(**{k: tf.constant(v) for k, v in inputs.items()})["image"])
+
+
+def _write_litert(
+    draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
+) -> np.ndarray:
+    tf = _tensorflow()
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError:
+        raise PipelineError(
+            "--to litert checks its file with LiteRT, which is not installed. Install it (pip "
+            "install '.[litert]' in the project's folder), or choose another form."
+        ) from None
+    with tempfile.TemporaryDirectory() as folder:
+        _write_savedmodel(draw, enlarge, Path(folder), inputs)
+        content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    atomic_write_bytes(path, content)
+    run = Interpreter(model_path=str(path)).get_signature_runner()
+    return np.asarray(run(**inputs)["image"])
+
+
+def _tensorflow() -> Any:
+    from anime_pipeline.models import backend
+
+    if backend.name() != "tensorflow":
+        raise PipelineError(
+            "SavedModel and LiteRT files are written by TensorFlow, and the backend is "
+            f"{backend.name()}. Set KERAS_BACKEND=tensorflow, or choose --to onnx."
+        )
+    import tensorflow as tf
+
+    return tf
+
+
+WRITERS: dict[str, Callable[[Weights | None, Weights | None, Path, Inputs], np.ndarray]] = {
+    "onnx": _write_onnx,
+    "litert": _write_litert,
+    "savedmodel": _write_savedmodel,
+}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converters' chatter off: it says nothing about the result."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), quiet_stderr():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _put_in_place(made: Path, path: Path) -> None:
+    """Rename what is whole; a folder that is in the way moves out, as it cannot be replaced."""
+    fsync_tree(made)
+    if path.is_dir() and not path.is_symlink():
+        path.rename(made.with_name("before"))
+    made.rename(path)
+    fsync_folder(path.parent)

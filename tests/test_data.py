@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,7 +144,7 @@ def test_nothing_usable_says_what_was_searched(tmp_path):
 def test_the_store_is_cached_until_a_file_changes(messy, monkeypatch):
     dataset = open_dataset(messy)
     first = load_store(dataset, 16)
-    monkeypatch.setattr("anime_pipeline.data.store._build", None)  # decoding again would fail
+    monkeypatch.setattr("anime_pipeline.data.store.build_entry", None)  # decoding again would fail
     again = load_store(dataset, 16)
     assert np.array_equal(first.images, again.images)
     assert isinstance(again.images, np.memmap) and not again.images.flags.writeable
@@ -176,28 +175,34 @@ def test_two_processes_may_build_the_same_entry(drawn, tmp_path):
     ]
     sums = {process.communicate(timeout=120)[0] for process in pair}
     assert len(sums) == 1 and int(sums.pop()) > 0
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".rgb"]
+    (entry,) = tmp_path.iterdir()
+    assert entry.name.startswith("pictures-") and entry.suffix == ".npy"
 
 
-def test_a_damaged_cache_entry_is_built_again(messy, tmp_path, monkeypatch):
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_damaged_cache_entry_is_built_again(messy, tmp_path, monkeypatch, share):
     monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(tmp_path / "cache"))
     first = np.array(load_store(open_dataset(messy), 16).images)
-    for suffix, content in (("*.rgb", b"short"), ("*.json", b"{"), ("*.json", b"[]")):
-        next((tmp_path / "cache").glob(suffix)).write_bytes(content)
-        assert np.array_equal(load_store(open_dataset(messy), 16).images, first)
-    mode = next((tmp_path / "cache").glob("*.rgb")).stat().st_mode & 0o777
-    assert mode == next((tmp_path / "cache").glob("*.json")).stat().st_mode & 0o777
+    (entry,) = (tmp_path / "cache").iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[: int(len(whole) * share)])
+    assert np.array_equal(load_store(open_dataset(messy), 16).images, first)
+    assert entry.read_bytes() == whole
+    entry.write_bytes(b"{}" * len(whole))
+    assert np.array_equal(load_store(open_dataset(messy), 16).images, first)
 
 
 def test_what_could_not_be_read_is_tried_again(messy, monkeypatch):
-    read = Path.read_bytes
+    from anime_pipeline.data import entry
+
+    read = entry._read
 
     def fail_once(path):
         if path.name == "wide.png":
             raise PermissionError(13, "Permission denied")
         return read(path)
 
-    monkeypatch.setattr(Path, "read_bytes", fail_once)
+    monkeypatch.setattr(entry, "_read", fail_once)
     partial = load_store(open_dataset(messy), 20)
     assert any("Permission denied" in s.reason for s in partial.skipped)
     monkeypatch.undo()

@@ -17,6 +17,7 @@ from anime_pipeline.cli.common import (
     print_json,
     progress_bar,
     stderr,
+    waiting,
 )
 from anime_pipeline.core.config import FITS
 
@@ -45,12 +46,14 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     from anime_pipeline.images.grid import make_grid, spread
     from anime_pipeline.images.marks import refuse_other_picture
 
-    dataset = open_dataset(data)
+    with waiting("Listing the pictures"):
+        dataset = open_dataset(data)
     with progress_bar(f"Reading {data}") as update:
         store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
     require_pictures(store, [data])
     name = data.resolve().name
-    copies = repeated(cached_groups(store.thumbnails))
+    with progress_bar("Comparing pictures") as update:
+        copies = repeated(cached_groups(store.thumbnails, update))
     pictures = {"contact_sheet": make_grid(spread(store.images, SHEET_COUNT), 10)}
     if copies:
         pictures["duplicate_sheet"] = _draw_copies(store, copies)

@@ -142,25 +142,20 @@ def say(text: str) -> None:
 
 def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) -> Store:
     """Open and decode folders of faces with progress, reporting what was skipped."""
-    from anime_pipeline.data.dataset import open_dataset
-    from anime_pipeline.data.store import load_store, merge_stores, require_pictures
+    from anime_pipeline.data.dataset import drop_repeated, open_dataset
+    from anime_pipeline.data.duplicates import cached_groups
+    from anime_pipeline.data.store import load_store, require_pictures
 
-    console, stores = stderr(), []
-    seen: set[Path] = set()
-    for root in roots:
-        dataset = open_dataset(root)
-        # Folders may overlap; each picture counts once.
-        fresh = [r for r in dataset.records if not seen & {r.path.resolve()}]
-        seen |= {record.path.resolve() for record in fresh}
-        if not fresh:
-            continue
-        dataset.records = fresh
-        with progress_bar(f"Reading {root}") as update:
-            stores.append(load_store(dataset, size, fit, min_side, update))
-    store = require_pictures(merge_stores(stores), roots)
+    with waiting("Listing the pictures"):
+        datasets = drop_repeated([open_dataset(root) for root in roots])
+    with progress_bar(f"Reading {', '.join(str(dataset.root) for dataset in datasets)}") as update:
+        store = load_store(datasets, size, fit, min_side, update)
+    require_pictures(store, roots)
+    with progress_bar("Comparing pictures") as update:
+        cached_groups(store.thumbnails, update)  # splitting finds them there
     if store.skipped:
         first = store.skipped[0]
-        console.print(
+        stderr().print(
             f"Skipped {len(store.skipped)} of {len(store.skipped) + len(store.images)} pictures, "
             f"first {first.path}: {first.reason}",
             markup=False,

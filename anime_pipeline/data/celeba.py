@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from anime_pipeline.core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IMAGE_FOLDER = "img_align_celeba"
 ATTRIBUTE_FILES = ("list_attr_celeba.csv", "list_attr_celeba.txt")
@@ -36,6 +38,8 @@ def read_attributes(path: Path) -> pd.DataFrame:
     Raises:
         DataError: If the table cannot be parsed or holds values other than -1 and 1.
     """
+    import pandas as pd  # here: takes longer to import than most folders to read
+
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".txt":

@@ -7,8 +7,6 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 COLOR_FILE = "color.csv"
 COLOR_COLUMNS = ("hair_r", "hair_g", "hair_b", "skin_r", "skin_g", "skin_b")
 HEADER = ",".join(("file", *COLOR_COLUMNS))
@@ -100,6 +98,8 @@ def _add_row(table: ColorTable, where: str, header: list[str], row: list[str]) -
 
 def format_color_csv(rows: list[tuple[str, Colors]]) -> str:
     """Return the text of a `color.csv` for (file name, colours) rows."""
+    import pandas as pd  # here: takes longer to import than most folders to read
+
     frame = pd.DataFrame(
         [(name, *colors.hair, *colors.skin) for name, colors in rows],
         columns=["file", *COLOR_COLUMNS],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import expand_user
@@ -15,6 +16,9 @@ from anime_pipeline.data import celeba
 from anime_pipeline.data.characters import COLOR_FILE, Colors, ColorTable, read_color_csv
 from anime_pipeline.data.tags import TAG_FILE, Tags, read_tag_csv
 from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["characters", "celeba", "tree"]
 
@@ -77,38 +81,72 @@ def open_dataset(root: Path) -> Dataset:
     table_path = celeba.find_attribute_table(root)
     if table_path:
         attributes = celeba.read_attributes(table_path)
+        names = attributes.columns.tolist()
         tags = {
-            str(file): frozenset(attributes.columns[row])
-            for file, row in zip(attributes.index, attributes.to_numpy(), strict=True)
+            str(file): frozenset(compress(names, row))
+            for file, row in zip(attributes.index, attributes.to_numpy().tolist(), strict=True)
         }
         records = [Record(path, tags=tags.get(path.name)) for path in paths]
         return Dataset(root, "celeba", records, skipped, attributes=attributes)
     return _join_colors(root, paths, skipped)
 
 
+def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Leave out pictures that an earlier dataset lists, by whatever path, and datasets left empty.
+
+    What links lead to several times within one dataset stays.
+    """
+    if len(datasets) == 1:
+        return list(datasets)
+    seen: set[str] = set()
+    fresh = []
+    for dataset in datasets:
+        folders: dict[str, str] = {}  # most pictures are no links: resolving their folder is enough
+        places = []
+        for record in dataset.records:
+            folder, name = os.path.split(record.path)
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            place = os.path.join(folders[folder], name)
+            places.append(os.path.realpath(place) if os.path.islink(place) else place)
+        new = [
+            record
+            for record, place in zip(dataset.records, places, strict=True)
+            if place not in seen
+        ]
+        seen.update(places)
+        if new:
+            fresh.append(replace(dataset, records=new))
+    return fresh
+
+
 def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Dataset:
-    tables: dict[Path, ColorTable] = {}
-    tags: dict[Path, Tags] = {}
-    tag_problems: list[str] = []
-    for folder in sorted({path.parent for path in paths}):
-        if (folder / COLOR_FILE).is_file():
-            tables[folder] = read_color_csv(folder / COLOR_FILE)
-        if (folder / TAG_FILE).is_file():
-            tags[folder], problems = read_tag_csv(folder / TAG_FILE)
-            tag_problems += problems
-    numbered = any(re.match(r"\d+_", path.parent.name) for path in paths)
-    dataset = Dataset(root, "characters" if numbered or tables else "tree", [], skipped)
-    dataset.color_problems += tag_problems
-    for path in paths:
-        table, name = tables.get(path.parent), path.name.strip()  # as cells are read
+    dataset = Dataset(root, "tree", [], skipped)
+    # Names as texts: hashing and taking apart thousands of Path objects would take half the time.
+    names: dict[str, set[str]] = {}
+    places = [os.path.split(path) for path in paths]
+    for folder, name in places:
+        names.setdefault(folder, set()).add(name.strip())  # as cells are read
+    tables: dict[str, ColorTable] = {}
+    tags: dict[str, Tags] = {}
+    for folder in sorted(names, key=Path):
+        color_path, tag_path = Path(folder, COLOR_FILE), Path(folder, TAG_FILE)
+        if color_path.is_file():
+            tables[folder] = read_color_csv(color_path)
+        else:
+            dataset.folders_without_colors.append(str(Path(folder)))
+        if tag_path.is_file():
+            tags[folder], problems = read_tag_csv(tag_path)
+            dataset.color_problems += problems
+    if tables or any(re.match(r"\d+_", os.path.basename(folder)) for folder in names):
+        dataset.kind = "characters"
+    for path, (folder, name) in zip(paths, places, strict=True):
+        table, name = tables.get(folder), name.strip()
         colors = table.by_file.get(name) if table else None
-        dataset.records.append(Record(path, colors, tags.get(path.parent, {}).get(name)))
-    present = {(path.parent, path.name.strip()) for path in paths}
+        dataset.records.append(Record(path, colors, tags.get(folder, {}).get(name)))
     for folder, table in tables.items():
         dataset.color_rows += table.rows
         dataset.color_problems += table.problems
-        dataset.rows_without_image += [
-            str(folder / name) for name in table.by_file if (folder, name) not in present
-        ]
-    dataset.folders_without_colors = [str(f) for f in dataset.folders if f not in tables]
+        absent = (name for name in table.by_file if name not in names[folder])
+        dataset.rows_without_image += [str(Path(folder, name)) for name in absent]
     return dataset

@@ -1,22 +1,23 @@
 """Near-duplicates: the same drawing saved twice, resized, recompressed, tinted or mirrored.
 
-Pictures are compared as 16x16 colour thumbnails. A first pass at 4x4 finds the few candidates:
-averaging pixels never increases the root-mean-square difference, so that pass loses nothing.
+Pictures are compared as 16x16 colour thumbnails. Averaging pixels never increases the
+root-mean-square difference, so two cheaper passes before the full one lose nothing: brightness, by
+which pictures are sorted to be compared with their neighbours only, then 4x4 cells.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from anime_pipeline.core.storage import atomic_write, cache_folder
+from anime_pipeline.data.parallel import in_order
 
 THUMBNAIL_PX = 16
+THUMBNAIL_SHAPE = (THUMBNAIL_PX, THUMBNAIL_PX, 3)
 
 # RMS difference in grey levels. Among 14,310 faces all pairs below 15 show one drawing, and half
 # of all faces have no other within 44.
@@ -26,8 +27,12 @@ SAME_BELOW = 15.0
 SAME_BELOW_CONTRAST = 0.35
 
 _COARSE_PX = 4
-_DISTANCES_AT_ONCE = 5_000_000  # bounds memory, as does the next
+_TILE = 1024  # pictures compared with as many others at once: bounds memory, as do the next two
 _PAIRS_AT_ONCE = 20_000
+_AVERAGED_AT_ONCE = 4096
+_NO_MATRIX = np.empty((0, 0), np.float32)  # to be added to a product
+
+Progress = Callable[[int, int], None]
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
@@ -36,60 +41,81 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def near_duplicate_groups(thumbnails: np.ndarray) -> np.ndarray:
+def near_duplicate_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> np.ndarray:
     """Number the groups of pictures that show the same drawing, mirrored or not.
 
     Args:
         thumbnails: uint8 [N, 16, 16, 3], see `thumbnail`.
+        progress: Called with (done, N) now and then.
 
     Returns:
         int32 [N]: pictures of one group share a number; most are alone in theirs.
     """
-    count = len(thumbnails)
-    flat = thumbnails.reshape(count, THUMBNAIL_PX**2 * 3)
-    contrast = flat.std(axis=1, dtype=np.float32)
-    limit = np.minimum(SAME_BELOW, SAME_BELOW_CONTRAST * contrast)
     # Exact copies first: sets with very many of them would make very many pairs.
-    groups = np.unique(flat, axis=0, return_inverse=True)[1].reshape(count)
-    coarse = _coarse(thumbnails)
-    for mirrored in (False, True):
-        others = thumbnails[:, :, ::-1] if mirrored else thumbnails
-        for left, right in _candidates(coarse, _coarse(others)):
-            for start in range(0, len(left), _PAIRS_AT_ONCE):
-                piece = slice(start, start + _PAIRS_AT_ONCE)
-                apart = groups[left[piece]] != groups[right[piece]]
-                i, j = left[piece][apart], right[piece][apart]
-                difference = thumbnails[i].astype(np.float32) - others[j]
-                rms = np.sqrt(np.mean(np.square(difference), axis=(1, 2, 3)))
-                same = rms <= np.minimum(limit[i], limit[j])
-                groups = _joined(groups, i[same], j[same])
+    numbers: dict[bytes, int] = {}
+    digests = (hashlib.sha256(picture.tobytes()).digest() for picture in thumbnails)
+    groups = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int32)
+    coarse, contrast = _averages(thumbnails)
+    limit = np.minimum(SAME_BELOW, SAME_BELOW_CONTRAST * contrast)
+    candidates = _Candidates(coarse, limit)
+    with in_order(candidates.find, candidates.tiles()) as tiles:
+        for row, found in tiles:
+            if progress:
+                progress(row, len(thumbnails))
+            for mirrored, left, right in found:
+                groups = _joined_where_same(thumbnails, limit, groups, mirrored, left, right)
+    if progress:
+        progress(len(thumbnails), len(thumbnails))
     return np.asarray(groups, np.int32)
+
+
+def _joined_where_same(
+    thumbnails: np.ndarray,
+    limit: np.ndarray,
+    groups: np.ndarray,
+    mirrored: bool,
+    left: np.ndarray,
+    right: np.ndarray,
+) -> np.ndarray:
+    """Compare candidates in full and join the groups of those that show the same drawing."""
+    for start in range(0, len(left), _PAIRS_AT_ONCE):
+        piece = slice(start, start + _PAIRS_AT_ONCE)
+        apart = groups[left[piece]] != groups[right[piece]]
+        i, j = left[piece][apart], right[piece][apart]
+        other = thumbnails[j][:, :, ::-1] if mirrored else thumbnails[j]
+        difference = thumbnails[i].astype(np.float32) - other
+        rms = np.sqrt(np.mean(np.square(difference), axis=(1, 2, 3)))
+        same = rms <= np.minimum(limit[i], limit[j])
+        groups = _joined(groups, i[same], j[same])
+    return groups
 
 
 def _joined(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Join the groups of paired pictures."""
     if not len(left):
         return groups
+    # Here: slower to import than remembered groups are to read.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     size = int(groups.max()) + 1
     edges = (np.ones(len(left), bool), (groups[left], groups[right]))
     _, joined = connected_components(coo_array(edges, shape=(size, size)), directed=False)
     return np.asarray(joined[groups])
 
 
-def cached_groups(thumbnails: np.ndarray) -> np.ndarray:
+def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> np.ndarray:
     """Return `near_duplicate_groups`, remembered in the cache folder: large sets take seconds."""
-    thumbnails = np.ascontiguousarray(thumbnails)
-    key = hashlib.sha256(
-        thumbnails.tobytes() + f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode()
-    ).hexdigest()[:32]
-    path = cache_folder() / f"groups-{key}.npy"
+    digest = hashlib.sha256(np.ascontiguousarray(thumbnails).data)
+    digest.update(f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode())
+    path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npy"
     try:
         groups = np.load(path, allow_pickle=False)
         if groups.shape == (len(thumbnails),) and groups.dtype == np.int32:
             return np.asarray(groups)
     except (OSError, ValueError, EOFError):
         pass  # never computed, or damaged: computed now
-    groups = near_duplicate_groups(thumbnails)
+    groups = near_duplicate_groups(thumbnails, progress)
     atomic_write(path, lambda file: np.save(file, groups))
     return groups
 
@@ -102,24 +128,57 @@ def repeated(groups: np.ndarray) -> list[np.ndarray]:
     return sorted((m for m in members if len(m) > 1), key=lambda m: int(m[0]))
 
 
-def _coarse(thumbnails: np.ndarray) -> np.ndarray:
-    """Average to 4x4: float32 [N, 48], centred for precision."""
+def _averages(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means of 4x4 cells, float32 [N, 4, 4, 3], and the contrast of the whole, [N]."""
     step = THUMBNAIL_PX // _COARSE_PX
-    cells = thumbnails.reshape(-1, _COARSE_PX, step, _COARSE_PX, step, 3)
-    means = cells.mean(axis=(2, 4), dtype=np.float32) - 127.5
-    return np.asarray(means.reshape(len(thumbnails), _COARSE_PX**2 * 3))
+    coarse = np.empty((len(thumbnails), _COARSE_PX, _COARSE_PX, 3), np.float32)
+    contrast = np.empty(len(thumbnails), np.float32)
+    for start in range(0, len(thumbnails), _AVERAGED_AT_ONCE):
+        piece = slice(start, start + _AVERAGED_AT_ONCE)
+        wide = thumbnails[piece].astype(np.float32)
+        contrast[piece] = wide.std(axis=(1, 2, 3))
+        cells = wide.reshape(-1, _COARSE_PX, step, _COARSE_PX, step, 3)
+        coarse[piece] = cells.mean(axis=(2, 4))
+    return coarse, contrast
 
 
-def _candidates(ours: np.ndarray, others: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield index pairs (i < j) whose coarse forms differ by less than the limit."""
-    limit = SAME_BELOW**2 * ours.shape[1] + 1.0  # and a little for rounding
-    squares = np.square(others).sum(axis=1)
-    height = max(1, _DISTANCES_AT_ONCE // max(len(ours), 1))
-    for start in range(0, len(ours), height):
-        rows = ours[start : start + height]
-        # Only j >= start: the pairs before were found from the other side.
-        distance = squares[None, start:] - 2 * rows @ others[start:].T
-        near = distance < (limit - np.square(rows).sum(axis=1))[:, None]
-        left, right = np.nonzero(near)
-        later = left < right
-        yield left[later] + start, right[later] + start
+class _Candidates:
+    """Finds the pairs whose cells are alike, a tile at a time."""
+
+    def __init__(self, coarse: np.ndarray, limit: np.ndarray) -> None:
+        """Take float32 [N, 4, 4, 3] cells and the largest RMS difference that each allows, [N]."""
+        brightness = coarse.mean(axis=(1, 2, 3), dtype=np.float64)  # the mirrored picture's, too
+        self.order = np.argsort(brightness, kind="stable")
+        self.brightness = brightness[self.order]
+        cells = coarse[self.order] - np.float32(127.5)  # centred for precision
+        forms = (cells, np.ascontiguousarray(cells[:, :, ::-1]))
+        self.plain, self.mirrored = (form.reshape(-1, _COARSE_PX**2 * 3) for form in forms)
+        squares = np.square(self.plain).sum(axis=1)
+        # |a - b|^2 < limit, written as a.b - |b|^2 / 2 > (|a|^2 - limit) / 2.
+        allowed = np.square(limit[self.order]) * self.plain.shape[1] + 1.0  # a little for rounding
+        self.half_squares, self.least = squares / 2, ((squares - allowed) / 2)[:, None]
+
+    def tiles(self) -> Iterator[tuple[int, int]]:
+        """Yield the first row and column of each tile that can hold a pair."""
+        for top in range(0, len(self.order), _TILE):
+            last = self.brightness[top : top + _TILE][-1] + SAME_BELOW + 0.01  # as above
+            end = int(np.searchsorted(self.brightness, last, "right"))
+            # Only from the diagonal on: the pairs before are found from the other side.
+            yield from ((top, first) for first in range(top, end, _TILE))
+
+    def find(self, tile: tuple[int, int]) -> tuple[int, list[tuple[bool, np.ndarray, np.ndarray]]]:
+        """Return the tile's row, and (whether the second is mirrored, indices, indices)."""
+        top, first = tile
+        rows, columns = slice(top, top + _TILE), slice(first, first + _TILE)
+        found = []
+        for mirrored, form in ((False, self.plain), (True, self.mirrored)):
+            # NumPy's product takes twice the processor time: its own threads wait for each other.
+            score = np.asarray(
+                cv2.gemm(self.plain[rows], form[columns], 1, _NO_MATRIX, 0, flags=cv2.GEMM_2_T)
+            )
+            score -= self.half_squares[None, columns]
+            left, right = np.divmod(np.flatnonzero(score > self.least[rows]), score.shape[1])
+            left, right = left + top, right + first
+            later = left < right
+            found.append((mirrored, self.order[left[later]], self.order[right[later]]))
+        return top, found

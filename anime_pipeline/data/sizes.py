@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -14,17 +14,15 @@ HR_SIZES = (128, 96, 64)
 ENOUGH = 1000
 
 
-def short_sides(datasets: Sequence[Dataset]) -> np.ndarray:
-    """Return the short side in pixels of every picture whose header can be read."""
-    sides = []
+def short_sides(datasets: Sequence[Dataset]) -> Iterator[int]:
+    """Yield the short side in pixels of every picture whose header can be read."""
     for dataset in datasets:
         for record in dataset.records:
             try:
                 with Image.open(record.path) as picture:
-                    sides.append(min(picture.size))
+                    yield min(picture.size)
             except (OSError, UnidentifiedImageError, ValueError):
                 continue  # counted and named when the store is built
-    return np.array(sides, np.int64)
 
 
 def choose_hr_size(datasets: Sequence[Dataset]) -> int:
@@ -33,7 +31,14 @@ def choose_hr_size(datasets: Sequence[Dataset]) -> int:
     Raises:
         DataError: If no picture reaches the smallest size; says which sizes were found.
     """
-    sides = short_sides(datasets)
+    found_px: list[int] = []
+    largest = 0
+    for side in short_sides(datasets):
+        found_px.append(side)
+        largest += side >= HR_SIZES[0]
+        if largest >= ENOUGH:
+            return HR_SIZES[0]  # whatever the others are
+    sides = np.array(found_px, np.int64)
     for size in HR_SIZES:
         large_enough = int((sides >= size).sum())
         if large_enough and large_enough >= min(ENOUGH, len(sides) / 2):

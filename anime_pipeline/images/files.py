@@ -35,27 +35,49 @@ def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
         yield root
         return
     seen: set[tuple[int, int]] = set()
-
-    def unreadable(error: OSError) -> None:
-        skipped.append(Skipped(str(error.filename), f"cannot be read ({error.strerror})"))
-
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            suffix = os.path.splitext(name)[1].lower()
-            if name.startswith("."):
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
                 continue
-            if suffix in IMAGE_SUFFIXES:
-                path = Path(folder, name)
-                # Reading a pipe or a device would wait for ever; a dangling link is named later.
-                if path.exists() and not path.is_file():
-                    skipped.append(Skipped(str(path), "not a regular file"))
-                else:
-                    yield path
-            elif suffix not in QUIET_SUFFIXES:
-                skipped.append(Skipped(str(Path(folder, name)), NOT_A_PICTURE))
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            skipped.append(Skipped(str(folder), f"cannot be read ({error.strerror})"))
+            continue
+        inner: list[Path] = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                inner.append(folder / entry.name)
+            elif _is_picture(entry, skipped):
+                yield folder / entry.name
+        waiting += reversed(inner)  # the last is taken first
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_picture(entry: os.DirEntry[str], skipped: list[Skipped]) -> bool:
+    """Tell by its name; the listing knows what kind of file it is without asking the disk again."""
+    suffix = os.path.splitext(entry.name)[1].lower()
+    if suffix not in IMAGE_SUFFIXES:
+        if suffix not in QUIET_SUFFIXES:
+            skipped.append(Skipped(entry.path, NOT_A_PICTURE))
+        return False
+    try:
+        usable = entry.is_file() or not os.path.exists(entry)
+    except OSError:
+        usable = True
+    # Reading a pipe or a device would wait for ever; a dangling link is named later.
+    if not usable:
+        skipped.append(Skipped(entry.path, "not a regular file"))
+    return usable

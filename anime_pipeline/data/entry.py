@@ -1,0 +1,232 @@
+"""One cache entry: every usable picture of a list decoded, fitted and written to a single file.
+
+The file is a `.npy` array of the pictures, [n, size, size, 3], that can be memory-mapped, followed
+by the smaller arrays as `numpy.save` writes them. It is written as decoding goes on, to a temporary
+that is locked meanwhile and renamed when complete, so memory stays small and nothing is ever half
+an entry; what a killed process left is swept by the next that builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from anime_pipeline.core.config import Fit
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import TEMPORARY_SUFFIX, atomic_write
+from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
+from anime_pipeline.data.parallel import in_order
+from anime_pipeline.images.codec import decode, fit_square
+from anime_pipeline.images.files import Skipped
+from anime_pipeline.images.plain import decode_plain
+
+STALE_S = 60.0  # a temporary that nobody has written to for so long, nor holds locked, is left over
+
+_PICTURES_A_TASK = 16  # handing over one at a time would take as long as decoding it
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How pictures are decoded: side of the squares in pixels, fit, and the least short side."""
+
+    size: int
+    fit: Fit
+    min_side: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one file of the cache holds.
+
+    Attributes:
+        images: uint8 [n, size, size, 3], RGB, memory-mapped.
+        thumbnails: uint8 [n, 16, 16, 3].
+        hashes: uint64 [n], leading bytes of each file's sha256.
+        sizes: int32 [n, 2], height and width of each file before fitting.
+        kept: int64 [n], positions in the list of paths.
+        skipped: the files of the other positions, with reasons.
+        transient: whether one of them might be readable another time.
+    """
+
+    images: np.ndarray
+    thumbnails: np.ndarray
+    hashes: np.ndarray
+    sizes: np.ndarray
+    kept: np.ndarray
+    skipped: list[Skipped]
+    transient: bool
+
+
+class _Decoded:
+    """What became of a few files, in their order."""
+
+    def __init__(self) -> None:
+        self.images: list[np.ndarray] = []
+        self.thumbnails: list[np.ndarray] = []
+        self.hashes: list[int] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.kept: list[int] = []
+        self.skipped: list[tuple[str, str]] = []
+        self.transient = False
+
+    def add(self, position: int, path: Path, wanted: Wanted) -> None:
+        """Decode a file, or note why it cannot be used."""
+        try:
+            content = _read(path)
+            picture = decode_plain(content)
+            if picture is None:
+                picture = decode(content, "picture")
+        except OSError as error:
+            self.skipped.append((str(path), f"cannot be read ({error.strerror})"))
+            self.transient = True
+            return
+        except DataError as error:
+            self.skipped.append((str(path), str(error).removeprefix("picture: ")))
+            return
+        height, width = picture.shape[:2]
+        if min(height, width) < wanted.min_side:
+            reason = f"{width}x{height}: short side below the {wanted.min_side} px needed"
+            self.skipped.append((str(path), reason))
+            return
+        self.images.append(fit_square(picture, wanted.size, wanted.fit))
+        self.thumbnails.append(thumbnail(picture))
+        self.hashes.append(int.from_bytes(hashlib.sha256(content).digest()[:8], "big"))
+        self.sizes.append((height, width))
+        self.kept.append(position)
+
+    def extend(self, others: _Decoded) -> None:
+        """Append everything but the pictures."""
+        self.thumbnails += others.thumbnails
+        self.hashes += others.hashes
+        self.sizes += others.sizes
+        self.kept += others.kept
+        self.skipped += others.skipped
+        self.transient |= others.transient
+
+
+def _read(path: Path) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def read_entry(path: Path) -> Entry | None:
+    """Return a cache entry, or None if it is missing or not whole."""
+    try:
+        with path.open("rb") as file:
+            images, thumbnails = _mapped(file), _mapped(file)
+            hashes, sizes, kept, notes = (np.load(file, allow_pickle=False) for _ in range(4))
+        facts = json.loads(notes.tobytes())
+        skipped = [Skipped(*item) for item in facts["skipped"]]
+        if not len(images) == len(thumbnails) == len(hashes) == len(sizes) == len(kept):
+            return None
+        return Entry(images, thumbnails, hashes, sizes, kept, skipped, bool(facts["transient"]))
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return None
+
+
+def _mapped(file: IO[bytes]) -> np.ndarray:
+    """Map the array that begins here into memory and go on to its end."""
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if not shape[0]:
+        return np.zeros(shape, dtype)  # nothing cannot be mapped
+    array = np.memmap(file, dtype, mode="r", offset=file.tell(), shape=shape)
+    file.seek(array.offset + array.nbytes)
+    return array
+
+
+def build_entry(
+    path: Path,
+    pictures: Sequence[Path],
+    wanted: Wanted,
+    progress: Progress | None = None,
+    workers: int = 0,
+) -> None:
+    """Decode on all cores and write the entry; its bytes do not depend on how many there are.
+
+    Args:
+        path: The entry's file; its folder is made if missing.
+        pictures: Files to decode, in order.
+        wanted: How.
+        progress: Called with (done, total).
+        workers: Number of threads; 0: as many as this process may use cores.
+
+    Raises:
+        PipelineError: If the disk is too full.
+    """
+    row_bytes = wanted.size**2 * 3 + math.prod(THUMBNAIL_SHAPE)
+    require_free(path.parent, len(pictures) * row_bytes, "the decoded pictures")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep_left_over(path.parent)
+    atomic_write(path, lambda file: _write(file, pictures, wanted, progress, workers))
+
+
+def sweep_left_over(folder: Path) -> None:
+    """Delete the temporaries of killed processes; those of living ones are locked or young."""
+    for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if time.time() - path.stat().st_mtime >= STALE_S:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+def _write(
+    file: IO[bytes],
+    pictures: Sequence[Path],
+    wanted: Wanted,
+    progress: Progress | None,
+    workers: int,
+) -> None:
+    fcntl.flock(file, fcntl.LOCK_EX)  # for as long as it is open
+    stopped = threading.Event()
+
+    def decode_some(start: int) -> _Decoded:
+        some = _Decoded()
+        for position in range(start, min(start + _PICTURES_A_TASK, len(pictures))):
+            if stopped.is_set():
+                break
+            some.add(position, pictures[position], wanted)
+        return some
+
+    whole = _Decoded()
+    image_shape = (wanted.size, wanted.size, 3)
+    _write_header(file, (len(pictures), *image_shape))
+    starts = range(0, len(pictures), _PICTURES_A_TASK)
+    with in_order(decode_some, starts, workers) as results:
+        try:
+            for some in results:
+                file.writelines(image.data for image in some.images)
+                whole.extend(some)
+                if progress:
+                    progress(len(whole.kept) + len(whole.skipped), len(pictures))
+        finally:
+            stopped.set()
+    np.save(file, np.array(whole.thumbnails, np.uint8).reshape(-1, *THUMBNAIL_SHAPE))
+    np.save(file, np.array(whole.hashes, np.uint64))
+    np.save(file, np.array(whole.sizes, np.int32).reshape(-1, 2))
+    np.save(file, np.array(whole.kept, np.int64))
+    notes = json.dumps({"skipped": whole.skipped, "transient": whole.transient})
+    np.save(file, np.frombuffer(notes.encode(), np.uint8))
+    file.seek(0)
+    _write_header(file, (len(whole.kept), *image_shape))
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    """Begin a `.npy` array; NumPy leaves room for any number of rows, so it can be written anew."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(np.uint8))
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)

@@ -1,0 +1,264 @@
+"""From files to a ready store: the same bytes however it is done, and nothing left half done."""
+
+import fcntl
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from anime_pipeline.data import entry
+from anime_pipeline.data.dataset import drop_repeated, open_dataset
+from anime_pipeline.data.drawing import draw_face
+from anime_pipeline.data.duplicates import cached_groups
+from anime_pipeline.data.parallel import in_order
+from anime_pipeline.data.store import load_store, merge_stores
+from anime_pipeline.images.codec import decode
+from anime_pipeline.images.plain import decode_plain
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache folder of this test's own."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def mixed(drawn, tmp_path):
+    """Drawn faces, odd shapes and kinds, and three files that are no pictures."""
+    root = tmp_path / "mixed"
+    shutil.copytree(drawn, root)
+    face = Image.fromarray(draw_face(3, 90).image)
+    face.crop((0, 0, 90, 40)).save(root / "wide.png")
+    face.convert("L").save(root / "grey.jpg")
+    face.save(root / "odd.webp")
+    whole = (root / "wide.png").read_bytes()
+    (root / "000_sakura" / "cut.png").write_bytes(whole[:-40])
+    (root / "001_yuki" / "empty.jpg").touch()
+    (root / "text.png").write_text("no picture")
+    return root
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(mixed, cache):
+    found = []
+    for workers in (1, 4):
+        store = load_store(open_dataset(mixed), 20, workers=workers)
+        (path,) = cache.iterdir()
+        found.append(path.read_bytes())
+        assert len(store.images) == len(store.thumbnails) == len(store.records) == 123
+        assert len(store.sizes) == len(store.hashes) == 123
+        refused = [os.path.basename(item.path) for item in store.skipped]
+        assert refused == ["text.png", "cut.png", "empty.jpg"]
+        path.unlink()
+    assert found[0] == found[1]
+    assert np.array_equal(np.load(io.BytesIO(found[0])), store.images), "a plain .npy to others"
+
+
+def test_rows_belong_to_their_records(mixed, cache):
+    store = load_store(open_dataset(mixed), 128, "pad")
+    for row in (0, 1, 2, 50, 122):
+        picture = decode(store.records[row].path.read_bytes())
+        assert tuple(store.sizes[row]) == picture.shape[:2]
+        if picture.shape == (128, 128, 3):
+            assert np.array_equal(store.images[row], picture)
+
+
+def test_progress_is_told_and_ends_with_everything(mixed, cache):
+    said: list[tuple[int, int]] = []
+    store = load_store(open_dataset(mixed), 16, progress=lambda *now: said.append(now))
+    assert len(said) > 2 and said == sorted(said) and said[-1] == (126, 126)
+    said.clear()
+    load_store(open_dataset(mixed), 16, progress=lambda *now: said.append(now))
+    assert not said, "nothing was decoded"
+    cached_groups(store.thumbnails, lambda *now: said.append(now))
+    assert said[-1] == (123, 123)
+
+
+def test_memory_does_not_hold_the_pictures(drawn, tmp_path, cache):
+    for number in range(3):
+        shutil.copytree(drawn, tmp_path / "many" / str(number), copy_function=os.link)
+    dataset = open_dataset(tmp_path / "many")
+    tracemalloc.start()
+    store = load_store(dataset, 256, workers=1)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(store.images) == 360 and peak_bytes < store.images.nbytes / 3
+
+
+def test_only_a_few_items_are_taken_ahead():
+    taken = []
+
+    def items():
+        for item in range(100):
+            taken.append(item)
+            yield item
+
+    with in_order(lambda item: -item, items(), workers=2) as results:
+        assert next(results) == 0 and len(taken) <= 6
+        assert list(results) == [-item for item in range(1, 100)]
+    with pytest.raises(ZeroDivisionError), in_order(lambda item: 1 // item, [1, 0, 2]) as results:
+        list(results)
+
+
+BUILD = """
+import sys, time
+from pathlib import Path
+from anime_pipeline.data.dataset import open_dataset
+from anime_pipeline.data.store import load_store, merge_stores
+def slowly(done, total):
+    print(done, flush=True)
+    time.sleep(0.2)
+load_store(open_dataset(Path(sys.argv[1])), 48, progress=slowly)
+"""
+
+
+def test_a_kill_leaves_nothing_but_a_temporary_that_is_swept(drawn, cache):
+    process = subprocess.Popen([sys.executable, "-c", BUILD, drawn], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    (left,) = cache.iterdir()
+    assert left.suffix == ".partial"
+    store = load_store(open_dataset(drawn), 48)
+    assert len(store.images) == 120
+    assert left.exists(), "it is too young to be told from another process's"
+    os.utime(left, (1_000, 1_000))
+    with left.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        load_store(open_dataset(drawn), 47)
+        assert left.exists(), "its writer lives"
+    load_store(open_dataset(drawn), 46)
+    assert not left.exists() and len(list(cache.iterdir())) == 3
+
+
+def test_the_temporary_is_locked_while_it_is_written(drawn, cache):
+    def look(done, total):
+        (path,) = cache.iterdir()
+        os.utime(path, (1_000, 1_000))
+        entry.sweep_left_over(cache)
+        assert path.exists()
+
+    assert len(load_store(open_dataset(drawn), 16, progress=look).images) == 120
+
+
+INTERRUPTED = """
+import time
+from anime_pipeline.cli.main import run
+from anime_pipeline.data import entry
+read = entry._read
+def slowly(path):
+    print("reading", flush=True)
+    time.sleep(0.05)
+    return read(path)
+entry._read = slowly
+run()
+"""
+
+
+def test_ctrl_c_while_decoding_ends_cleanly(drawn, cache, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, "inspect", drawn],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert process.stdout.readline() == "reading\n"
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130 and stderr.strip().endswith("Interrupted.")
+    assert "Traceback" not in stderr and stdout.count("reading") < 100
+    assert list(cache.iterdir()) == [] and not (tmp_path / "outputs").exists()
+
+
+def test_folders_given_twice_by_another_path_count_once(drawn, tmp_path):
+    (tmp_path / "link").symlink_to(drawn)
+    (tmp_path / "some").mkdir()
+    first = next(drawn.rglob("*.png"))
+    (tmp_path / "some" / "linked.png").symlink_to(first)
+    shutil.copy(first, tmp_path / "some" / "copied.png")
+    datasets = [open_dataset(path) for path in (drawn, tmp_path / "link", tmp_path / "some")]
+    kept = drop_repeated(datasets)
+    assert [dataset.root for dataset in kept] == [drawn, tmp_path / "some"]
+    assert [record.path.name for record in kept[1].records] == ["copied.png"]
+    assert drop_repeated(datasets[1:2]) == datasets[1:2]
+
+
+def test_several_folders_are_one_mapped_array(drawn, mixed, cache):
+    alone = [load_store(open_dataset(root), 16) for root in (drawn, mixed)]
+    both = load_store([open_dataset(root) for root in (drawn, mixed)], 16)
+    merged = merge_stores(alone)
+    assert isinstance(both.images, np.memmap) and not isinstance(merged.images, np.memmap)
+    for name in ("images", "hashes", "sizes", "thumbnails"):
+        assert np.array_equal(getattr(both, name), getattr(merged, name))
+    assert both.records == merged.records and both.skipped == merged.skipped
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+FACE = Image.fromarray(draw_face(5, 61).image)
+PLAIN = {
+    "png": encoded(FACE, "PNG"),
+    "jpeg": encoded(FACE, "JPEG"),
+    "progressive": encoded(FACE, "JPEG", progressive=True),
+    "4:4:4": encoded(FACE, "JPEG", quality=95, subsampling=0),
+    "comment": encoded(FACE, "JPEG", comment=b"drawn"),
+    "one pixel": encoded(FACE.crop((0, 0, 1, 1)), "PNG"),
+}
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+NOT_PLAIN = {
+    "grey": encoded(FACE.convert("L"), "JPEG"),
+    "cmyk": encoded(FACE.convert("CMYK"), "JPEG"),
+    "turned jpeg": encoded(FACE, "JPEG", exif=EXIF),
+    "turned png": encoded(FACE, "PNG", exif=EXIF),
+    "profile": encoded(FACE, "JPEG", icc_profile=PROFILE),
+    "profile png": encoded(FACE, "PNG", icc_profile=PROFILE),
+    "alpha": encoded(FACE.convert("RGBA"), "PNG"),
+    "one colour transparent": encoded(FACE, "PNG", transparency=(255, 255, 255)),
+    "palette": encoded(FACE.convert("P"), "PNG"),
+    "webp": encoded(FACE, "WEBP"),
+    "cut png": PLAIN["png"][:-13],
+    "cut jpeg": PLAIN["jpeg"][:-30],
+    "rest": PLAIN["jpeg"] + b"\0",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_pictures_decode_to_the_same_pixels(name):
+    assert np.array_equal(decode_plain(PLAIN[name]), decode(PLAIN[name]))
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_anything_else_is_left_to_the_careful_decoder(name):
+    assert decode_plain(NOT_PLAIN[name]) is None
+
+
+@given(st.sampled_from(sorted(PLAIN)), st.data())
+def test_damaged_bytes_are_never_decoded_otherwise(name, data):
+    content = bytearray(PLAIN[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    fast = decode_plain(bytes(content))
+    if fast is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow remarks on odd metadata
+            assert np.array_equal(fast, decode(bytes(content)))

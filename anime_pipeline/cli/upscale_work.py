@@ -12,6 +12,7 @@ from anime_pipeline.cli.upscale_jobs import Request
 from anime_pipeline.core.errors import DataError
 
 if TYPE_CHECKING:
+    from anime_pipeline.core.config import Precision
     from anime_pipeline.inference.enlarge import Enlarger
     from anime_pipeline.inference.target import Target
 
@@ -32,12 +33,18 @@ class Preparation:
         self.max_bytes: int | None = options["max_memory"]
         self.ensemble: bool = options["ensemble"]
         self.rounds: int = options["back_project"]
+        self.precision: Precision = options["precision"]
+        if self.precision == "bfloat16":
+            from anime_pipeline.inference.bfloat16 import require_bfloat16
+
+            require_bfloat16()
         self.weights = load_upscaler_weights(files, realism)
         self._enlarger: Enlarger | None = None
         box = f"{target.box[0]}x{target.box[1]}{'!' * target.exact}" if target.box else ""
         settings = [
             "ensemble" if self.ensemble else "",
             f"back-project {self.rounds}" if self.rounds else "",
+            "bfloat16" if self.precision == "bfloat16" else "",
             f"quality {self.quality}"
             if options["kind"] in ("jpg", "webp") or self.quality != 92
             else "",
@@ -62,7 +69,7 @@ class Preparation:
 
                 extras = Extras(self.ensemble, self.rounds)
                 self._enlarger = Enlarger(
-                    Upscaler(self.weights), self.target, extras, self.max_bytes
+                    Upscaler(self.weights, self.precision), self.target, extras, self.max_bytes
                 )
         return self._enlarger
 

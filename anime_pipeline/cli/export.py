@@ -68,7 +68,7 @@ def command(
     for document in documents:
         apart = document["difference_from_keras"]
         checked = "not compared: Keras is not installed" if apart is None else (
-            f"at most {apart} grey level(s) from Keras"
+            f"{document['within_one_level']:.2%} of values within one grey level of Keras's"
         )  # fmt: skip
         stderr().print(f"{out / document['file']}: {checked}", markup=False)
 

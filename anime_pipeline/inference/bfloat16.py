@@ -13,7 +13,9 @@ import numpy as np
 from onnx import ModelProto
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.machine import cpu_has_bfloat16, usable_cores
+from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name, usable_cores
+
+LIBRARY = "openvino"
 
 
 def require_bfloat16() -> None:
@@ -24,13 +26,13 @@ def require_bfloat16() -> None:
     """
     if not cpu_has_bfloat16():
         raise PipelineError(
-            "This processor has no instructions for bfloat16 (AVX512-BF16 or AMX). Leave "
-            "--precision out: float32 is the fastest here."
+            f"This processor ({cpu_name()}) has no instructions for bfloat16 (AVX512-BF16 or AMX). "
+            "Leave --precision out: float32 is the fastest here."
         )
-    if importlib.util.find_spec("openvino") is None:
+    if importlib.util.find_spec(LIBRARY) is None:
         raise PipelineError(
-            "--precision bfloat16 needs OpenVINO, which is not installed. Install it (pip install "
-            "'.[openvino]' in the project's folder), or leave --precision out."
+            f"--precision bfloat16 needs {LIBRARY}, which is not installed. Install it (pip "
+            "install '.[openvino]' in the project's folder), or leave --precision out."
         )
 
 

@@ -30,6 +30,7 @@ def describe(exported: Exported, sources: Mapping[str, Weights]) -> dict[str, An
             stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()
         },
         "difference_from_keras": exported.difference,
+        "within_one_level": exported.within_one,
     }
     if "dcgan" in sources:
         config = sources["dcgan"].read_config(DcganConfig)
@@ -70,6 +71,7 @@ def usage(document: Mapping[str, Any], facts_file: str) -> str:
             f"{w['file']} (sha256 {w['sha256'][:16]})" for w in document["weights"].values()
         ),
         "difference": document["difference_from_keras"],
+        "within_one": document["within_one_level"],
         "examples": EXAMPLES,
     }
     return environment.from_string(source.read_text(encoding="utf-8")).render(facts)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from anime_pipeline.core.config import GROUP_SIZE, Precision
+from anime_pipeline.models.convolution import conv2d, conv2d_transpose
 
 
 def dtype_policy(precision: Precision) -> str:
@@ -27,6 +29,10 @@ class UpsampleConv(layers.Layer):
     Input [N, H, W, C], output [N, 2H, 2W, filters].
     """
 
+    # Which of the 9 weights meet in each of the 16: along a side, weight k is in 2 - k and 3 - k.
+    _ALONG = np.array([[tap + k in (2, 3) for k in range(3)] for tap in range(4)], np.float32)
+    _MEETS = np.kron(_ALONG, _ALONG)
+
     def __init__(self, filters: int, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters
@@ -38,16 +44,73 @@ class UpsampleConv(layers.Layer):
             name="kernel",
             shape=(3, 3, self.filters, input_shape[-1]),  # conv_transpose order: out, in
             initializer=self.kernel_initializer,
+            autocast=False,  # summed in float32, so that each sum is rounded once
         )
 
     def call(self, inputs: Any) -> Any:
         """Apply the layer."""
-        kernel = ops.flip(self.kernel, axis=(0, 1))
-        for axis in (0, 1):
-            before, after = [[0, 0]] * 4, [[0, 0]] * 4
-            before[axis], after[axis] = [1, 0], [0, 1]
-            kernel = ops.pad(kernel, before) + ops.pad(kernel, after)
-        return ops.conv_transpose(inputs, kernel, strides=2, padding="same")
+        # One matrix product: flips, paddings and sums of these kernels took 4% of a step.
+        channels = self.kernel.shape[-1]
+        sums = ops.matmul(self._MEETS, ops.reshape(self.kernel, (9, self.filters * channels)))
+        kernel = ops.reshape(ops.cast(sums, self.compute_dtype), (4, 4, self.filters, channels))
+        return conv2d_transpose(inputs, kernel, stride=2)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, 2H, 2W, filters]."""
+        batch, height, width, _ = input_shape
+        return (batch, height and height * 2, width and width * 2, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments for serialisation."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable("anime_pipeline")
+class UpsampleConvTranspose(layers.Layer):
+    """Nearest-neighbour x2, then a 5x5 stride-1 transposed convolution, at 0.36 of its work.
+
+    Output pixel (2i + a, 2j + b) sees, of the enlarged map, only copies of the input pixels around
+    (i, j): each of the four (a, b) is a 3x3 convolution whose weights are sums of the 5x5 ones. So
+    one 3x3 convolution to 4 times the channels, then a pixel shuffle, is the same function, edges
+    included: where the enlarged map ends, so does the small one.
+
+    Weights are those of `keras.layers.Conv2DTranspose(filters, 5)`: kernel [5, 5, filters, C] and
+    bias [filters]. Input [N, H, W, C], output [N, 2H, 2W, filters].
+    """
+
+    # Which of the 25 weights meet in each of the 9 taps of the 4 output pixels: [(r, s, a, b), 25].
+    # Along one side, weight k of a transposed convolution reads the enlarged map at distance 2 - k.
+    _ALONG = np.array([[[(a + 2 - k) // 2 + 1 == tap for k in range(5)] for a in range(2)]
+                       for tap in range(3)], np.float32)  # fmt: skip
+    _MEETS = np.einsum("rak,sbl->rsabkl", _ALONG, _ALONG).reshape(36, 25)
+
+    def __init__(self, filters: int, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the 5x5 kernel and the bias."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(5, 5, self.filters, input_shape[-1]),  # conv_transpose order: out, in
+            initializer=self.kernel_initializer,
+            autocast=False,  # summed in float32, so that each sum is rounded once
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Apply the layer."""
+        channels = self.kernel.shape[-1]
+        sums = ops.matmul(self._MEETS, ops.reshape(self.kernel, (25, self.filters * channels)))
+        kernel = ops.cast(ops.reshape(sums, (9, 4 * self.filters, channels)), self.compute_dtype)
+        kernel = ops.reshape(ops.swapaxes(kernel, 1, 2), (3, 3, channels, 4 * self.filters))
+        cells = conv2d(inputs, kernel) + ops.tile(self.bias, 4)
+        return DepthToSpace.shuffle(cells, 2)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return [N, 2H, 2W, filters]."""
@@ -147,8 +210,13 @@ class DepthToSpace(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Apply the layer."""
+        return self.shuffle(inputs, self.block)
+
+    @staticmethod
+    def shuffle(inputs: Any, block: int) -> Any:
+        """Move blocks of channels into space: [N, H, W, b*b*C] to [N, b*H, b*W, C]."""
         batch, height, width, channels = ops.shape(inputs)
-        block, depth = self.block, channels // self.block**2
+        depth = channels // block**2
         cells = ops.reshape(inputs, (batch, height, width, block, block, depth))
         rows = ops.transpose(cells, (0, 1, 3, 2, 4, 5))
         return ops.reshape(rows, (batch, height * block, width * block, depth))

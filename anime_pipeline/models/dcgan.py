@@ -20,7 +20,9 @@ from anime_pipeline.models.blocks import (
     UpsampleConv,
     dtype_policy,
 )
+from anime_pipeline.models.convolution import Conv2D
 from anime_pipeline.models.initial import SeededNormal
+from anime_pipeline.models.normalisation import BatchNormalization
 from anime_pipeline.models.vgg import Tap
 
 STYLE = 128  # numbers that say how each layer of the generator is modulated
@@ -82,7 +84,7 @@ def _generator(config: DcganConfig) -> keras.Model:
     style = layers.LeakyReLU(0.2, name="style_lrelu")(style)
 
     def normalise(x: Any, name: str) -> Any:
-        x = layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=0.9, epsilon=1e-5, center=False, scale=False, name=f"bn{name}", dtype=policy
         )(x)
         start = _normal(config, f"modulate{name}")
@@ -90,10 +92,9 @@ def _generator(config: DcganConfig) -> keras.Model:
         return layers.ReLU(name=f"relu{name}", dtype=policy)(x)
 
     def conv(x: Any, filters: int, name: str, bias: bool) -> Any:
-        return layers.Conv2D(
+        return Conv2D(
             filters,
             3,
-            padding="same",
             use_bias=bias,
             kernel_initializer=_normal(config, name),
             name=name,
@@ -130,11 +131,10 @@ def _discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
 
     def down(x: Any, filters: int, name: str) -> Any:
         halves = x.shape[1] > 4
-        x = layers.Conv2D(
+        x = Conv2D(
             filters,
             4 if halves else 3,
             strides=2 if halves else 1,
-            padding="same",
             kernel_initializer=_he(config, name),
             name=name,
             dtype=policy,

@@ -8,8 +8,10 @@ import keras
 from keras import layers
 
 from anime_pipeline.core.config import DcganConfig
-from anime_pipeline.models.blocks import dtype_policy
+from anime_pipeline.models.blocks import UpsampleConvTranspose, dtype_policy
+from anime_pipeline.models.convolution import Conv2D
 from anime_pipeline.models.initial import SeededNormal
+from anime_pipeline.models.normalisation import BatchNormalization
 
 REFERENCE_DROPOUT = 0.2
 
@@ -33,7 +35,7 @@ def build_generator(config: DcganConfig) -> keras.Model:
 
     def activate(x: Any, name: str) -> Any:
         x = layers.PReLU(name=f"prelu{name}", dtype=policy)(x)
-        return layers.BatchNormalization(momentum=0.5, name=f"bn{name}", dtype=policy)(x)
+        return BatchNormalization(momentum=0.5, name=f"bn{name}", dtype=policy)(x)
 
     latent = keras.Input((config.latent_dim,), name="latent")
     start = _glorot(config, "project")
@@ -41,7 +43,6 @@ def build_generator(config: DcganConfig) -> keras.Model:
         latent
     )
     x = layers.Reshape((half, half, 256), name="to_map", dtype=policy)(activate(x, "0"))
-    x = layers.UpSampling2D(name="upsample", dtype=policy)(x)  # [N, 32, 32, 256]
 
     def conv(x: Any, filters: int, name: str) -> Any:
         start = _glorot(config, name)
@@ -49,7 +50,10 @@ def build_generator(config: DcganConfig) -> keras.Model:
             filters, 5, padding="same", kernel_initializer=start, name=name, dtype=policy
         )(x)
 
-    for stage, filters in enumerate((128, 64, 32), start=1):
+    start = _glorot(config, "conv1")
+    first = UpsampleConvTranspose(128, kernel_initializer=start, name="conv1", dtype=policy)
+    x = activate(first(x), "1")  # [N, 32, 32, 128]
+    for stage, filters in ((2, 64), (3, 32)):
         x = activate(conv(x, filters, f"conv{stage}"), str(stage))
     x = conv(x, 3, "to_rgb")
     image = layers.Activation("tanh", name="image", dtype="float32")(x)
@@ -66,11 +70,10 @@ def build_discriminator(config: DcganConfig) -> keras.Model:
     ]
     x: Any = image
     for stage, mask in enumerate(masks, start=1):  # 16x16x32, 8x8x64, 4x4x128, 2x2x256
-        x = layers.Conv2D(
+        x = Conv2D(
             16 * 2**stage,
             5,
             strides=2,
-            padding="same",
             kernel_initializer=_glorot(config, f"critic down{stage}"),
             name=f"down{stage}",
             dtype=policy,

@@ -17,7 +17,9 @@ from keras import layers
 
 from anime_pipeline.core.config import SCALE, SrganConfig
 from anime_pipeline.models.blocks import DepthToSpace, dtype_policy
+from anime_pipeline.models.convolution import Conv2D
 from anime_pipeline.models.initial import SeededNormal
+from anime_pipeline.models.normalisation import BatchNormalization
 
 
 def build_generator(config: SrganConfig) -> keras.Model:
@@ -41,10 +43,9 @@ def _generator(config: SrganConfig) -> keras.Model:
     channels = config.channels
 
     def conv(x: Any, filters: int, name: str, gain: float = 2.0) -> Any:
-        return layers.Conv2D(
+        return Conv2D(
             filters,
             3,
-            padding="same",
             kernel_initializer=_start(config, name, gain),
             name=name,
             dtype=policy,
@@ -79,18 +80,17 @@ def _critic_trunk(config: SrganConfig, image: Any, name: str, gain: float, norma
     x = image
     plan = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
     for index, (factor, strides) in enumerate(plan, start=1):
-        x = layers.Conv2D(
+        x = Conv2D(
             factor * config.width_d,
             3,
             strides=strides,
-            padding="same",
             kernel_initializer=_start(config, f"{name} conv{index}", gain),
             name=f"conv{index}",
             dtype=policy,
         )(x)
         x = layers.LeakyReLU(0.2, name=f"lrelu{index}", dtype=policy)(x)
         if normalise and index > 1:
-            x = layers.BatchNormalization(momentum=0.5, name=f"bn{index}", dtype=policy)(x)
+            x = BatchNormalization(momentum=0.5, name=f"bn{index}", dtype=policy)(x)
     return x
 
 
@@ -98,7 +98,7 @@ def _discriminator(config: SrganConfig) -> keras.Model:
     image = keras.Input((None, None, 3), name="image")
     x = _critic_trunk(config, image, "critic", gain=2.0, normalise=False)
     start = _start(config, "critic logits", gain=1.0)
-    logits = layers.Conv2D(1, 1, kernel_initializer=start, name="logits", dtype="float32")(x)
+    logits = Conv2D(1, 1, kernel_initializer=start, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="srgan_discriminator")
 
 
@@ -107,15 +107,13 @@ def _reference_generator(config: SrganConfig) -> keras.Model:
 
     def conv(x: Any, filters: int, size: int, name: str) -> Any:
         start = _start(config, f"reference {name}", gain=0)
-        return layers.Conv2D(
-            filters, size, padding="same", kernel_initializer=start, name=name, dtype=policy
-        )(x)
+        return Conv2D(filters, size, kernel_initializer=start, name=name, dtype=policy)(x)
 
     def prelu(x: Any, name: str) -> Any:
         return layers.PReLU(shared_axes=[1, 2], name=name, dtype=policy)(x)
 
     def norm(x: Any, name: str) -> Any:
-        return layers.BatchNormalization(momentum=0.5, name=name, dtype=policy)(x)
+        return BatchNormalization(momentum=0.5, name=name, dtype=policy)(x)
 
     lr_image = keras.Input((None, None, 3), name="lr_image")
     trunk = x = prelu(conv(lr_image, 64, 9, "head"), "head_prelu")

@@ -95,8 +95,7 @@ class DcganStep:
 
         gradient = value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
-        betas = (self.config.beta_1, self.config.beta_2)
-        return update_generator(state, players, gradients, stats, inputs, betas), metrics
+        return update_generator(state, players, gradients, stats, inputs, self.config), metrics
 
     def _draw(self, params: Any, stats: Any, inputs: Inputs, turn: int) -> tuple[Any, Any]:
         latent = inputs["latent"][turn]
@@ -114,13 +113,35 @@ class DcganStep:
         self, critic: Any, views: Views, part: str, inputs: Inputs, turn: int
     ) -> tuple[Any, Any]:
         """Return the logits [N, heads] and the guessed condition (None without one)."""
-        asked = [inputs["condition"][turn]] if "condition" in inputs else []
-        masks = [mask[turn] for mask in inputs[f"masks_{part}"]]
-        outputs, _ = self._discriminator(
-            critic["params"], critic["stats"], [*views, *asked, *masks], True
+        return self._verdict(critic, [*views, *self._beside(part, inputs, turn)])
+
+    def _judge_both(
+        self, critic: Any, real: Views, fake: Views, inputs: Inputs, turn: int
+    ) -> tuple[Any, Any, Any]:
+        """Return the real logits, the fake logits and the condition guessed from the real.
+
+        One pass for both is faster than two of half the size, and the same: no discriminator here
+        has batch norm, and groups whose variety it looks at never mix real and fake.
+        """
+        sides = (
+            [*real, *self._beside("real", inputs, turn)],
+            [*fake, *self._beside("fake", inputs, turn)],
         )
+        joined = [ops.concatenate(pair) for pair in zip(*sides, strict=True)]
+        logits, guess = self._verdict(critic, joined)
+        count = real[0].shape[0]
+        return logits[:count], logits[count:], None if guess is None else guess[:count]
+
+    def _verdict(self, critic: Any, inputs: list[Any]) -> tuple[Any, Any]:
+        outputs, _ = self._discriminator(critic["params"], critic["stats"], inputs, True)
         logits, *guess = keras.tree.flatten(outputs)
         return logits, guess[0] if guess else None
+
+    @staticmethod
+    def _beside(part: str, inputs: Inputs, turn: int) -> list[Any]:
+        """Return what the discriminator gets besides views: the condition, dropout masks."""
+        asked = [inputs["condition"][turn]] if "condition" in inputs else []
+        return asked + [mask[turn] for mask in inputs[f"masks_{part}"]]
 
     def _update_discriminator(
         self, players: State, real: Views, fake: Views, inputs: Inputs, turn: int
@@ -130,8 +151,7 @@ class DcganStep:
 
         def discriminator_loss(params: Any) -> tuple[Any, Metrics]:
             critic = {"params": params, "stats": stats}
-            fake_logits, _ = self._judge(critic, fake, "fake", inputs, turn)
-            real_logits, guess = self._judge(critic, real, "real", inputs, turn)
+            real_logits, fake_logits, guess = self._judge_both(critic, real, fake, inputs, turn)
             loss = self.loss.discriminator(real_logits, fake_logits, config.real_label)
             metrics = {
                 "loss_d": loss,

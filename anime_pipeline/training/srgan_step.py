@@ -70,8 +70,7 @@ class SrganStep:
 
         gradient = value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
-        betas = (self.config.beta_1, self.config.beta_2)
-        return update_generator(state, players, gradients, stats, inputs, betas), metrics
+        return update_generator(state, players, gradients, stats, inputs, self.config), metrics
 
     def _pixel_loss(self, image: Any, hr_image: Any) -> Any:
         difference = image - hr_image

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from anime_pipeline.models import backend
 from anime_pipeline.models.adam import adam, adam_slots
 from anime_pipeline.models.network import Network
 
@@ -33,7 +34,7 @@ def initial_state(generator: Network, discriminator: Network) -> State:
 
 
 def update_generator(
-    state: State, players: State, gradients: Any, stats: Any, inputs: dict[str, Any], betas: Any
+    state: State, players: State, gradients: Any, stats: Any, inputs: dict[str, Any], config: Any
 ) -> State:
     """Return the state after a generator update: Adam, new statistics, the running average.
 
@@ -43,7 +44,7 @@ def update_generator(
         gradients: Of the generator's loss.
         stats: The generator's statistics after its pass.
         inputs: The step's arrays: ``count_g``, ``learning_rate_g``, ``ema_decay``.
-        betas: Adam's two decays.
+        config: The run's configuration: Adam's two decays, and whether there is an average.
     """
     params, slots = adam(
         state["generator"]["params"],
@@ -51,14 +52,18 @@ def update_generator(
         state["adam_generator"],
         inputs["count_g"],
         inputs["learning_rate_g"],
-        *betas,
+        config.beta_1,
+        config.beta_2,
     )
     generator = {"params": params, "stats": stats}
+    # Without averaging the decay is 0 and `average` gives the newest weights: not worth computing,
+    # but JAX may reuse a donated buffer, so there no two entries may share one.
+    averaged = config.ema_half_life_images > 0 or backend.name() == "jax"
     return {
         **players,
         "generator": generator,
         "adam_generator": slots,
-        "ema": average(state["ema"], generator, inputs["ema_decay"]),
+        "ema": average(state["ema"], generator, inputs["ema_decay"]) if averaged else generator,
     }
 
 

@@ -31,6 +31,14 @@ def test_the_last_k_are_kept(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_an_array_left_alone_by_a_kill_goes_with_the_next_save(tmp_path):
+    for step in (1, 2):
+        checkpoint.save(tmp_path, step, state(step), keep=2)
+    (tmp_path / "state-00000001.json").unlink()
+    checkpoint.save(tmp_path, 3, state(3), keep=2)
+    assert {path.stem for path in tmp_path.iterdir()} == {"state-00000002", "state-00000003"}
+
+
 def damage_flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -153,8 +153,10 @@ def test_the_temporary_is_locked_while_it_is_written(drawn, cache):
     assert len(load_store(open_dataset(drawn), 16, progress=look).images) == 120
 
 
+# Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
 INTERRUPTED = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from anime_pipeline.cli.main import run
 from anime_pipeline.data import entry
 read = entry._read

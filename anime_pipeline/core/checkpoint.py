@@ -59,10 +59,14 @@ def save(folder: Path, step: int, state: Any, keep: int) -> Path:
     # savez stores uncompressed: float noise hardly compresses and saving should be quick.
     atomic_write(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     atomic_write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256_of(path)})
-    for old in steps_in(folder)[:-keep]:
-        # The JSON goes first: an array file alone is ignored, a JSON alone would look corrupt.
-        (folder / f"state-{old:08d}.json").unlink(missing_ok=True)
-        (folder / f"state-{old:08d}.npz").unlink(missing_ok=True)
+    kept = {f"state-{step:08d}" for step in steps_in(folder)[-keep:]}
+    # Not only the pairs: a kill between the last two lines leaves an array file alone.
+    there = (found for found in folder.glob("state-*") if found.suffix in (".npz", ".json"))
+    for old in {found.with_suffix(".npz") for found in there}:
+        if old.stem not in kept and not old.with_suffix(".damaged").exists():
+            # The JSON goes first: an array file alone is ignored, a JSON alone would look corrupt.
+            old.with_suffix(".json").unlink(missing_ok=True)
+            old.unlink(missing_ok=True)
     return path
 
 

@@ -29,7 +29,7 @@ from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import conditions
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.store import load_store, merge_stores, split_store
+from anime_pipeline.data.store import load_store, split_store
 from anime_pipeline.metrics.features import Features, common_scale
 from anime_pipeline.metrics.frechet import frechet
 from anime_pipeline.metrics.kid import kid
@@ -59,8 +59,7 @@ class Benchmark:
     """The pictures and the judge that all recipes share."""
 
     def __init__(self, roots: list[Path], fakes: int) -> None:
-        stores = [load_store(open_dataset(root), 32) for root in roots]
-        self.store = merge_stores(stores)
+        self.store = load_store([open_dataset(root) for root in roots], 32)
         self.split = split_store(self.store)
         self.fakes = fakes
         self.features = Features()

@@ -21,7 +21,7 @@ from anime_pipeline.data.dataset import drop_repeated, open_dataset
 from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.parallel import in_order
-from anime_pipeline.data.store import load_store, merge_stores
+from anime_pipeline.data.store import load_store
 from anime_pipeline.images.codec import decode
 from anime_pipeline.images.plain import decode_plain
 
@@ -115,7 +115,7 @@ BUILD = """
 import sys, time
 from pathlib import Path
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.store import load_store, merge_stores
+from anime_pipeline.data.store import load_store
 def slowly(done, total):
     print(done, flush=True)
     time.sleep(0.2)
@@ -201,11 +201,12 @@ def test_folders_given_twice_by_another_path_count_once(drawn, tmp_path):
 def test_several_folders_are_one_mapped_array(drawn, mixed, cache):
     alone = [load_store(open_dataset(root), 16) for root in (drawn, mixed)]
     both = load_store([open_dataset(root) for root in (drawn, mixed)], 16)
-    merged = merge_stores(alone)
-    assert isinstance(both.images, np.memmap) and not isinstance(merged.images, np.memmap)
+    assert isinstance(both.images, np.memmap)
     for name in ("images", "hashes", "sizes", "thumbnails"):
-        assert np.array_equal(getattr(both, name), getattr(merged, name))
-    assert both.records == merged.records and both.skipped == merged.skipped
+        joined = np.concatenate([getattr(store, name) for store in alone])
+        assert np.array_equal(getattr(both, name), joined)
+    assert both.records == alone[0].records + alone[1].records
+    assert both.skipped == alone[0].skipped + alone[1].skipped
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:

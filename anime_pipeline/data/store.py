@@ -96,20 +96,6 @@ def split_store(store: Store, train_count: int = 0) -> Split:
     return split_by_content(store.hashes, cached_groups(store.thumbnails), train_count)
 
 
-def merge_stores(stores: list[Store]) -> Store:
-    """Join several stores of the same picture size into one, in order."""
-    if len(stores) == 1:
-        return stores[0]
-    return Store(
-        np.concatenate([store.images for store in stores]),
-        np.concatenate([store.hashes for store in stores]),
-        np.concatenate([store.sizes for store in stores]),
-        np.concatenate([store.thumbnails for store in stores]),
-        [record for store in stores for record in store.records],
-        [skip for store in stores for skip in store.skipped],
-    )
-
-
 def _cache_key(paths: list[Path], wanted: Wanted) -> str:
     facts = [f"{FORMAT_VERSION} {wanted.size} {wanted.fit} {wanted.min_side}"]
     here = os.getcwd()

@@ -69,3 +69,9 @@ def test_the_reference_preset_is_the_original_design():
     assert (reference.fit, reference.real_label, reference.loss) == ("stretch", 0.9, "bce")
     upscaler = SRGAN_PRESETS["reference"]
     assert (upscaler.steps, upscaler.learning_rate, upscaler.batch_size) == (117_000, 9e-5, 8)
+
+
+@pytest.mark.parametrize("field, value", [("condition", "hair"), ("image_size", 8)])
+def test_the_reference_takes_only_what_it_can(field, value):
+    with pytest.raises(UsageError, match=field):
+        dataclasses.replace(DCGAN_PRESETS["reference"], **{field: value})

@@ -156,3 +156,52 @@ def test_the_table_of_conditions_is_no_part_of_the_network(tmp_path):
     weights = random_weights(dcgan.build_generator(config), config, DCGAN_KIND, tmp_path)
     weights.arrays[CONDITION_TABLE] = table_of(np.ones((4, 4), np.float32), seed=0)
     assert FaceGenerator(weights).generate([0, 1]).shape == (2, 16, 16, 3)
+
+
+def altered(name: str, **changes) -> Weights:
+    """The shipped generator or `fidelity` with other arrays or settings; None deletes."""
+    kind = DCGAN_KIND if name == "dcgan" else SRGAN_KIND
+    weights = load_weights(find_weights(name, kind), kind)
+    arrays, config = dict(weights.arrays), dict(weights.config)
+    for argument, value in changes.items():
+        key = argument.replace("__", "/")
+        where = config if key in config else arrays
+        if value is None:
+            del where[key]
+        else:
+            where[key] = value
+    return dataclasses.replace(weights, arrays=arrays, config=config)
+
+
+ODD = {
+    "no table": {"condition__table": None},
+    "an empty table": {"condition__table": np.zeros((0, 8), np.float32)},
+    "a flat table": {"condition__table": np.zeros(8, np.float32)},
+    "a narrow table": {"condition__table": np.zeros((5, 3), np.float32)},
+    "a name that is none": {"condition": "a b"},
+    "a latent beyond reason": {"latent_dim": 10**30},
+    "a negative variance": {"bn1__moving_variance": np.full(192, -1, np.float32)},
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_generators_are_refused_in_words(what):
+    with pytest.raises(CheckpointError):
+        FaceGenerator(altered("dcgan", **ODD[what]))
+
+
+def test_settings_that_have_a_default_may_be_missing():
+    assert FaceGenerator(altered("dcgan", image_size=None)).generate([0]).shape == (1, 32, 32, 3)
+
+
+def test_results_that_are_no_numbers_are_never_pictures():
+    kernel = np.full_like(altered("fidelity").arrays["up1/kernel"], 3e38)
+    upscaler = Upscaler(altered("fidelity", up1__kernel=kernel))
+    with pytest.raises(CheckpointError, match="no finite numbers"):
+        upscaler.upscale_batch(np.full((1, 8, 8, 3), 200, np.uint8))
+
+
+def test_pictures_in_another_range_are_refused():
+    upscaler = Upscaler.load(find_weights("fidelity", SRGAN_KIND))
+    with pytest.raises(ValueError, match="uint8"):
+        upscaler.upscale(np.zeros((8, 8, 3), np.float32))

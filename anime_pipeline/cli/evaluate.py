@@ -26,6 +26,7 @@ from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import truncation_option
 from anime_pipeline.cli.sides import choose_side, side_option
 from anime_pipeline.core.errors import DataError, PipelineError, UsageError
+from anime_pipeline.core.machine import import_keras_quietly
 
 if TYPE_CHECKING:
     from anime_pipeline.data.store import Store
@@ -97,6 +98,7 @@ def command(
     from anime_pipeline.models.zoo import find_weights
 
     path = find_weights(checkpoint, DCGAN_KIND)
+    import_keras_quietly()
     _require_vgg()
     with waiting("Loading the models"):
         from anime_pipeline.inference.generator import FaceGenerator

@@ -51,10 +51,13 @@ def command(
     part of the file. Each file is run and compared with Keras before it is kept. Beside it come a
     page that tells how to call it, with code, and the same as JSON.
     """
+    from anime_pipeline.inference.export import require_form
+
     forms = tuple(dict.fromkeys(forms))
     targets = {form: _targets(out, part, form) for form in forms}
-    if not overwrite:
-        _refuse_existing([path for paths in targets.values() for path in paths])
+    _refuse_existing([path for paths in targets.values() for path in paths], overwrite)
+    for form in forms:
+        require_form(form)
     wanted = (options["checkpoint"], options["upscaler"], options["realism"])
     sources = load_weights_of(*wanted, STAGES[part])
     out.mkdir(parents=True, exist_ok=True)
@@ -80,9 +83,14 @@ def _targets(out: Path, part: str, form: str) -> tuple[Path, Path, Path]:
     return (out / name[form], out / f"{stem}.json", out / f"{stem}.md")
 
 
-def _refuse_existing(paths: list[Path]) -> None:
+def _refuse_existing(paths: list[Path], overwrite: bool) -> None:
+    folders = [path for path in paths if path.suffix and path.is_dir()]
+    if folders:
+        raise UsageError(
+            f"{folders[0]} is a folder, and a file must go there. Choose another --out."
+        )
     there = [str(path) for path in paths if os.path.lexists(path)]
-    if there:
+    if there and not overwrite:
         raise UsageError(
             f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already. Choose another "
             "--out, or pass --overwrite."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 
@@ -17,6 +18,9 @@ UNREADABLE = (
     TypeError,
     EOFError,
     RuntimeError,
+    MemoryError,  # a header that claims more than there is
+    SyntaxError,  # NumPy's headers are Python literals
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

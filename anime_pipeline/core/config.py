@@ -19,6 +19,7 @@ PresetName = Literal["auto", "cpu", "gpu", "reference"]
 MAX_SEED = 2**63 - 1
 SCALE = 4  # stage two's enlargement
 MIN_STEPS_BETWEEN_LOOKS = 100  # grids and measurements of small sets would cost more than training
+MAX_LATENT = 65_536
 GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares
 
 FITS: tuple[str, ...] = get_args(Fit)
@@ -74,7 +75,11 @@ class DcganConfig:
         _require_positive(self, ("r1_interval", "learning_rate_g", "learning_rate_d"))
         penalties = ("r1_gamma", "r2_gamma", "guess_weight", "ema_half_life_images")
         _require_not_negative(self, penalties)
-        sizes = (8, 16, 32, 64, 128)
+        _require(self.latent_dim <= MAX_LATENT, "latent_dim", f"<= {MAX_LATENT}", self.latent_dim)
+        # The reference halves pictures four times, and knows nothing of conditions.
+        plain = self.architecture == "reference"
+        _require(not (plain and self.condition), "condition", "none (reference)", self.condition)
+        sizes = (16, 32, 64, 128) if plain else (8, 16, 32, 64, 128)
         _require(self.image_size in sizes, "image_size", f"one of {sizes}", self.image_size)
         _require(
             self.batch_size % GROUP_SIZE == 0,

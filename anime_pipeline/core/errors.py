@@ -63,6 +63,11 @@ def in_words(error: BaseException) -> PipelineError | None:
             "programs, or ask for less at once: a smaller --batch-size, --crop-size or --width "
             "when training, a smaller --batch-size or smaller pictures otherwise."
         )
+    if isinstance(error, ModuleNotFoundError) and error.name in ("keras", "tensorflow"):
+        return PipelineError(
+            f"{error.name} is not installed, and this command needs it. Install all that the "
+            "package requires (pip install . in the project's folder)."
+        )
     if isinstance(error, ModuleNotFoundError):
         return PipelineError(
             f"The Python package {error.name!r} is not installed, and this command needs it. "

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
+from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.storage import atomic_write, cache_folder
 from anime_pipeline.data.parallel import in_order
 
@@ -113,7 +114,7 @@ def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> n
         groups = np.load(path, allow_pickle=False)
         if groups.shape == (len(thumbnails),) and groups.dtype == np.int32:
             return np.asarray(groups)
-    except (OSError, ValueError, EOFError):
+    except UNREADABLE:
         pass  # never computed, or damaged: computed now
     groups = near_duplicate_groups(thumbnails, progress)
     atomic_write(path, lambda file: np.save(file, groups))

@@ -9,6 +9,7 @@ an entry; what a killed process left is swept by the next that builds.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -22,6 +23,7 @@ from typing import IO
 
 import numpy as np
 
+from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.space import require_free
@@ -92,7 +94,8 @@ class _Decoded:
                 picture = decode(content, "picture")
         except OSError as error:
             self.skipped.append((str(path), f"cannot be read ({error.strerror})"))
-            self.transient = True
+            # A link to nothing is known by the entry's key, and so is the file that appears there.
+            self.transient = self.transient or error.errno != errno.ENOENT
             return
         except DataError as error:
             self.skipped.append((str(path), str(error).removeprefix("picture: ")))
@@ -134,7 +137,7 @@ def read_entry(path: Path) -> Entry | None:
         if not len(images) == len(thumbnails) == len(hashes) == len(sizes) == len(kept):
             return None
         return Entry(images, thumbnails, hashes, sizes, kept, skipped, bool(facts["transient"]))
-    except (OSError, ValueError, EOFError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 

@@ -44,7 +44,12 @@ class Bfloat16Session:
         import openvino
 
         core = openvino.Core()
-        settings = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": usable_cores()}
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16",
+            "INFERENCE_NUM_THREADS": usable_cores(),
+            # Kernels are compiled for every size of picture; all of them would be remembered.
+            "CPU_RUNTIME_CACHE_CAPACITY": "8",
+        }
         network = core.read_model(model.SerializeToString())
         self._request = core.compile_model(network, "CPU", settings).create_infer_request()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import tempfile
 import warnings
@@ -21,10 +22,12 @@ from anime_pipeline.core.randomness import latents, stream
 from anime_pipeline.core.storage import atomic_write_bytes, fsync_folder, fsync_tree
 from anime_pipeline.data import conditions
 from anime_pipeline.inference.export_graphs import pictures_graph
+from anime_pipeline.inference.generator import condition_table
 from anime_pipeline.inference.runtime import Session
-from anime_pipeline.models.weights import CONDITION_TABLE, Weights
+from anime_pipeline.models.weights import Weights
 
 SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "savedmodel": ""}
+LITERT = "ai_edge_litert"
 EXAMPLES = 4
 LR_EXAMPLE = (20, 28)  # height and width, of no training crop
 # Of all values, how many must be within one grey level of Keras's. Not all: where stage one is half
@@ -71,12 +74,8 @@ def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path)
         PipelineError: If what is needed for the form is not installed, or if what was written does
             not make the pictures that it should; nothing is kept then.
     """
+    require_form(form)
     inputs = example_inputs(draw, enlarge)
-    if form != "onnx" and not has_keras():
-        raise PipelineError(
-            f"--to {form} needs TensorFlow and Keras, which are not installed. Install all that "
-            "the package requires, or choose --to onnx."
-        )
     expected = _expected(draw, enlarge, inputs)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         made = Path(folder, path.name)
@@ -94,9 +93,27 @@ def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path)
         _put_in_place(made, path)
     shapes = {name: f"{array.dtype} {_shape(name, array)}" for name, array in inputs.items()}
     factor = SCALE if enlarge else 1
-    side = str(int(draw.config["image_size"]) * factor) if draw else ""
+    side = str(draw.read_config(DcganConfig).image_size * factor) if draw else ""
     output = [side, side] if side else ["4H", "4W"]
     return Exported(path, form, shapes, output, inputs, difference, share)
+
+
+def require_form(form: str) -> None:
+    """Check that a form can be written here.
+
+    Raises:
+        PipelineError: If something that it needs is not installed.
+    """
+    if form != "onnx" and not has_keras():
+        raise PipelineError(
+            f"--to {form} needs TensorFlow and Keras, which are not installed. Install all that "
+            "the package requires, or choose --to onnx."
+        )
+    if form == "litert" and importlib.util.find_spec(LITERT) is None:
+        raise PipelineError(
+            f"--to litert checks its file with LiteRT ({LITERT}), which is not installed. Install "
+            "it (pip install '.[litert]' in the project's folder), or choose another form."
+        )
 
 
 def example_inputs(draw: Weights | None, enlarge: Weights | None) -> Inputs:
@@ -107,7 +124,7 @@ def example_inputs(draw: Weights | None, enlarge: Weights | None) -> Inputs:
     config, seeds = draw.read_config(DcganConfig), range(EXAMPLES)
     inputs = {"latent": latents(seeds, config.latent_dim, config.latent_distribution)}
     if conditions.parse_names(config.condition):
-        inputs["condition"] = conditions.draw(seeds, draw.arrays[CONDITION_TABLE])
+        inputs["condition"] = conditions.draw(seeds, condition_table(draw))
     return inputs
 
 
@@ -158,13 +175,8 @@ def _write_litert(
     draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
 ) -> np.ndarray:
     tf = _tensorflow()
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ModuleNotFoundError as error:
-        raise PipelineError(
-            f"--to litert checks its file with LiteRT ({error.name}), which is not installed. "
-            "Install it (pip install '.[litert]' in the project's folder), or choose another form."
-        ) from None
+    from ai_edge_litert.interpreter import Interpreter
+
     with tempfile.TemporaryDirectory() as folder:
         _write_savedmodel(draw, enlarge, Path(folder), inputs)
         content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()

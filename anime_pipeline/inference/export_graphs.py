@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto
 
-from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.config import SCALE, DcganConfig
 from anime_pipeline.inference.graph import Graph
 from anime_pipeline.inference.graph_dcgan import add_generator
 from anime_pipeline.inference.graph_srgan import add_upscaler
@@ -34,7 +34,7 @@ def pictures_graph(draw: Weights | None, enlarge: Weights | None) -> ModelProto:
     graph = Graph()
     if draw:
         levels = graph.rounded(graph.levels(add_generator(graph, draw)))
-        size: int | None = int(draw.config["image_size"])
+        size: int | None = draw.read_config(DcganConfig).image_size
     else:
         pixels = graph.input("lr_image", ["batch", "height", "width", 3], np.uint8)
         levels, size = graph.to_nchw(graph.cast(pixels, np.float32)), None

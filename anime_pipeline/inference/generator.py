@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
 from anime_pipeline.data.conditions import Wishes
-from anime_pipeline.inference.runtime import Session, generator_graph
+from anime_pipeline.inference.runtime import Session, check_result, generator_graph
 from anime_pipeline.models.ranges import to_uint8
-from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, Weights, load_weights
+from anime_pipeline.models.weights import (
+    CONDITION_TABLE,
+    DCGAN_KIND,
+    Weights,
+    load_weights,
+    misfit,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -37,7 +44,8 @@ class FaceGenerator:
         # Inference is always float32, or a picture would depend on the machine.
         self.config = DcganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
-        self.names = conditions.parse_names(config.condition)
+        self.names = _names(weights)
+        self._table = condition_table(weights) if self.names else None
         self._session = Session(generator_graph(weights))
 
     @classmethod
@@ -85,9 +93,9 @@ class FaceGenerator:
         Each seed draws a combination that a training picture had, so that hair and skin go
         together as they do there; wishes then replace their part of it.
         """
-        if not self.names:
+        if self._table is None:
             return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), wishes or {})
-        drawn = conditions.draw(seeds, self.weights.arrays[CONDITION_TABLE])
+        drawn = conditions.draw(seeds, self._table)
         return conditions.fulfil(self.names, drawn, wishes or {})
 
     def draw(
@@ -103,7 +111,28 @@ class FaceGenerator:
         for start in range(0, len(latent), batch_size):
             part = slice(start, start + batch_size)
             inputs = (latent[part], condition[part]) if self.names else (latent[part],)
-            batches.append(to_uint8(self._session(*inputs)))
+            images = check_result(self._session(*inputs), self.weights)
+            batches.append(to_uint8(images))
             if progress:
                 progress(min(part.stop, len(latent)), len(latent))
         return np.concatenate(batches)
+
+
+def condition_table(weights: Weights) -> np.ndarray:
+    """Return the conditions that seeds draw from: float32 [M, K].
+
+    Raises:
+        CheckpointError: If the weights have none, or not of their condition's width.
+    """
+    names = _names(weights)
+    table = weights.arrays.get(CONDITION_TABLE, np.zeros(0, np.float32))
+    if table.ndim != 2 or not len(table) or table.shape[1] != conditions.width(names):
+        raise misfit(weights, [CONDITION_TABLE])
+    return table
+
+
+def _names(weights: Weights) -> tuple[str, ...]:
+    try:
+        return conditions.parse_names(weights.read_config(DcganConfig).condition)
+    except UsageError:
+        raise misfit(weights, [CONDITION_TABLE]) from None

@@ -171,7 +171,10 @@ class Arrays:
             learnt: Whether it has a scale and shift of its own (gamma and beta).
         """
         mean = self.take(f"{name}/moving_mean", channels).astype(np.float64)
-        scale = 1 / np.sqrt(self.take(f"{name}/moving_variance", channels) + np.float64(epsilon))
+        variance = self.take(f"{name}/moving_variance", channels)
+        if variance.min() < 0:
+            raise misfit(self._weights, [f"{name}/moving_variance"])
+        scale = 1 / np.sqrt(variance + np.float64(epsilon))
         shift = -mean * scale
         if learnt:
             gamma = self.take(f"{name}/gamma", channels)

@@ -6,6 +6,8 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto
 
+from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.machine import usable_cores
 from anime_pipeline.inference.graph import Graph, Shape
 from anime_pipeline.inference.graph_dcgan import add_generator
@@ -36,11 +38,25 @@ class Session:
         return np.asarray(self._session.run(None, feed)[0])
 
 
+def check_result(values: np.ndarray, weights: Weights) -> np.ndarray:
+    """Return what a network computed, if it is numbers.
+
+    Raises:
+        CheckpointError: If it is not: the weights are finite, but too large to compute with.
+    """
+    if values.size and not np.isfinite([values.min(), values.max()]).all():
+        raise CheckpointError(
+            f"{weights.path} computes values that are no finite numbers. Use other weights, or "
+            "train them again."
+        )
+    return values
+
+
 def generator_graph(weights: Weights) -> ModelProto:
     """Return stage one: latent [N, D] (and condition [N, K]) to images [N, S, S, 3] in [-1, 1]."""
     graph = Graph()
     image = graph.to_nhwc(add_generator(graph, weights), output="image")
-    size = int(weights.config["image_size"])
+    size = weights.read_config(DcganConfig).image_size
     shape: Shape = ["batch", size, size, 3]
     facts = {"weights-sha256": weights.sha256}
     return graph.model("dcgan_generator", image, shape, facts, np.float32)

@@ -12,7 +12,7 @@ from anime_pipeline.core.config import SCALE, Precision, SrganConfig
 from anime_pipeline.inference.back_projection import back_project
 from anime_pipeline.inference.bfloat16 import Bfloat16Session
 from anime_pipeline.inference.restrain import restrain
-from anime_pipeline.inference.runtime import Session, upscaler_graph
+from anime_pipeline.inference.runtime import Session, check_result, upscaler_graph
 from anime_pipeline.models.ranges import lr_to_model, to_levels
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, load_weights
 
@@ -150,6 +150,11 @@ class Upscaler:
 
     def _compute(self, lr_images: np.ndarray, extras: Extras) -> np.ndarray:
         """Upscale one batch: uint8 to uint8."""
+        if lr_images.dtype != np.uint8:
+            raise ValueError(
+                "Invalid value for argument `lr_image`. Expected uint8 pictures, 0 to 255. "
+                f"Received: {lr_images.dtype}"
+            )
         levels = self._ensemble(lr_images) if extras.ensemble else self._levels(lr_images)
         finished = [
             restrain(back_project(large, small, extras.back_projections), small)
@@ -158,7 +163,8 @@ class Upscaler:
         return np.clip(np.rint(np.stack(finished)), 0, 255).astype(np.uint8)
 
     def _levels(self, lr_images: np.ndarray) -> np.ndarray:
-        return to_levels(self._session(lr_to_model(np.ascontiguousarray(lr_images))))
+        images = self._session(lr_to_model(np.ascontiguousarray(lr_images)))
+        return to_levels(check_result(images, self.weights))
 
     def _ensemble(self, lr_images: np.ndarray) -> np.ndarray:
         total: np.ndarray | float = 0.0

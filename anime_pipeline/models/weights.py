@@ -14,7 +14,7 @@ import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, check_finite
 from anime_pipeline.core.config import Config, from_dict
-from anime_pipeline.core.errors import CheckpointError, PipelineError, UsageError
+from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.core.storage import atomic_write, sha256_of
 
 DCGAN_KIND = "dcgan-generator"
@@ -102,12 +102,14 @@ def load_weights(path: Path, kind: str) -> Weights:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
+        strange = [n for n, a in arrays.items() if not isinstance(a, np.ndarray)]
+        if strange:
+            raise ValueError(f"{strange[0]} is no array")
         description = json.loads(arrays.pop(DESCRIPTION).tobytes())
         found, version = description["kind"], description["format"]
         config, training = description["config"], description["training"]
-        wide = {name: array.astype(np.float32) for name, array in arrays.items()}
-        check_finite(wide)
-    except (*UNREADABLE, PipelineError) as error:
+        wide = {name: _wide(name, array) for name, array in arrays.items()}
+    except UNREADABLE as error:
         raise CheckpointError(
             f"{path} is damaged or no weights file of this program ({error}). Expected an .npz "
             "that training exported."
@@ -117,6 +119,12 @@ def load_weights(path: Path, kind: str) -> Weights:
     if found != kind:
         raise CheckpointError(f"{path} holds a {found}. Expected a {kind}.")
     return Weights(found, config, training, wide, sha256_of(path), path)
+
+
+def _wide(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise ValueError(f"{name} holds values that are no finite numbers")
+    return array.astype(np.float32)
 
 
 def misfit(weights: Weights, wrong: list[str]) -> CheckpointError:

@@ -99,7 +99,7 @@ def test_reference_networks_can_be_exported(form, tmp_path):
     config = dataclasses.replace(TINY_SRGAN, architecture="reference", channels=64)
     enlarge = stored(srgan, config, SRGAN_KIND, tmp_path / "enlarge.npz")
     exported = export(draw, enlarge, form, tmp_path / "network")
-    assert exported.within_one >= 0.999 and exported.output == ["64", "64"]
+    assert exported.within_one >= 0.999 and exported.output == "uint8 [N, 64, 64, 3]"
     assert list(exported.inputs) == ["latent"]
 
 
@@ -118,10 +118,16 @@ def test_existing_files_are_kept(cli, asked_weights, tmp_path):
     call = ["export", "--part", "generator", "--checkpoint", asked_weights, "--out", "out"]
     assert cli(*call).code == 0
     before = (tmp_path / "out/generator.onnx").read_bytes()
-    refused = cli(*call)
+    assert cli(*call).code == 0, "the same request"
+    other = ["export", "--part", "generator", "--out", "out"]  # the shipped generator
+    refused = cli(*other)
     assert refused.code == 2 and "--overwrite" in refused.stderr
-    assert cli(*call, "--overwrite").code == 0
     assert (tmp_path / "out/generator.onnx").read_bytes() == before
+    assert cli(*other, "--overwrite").code == 0
+    assert (tmp_path / "out/generator.onnx").read_bytes() != before
+    (tmp_path / "out/upscaler_onnx.json").mkdir()
+    blocked = cli("export", "--part", "upscaler", "--out", "out", "--overwrite")
+    assert blocked.code == 2 and not (tmp_path / "out/upscaler.onnx").exists()
 
 
 def test_a_savedmodel_is_replaced_as_a_whole(cli, asked_weights, tmp_path):

@@ -19,7 +19,7 @@ from anime_pipeline.cli.common import json_option, print_json, print_table, wait
 from anime_pipeline.core.errors import PipelineError, in_words
 from anime_pipeline.core.machine import has_keras
 
-OPTIONAL = ("jax", "tensorboardX")
+OPTIONAL = ("jax", "tensorboardX", "openvino", "ai-edge-litert")
 FOR_TRAINING = ("tensorflow", "keras")
 SLIM = "draws, upscales and measures, but cannot train, project or evaluate"
 LITTLE_DISK_BYTES = 1_000_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,18 +49,21 @@ def command(
     """Write a network for other programs: phones, web pages, other languages.
 
     Pictures are uint8 RGB on both sides, and all that this program does around its networks is
-    part of the file. Each file is run and compared with Keras before it is kept. Beside it come a
-    page that tells how to call it, with code, and the same as JSON.
+    part of the file. Where Keras is installed, each file is run and compared with it before it is
+    kept. Beside it come a page that tells how to call it, with code, and the same as JSON.
     """
     from anime_pipeline.inference.export import require_form
 
     forms = tuple(dict.fromkeys(forms))
     targets = {form: _targets(out, part, form) for form in forms}
-    _refuse_existing([path for paths in targets.values() for path in paths], overwrite)
     for form in forms:
         require_form(form)
-    wanted = (options["checkpoint"], options["upscaler"], options["realism"])
-    sources = load_weights_of(*wanted, STAGES[part])
+    realism = options["realism"]
+    if part == "upscaler" and options["upscaler"] is None and realism is None:
+        realism = 0.0  # as `upscale`: true to its input
+    sources = load_weights_of(options["checkpoint"], options["upscaler"], realism, STAGES[part])
+    for form, paths in targets.items():
+        _refuse_existing(paths, sources, form, overwrite)
     out.mkdir(parents=True, exist_ok=True)
     documents = []
     for form in forms:
@@ -83,17 +87,27 @@ def _targets(out: Path, part: str, form: str) -> tuple[Path, Path, Path]:
     return (out / name[form], out / f"{stem}.json", out / f"{stem}.md")
 
 
-def _refuse_existing(paths: list[Path], overwrite: bool) -> None:
-    folders = [path for path in paths if path.suffix and path.is_dir()]
-    if folders:
-        raise UsageError(
-            f"{folders[0]} is a folder, and a file must go there. Choose another --out."
-        )
+def _refuse_existing(
+    paths: tuple[Path, Path, Path], sources: dict[str, Weights], form: str, overwrite: bool
+) -> None:
+    """Replace only what the same request made before, which the description beside it tells."""
+    from anime_pipeline.inference.export_usage import weights_facts
+
+    blocked = [path for path in paths if path.suffix and path.is_dir()]
+    if blocked:
+        raise UsageError(f"{blocked[0]} is a folder, and a file goes there. Choose another --out.")
     there = [str(path) for path in paths if os.path.lexists(path)]
-    if there and not overwrite:
+    if overwrite or not there:
+        return
+    try:
+        document = json.loads(paths[1].read_bytes())
+        same = document["form"] == form and document["weights"] == weights_facts(sources)
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if not same:
         raise UsageError(
-            f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already. Choose another "
-            "--out, or pass --overwrite."
+            f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already, made from other "
+            "weights. Choose another --out, or pass --overwrite."
         )
 
 

@@ -65,8 +65,8 @@ def in_words(error: BaseException) -> PipelineError | None:
         )
     if isinstance(error, ModuleNotFoundError) and error.name in ("keras", "tensorflow"):
         return PipelineError(
-            f"{error.name} is not installed, and this command needs it. Install all that the "
-            "package requires (pip install . in the project's folder)."
+            f"This is a slim installation: {error.name} is not installed, and this command needs "
+            "it. Install all that the package requires (pip install . in the project's folder)."
         )
     if isinstance(error, ModuleNotFoundError):
         return PipelineError(

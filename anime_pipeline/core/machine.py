@@ -56,8 +56,10 @@ def import_keras_quietly() -> None:
         with quiet_stderr(), _interrupts_deferred():
             importlib.import_module("keras")
     except ModuleNotFoundError as error:
+        if not has_keras():
+            raise  # a slim installation: said in words by `errors.in_words`
         raise PipelineError(
-            f"{error.name} is not installed, which training and measuring need with the backend "
+            f"{error.name} is not installed, which this command needs with the backend "
             f"{os.environ['KERAS_BACKEND']}. Install all that the package requires (pip install . "
             "in the project's folder; JAX: '.[jax]'), or set $KERAS_BACKEND to another."
         ) from None

@@ -32,7 +32,7 @@ def require_bfloat16() -> None:
     if importlib.util.find_spec(LIBRARY) is None:
         raise PipelineError(
             f"--precision bfloat16 needs {LIBRARY}, which is not installed. Install it (pip "
-            "install '.[openvino]' in the project's folder), or leave --precision out."
+            "install openvino), or leave --precision out."
         )
 
 

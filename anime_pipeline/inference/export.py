@@ -45,7 +45,7 @@ class Exported:
         path: The file, or the folder of a SavedModel.
         form: One of `SUFFIXES`.
         inputs: Type and shape of each input, in the order they are given.
-        output: Height and width of the pictures, as numbers or words.
+        output: Type and shape of the pictures.
         examples: The inputs that it was checked with.
         difference: The largest difference from Keras in grey levels over the examples; None where
             Keras is not installed.
@@ -55,7 +55,7 @@ class Exported:
     path: Path
     form: str
     inputs: dict[str, str]
-    output: list[str]
+    output: str
     examples: Inputs
     difference: int | None
     within_one: float | None
@@ -94,7 +94,7 @@ def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path)
     shapes = {name: f"{array.dtype} {_shape(name, array)}" for name, array in inputs.items()}
     factor = SCALE if enlarge else 1
     side = str(draw.read_config(DcganConfig).image_size * factor) if draw else ""
-    output = [side, side] if side else ["4H", "4W"]
+    output = f"uint8 [N, {side}, {side}, 3]" if side else "uint8 [N, 4H, 4W, 3]"
     return Exported(path, form, shapes, output, inputs, difference, share)
 
 
@@ -112,7 +112,7 @@ def require_form(form: str) -> None:
     if form == "litert" and importlib.util.find_spec(LITERT) is None:
         raise PipelineError(
             f"--to litert checks its file with LiteRT ({LITERT}), which is not installed. Install "
-            "it (pip install '.[litert]' in the project's folder), or choose another form."
+            "it (pip install ai-edge-litert), or choose another form."
         )
 
 

@@ -25,10 +25,8 @@ def describe(exported: Exported, sources: Mapping[str, Weights]) -> dict[str, An
         "file": exported.path.name,
         "form": exported.form,
         "inputs": exported.inputs,
-        "output": exported.output,
-        "weights": {
-            stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()
-        },
+        "output": {"image": exported.output},
+        "weights": weights_facts(sources),
         "difference_from_keras": exported.difference,
         "within_one_level": exported.within_one,
     }
@@ -41,6 +39,11 @@ def describe(exported: Exported, sources: Mapping[str, Weights]) -> dict[str, An
             for name, array in exported.examples.items()
         }
     return document
+
+
+def weights_facts(sources: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
+    """Return which weights a network is made from, by stage, ready for JSON."""
+    return {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}
 
 
 def usage(document: Mapping[str, Any], facts_file: str) -> str:
@@ -66,7 +69,7 @@ def usage(document: Mapping[str, Any], facts_file: str) -> str:
         "condition": document.get("condition"),
         "condition_width": len(examples["condition"][0]) if "condition" in examples else 0,
         "row": examples.get("condition", [[]])[0],
-        "output": ", ".join(document["output"]),
+        "output": document["output"]["image"],
         "weights": ", ".join(
             f"{w['file']} (sha256 {w['sha256'][:16]})" for w in document["weights"].values()
         ),

@@ -56,6 +56,15 @@ def assets() -> Path:
 
 
 @pytest.fixture(scope="session")
+def upscaler():
+    """The shipped upscaler that is true to its input."""
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.models.zoo import find_weights
+
+    return Upscaler.load(find_weights("fidelity", "srgan-generator"))
+
+
+@pytest.fixture(scope="session")
 def tiny_images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
 

@@ -91,8 +91,6 @@ def _refuse_existing(
     paths: tuple[Path, Path, Path], sources: dict[str, Weights], form: str, overwrite: bool
 ) -> None:
     """Replace only what the same request made before, which the description beside it tells."""
-    from anime_pipeline.inference.export_usage import weights_facts
-
     blocked = [path for path in paths if path.suffix and path.is_dir()]
     if blocked:
         raise UsageError(f"{blocked[0]} is a folder, and a file goes there. Choose another --out.")
@@ -101,7 +99,8 @@ def _refuse_existing(
         return
     try:
         document = json.loads(paths[1].read_bytes())
-        same = document["form"] == form and document["weights"] == weights_facts(sources)
+        facts = {stage: weights.facts() for stage, weights in sources.items()}
+        same = document["form"] == form and document["weights"] == facts
     except (OSError, ValueError, KeyError, TypeError):
         same = False
     if not same:

@@ -90,7 +90,7 @@ def command(
     draw, enlarge = load_models(*wanted, upscale)
     condition = draw.condition(seeds, wishes)
     sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
-    weights = {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}
+    weights = {stage: source.facts() for stage, source in sources.items()}
     size = draw.config.image_size * (SCALE if enlarge else 1)
     job = Job(seeds, size, out, weights, wish_texts(wishes, options["truncation"]))
     if not overwrite:

@@ -26,7 +26,7 @@ def describe(exported: Exported, sources: Mapping[str, Weights]) -> dict[str, An
         "form": exported.form,
         "inputs": exported.inputs,
         "output": {"image": exported.output},
-        "weights": weights_facts(sources),
+        "weights": {stage: weights.facts() for stage, weights in sources.items()},
         "difference_from_keras": exported.difference,
         "within_one_level": exported.within_one,
     }
@@ -39,11 +39,6 @@ def describe(exported: Exported, sources: Mapping[str, Weights]) -> dict[str, An
             for name, array in exported.examples.items()
         }
     return document
-
-
-def weights_facts(sources: Mapping[str, Weights]) -> dict[str, dict[str, str]]:
-    """Return which weights a network is made from, by stage, ready for JSON."""
-    return {stage: {"file": w.path.name, "sha256": w.sha256} for stage, w in sources.items()}
 
 
 def usage(document: Mapping[str, Any], facts_file: str) -> str:

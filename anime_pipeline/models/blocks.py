@@ -17,8 +17,30 @@ def dtype_policy(precision: Precision) -> str:
     return "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
 
+class Upsampling(layers.Layer):
+    """What layers that double height and width by one convolution share."""
+
+    def __init__(self, filters: int, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, 2H, 2W, filters]."""
+        batch, height, width, _ = input_shape
+        return (batch, height and height * 2, width and width * 2, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments for serialisation."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
 @keras.saving.register_keras_serializable("anime_pipeline")
-class UpsampleConv(layers.Layer):
+class UpsampleConv(Upsampling):
     """Nearest-neighbour x2 followed by a 3x3 convolution, computed as one transposed convolution.
 
     A free 4x4 stride-2 kernel paints checkerboards (Odena et al., "Deconvolution and Checkerboard
@@ -32,11 +54,6 @@ class UpsampleConv(layers.Layer):
     # Which of the 9 weights meet in each of the 16: along a side, weight k is in 2 - k and 3 - k.
     _ALONG = np.array([[tap + k in (2, 3) for k in range(3)] for tap in range(4)], np.float32)
     _MEETS = np.kron(_ALONG, _ALONG)
-
-    def __init__(self, filters: int, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the 3x3 kernel; batch normalisation follows, so there is no bias."""
@@ -55,22 +72,9 @@ class UpsampleConv(layers.Layer):
         kernel = ops.reshape(ops.cast(sums, self.compute_dtype), (4, 4, self.filters, channels))
         return conv2d_transpose(inputs, kernel, stride=2)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return [N, 2H, 2W, filters]."""
-        batch, height, width, _ = input_shape
-        return (batch, height and height * 2, width and width * 2, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments for serialisation."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
 
 @keras.saving.register_keras_serializable("anime_pipeline")
-class UpsampleConvTranspose(layers.Layer):
+class UpsampleConvTranspose(Upsampling):
     """Nearest-neighbour x2, then a 5x5 stride-1 transposed convolution, at 0.36 of its work.
 
     Output pixel (2i + a, 2j + b) sees, of the enlarged map, only copies of the input pixels around
@@ -87,11 +91,6 @@ class UpsampleConvTranspose(layers.Layer):
     _ALONG = np.array([[[(a + 2 - k) // 2 + 1 == tap for k in range(5)] for a in range(2)]
                        for tap in range(3)], np.float32)  # fmt: skip
     _MEETS = np.einsum("rak,sbl->rsabkl", _ALONG, _ALONG).reshape(36, 25)
-
-    def __init__(self, filters: int, kernel_initializer: Any = "he_normal", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the 5x5 kernel and the bias."""
@@ -111,19 +110,6 @@ class UpsampleConvTranspose(layers.Layer):
         kernel = ops.reshape(ops.swapaxes(kernel, 1, 2), (3, 3, channels, 4 * self.filters))
         cells = conv2d(inputs, kernel) + ops.tile(self.bias, 4)
         return DepthToSpace.shuffle(cells, 2)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return [N, 2H, 2W, filters]."""
-        batch, height, width, _ = input_shape
-        return (batch, height and height * 2, width and width * 2, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments for serialisation."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
 
 
 @keras.saving.register_keras_serializable("anime_pipeline")

@@ -46,6 +46,10 @@ class Weights:
     sha256: str
     path: Path
 
+    def facts(self) -> dict[str, str]:
+        """Return the file's name and hash, as results record them."""
+        return {"file": self.path.name, "sha256": self.sha256}
+
     def read_config(self, kind: type[Config]) -> Config:
         """Return the configuration as an object.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -98,44 +99,45 @@ def writer(
     Raises:
         DataError: If the picture cannot be used; nothing is written then.
     """
-    try:
-        return _writer(content, kind, animated, enlarger, prepare, advance)
-    except DataError as error:
-        # Whoever found the fault (the size, the memory, the decoder) knew no better name.
-        message = str(error)
-        if name == "image" or not message.startswith("image: "):
-            raise
-        raise DataError(f"{name}: {message.removeprefix('image: ')}") from None
-
-
-def _writer(
-    content: bytes,
-    kind: str,
-    animated: bool,
-    enlarger: Enlarger,
-    prepare: Preparation,
-    advance: Callable[[int, int], None],
-) -> Write:
     from anime_pipeline.images.codec import open_picture
     from anime_pipeline.images.frames import read_animation
     from anime_pipeline.images.save import check_size, write_animation, write_picture
 
-    text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)
-    if animated:
-        if kind == "jpg":
-            raise DataError("image: moves, which JPEG cannot; choose another --format")
-        animation = read_animation(content)
-        size = enlarger.target.size(*animation.frames[0].size)
-        check_size(size, kind)
-        frames = enlarger.frames(animation.frames, advance, kind)
-        return lambda file: write_animation(
-            file, list(frames), animation.durations_ms, animation.loop, kind, prepare.quality, text
+    with _named(name):
+        text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)
+        if animated:
+            if kind == "jpg":
+                raise DataError("image: moves, which JPEG cannot; choose another --format")
+            animation = read_animation(content)
+            size = enlarger.target.size(*animation.frames[0].size)
+            check_size(size, kind)
+            frames = enlarger.frames(animation.frames, advance, kind)
+            return lambda file: write_animation(
+                file,
+                list(frames),
+                animation.durations_ms,
+                animation.loop,
+                kind,
+                prepare.quality,
+                text,
+            )
+        if kind == "gif":
+            raise DataError("image: does not move, so GIF would only cost colours; choose PNG")
+        picture = open_picture(content)
+        check_size(enlarger.target.size(*picture.size), kind)
+        result = enlarger(picture, advance, kind)
+        return lambda file: write_picture(
+            file, result.size, result.channels, result.strips, kind, prepare.quality, text
         )
-    if kind == "gif":
-        raise DataError("image: does not move, so GIF would only cost colours; choose PNG")
-    picture = open_picture(content)
-    check_size(enlarger.target.size(*picture.size), kind)
-    result = enlarger(picture, advance, kind)
-    return lambda file: write_picture(
-        file, result.size, result.channels, result.strips, kind, prepare.quality, text
-    )
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Let errors call the picture by its name; whoever finds the fault knows only "image"."""
+    try:
+        yield
+    except DataError as error:
+        message = str(error)
+        if name == "image" or not message.startswith("image: "):
+            raise
+        raise DataError(f"{name}: {message.removeprefix('image: ')}") from None

@@ -154,7 +154,7 @@ class Sides:
         def call() -> None:
             nonlocal state, begun
             for step in range(begun, begun + steps):
-                state, metrics = task.advance(state, step, task.inputs(step))
+                state, [metrics] = task.advance(state, step, task.inputs(step))
             begun += steps
             {name: float(value) for name, value in metrics.items()}
 

@@ -18,7 +18,7 @@ from anime_pipeline.training.srgan_task import SrganTask
 def run_steps(task, count):
     state, losses = task.initial_state(), []
     for step in range(count):
-        state, metrics = task.advance(state, step, task.inputs(step))
+        state, [metrics] = task.advance(state, step, task.inputs(step))
         losses.append({name: float(value) for name, value in metrics.items()})
     return flatten(backend.to_numpy(state)), losses
 

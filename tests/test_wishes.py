@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anime_pipeline.cli.wishes import gather_wishes, wish_texts
+from anime_pipeline.cli.wishes import gather_wishes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.sheet import Label, labelled_sheet
+from anime_pipeline.inference.asked import wish_texts
 from anime_pipeline.inference.generator import FaceGenerator
 
 

@@ -23,10 +23,11 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.face_options import weights_options, wish_options
 from anime_pipeline.cli.loading import load_models
-from anime_pipeline.cli.wishes import gather_wishes, shown_colours, wish_texts
+from anime_pipeline.cli.wishes import gather_wishes
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
+from anime_pipeline.inference.asked import shown_colours, wish_texts
 
 if TYPE_CHECKING:
     import numpy as np

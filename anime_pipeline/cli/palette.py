@@ -11,9 +11,9 @@ from anime_pipeline import __version__
 from anime_pipeline.cli.common import UserPath, json_option, print_json, progress_bar, stderr
 from anime_pipeline.cli.face_options import truncation_option, weights_options
 from anime_pipeline.cli.loading import load_models
-from anime_pipeline.cli.wishes import as_hex
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.inference.asked import as_hex
 
 if TYPE_CHECKING:
     from anime_pipeline.images.sheet import Label

@@ -18,9 +18,9 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.face_options import read_wishes, weights_options
 from anime_pipeline.cli.loading import load_models
-from anime_pipeline.cli.wishes import shown_colours, wish_line
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
+from anime_pipeline.inference.asked import shown_colours, wish_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,8 +18,8 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.face_options import read_wishes, weights_options, wish_options
 from anime_pipeline.cli.loading import load_models
-from anime_pipeline.cli.wishes import wish_line
 from anime_pipeline.core.config import MAX_SEED
+from anime_pipeline.inference.asked import wish_line
 
 
 @click.command("variations")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anime_pipeline.cli.common import stderr
 from anime_pipeline.cli.face_options import read_wishes
 from anime_pipeline.core.errors import UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def gather_wishes(
@@ -61,34 +58,3 @@ def _read_prompt(text: str) -> dict[str, Any]:
         ignored = ", ".join(prompt.ignored)
         stderr().print(f"Not drawn (only hair and skin colour can be): {ignored}", markup=False)
     return wishes
-
-
-def as_hex(rgb: Iterable[int]) -> str:
-    """Return a colour as ``#rrggbb``."""
-    return "#" + "".join(f"{int(value):02x}" for value in rgb)
-
-
-def wish_texts(wishes: Mapping[str, Any], truncation: float) -> dict[str, str]:
-    """Return wishes as they stand in file names and in the text entries of pictures."""
-    texts = {
-        name: ("yes" if wish else "no") if isinstance(wish, bool) else as_hex(wish)
-        for name, wish in wishes.items()
-    }
-    return texts | ({} if truncation == 1 else {"truncation": f"{truncation:g}"})
-
-
-def wish_line(wishes: Mapping[str, Any], truncation: float) -> str:
-    """Return wishes as one text entry; it is there even if nothing is wished for."""
-    texts = wish_texts(wishes, truncation)
-    return ", ".join(f"{name} {value}" for name, value in texts.items()) or "none"
-
-
-def shown_colours(names: Sequence[str], condition: np.ndarray) -> list[dict[str, str]]:
-    """Return the colours that each face was asked to show, as ``#rrggbb`` by name."""
-    from anime_pipeline.data.conditions import CENTRE_AND_SPREAD, columns, decode_colour
-
-    parts = [name for name in names if name in CENTRE_AND_SPREAD]
-    return [
-        {part: as_hex(decode_colour(part, row[columns(names, part)])) for part in parts}
-        for row in condition
-    ]

@@ -65,6 +65,7 @@ class DcganConfig:
     steps: int = 30_000
     seed: int = 0
     # Bookkeeping
+    steps_per_call: int = 1  # more saves a GPU from waiting for Python; JAX only
     save_every: int = 500
     keep_checkpoints: int = 3
 
@@ -127,6 +128,7 @@ class SrganConfig:
     ema_half_life_images: float = 2_000.0
     seed: int = 0
     # Bookkeeping
+    steps_per_call: int = 1  # more saves a GPU from waiting for Python; JAX only
     save_every: int = 250
     keep_checkpoints: int = 3
 
@@ -177,7 +179,7 @@ def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
 
 
 def _require_common(config: Any) -> None:
-    _require_positive(config, ("batch_size", "save_every", "keep_checkpoints"))
+    _require_positive(config, ("batch_size", "save_every", "keep_checkpoints", "steps_per_call"))
     _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
     _require_not_negative(config, ("train_count",))
     for name in ("beta_1", "beta_2"):

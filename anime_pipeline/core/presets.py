@@ -16,6 +16,7 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
         batch_size=128,
         steps=200_000,
         precision="bfloat16",
+        steps_per_call=16,
     ),
     "reference": DcganConfig(
         architecture="reference",
@@ -47,6 +48,7 @@ SRGAN_PRESETS: dict[str, SrganConfig] = {
         adversarial_steps=20_000,
         width_d=64,
         precision="bfloat16",
+        steps_per_call=16,
     ),
     "reference": SrganConfig(
         architecture="reference",

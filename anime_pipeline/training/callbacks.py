@@ -39,7 +39,7 @@ class GridSchedule:
         if progress.ends_epoch:
             return progress.epoch
         late = time.monotonic() - self._begun >= self.early_s
-        if progress.epoch == 1 and not self._early_done:
+        if progress.epoch == 1 and progress.is_current and not self._early_done:
             if progress.step >= self.early_steps or late:
                 self._early_done = True
                 return 0
@@ -72,15 +72,16 @@ class Checkpoints(Callback):
     def __init__(self, save_every: int, keep: int) -> None:
         self.save_every = save_every
         self.keep = keep
-        self._saved_step = -1
+        self._saved_step = 0
 
     def on_start(self, progress: Progress) -> None:
         """Remember what is on disk already."""
-        self._saved_step = progress.step if progress.step else -1
+        self._saved_step = progress.step
 
     def after_step(self, progress: Progress) -> None:
-        """Save when it is time."""
-        if progress.step % self.save_every == 0:
+        """Save when it is time, or at the first whole state after that."""
+        due = progress.step - progress.step % self.save_every
+        if due > self._saved_step and progress.is_current:
             self._save(progress)
 
     def on_stop(self, progress: Progress) -> None:

@@ -16,6 +16,7 @@ from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model, to_uint8
 from anime_pipeline.models.taps import FeatureTaps, feature_taps
 from anime_pipeline.training import augment
+from anime_pipeline.training.calls import CompiledStep, steps_per_call
 from anime_pipeline.training.dcgan_step import DcganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
@@ -61,9 +62,8 @@ class DcganTask:
         self.generator = Network(build_generator(config))
         self.discriminator = Network(build_discriminator(config, taps))
         self._steps = {
-            with_penalty: backend.jit(
-                DcganStep(config, self.generator, self.discriminator, self.features, with_penalty),
-                donate_first=True,
+            with_penalty: CompiledStep(
+                DcganStep(config, self.generator, self.discriminator, self.features, with_penalty)
             )
             for with_penalty in (False, True)
         }
@@ -144,11 +144,21 @@ class DcganTask:
         half = self.config.steps / 2
         return min(1.0, max(0.0, (self.config.steps - step) / half))
 
-    def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
-        """Run one step on the device."""
+    @property
+    def steps_per_call(self) -> int:
+        """Steps that go to the device together, see `training.calls`."""
+        return steps_per_call(self.config.steps_per_call)
+
+    def form(self, step: int) -> bool:
+        """Tell whether step number `step` is one with the lazy penalty."""
         config = self.config
-        lazy = max(config.r1_gamma, config.r2_gamma) > 0 and step % config.r1_interval == 0
-        return self._steps[lazy](state, inputs)
+        return max(config.r1_gamma, config.r2_gamma) > 0 and step % config.r1_interval == 0
+
+    def advance(
+        self, state: State, step: int, *inputs: dict[str, Any]
+    ) -> tuple[State, list[dict[str, Any]]]:
+        """Run the steps from number `step` on, all of one form, on the device."""
+        return self._steps[self.form(step)](state, inputs)
 
     def sample(self, state: State, count: int) -> np.ndarray:
         """Draw seeds 0..count-1 with the averaged generator: uint8 [count, S, S, 3]."""

@@ -6,7 +6,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from anime_pipeline.core.config import MIN_STEPS_BETWEEN_LOOKS
 from anime_pipeline.core.errors import TrainingInterruptedError
+from anime_pipeline.training.calls import calls, ends_epoch
 from anime_pipeline.training.state import State
 
 
@@ -44,12 +44,27 @@ class Task(Protocol):
         """Return the state before step 0."""
         ...
 
+    @property
+    def steps_per_call(self) -> int:
+        """Steps that may go to the device together, see `training.calls`."""
+        ...
+
+    def form(self, step: int) -> Hashable:
+        """Tell which compiled function a step needs; only equal ones go together."""
+        ...
+
     def inputs(self, step: int) -> dict[str, Any]:
         """Return the host arrays of one step: a pure function of `step`."""
         ...
 
-    def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
-        """Run one step; returns the new state and scalar metrics."""
+    def advance(
+        self, state: State, step: int, *inputs: dict[str, Any]
+    ) -> tuple[State, list[dict[str, Any]]]:
+        """Run the steps from number `step` on, all of one form.
+
+        Returns:
+            The new state and the scalar metrics of each step.
+        """
         ...
 
 
@@ -62,9 +77,11 @@ class Progress:
         step: Steps done so far.
         total_steps: Steps planned.
         steps_per_epoch: Steps in one epoch.
-        state: The training state after `step` steps.
+        state: The training state.
         metrics: This step's scalars.
         logged: Values that callbacks measured since the last log line.
+        is_current: Whether `state` is that after `step` steps. Where several go to the device in
+            one call, only the last of them sees its own; every step that ends an epoch does.
     """
 
     folder: Path
@@ -74,16 +91,12 @@ class Progress:
     state: State
     metrics: dict[str, float] = field(default_factory=dict)
     logged: dict[str, Any] = field(default_factory=dict)
+    is_current: bool = True
 
     @property
     def ends_epoch(self) -> bool:
-        """Whether this step closes an epoch or the run.
-
-        With small sets several epochs are taken together, or looking would cost more than
-        training.
-        """
-        together = -(-MIN_STEPS_BETWEEN_LOOKS // self.steps_per_epoch)
-        return self.step % (together * self.steps_per_epoch) == 0 or self.step == self.total_steps
+        """Whether this step closes an epoch or the run, see `training.calls`."""
+        return ends_epoch(self.step, self.steps_per_epoch, self.total_steps)
 
     @property
     def epoch(self) -> int:
@@ -125,12 +138,15 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
     for callback in callbacks:
         callback.on_start(progress)
     with _stop_requests() as stop_requested, _prefetched(task, start) as batches:
-        for step, inputs in batches:
-            progress.state, metrics = task.advance(progress.state, step, inputs)
-            progress.step = step + 1
-            progress.metrics = {name: float(value) for name, value in metrics.items()}
-            for callback in callbacks:
-                callback.after_step(progress)
+        for steps in calls(task, start, task.total_steps):
+            inputs = [next(batches) for _ in steps]
+            progress.state, metrics = task.advance(progress.state, steps.start, *inputs)
+            for step, values in zip(steps, metrics, strict=True):
+                progress.step = step + 1
+                progress.is_current = progress.step == steps.stop
+                progress.metrics = {name: float(value) for name, value in values.items()}
+                for callback in callbacks:
+                    callback.after_step(progress)
             if stop_requested():
                 break
         # Saving comes last after a step and must come first here, before anything that could fail
@@ -172,9 +188,9 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _prefetched(task: Task, start: int) -> Iterator[Iterator[tuple[int, dict[str, Any]]]]:
+def _prefetched(task: Task, start: int) -> Iterator[Iterator[dict[str, Any]]]:
     """Prepare the next steps' host arrays in a thread; they depend on the step alone."""
-    ready: queue.Queue[tuple[int, Any]] = queue.Queue(maxsize=2)
+    ready: queue.Queue[Any] = queue.Queue(maxsize=2 * task.steps_per_call)
     stopping = threading.Event()
 
     def produce() -> None:
@@ -185,19 +201,19 @@ def _prefetched(task: Task, start: int) -> Iterator[Iterator[tuple[int, dict[str
                 item = error
             while not stopping.is_set():
                 try:
-                    ready.put((step, item), timeout=0.2)
+                    ready.put(item, timeout=0.2)
                     break
                 except queue.Full:
                     continue
             if stopping.is_set() or isinstance(item, Exception):
                 return
 
-    def consume() -> Iterator[tuple[int, dict[str, Any]]]:
-        for _ in range(start, task.total_steps):
-            step, item = ready.get()
+    def consume() -> Iterator[dict[str, Any]]:
+        while True:
+            item = ready.get()
             if isinstance(item, Exception):
                 raise item
-            yield step, item
+            yield item
 
     thread = threading.Thread(target=produce, name="batches", daemon=True)
     thread.start()

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
-import numpy as np
-
 from anime_pipeline import __version__
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.config import Config, differences, from_dict, to_dict
@@ -30,6 +28,7 @@ from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import splits
 from anime_pipeline.data.store import Store, split_store
 from anime_pipeline.models import backend
+from anime_pipeline.training.calls import calls
 from anime_pipeline.training.loop import Task
 from anime_pipeline.training.state import State
 
@@ -236,14 +235,19 @@ def restore(run: Run[Config], task: Task, warn: Callable[[str], None]) -> tuple[
 def seconds_per_step(task: Task, first_step: int = 0) -> float:
     """Time a few steps from `first_step` on a scratch state; steps are pure and leave no trace."""
     state = task.initial_state()
-    seconds: list[float] = []
-    for step in range(first_step, first_step + TIMED_STEPS + 2):
+    # The first ones compile: two forms of the step, each alone and in a row.
+    timed_from = first_step + max(2, task.steps_per_call)
+    stop = timed_from + max(TIMED_STEPS, task.steps_per_call)
+    seconds, count = 0.0, 0
+    for steps in calls(task, first_step, stop):
         begin = time.perf_counter()
-        state, metrics = task.advance(state, step, task.inputs(step))
+        inputs = [task.inputs(step) for step in steps]
+        state, metrics = task.advance(state, steps.start, *inputs)
         backend.to_numpy(metrics)
-        seconds.append(time.perf_counter() - begin)
-    # The first two may compile two forms of the step.
-    return float(np.mean(seconds[2:]))
+        if steps.start >= timed_from:
+            seconds += time.perf_counter() - begin
+            count += len(steps)
+    return seconds / count
 
 
 def plan_steps(minutes: float, seconds: float) -> int:

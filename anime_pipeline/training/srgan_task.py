@@ -16,6 +16,7 @@ from anime_pipeline.models.ranges import lr_to_model, to_uint8
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import Weights, assign
+from anime_pipeline.training.calls import CompiledStep, steps_per_call
 from anime_pipeline.training.srgan_step import VGG_LAYERS, SrganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
@@ -54,9 +55,8 @@ class SrganTask:
         self.facts = {"vgg16": vgg.source} if vgg else {}
         features = vgg.model if vgg else None
         self._steps = {
-            adversarial: backend.jit(
-                SrganStep(config, self.generator, self.discriminator, features, adversarial),
-                donate_first=True,
+            adversarial: CompiledStep(
+                SrganStep(config, self.generator, self.discriminator, features, adversarial)
             )
             for adversarial in (False, True)
         }
@@ -141,9 +141,20 @@ class SrganTask:
         cosine = 0.5 * (1 + math.cos(math.pi * step / config.fidelity_steps))
         return config.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * max(cosine, 0.01)
 
-    def advance(self, state: State, step: int, inputs: dict[str, Any]) -> tuple[State, Any]:
-        """Run one step on the device."""
-        return self._steps[self.is_adversarial(step)](state, inputs)
+    @property
+    def steps_per_call(self) -> int:
+        """Steps that go to the device together, see `training.calls`."""
+        return steps_per_call(self.config.steps_per_call)
+
+    def form(self, step: int) -> bool:
+        """Tell whether step number `step` belongs to the second phase."""
+        return self.is_adversarial(step)
+
+    def advance(
+        self, state: State, step: int, *inputs: dict[str, Any]
+    ) -> tuple[State, list[dict[str, Any]]]:
+        """Run the steps from number `step` on, all of one phase, on the device."""
+        return self._steps[self.form(step)](state, inputs)
 
     def upscale(self, state: State, lr_images: np.ndarray) -> np.ndarray:
         """Upscale uint8 [N, H, W, 3] with the averaged generator to uint8 [N, 4H, 4W, 3]."""

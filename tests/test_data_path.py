@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -111,6 +112,21 @@ def test_only_a_few_items_are_taken_ahead():
         list(results)
 
 
+@contextmanager
+def program(source, *arguments, **options):
+    """Run Python source in a process that ends, and whose pipes are closed, with the block.
+
+    Left running by a failed assertion it would fail another test as well, whichever Python happens
+    to collect the process object in: that warns, and warnings are errors.
+    """
+    command = [sys.executable, "-c", source, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 BUILD = """
 import sys, time
 from pathlib import Path
@@ -124,10 +140,10 @@ load_store(open_dataset(Path(sys.argv[1])), 48, progress=slowly)
 
 
 def test_a_kill_leaves_nothing_but_a_temporary_that_is_swept(drawn, cache):
-    process = subprocess.Popen([sys.executable, "-c", BUILD, drawn], stdout=subprocess.PIPE)
-    process.stdout.readline()
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with program(BUILD, drawn) as process:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
     assert process.returncode == -signal.SIGKILL
     (left,) = cache.iterdir()
     assert left.suffix == ".partial"
@@ -153,15 +169,16 @@ def test_the_temporary_is_locked_while_it_is_written(drawn, cache):
     assert len(load_store(open_dataset(drawn), 16, progress=look).images) == 120
 
 
-# Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+# Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that. Several
+# threads read: print() writes a line and its end one after the other, and theirs would mix.
 INTERRUPTED = """
-import signal, time
+import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from anime_pipeline.cli.main import run
 from anime_pipeline.data import entry
 read = entry._read
 def slowly(path):
-    print("reading", flush=True)
+    os.write(1, b"reading\\n")
     time.sleep(0.05)
     return read(path)
 entry._read = slowly
@@ -170,16 +187,11 @@ run()
 
 
 def test_ctrl_c_while_decoding_ends_cleanly(drawn, cache, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, "inspect", drawn],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert process.stdout.readline() == "reading\n"
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
+    arguments = "inspect", drawn
+    with program(INTERRUPTED, *arguments, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "reading\n"
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130 and stderr.strip().endswith("Interrupted.")
     assert "Traceback" not in stderr and stdout.count("reading") < 100
     assert list(cache.iterdir()) == [] and not (tmp_path / "outputs").exists()

@@ -65,6 +65,23 @@ def upscaler():
 
 
 @pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """The web app with the shipped models and no runs."""
+    from anime_pipeline.web.app import create_app
+    from anime_pipeline.web.services import EXTENSION
+    from anime_pipeline.web.settings import Settings
+
+    made = create_app(Settings(checkpoints=tmp_path_factory.mktemp("web") / "checkpoints"))
+    yield made
+    assert made.extensions[EXTENSION].worker.stop(20)
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
 def tiny_images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "interpolate": ("anime_pipeline.cli.interpolate", "Travel from face to face: GIF, MP4, sheet."),
     "project": ("anime_pipeline.cli.project", "Find the face nearest to a picture."),
     "upscale": ("anime_pipeline.cli.upscale", "Upscale pictures 4x."),
+    "serve": ("anime_pipeline.cli.serve", "Open the page where faces are made in a browser."),
     "train-dcgan": ("anime_pipeline.cli.train_dcgan", "Train stage one on a folder of faces."),
     "train-srgan": ("anime_pipeline.cli.train_srgan", "Train stage two on a folder of faces."),
     "benchmark": ("anime_pipeline.cli.benchmark", "Measure PSNR and SSIM against baselines."),
@@ -51,7 +52,10 @@ def _name_variables(command: click.Command, prefix: str) -> None:
     """Give each option its environment variable: click's own rule goes by Python's names."""
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            parameter.envvar = f"{prefix}_{_upper(max(parameter.opts, key=len))}"
+            own = f"{prefix}_{_upper(max(parameter.opts, key=len))}"
+            # One that an option has already, such as the PORT of hosting services, comes second.
+            others = [parameter.envvar] if isinstance(parameter.envvar, str) else []
+            parameter.envvar = [own, *others] if others else own
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             _name_variables(inner, f"{prefix}_{_upper(name)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -11,32 +12,35 @@ import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.storage import atomic_write, atomic_write_bytes
+from anime_pipeline.core.storage import atomic_write_bytes
 
 PALETTE_FRAMES = 64  # enough to find the colours of a walk
 
 
-def write_gif(path: Path, frames: np.ndarray, fps: float, comment: str = "") -> None:
-    """Write frames uint8 [T, H, W, 3] as a GIF that repeats for ever.
+def encode_gif(frames: np.ndarray, fps: float, comment: str = "") -> bytes:
+    """Encode frames uint8 [T, H, W, 3] as a GIF that repeats for ever.
 
     All frames share one palette: with one each, colours flicker.
     """
     some = frames[np.linspace(0, len(frames) - 1, min(len(frames), PALETTE_FRAMES)).astype(int)]
     palette = Image.fromarray(np.concatenate(list(some))).quantize(256)
     first, *rest = [Image.fromarray(frame).quantize(palette=palette) for frame in frames]
-    duration_ms = round(1000 / fps)
-    atomic_write(
-        path,
-        lambda file: first.save(
-            file,
-            format="GIF",
-            save_all=True,
-            append_images=rest,
-            duration=duration_ms,
-            loop=0,
-            comment=comment.encode(),
-        ),
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        format="GIF",
+        save_all=True,
+        append_images=rest,
+        duration=round(1000 / fps),
+        loop=0,
+        comment=comment.encode(),
     )
+    return buffer.getvalue()
+
+
+def write_gif(path: Path, frames: np.ndarray, fps: float, comment: str = "") -> None:
+    """Write a GIF atomically; see `encode_gif`."""
+    atomic_write_bytes(path, encode_gif(frames, fps, comment))
 
 
 def write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:

@@ -17,7 +17,7 @@ from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
 from anime_pipeline.images.save import whole_bytes
 from anime_pipeline.images.strips import resize_strips
 from anime_pipeline.images.transparency import keep_flat, split_alpha
-from anime_pipeline.inference.memory import Budget
+from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
 from anime_pipeline.inference.target import Size, Target
 from anime_pipeline.inference.upscaler import PLAIN, Extras, Progress, Upscaler
 
@@ -56,6 +56,7 @@ class Enlarger:
         target: Target,
         extras: Extras = PLAIN,
         max_bytes: int | None = None,
+        most_tile_px: int = MAX_TILE_PX,
     ) -> None:
         """Take what every picture shares.
 
@@ -64,7 +65,9 @@ class Enlarger:
             target: How large results shall be.
             extras: What surrounds the network.
             max_bytes: Memory of the whole process, see `memory.Budget`.
+            most_tile_px: Side of the largest tile, for callers with other work between two.
         """
+        self._most_tile_px = most_tile_px
         self.upscaler = upscaler
         self.target = target
         self.extras = extras
@@ -156,7 +159,8 @@ class Enlarger:
             between = _quarter(size, wanted)
             held += between[0] * between[1] * 6 * streams  # its strips, and these put together
             width = between[0]
-        return self._budget.tile_px(width, self.extras, held, instead, streams)
+        tile_px = self._budget.tile_px(width, self.extras, held, instead, streams)
+        return min(tile_px, self._most_tile_px)
 
     def _strips(
         self, rgb: np.ndarray, size: Size, tile_px: int, progress: Progress | None

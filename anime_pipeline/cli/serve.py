@@ -1,0 +1,82 @@
+"""`anime-pipeline serve`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from anime_pipeline.cli.common import checkpoints_option, stderr, waiting
+from anime_pipeline.cli.complete import weights_names
+from anime_pipeline.core.errors import PipelineError
+
+ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen on; 0.0.0.0 lets other machines in.")  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65_535), envvar="PORT", default=8000,
+              show_default=True, help="Port; 0 takes a free one.")  # fmt: skip
+@click.option("--checkpoint", default="dcgan", show_default=True, shell_complete=weights_names,
+              help="Stage one: a shipped name, a .npz file or a run folder.")  # fmt: skip
+@click.option("--upscaler", default="", shell_complete=weights_names,
+              help="Stage two, likewise [default: the shipped pair].")  # fmt: skip
+@checkpoints_option
+@click.option("--queue", type=click.IntRange(1, 1000), default=32, show_default=True,
+              help="Requests that may wait; more are refused at once.")  # fmt: skip
+@click.option("--rate-limit", type=click.IntRange(min=0), default=1200, show_default=True,
+              help="Faces a minute for each client on another machine; 0: no limit.")  # fmt: skip
+@click.option("--upload-rate-limit", type=click.IntRange(min=0), default=30, show_default=True,
+              help="Uploads a minute, likewise.")  # fmt: skip
+@click.option("--proxies", type=click.IntRange(0, 16), default=0, show_default=True,
+              help="Reverse proxies in front, whose X-Forwarded headers are believed.")  # fmt: skip
+@click.option("--trusted-hosts", default="",
+              help="Names that this server is called by, with commas between [default: this "
+              "machine's own, unless --host lets others in].")  # fmt: skip
+@click.option("--face-timeout-s", type=click.FloatRange(1, 3600), default=20.0, show_default=True,
+              help="How long a face may take, waiting included.")  # fmt: skip
+@click.option("--upscale-timeout-s", type=click.FloatRange(1, 3600), default=180.0,
+              show_default=True, help="How long an upload may take.")  # fmt: skip
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+def command(
+    host: str, port: int, trusted_hosts: str, open_browser: bool, checkpoints: Path, **options: str
+) -> None:
+    """Open the page where faces are made, and the API below it.
+
+    Everything runs on this machine, with the shipped models or your own; nothing is sent anywhere
+    else. Ctrl-C stops it once all that was asked for has been answered.
+    """
+    with waiting("Loading the models"):
+        from anime_pipeline.web.app import create_app
+        from anime_pipeline.web.serving import listen, serve
+        from anime_pipeline.web.settings import LOOPBACK_HOSTS, Settings, hosts
+
+        trusted = hosts(trusted_hosts)
+        if not trusted and host in (*LOOPBACK_HOSTS, "::1"):
+            # A page elsewhere could otherwise reach this one under a name of its own.
+            trusted = LOOPBACK_HOSTS
+        # Before the models, as it is what most often fails.
+        listening = listen(host, port)
+        known = {field.name for field in dataclasses.fields(Settings)}
+        values = {name: value for name, value in options.items() if name in known}
+        app = create_app(Settings(checkpoints=checkpoints, trusted_hosts=trusted, **values))  # type: ignore[arg-type]
+    bound = listening.getsockname()
+    shown = "127.0.0.1" if host in ANY_ADDRESS else host
+    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound[1]}/"
+
+    def on_ready() -> None:
+        console = stderr()
+        if host in ANY_ADDRESS:
+            console.print("Listening on all addresses of this machine.", markup=False)
+        console.print(f"Faces at {url}  (Ctrl-C stops)", markup=False)
+        if open_browser:
+            click.launch(url)
+
+    if not serve(app, listening, on_ready):
+        raise PipelineError(
+            f"Stopped, but {url} left requests unanswered. Raise --upscale-timeout-s if that "
+            "happens often."
+        )
+    stderr().print("Stopped; everything that was accepted has been answered.", markup=False)

@@ -1,0 +1,1 @@
+"""The page people play with, and the API below it."""

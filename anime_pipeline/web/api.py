@@ -1,0 +1,259 @@
+"""The API: faces, journeys between them, enlarged pictures, and what there is to choose from."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, request
+
+from anime_pipeline import __version__
+from anime_pipeline.images.animation import encode_gif
+from anime_pipeline.images.codec import encode_png
+from anime_pipeline.images.colour_names import HAIR_COLOURS, SILVER, SKIN_COLOURS
+from anime_pipeline.images.grid import make_grid
+from anime_pipeline.inference.asked import as_hex
+from anime_pipeline.web import openapi
+from anime_pipeline.web.faces import faces, journey
+from anime_pipeline.web.problems import Problem
+from anime_pipeline.web.requests import (
+    MOST_FACES,
+    MOST_FRAMES,
+    MOST_STOPS,
+    GenerateBody,
+    GenerateQuery,
+    InterpolateBody,
+    InterpolateQuery,
+    Request,
+    UpscaleFields,
+    read_json,
+    read_texts,
+)
+from anime_pipeline.web.services import services
+from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.uploads import check_upload, enlarge
+
+PNG, GIF, JSON = "image/png", "image/gif", "application/json"
+SHEET_COLUMNS = 8
+FOREVER = "public, max-age=31536000, immutable"
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+@blueprint.get("/generate")
+def generate_by_query() -> Response:
+    """Draw faces of consecutive seeds."""
+    return _generate(_read_query(GenerateQuery), (PNG, JSON))
+
+
+@blueprint.post("/generate")
+def generate_by_body() -> Response:
+    """Draw faces of any seeds."""
+    return _generate(_read_body(GenerateBody), (JSON, PNG))
+
+
+def _generate(asked: GenerateQuery | GenerateBody, kinds: Sequence[str]) -> Response:
+    kind = _wanted(kinds)
+    found = faces(services().catalogue, asked)
+
+    def content() -> bytes:
+        pictures = _draw(found.drawings)
+        if kind == JSON:
+            said = [
+                one | {"image": _data_uri(encode_png(picture, text), PNG)}
+                for one, picture, text in zip(found.said, pictures, found.texts, strict=True)
+            ]
+            return _json({"weights": found.mark, "size": found.size, "faces": said})
+        if len(pictures) == 1:
+            return encode_png(pictures[0], found.texts[0])
+        text = {name: value for name, value in found.texts[0].items() if name != "seed"}
+        seeds = ",".join(map(str, found.seeds))
+        grid = make_grid(np.stack(pictures), min(SHEET_COLUMNS, len(pictures)))
+        return encode_png(grid, text | {"grid": f"seeds {seeds}"})
+
+    return _answer(asked, found.mark, kind, content)
+
+
+@blueprint.get("/interpolate")
+def interpolate_by_query() -> Response:
+    """Travel between faces that are given by seeds."""
+    return _interpolate(_read_query(InterpolateQuery), (GIF, PNG, JSON))
+
+
+@blueprint.post("/interpolate")
+def interpolate_by_body() -> Response:
+    """Travel between any faces."""
+    return _interpolate(_read_body(InterpolateBody), (JSON, GIF, PNG))
+
+
+def _interpolate(asked: InterpolateQuery | InterpolateBody, kinds: Sequence[str]) -> Response:
+    kind = _wanted(kinds)
+    catalogue = services().catalogue
+    drawings = journey(catalogue, asked)
+    mark = catalogue.mark(drawings[0].generator)
+
+    def content() -> bytes:
+        pictures = np.stack(_draw(drawings))
+        if kind == GIF:
+            seeds = ",".join(str(stop.seed) for stop in asked.chosen)
+            return encode_gif(pictures, asked.fps, f"anime-pipeline {__version__}, seeds {seeds}")
+        if kind == PNG:
+            return encode_png(make_grid(pictures, SHEET_COLUMNS))
+        frames = [_data_uri(encode_png(picture), PNG) for picture in pictures]
+        return _json({"weights": mark, "size": asked.size, "frames": frames})
+
+    return _answer(asked, mark, kind, content)
+
+
+@blueprint.post("/upscale")
+def upscale() -> Response:
+    """Enlarge a picture that was sent."""
+    kind = _wanted((PNG, JSON))
+    have = services()
+    have.worker.refuse_long_when_full()
+    have.limits.count_upload(request.remote_addr)
+    if request.mimetype != "multipart/form-data":
+        raise Problem(415, f"Received {request.mimetype or 'no type'}. Send multipart/form-data.")
+    asked = read_texts(UpscaleFields, request.form.to_dict(flat=False), "form")
+    sent = request.files.getlist("image")
+    if len(sent) != 1 or len(request.files) != 1:
+        raise Problem(
+            422,
+            f"Received {len(sent)} files called 'image'. Send one.",
+            errors=[{"parameter": "image", "detail": "expected one file"}],
+        )
+    content = sent[0].read(MAX_UPLOAD_BYTES + 1)
+    width, height = check_upload(content)
+    upscaler = have.catalogue.upscaler(asked.realism)
+    text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
+    progress = have.tickets.open(asked.ticket)
+    try:
+        made = have.worker.run_long(
+            lambda pause: enlarge(content, upscaler, asked.scale, text, progress, pause),
+            have.settings.upscale_timeout_s,
+        )
+    finally:
+        progress.state = "done"
+    if kind == JSON:
+        document = {
+            "input_width": width,
+            "input_height": height,
+            "width": width * asked.scale,
+            "height": height * asked.scale,
+            "image": _data_uri(made, PNG),
+        }
+        return _no_store(Response(_json(document), content_type=JSON))
+    return _no_store(Response(made, content_type=PNG))
+
+
+@blueprint.get("/upscale/<ticket>")
+def progress_of(ticket: str) -> Response:
+    """Tell how far an upload is."""
+    found = services().tickets.get(ticket)
+    document = {"state": found.state, "done": found.done, "total": found.total}
+    return _no_store(Response(_json(document), content_type=JSON))
+
+
+@blueprint.get("/models")
+def models() -> Response:
+    """List the models, the colours that have names, and the limits."""
+    catalogue = services().catalogue
+    colours: dict[str, dict[str, Any]] = {
+        "hair": HAIR_COLOURS | {"silver": SILVER},
+        "skin": SKIN_COLOURS,
+    }
+    document = {
+        "default": catalogue.default,
+        "models": [
+            {
+                "name": offer.name,
+                "shipped": offer.shipped,
+                "weights": offer.weights,
+                "image_size": offer.image_size,
+                "wishes": list(offer.wishes),
+                "error": offer.error,
+            }
+            for offer in catalogue.offers()
+        ],
+        "upscaler": {"weights": catalogue.mark(), "realism": catalogue.has_realism},
+        "colours": {
+            part: {name: as_hex(rgb) for name, rgb in named.items()}
+            for part, named in colours.items()
+        },
+        "limits": {
+            "count": MOST_FACES,
+            "stops": MOST_STOPS,
+            "frames": MOST_FRAMES,
+            "upload_bytes": MAX_UPLOAD_BYTES,
+            "upload_pixels": MAX_UPLOAD_PIXELS,
+        },
+    }
+    return _no_store(Response(_json(document), content_type=JSON))
+
+
+@blueprint.get("/openapi.json")
+def openapi_json() -> Response:
+    """Return the description of this API."""
+    response = Response(_json(openapi.document()), content_type=JSON)
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _read_query(kind: type[Request]) -> Request:
+    return read_texts(kind, request.args.to_dict(flat=False), "query")
+
+
+def _read_body(kind: type[Request]) -> Request:
+    if request.mimetype != JSON:
+        raise Problem(415, f"Received {request.mimetype or 'no type'}. Send {JSON}.")
+    return read_json(kind, request.get_data(cache=False))
+
+
+def _wanted(kinds: Sequence[str]) -> str:
+    """Return which of `kinds` the client prefers; the first where it has no preference."""
+    accepted = request.accept_mimetypes
+    best = accepted.best_match(kinds) if accepted else kinds[0]
+    if best is None:
+        raise Problem(406, f"Accept allows none of {', '.join(kinds)}. Ask for one of these.")
+    # Where two are liked equally the order here decides, not the one of werkzeug.
+    liked = [kind for kind in kinds if accepted[kind] == accepted[best]] if accepted else []
+    return liked[0] if liked else best
+
+
+def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
+    have = services()
+    have.limits.count_faces(request.remote_addr, len(drawings))
+    return have.worker.draw(drawings, have.settings.face_timeout_s)
+
+
+def _answer(asked: Request, mark: str, kind: str, content: Callable[[], bytes]) -> Response:
+    """Answer with what `content` computes, unless the client has it already."""
+    facts = json.dumps([__version__, mark, kind, asked.model_dump()], sort_keys=True)
+    etag = hashlib.sha256(facts.encode()).hexdigest()[:32]
+    known = request.method in ("GET", "HEAD") and request.if_none_match.contains(etag)
+    response = Response(status=304) if known else Response(content(), content_type=kind)
+    response.set_etag(etag)
+    response.headers["Vary"] = "Accept"
+    response.headers["Cache-Control"] = FOREVER if getattr(asked, "weights", None) else "no-cache"
+    if request.method == "POST":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def _no_store(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

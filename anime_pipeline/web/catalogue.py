@@ -1,0 +1,178 @@
+"""Which models are served: those named at the start, the shipped ones, and the runs at hand.
+
+Clients choose among names; none of what they send is ever made into a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from anime_pipeline.core.errors import CheckpointError, PipelineError
+from anime_pipeline.core.runs import list_runs
+from anime_pipeline.inference.generator import FaceGenerator
+from anime_pipeline.inference.upscaler import Upscaler
+from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler, load_upscaler_weights
+from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
+from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
+
+KEPT_MODELS = 3
+KEPT_UPSCALERS = 6
+REALISM_STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
+FIDELITY, PERCEPTUAL = "fidelity", "perceptual"
+
+Loaded = TypeVar("Loaded")
+
+
+class LeastRecentlyUsed(Generic[Loaded]):
+    """A few loaded things by key; the one not asked for longest makes room for a new one."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._items: OrderedDict[Any, Loaded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Any, load: Callable[[], Loaded]) -> Loaded:
+        """Return what is kept under `key`, loaded first where it is new."""
+        # Held while loading: two requests for a new model must not load it twice.
+        with self._lock:
+            if key not in self._items:
+                self._items[key] = load()
+                while len(self._items) > self._kept:
+                    self._items.popitem(last=False)
+            self._items.move_to_end(key)
+            return self._items[key]
+
+
+class NoSuchModelError(PipelineError):
+    """A client asked for a model that is not served."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A generator that can be asked for, and what it can be asked to show."""
+
+    name: str
+    shipped: bool
+    weights: str
+    image_size: int
+    wishes: tuple[str, ...]
+    error: str | None = None
+
+
+class Catalogue:
+    """Finds and keeps the models of both stages."""
+
+    def __init__(self, checkpoint: str, upscaler: str, checkpoints: Path) -> None:
+        """Load the default models, so that what is wrong with them shows before serving.
+
+        Args:
+            checkpoint: Stage one, as `models.zoo.find_weights` takes it.
+            upscaler: Stage two; empty for the shipped pair.
+            checkpoints: Where runs are kept.
+
+        Raises:
+            CheckpointError: If either is not to be found or not usable.
+        """
+        self._checkpoint = checkpoint
+        self._checkpoints = checkpoints
+        # A path is nothing that clients need to know.
+        known = checkpoint in shipped(DCGAN_KIND) or checkpoint in self._runs()
+        self.default = checkpoint if known else Path(checkpoint).name
+        self._generators: LeastRecentlyUsed[FaceGenerator] = LeastRecentlyUsed(KEPT_MODELS)
+        self._upscalers: LeastRecentlyUsed[Upscaler] = LeastRecentlyUsed(KEPT_UPSCALERS)
+        self.generator()
+        self._pair = self._load_pair(upscaler or PERCEPTUAL)
+        self.upscaler(BEST_FOR_DRAWN)
+
+    def _load_pair(self, wanted: str) -> dict[str, Weights]:
+        """Return both upscalers of a pair, or the only one twice."""
+        pair = find_pair(wanted)
+        if pair is None:
+            [path] = find_upscaler(wanted, None, prefer=PERCEPTUAL)
+            only = load_weights(path, SRGAN_KIND)
+            return {FIDELITY: only, PERCEPTUAL: only}
+        first, second = (load_upscaler_weights([path], None) for path in pair)
+        return {FIDELITY: first, PERCEPTUAL: second}
+
+    @property
+    def has_realism(self) -> bool:
+        """Whether there are two upscalers to go between."""
+        return self._pair[FIDELITY] is not self._pair[PERCEPTUAL]
+
+    def mark(self, generator: FaceGenerator | None = None) -> str:
+        """Return 16 hex digits that stand for a generator (or none) and both upscalers."""
+        hashes = [weights.sha256 for weights in self._pair.values()]
+        hashes += [generator.weights.sha256] if generator else []
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
+
+    def names(self) -> dict[str, bool]:
+        """Return all that can be asked for now, with whether it is shipped; the default first."""
+        found = {self.default: self.default in shipped(DCGAN_KIND)}
+        found |= dict.fromkeys(shipped(DCGAN_KIND), True)
+        return found | dict.fromkeys(self._runs(), False)
+
+    def _runs(self) -> dict[str, Path]:
+        """Return the runs that have exported a generator, by name."""
+        return {
+            f"dcgan/{run.name}": run
+            for run in list_runs(self._checkpoints / "dcgan")
+            if any((run / name).is_file() for name in RUN_FILES[DCGAN_KIND])
+        }
+
+    def generator(self, name: str | None = None) -> FaceGenerator:
+        """Return a generator by its name in `names`; None is the default.
+
+        Raises:
+            NoSuchModelError: If there is none of that name.
+            CheckpointError: If its file cannot be used.
+        """
+        path = self._find(name or self.default)
+        try:
+            changed = path.stat().st_mtime_ns  # a run in progress exports again and again
+        except OSError:
+            raise CheckpointError(
+                f"The weights of {name or self.default} are gone. Choose another model."
+            ) from None
+        return self._generators.get((str(path), changed), lambda: FaceGenerator.load(path))
+
+    def _find(self, name: str) -> Path:
+        if name == self.default:
+            return find_weights(self._checkpoint, DCGAN_KIND)
+        if name in shipped(DCGAN_KIND):
+            return find_weights(name, DCGAN_KIND)
+        runs = self._runs()
+        if name not in runs:
+            raise NoSuchModelError(
+                f"No model called {name[:80]!r} is served here. Choose one of those that "
+                "/api/v1/models lists."
+            )
+        return find_weights(str(runs[name]), DCGAN_KIND)
+
+    def offers(self) -> list[Offer]:
+        """Return every model with what it can do; a damaged one says what is wrong with it."""
+        found = []
+        for name, is_shipped in self.names().items():
+            try:
+                model = self.generator(name)
+            except PipelineError as error:
+                found.append(Offer(name, is_shipped, "", 0, (), str(error)))
+                continue
+            wishes = tuple(part for part in ("hair", "skin") if part in model.names)
+            found.append(Offer(name, is_shipped, self.mark(model), model.config.image_size, wishes))
+        return found
+
+    def upscaler(self, realism: float) -> Upscaler:
+        """Return stage two between its two networks, rounded to `REALISM_STEPS`."""
+        step = round(realism * REALISM_STEPS) if self.has_realism else 0
+        return self._upscalers.get(step, lambda: Upscaler(self._mixture(step)))
+
+    def _mixture(self, step: int) -> Weights:
+        if step in (0, REALISM_STEPS):
+            return self._pair[PERCEPTUAL if step else FIDELITY]
+        return blend(self._pair[FIDELITY], self._pair[PERCEPTUAL], step / REALISM_STEPS)

@@ -1,0 +1,37 @@
+"""For machines that watch this one: is it alive, does it take work, what has it measured."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from anime_pipeline.web.services import services
+
+blueprint = Blueprint("checks", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Say that the process answers."""
+    return _plain("ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Say whether the models take work; 503 while the server stops."""
+    if services().worker.alive:
+        return _plain("ready")
+    return _plain("not ready", 503)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Return all measurements in Prometheus' text format."""
+    text = generate_latest(services().measurements.registry)
+    return Response(text, content_type=CONTENT_TYPE_LATEST)
+
+
+def _plain(text: str, status: int = 200) -> Response:
+    response = Response(text + "\n", status, content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "no-store"
+    return response

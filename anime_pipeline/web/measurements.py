@@ -1,0 +1,76 @@
+"""Measurements for Prometheus."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from anime_pipeline.core.machine import resident_bytes
+from anime_pipeline.web.worker import Worker
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+
+
+class Measurements:
+    """Counters of one app, in a registry of their own."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "anime_pipeline_requests_total",
+            "Requests by endpoint, method and status.",
+            ("endpoint", "method", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "anime_pipeline_request_seconds",
+            "How long requests took, by endpoint.",
+            ("endpoint",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "anime_pipeline_batch_pictures",
+            "Pictures computed together.",
+            buckets=BATCH_SIZES,
+            registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "anime_pipeline_batch_seconds",
+            "How long the models took for a batch.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        waiting = Gauge(
+            "anime_pipeline_waiting_requests",
+            "Requests that wait for the models or are being worked on.",
+            registry=self.registry,
+        )
+        waiting.set_function(lambda: worker.waiting)
+        memory = Gauge(
+            "anime_pipeline_resident_bytes", "Memory of this process.", registry=self.registry
+        )
+        memory.set_function(resident_bytes)
+
+    def on_batch(self, size: int, seconds: float) -> None:
+        """Note a batch of the worker."""
+        self.batch_size.observe(size)
+        self.batch_seconds.observe(seconds)
+
+    def install(self, app: Flask) -> None:
+        """Time every request of an app."""
+
+        @app.before_request
+        def begin() -> None:
+            g.begun = time.perf_counter()
+
+        @app.after_request
+        def end(response: Response) -> Response:
+            endpoint = request.endpoint or "none"
+            self.requests.labels(endpoint, request.method, str(response.status_code)).inc()
+            if "begun" in g:
+                self.seconds.labels(endpoint).observe(time.perf_counter() - g.begun)
+            return response

@@ -1,0 +1,288 @@
+"""The OpenAPI 3.1 document, made from the very types that requests are read with."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from pydantic import BaseModel
+
+from anime_pipeline import __version__
+from anime_pipeline.web.answers import SCHEMAS
+from anime_pipeline.web.problems import PROBLEM_TYPE
+from anime_pipeline.web.requests import (
+    GenerateBody,
+    GenerateQuery,
+    InterpolateBody,
+    InterpolateQuery,
+    UpscaleFields,
+)
+
+PREFIX = "/api/v1"
+REFERENCE = "#/components/schemas/"
+WORDS = {
+    400: "The body cannot be read.",
+    404: "There is nothing of that name.",
+    406: "None of the accepted media types can be given.",
+    409: "In conflict with what is served: other weights, a ticket in use.",
+    413: "Too many bytes.",
+    415: "The type of the body, or of the picture, is not one that is read.",
+    422: "A value is missing or wrong, or the picture is damaged or has too many pixels.",
+    429: "Too much for one client; Retry-After says when to go on.",
+    503: "Too much to do, or stopping; Retry-After says when to try again.",
+}
+PICTURES = "image/png, image/jpeg, image/webp, image/gif, image/bmp"
+COMPUTING = (404, 406, 409, 422, 429, 503)
+
+Json = dict[str, Any]
+
+
+@functools.cache
+def document() -> Json:
+    """Return the document; the same object each time, not to be changed."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "anime-pipeline",
+            "version": __version__,
+            "summary": "Anime faces from seeds, journeys between them, and enlarged pictures.",
+            "description": "The same seed and wishes are the same face as on the command line, to "
+            "one grey level. Pictures can be had as files or, with Accept: application/json, as "
+            "data URIs with what they show.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in ("faces", "pictures", "models", "runs")],
+        "paths": _paths(),
+        "components": {"schemas": _component_schemas()},
+    }
+
+
+def _paths() -> Json:
+    png, gif = _file("image/png"), _file("image/gif")
+    made, moved = _named("Faces"), _named("Frames")
+    return {
+        f"{PREFIX}/generate": {
+            "get": _operation(
+                "faces",
+                "generate",
+                "Draw a face, or several of consecutive seeds",
+                {"image/png": png, "application/json": made},
+                COMPUTING,
+                parameters=_query(GenerateQuery),
+                kept=True,
+            ),
+            "post": _operation(
+                "faces",
+                "generateMany",
+                "Draw faces of any seeds",
+                {"application/json": made, "image/png": png},
+                (400, 413, 415, *COMPUTING),
+                body={"application/json": _named("GenerateBody")},
+            ),
+        },
+        f"{PREFIX}/interpolate": {
+            "get": _operation(
+                "faces",
+                "interpolate",
+                "Travel between the faces of seeds",
+                {"image/gif": gif, "image/png": png, "application/json": moved},
+                COMPUTING,
+                parameters=_query(InterpolateQuery),
+                kept=True,
+            ),
+            "post": _operation(
+                "faces",
+                "interpolateAny",
+                "Travel between faces that each have wishes of their own",
+                {"application/json": moved, "image/gif": gif, "image/png": png},
+                (400, 413, 415, *COMPUTING),
+                body={"application/json": _named("InterpolateBody")},
+            ),
+        },
+        f"{PREFIX}/upscale": {
+            "post": _operation(
+                "pictures",
+                "upscale",
+                "Enlarge a picture",
+                {"image/png": png, "application/json": _named("Enlarged")},
+                (400, 406, 409, 413, 415, 422, 429, 503),
+                body={"multipart/form-data": _upload_schema()},
+            )
+        },
+        f"{PREFIX}/upscale/{{ticket}}": {
+            "get": _operation(
+                "pictures",
+                "progress",
+                "Tell how far an upload is",
+                {"application/json": _named("Progress")},
+                (404,),
+                parameters=[_path("ticket", "The ticket that was sent with the picture.")],
+            )
+        },
+        f"{PREFIX}/models": {
+            "get": _operation(
+                "models",
+                "models",
+                "List the models, named colours and limits",
+                {"application/json": _named("Models")},
+                (),
+            )
+        },
+        f"{PREFIX}/runs": {
+            "get": _operation(
+                "runs",
+                "runs",
+                "List the training runs",
+                {"application/json": _named("Runs")},
+                (),
+            )
+        },
+        f"{PREFIX}/runs/{{stage}}/{{name}}": {
+            "get": _operation(
+                "runs",
+                "run",
+                "Tell about one training run: curves, sample grids, settings",
+                {"application/json": _named("RunDetails")},
+                (404,),
+                parameters=[
+                    _path("stage", "The stage that was trained.", enum=["dcgan", "srgan"]),
+                    _path("name", "The run's name, such as 1-cpu."),
+                ],
+            )
+        },
+    }
+
+
+def _operation(
+    tag: str,
+    name: str,
+    summary: str,
+    content: Json,
+    problems: tuple[int, ...],
+    parameters: list[Json] | None = None,
+    body: Json | None = None,
+    kept: bool = False,
+) -> Json:
+    """Describe one operation; `kept` says that an ETag saves asking twice."""
+    responses: Json = {
+        "200": {
+            "description": "Done.",
+            "content": {kind: {"schema": schema} for kind, schema in content.items()},
+        }
+    }
+    if kept:
+        tagged = {"ETag": {"schema": {"type": "string"}, "description": "For If-None-Match."}}
+        responses["200"]["headers"] = tagged
+        responses["304"] = {"description": "What the client has is still right."}
+    for status in problems:
+        responses[str(status)] = _problem(status)
+    operation: Json = {"tags": [tag], "operationId": name, "summary": summary}
+    if parameters:
+        operation["parameters"] = parameters
+    if body:
+        inner: Json = {kind: {"schema": schema} for kind, schema in body.items()}
+        if "multipart/form-data" in inner:
+            inner["multipart/form-data"]["encoding"] = {"image": {"contentType": PICTURES}}
+        operation["requestBody"] = {"required": True, "content": inner}
+    return operation | {"responses": responses}
+
+
+def _problem(status: int) -> Json:
+    response: Json = {
+        "description": WORDS[status],
+        "content": {PROBLEM_TYPE: {"schema": _named("Problem")}},
+    }
+    if status in (429, 503):
+        response["headers"] = {
+            "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}
+        }
+    return response
+
+
+def _query(kind: type[BaseModel]) -> list[Json]:
+    """Describe a query's parameters; lists are written with commas, and there is no null."""
+    schema = _without_null(_schema(kind))
+    required = schema.get("required", [])
+    found = []
+    for name, inner in schema["properties"].items():
+        parameter: Json = {"name": name, "in": "query", "required": name in required}
+        if "description" in inner:
+            parameter["description"] = inner.pop("description")
+        if inner.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+            inner.pop("examples", None)
+        found.append(parameter | {"schema": inner})
+    return found
+
+
+def _path(name: str, description: str, **schema: Any) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1, **schema},
+    }
+
+
+def _upload_schema() -> Json:
+    schema = _without_null(_schema(UpscaleFields))
+    image = {
+        "type": "string",
+        "format": "binary",
+        "description": "A PNG, JPEG, WebP, GIF or BMP file of at most 8 MB and 4 megapixels.",
+    }
+    return {
+        "type": "object",
+        "properties": {"image": image, **schema["properties"]},
+        "required": ["image"],
+        "additionalProperties": False,
+    }
+
+
+def _component_schemas() -> Json:
+    """Return all named schemas: what is sent, and what is answered."""
+    return {
+        "GenerateBody": _schema(GenerateBody),
+        "InterpolateBody": _schema(InterpolateBody),
+        **SCHEMAS,
+    }
+
+
+def _schema(kind: type[BaseModel]) -> Json:
+    """Return a type's JSON schema with what it refers to written out and without titles."""
+    schema = kind.model_json_schema()
+    inner = schema.pop("$defs", {})
+    return _tidy(schema, inner)
+
+
+def _tidy(node: Any, inner: Json) -> Any:
+    if isinstance(node, list):
+        return [_tidy(item, inner) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _tidy(inner[node["$ref"].rsplit("/", 1)[1]], inner)
+    return {key: _tidy(value, inner) for key, value in node.items() if key != "title"}
+
+
+def _without_null(schema: Json) -> Json:
+    """Describe properties of "a value or null" by the value: to leave them out says the same."""
+
+    def plain(inner: Json) -> Json:
+        kinds = [kind for kind in inner.get("anyOf", []) if kind != {"type": "null"}]
+        if len(kinds) != 1:
+            return inner
+        return kinds[0] | {k: v for k, v in inner.items() if k not in ("anyOf", "default")}
+
+    properties = {name: plain(inner) for name, inner in schema["properties"].items()}
+    return schema | {"properties": properties}
+
+
+def _file(kind: str) -> Json:
+    return {"type": "string", "contentMediaType": kind}
+
+
+def _named(name: str) -> Json:
+    return {"$ref": REFERENCE + name}

@@ -1,0 +1,99 @@
+"""Errors of the API as `application/problem+json` (RFC 9457), of the pages as a page."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
+from anime_pipeline.web.catalogue import NoSuchModelError
+from anime_pipeline.web.worker import BusyError
+
+PROBLEM_TYPE = "application/problem+json"
+LOG = logging.getLogger(__name__)
+
+
+class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
+    """An answer that says what was wrong with a request."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[dict[str, str]] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail if detail.endswith(".") else f"{detail}."
+        self.errors = errors
+        self.retry_after_s = retry_after_s
+
+    def document(self) -> dict[str, Any]:
+        """Return the problem as RFC 9457 has it, with all wrong parameters where there are any."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return document | ({"errors": self.errors} if self.errors else {})
+
+
+def in_api(path: str) -> bool:
+    """Tell whether a path belongs to programs rather than to people."""
+    return path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics")
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what a client is told of an error; of a defect of ours, only that it was one."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, BusyError):
+        return Problem(503, str(error), retry_after_s=error.retry_after_s)
+    if isinstance(error, NoSuchModelError):
+        return Problem(404, str(error))
+    if isinstance(error, DataError | UsageError):
+        return Problem(422, str(error))
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        return Problem(status, error.description or HTTPStatus(status).phrase)
+    if isinstance(error, CheckpointError):
+        LOG.error("%s", error)
+        return Problem(503, "These weights cannot be used now. Choose another model.", None, 30)
+    if isinstance(error, PipelineError):
+        LOG.error("%s", error)
+        return Problem(503, "This could not be computed now. Try again later.", None, 30)
+    LOG.exception("A request failed", exc_info=error)
+    return Problem(500, "Something went wrong on this side. The server's log says what.")
+
+
+def install(app: Flask) -> None:
+    """Let the app answer every error in the form that fits the path."""
+
+    def answer(error: Exception) -> Response:
+        problem = problem_of(error)
+        if in_api(request.path):
+            response = Response(json.dumps(problem.document()), content_type=PROBLEM_TYPE)
+        else:
+            document = problem.document()
+            response = Response(render_template("error.html", page="", **document))
+        response.status_code = problem.status
+        if isinstance(error, HTTPException):
+            # Such as the methods that are allowed after all.
+            kept = {"Allow", "Location", "WWW-Authenticate"}
+            for name, value in error.get_headers(request.environ):
+                if name in kept:
+                    response.headers[name] = value
+        if problem.retry_after_s is not None:
+            response.headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    app.register_error_handler(Exception, answer)

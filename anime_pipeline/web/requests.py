@@ -1,0 +1,257 @@
+"""What can be asked of the API, as typed requests; the OpenAPI document is made from them too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from anime_pipeline.core.config import MAX_SEED, SCALE
+from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
+from anime_pipeline.models.blend import BEST_FOR_DRAWN
+from anime_pipeline.web.problems import Problem
+
+MOST_FACES = 32
+MOST_STOPS = 8
+MOST_FRAMES = 48
+MAX_JSON_BYTES = 64_000
+SIZES = (32, 128, 512)  # stage one's, enlarged once, enlarged twice
+SCALES = (2, 3, 4, 8)
+
+Wishes = dict[str, Any]
+Request = TypeVar("Request", bound=BaseModel)
+
+
+def _one_of(choices: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return a check of a whole number; pydantic's Literal would refuse the texts of a query."""
+
+    def check(value: int) -> int:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(map(str, choices))}")
+        return value
+
+    return AfterValidator(check), Field(json_schema_extra={"enum": list(choices)})
+
+
+def _colour(part: Part) -> Any:
+    names = sorted(named_colours(part))
+    pattern = f"^(random|{'|'.join(names)}|#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}})$"
+    text = f"Colour of the {part}: a name, #rrggbb, or random (as the seed draws it)."
+    return Field(default=None, pattern=pattern, description=text, examples=[names[-1], "#e58bb1"])
+
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Size = Annotated[int, *_one_of(SIZES)]
+Scale = Annotated[int, *_one_of(SCALES)]
+Realism = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Look(_Strict):
+    """What a face shall show, and which neighbour of it is meant."""
+
+    hair: str | None = _colour("hair")
+    skin: str | None = _colour("skin")
+    variation: int = Field(
+        default=0, ge=0, le=9999, description="Which neighbour of the face; needs a strength."
+    )
+    strength: float = Field(
+        default=0.0, ge=0, le=1, description="How far the neighbour is: 0 is the face itself."
+    )
+
+    @property
+    def wishes(self) -> Wishes:
+        """Colours that were asked for, RGB 0..255 by name."""
+        texts: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
+        asked = {p: t for p, t in texts.items() if t not in (None, "random")}
+        return {part: parse_colour(str(text), part) for part, text in asked.items()}
+
+
+class _Picture(_Strict):
+    """What pictures of faces have in common."""
+
+    truncation: float = Field(
+        default=1.0, ge=0, le=1.5, description="Below 1 faces are more alike and more regular."
+    )
+    realism: Realism = Field(
+        default=BEST_FOR_DRAWN,
+        description="Between the fidelity (0) and the perceptual (1) upscaler, in steps of 0.05.",
+    )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="A name that /models lists; else the default.",
+    )
+    weights: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{8,16}$",
+        description="Mark of the weights that are meant (or its beginning). The answer is 409 "
+        "where others are served, and may be kept for ever otherwise.",
+    )
+
+
+class _Faces(Look, _Picture):
+    size: Size = Field(
+        default=128, description="Side in pixels; 512 is 128 enlarged by the same network again."
+    )
+
+
+class GenerateQuery(_Faces):
+    """One face, or several of consecutive seeds."""
+
+    seed: Seed = Field(default=0, description="The same seed and wishes are always the same face.")
+    count: int = Field(default=1, ge=1, le=MOST_FACES, description="Faces of consecutive seeds.")
+
+    @property
+    def chosen(self) -> list[int]:
+        """Return the seeds; those after the largest begin again at 0."""
+        return [(self.seed + index) % (MAX_SEED + 1) for index in range(self.count)]
+
+
+class GenerateBody(_Faces):
+    """Faces of any seeds."""
+
+    seeds: list[Seed] = Field(default=[0], min_length=1, max_length=MOST_FACES)
+
+    @property
+    def chosen(self) -> list[int]:
+        """Return the seeds."""
+        return self.seeds
+
+
+class Stop(Look):
+    """A face to pass."""
+
+    seed: Seed
+
+
+class _Journey(_Picture):
+    frames: int = Field(
+        default=24, ge=1, le=MOST_FRAMES, description="Pictures from one face to the next."
+    )
+    loop: bool = Field(default=False, description="Return to the first face.")
+    fps: float = Field(default=12.0, ge=1, le=50, description="Pictures a second, of a GIF.")
+    size: Annotated[int, *_one_of(SIZES[:2])] = Field(default=128, description="Side in pixels.")
+
+
+class InterpolateQuery(_Journey):
+    """A journey over faces that are given by their seeds."""
+
+    seeds: list[Seed] = Field(
+        min_length=2, max_length=MOST_STOPS, description="Faces to pass.", examples=["3,17"]
+    )
+    hair: str | None = _colour("hair")
+    skin: str | None = _colour("skin")
+
+    @property
+    def chosen(self) -> list[Stop]:
+        """Return the faces to pass."""
+        return [Stop(seed=seed, hair=self.hair, skin=self.skin) for seed in self.seeds]
+
+
+class InterpolateBody(_Journey):
+    """A journey over faces that each may have wishes of their own."""
+
+    stops: list[Stop] = Field(min_length=2, max_length=MOST_STOPS)
+
+    @property
+    def chosen(self) -> list[Stop]:
+        """Return the faces to pass."""
+        return self.stops
+
+
+class UpscaleFields(_Strict):
+    """What goes with an uploaded picture."""
+
+    scale: Scale = Field(default=SCALE, description="How many times as wide and high.")
+    realism: Realism = Field(default=0.0, description="From faithful (0) to crisp (1).")
+    ticket: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z0-9-]{8,64}$",
+        description="A random name of your choice, under which progress can be asked for.",
+    )
+
+
+Kind = Literal["query", "form"]
+
+
+def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind) -> Request:
+    """Read a request from the texts of a query or form.
+
+    Args:
+        kind: What it shall be.
+        values: All values of each name; lists are written with commas.
+        place: Where they come from, for the message.
+
+    Raises:
+        Problem: 422, naming every parameter that is wrong.
+    """
+    texts: dict[str, Any] = {}
+    for name, given in values.items():
+        if len(given) > 1:
+            raise Problem(
+                422,
+                f"{name[:80]!r} was given {len(given)} times. Give it once.",
+                errors=[{"parameter": name[:80], "detail": "given more than once"}],
+            )
+        field = kind.model_fields.get(name)
+        is_list = field is not None and str(field.annotation).startswith("list")
+        texts[name] = given[0].split(",") if is_list else given[0]
+    try:
+        return kind.model_validate(texts)
+    except ValidationError as error:
+        raise _refusal(error, place) from None
+
+
+def read_json(kind: type[Request], content: bytes) -> Request:
+    """Read a request from a JSON body.
+
+    Raises:
+        Problem: 400 for what is no JSON, 413 for too much of it, 422 for wrong values.
+    """
+    if len(content) > MAX_JSON_BYTES:
+        raise Problem(413, f"More than {MAX_JSON_BYTES} bytes of JSON. Send less.")
+    try:
+        values = json.loads(
+            content.decode("utf-8"), parse_float=_number, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Problem(400, f"The body is no JSON ({reason}). Send one JSON object.") from None
+    try:
+        return kind.model_validate(values, strict=True)
+    except ValidationError as error:
+        raise _refusal(error, "body") from None
+
+
+def _number(text: str) -> int | float:
+    """Read a number; in JSON 7.0 is a whole one."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= MAX_SEED else value
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _refusal(error: ValidationError, place: str) -> Problem:
+    errors = [
+        {
+            "parameter": ".".join(str(part) for part in found["loc"])[:200] or place,
+            "detail": found["msg"].removeprefix("Value error, "),
+        }
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    first = errors[0]
+    return Problem(
+        422,
+        f"Invalid value for {first['parameter']!r}: {first['detail']}. See /api for what "
+        "can be asked for.",
+        errors=errors[:20],
+    )

@@ -1,0 +1,145 @@
+"""Serving an app with waitress until a signal comes, and stopping without breaking a promise."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import waitress
+from flask import Flask
+from waitress import wasyncore
+
+from anime_pipeline import __version__
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.web.services import EXTENSION, Services
+from anime_pipeline.web.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+# Beyond those that may wait for the models: they answer everything else, refusals too.
+FREE_THREADS = 16
+CONNECTIONS = 1000
+BACKLOG = 1024
+IDLE_S = 60
+# What is larger than any request of ours, but not by much, is refused by the app in its own words.
+MAX_BODY_BYTES = 64_000_000
+STOP_WITHIN_S = 60.0
+FLUSH_S = 10.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket; port 0 takes a free one.
+
+    Raises:
+        UsageError: If it cannot be had.
+    """
+    try:
+        [family, *_, address] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"Cannot listen on {host} port {port}: {reason}. Choose another --port or --host; "
+            "with --port 0 a free port is found."
+        ) from None
+
+
+def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
+    """Answer requests until SIGINT or SIGTERM; then finish what was accepted and return.
+
+    A second signal stops at once.
+
+    Args:
+        app: See `web.app.create_app`.
+        listening: See `listen`.
+        on_ready: Called when requests are answered.
+
+    Returns:
+        Whether everything that was accepted has been answered.
+    """
+    services: Services = app.extensions[EXTENSION]
+    # Its warning about waiting requests is what a full server does all the time.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    server = waitress.create_server(
+        app,
+        sockets=[listening],
+        threads=threads_for(services.settings),
+        ident=f"anime-pipeline/{__version__}",
+        connection_limit=CONNECTIONS,
+        backlog=BACKLOG,
+        channel_timeout=IDLE_S,
+        max_request_body_size=MAX_BODY_BYTES,
+        asyncore_use_poll=True,
+        # They are dealt with by the app, and believed only behind proxies that it was told of.
+        clear_untrusted_proxy_headers=not services.settings.proxies,
+    )
+    stopping = _Stop(server, services)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(*_: object) -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stopping.start()
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        on_ready()
+        server.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return stopping.clean
+
+
+def threads_for(settings: Settings) -> int:
+    """Return how many threads a server needs so that one is always free to refuse."""
+    return settings.queue + FREE_THREADS
+
+
+class _Stop(threading.Thread):
+    """Ends a waitress server: no new connections, the accepted requests, then the loop."""
+
+    def __init__(self, server: Any, services: Services) -> None:
+        super().__init__(name="stop", daemon=True)
+        self._server = server
+        self._services = services
+        self.clean = True
+
+    def run(self) -> None:
+        """Do so; the loop's own state is touched only from within the loop."""
+        deadline = time.monotonic() + STOP_WITHIN_S
+        self._in_loop(lambda: wasyncore.dispatcher.close(self._server))
+        # First what waits for a thread, then what waits for the models: from then on new work on
+        # open connections is refused, or a busy server would never end.
+        _wait_until(lambda: not self._server.task_dispatcher.queue, deadline)
+        self.clean = self._services.worker.stop(max(0.0, deadline - time.monotonic()))
+        flushed = _wait_until(lambda: not self._busy(), time.monotonic() + FLUSH_S)
+        self.clean = self.clean and flushed
+        if not self.clean:
+            LOG.warning("Some requests were not finished in %g s.", STOP_WITHIN_S)
+        self._in_loop(_leave)
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        self._server.trigger.pull_trigger(call)
+
+    def _busy(self) -> bool:
+        channels = list(self._server.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _leave() -> None:
+    raise SystemExit
+
+
+def _wait_until(holds: Callable[[], bool], deadline: float) -> bool:
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,67 @@
+"""Schemathesis: whatever the OpenAPI document allows or forbids gets an answer that it describes.
+
+The pictures are grey here, of the right sizes: what the networks draw is tested elsewhere, and
+thousands of requests for dozens of faces would take days.
+"""
+
+import numpy as np
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from web import picture_bytes
+
+from anime_pipeline.web import openapi
+from anime_pipeline.web.app import create_app
+from anime_pipeline.web.services import EXTENSION
+from anime_pipeline.web.settings import Settings
+
+QUICK, MANY = 25, 1200  # requests for each of nine operations
+
+# What fits the description of an upload: the bytes alone cannot tell a generator.
+for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP"):
+    pictures = st.builds(
+        picture_bytes, st.integers(1, 9), st.integers(1, 9), st.just(kind), st.just("RGB")
+    )
+    schemathesis.openapi.media_type(f"image/{kind.lower()}", pictures)
+
+schema = schemathesis.openapi.from_dict(openapi.document())
+
+
+def grey(drawings):
+    side = {0: 32, 1: 128, 2: 512}
+    return [np.full((side[len(d.upscalers)],) * 2 + (3,), 127, np.uint8) for d in drawings]
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("schema")
+    made = create_app(Settings(checkpoints=folder / "checkpoints"))
+    worker = made.extensions[EXTENSION].worker
+    worker._compute = grey
+    yield made
+    worker.stop(20)
+
+
+def check(case, app):
+    response = case.call(app=app)
+    assert response.status_code < 500 or response.status_code == 503, response.text
+    case.validate_response(response)
+
+
+def limits(count):
+    unhealthy = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    return settings(max_examples=count, deadline=None, suppress_health_check=unhealthy)
+
+
+@schema.parametrize()
+@limits(QUICK)
+def test_every_answer_is_described(case, described):
+    check(case, described)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@limits(MANY)
+def test_ten_thousand_answers_are_described(case, described):
+    check(case, described)

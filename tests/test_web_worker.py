@@ -1,0 +1,220 @@
+"""The model thread: batches, the bounded queue, long work, stopping. No model is loaded here."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from web import wait_until
+
+from anime_pipeline.web.worker import BusyError, GivenUpError, Worker
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A drawing whose picture is its number."""
+
+    number: int
+    cost: int = 1
+
+
+class Computer:
+    """Computes when it is let, and remembers its batches."""
+
+    def __init__(self, free=True):
+        self.batches = []
+        self.free = threading.Event()
+        if free:
+            self.free.set()
+
+    def __call__(self, drawings):
+        assert self.free.wait(20)
+        self.batches.append([drawing.number for drawing in drawings])
+        if any(drawing.number < 0 for drawing in drawings):
+            raise ValueError("cannot draw that")
+        return [np.array(drawing.number) for drawing in drawings]
+
+
+@pytest.fixture
+def computer():
+    found = Computer(free=False)
+    yield found
+    found.free.set()
+
+
+def in_thread(call):
+    """Run a call beside the test; gives its thread and a list for its result."""
+    found = []
+
+    def run():
+        try:
+            found.append(call())
+        except Exception as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, found
+
+
+def numbers(pictures):
+    return [int(picture) for picture in pictures]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=20), min_size=1, max_size=8))
+def test_every_request_gets_its_own_pictures_in_order(requests):
+    worker = Worker(Computer(), most_waiting=50, most_cost=1000)
+    calls = [
+        in_thread(lambda wanted=wanted: worker.draw([Fake(n) for n in wanted], 20))
+        for wanted in requests
+    ]
+    for (thread, found), wanted in zip(calls, requests, strict=True):
+        thread.join(20)
+        assert numbers(found[0]) == wanted
+    assert worker.waiting == 0 and worker._cost == 0
+    assert worker.stop(5)
+
+
+def test_requests_that_come_together_are_computed_together(computer):
+    worker = Worker(computer, most_waiting=20)
+    first, _ = in_thread(lambda: worker.draw([Fake(0)], 20))
+    wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)  # it is being computed
+    others = [in_thread(lambda n=n: worker.draw([Fake(n)], 20)) for n in range(1, 7)]
+    wait_until(lambda: worker.waiting == 7)
+    computer.free.set()
+    for thread, _ in others:
+        thread.join(20)
+    first.join(20)
+    assert [len(batch) for batch in computer.batches] == [1, 6]
+
+
+def test_a_large_request_does_not_hold_up_a_small_one(computer):
+    worker = Worker(computer, most_waiting=20, most_cost=1000)
+    large, _ = in_thread(lambda: worker.draw([Fake(n) for n in range(100)], 20))
+    wait_until(lambda: worker.waiting == 1)
+    small, _ = in_thread(lambda: worker.draw([Fake(1000)], 20))
+    wait_until(lambda: worker.waiting == 2)
+    computer.free.set()
+    small.join(20)
+    large.join(20)
+    position = next(i for i, batch in enumerate(computer.batches) if 1000 in batch)
+    assert position <= 1
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(computer):
+    worker = Worker(computer, most_waiting=3)
+    waiting = [in_thread(lambda: worker.draw([Fake(1)], 20)) for _ in range(3)]
+    wait_until(lambda: worker.waiting == 3)
+    begun = time.perf_counter()
+    with pytest.raises(BusyError, match="3 requests are waiting") as refused:
+        worker.draw([Fake(2)], 20)
+    assert time.perf_counter() - begun < 0.1
+    assert refused.value.retry_after_s > 0
+    computer.free.set()
+    for thread, found in waiting:
+        thread.join(20)
+        assert numbers(found[0]) == [1]
+    assert numbers(worker.draw([Fake(2)], 20)) == [2]
+
+
+def test_cost_is_limited_too_but_anything_is_taken_when_nothing_waits(computer):
+    worker = Worker(computer, most_waiting=10, most_cost=10)
+    large, found = in_thread(lambda: worker.draw([Fake(n) for n in range(30)], 20))
+    wait_until(lambda: worker.waiting == 1)
+    with pytest.raises(BusyError):
+        worker.draw([Fake(1)], 20)
+    computer.free.set()
+    large.join(20)
+    assert numbers(found[0]) == list(range(30))
+
+
+def test_who_waits_too_long_is_told_and_forgotten(computer):
+    worker = Worker(computer, most_waiting=10)
+    blocked, _ = in_thread(lambda: worker.draw([Fake(0)], 20))
+    wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)
+    with pytest.raises(BusyError, match=r"not done within 0\.05 s"):
+        worker.draw([Fake(1), Fake(2)], 0.05)
+    computer.free.set()
+    blocked.join(20)
+    assert numbers(worker.draw([Fake(3)], 20)) == [3]
+    assert [1, 2] not in computer.batches and worker._cost == 0
+
+
+def test_a_failure_reaches_its_request_and_the_worker_lives_on():
+    worker = Worker(Computer(), most_waiting=10)
+    with pytest.raises(ValueError, match="cannot draw"):
+        worker.draw([Fake(-1)], 20)
+    assert numbers(worker.draw([Fake(5)], 20)) == [5] and worker._cost == 0
+
+
+def test_faces_are_drawn_between_the_tiles_of_long_work():
+    worker = Worker(Computer(), most_waiting=10)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(pause):
+        begun.set()
+        for _ in range(1000):
+            pause()
+            if go_on.wait(0.01):
+                return "done"
+        raise AssertionError("nobody let it end")
+
+    long, found = in_thread(lambda: worker.run_long(work, 20))
+    assert begun.wait(20)
+    assert numbers(worker.draw([Fake(4)], 20)) == [4]
+    assert not found
+    go_on.set()
+    long.join(20)
+    assert found == ["done"]
+
+
+def test_long_work_that_nobody_waits_for_ends():
+    worker = Worker(Computer(), most_waiting=10)
+    ended = threading.Event()
+
+    def work(pause):
+        try:
+            while True:
+                pause()
+                time.sleep(0.002)
+        except GivenUpError:
+            ended.set()
+            raise
+
+    with pytest.raises(BusyError, match="smaller picture"):
+        worker.run_long(work, 0.05)
+    assert ended.wait(20)
+    assert numbers(worker.draw([Fake(4)], 20)) == [4]
+
+
+def test_only_a_few_long_jobs_wait():
+    worker = Worker(Computer(), most_waiting=10)
+    go_on = threading.Event()
+    jobs = [in_thread(lambda: worker.run_long(lambda _: go_on.wait(20), 20)) for _ in range(3)]
+    wait_until(lambda: len(worker._long) == 3)
+    with pytest.raises(BusyError, match="3 uploads"):
+        worker.run_long(lambda _: None, 20)
+    go_on.set()
+    for thread, found in jobs:
+        thread.join(20)
+        assert found == [True]
+
+
+def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(computer):
+    worker = Worker(computer, most_waiting=10)
+    accepted, found = in_thread(lambda: worker.draw([Fake(n) for n in range(20)], 20))
+    wait_until(lambda: worker.waiting == 1)
+    stop, stopped = in_thread(lambda: worker.stop(20))
+    wait_until(lambda: not worker.alive)
+    with pytest.raises(BusyError, match="stopping"):
+        worker.draw([Fake(1)], 20)
+    with pytest.raises(BusyError, match="stopping"):
+        worker.run_long(lambda _: None, 20)
+    computer.free.set()
+    accepted.join(20)
+    stop.join(20)
+    assert numbers(found[0]) == list(range(20)) and stopped == [True]

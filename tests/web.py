@@ -1,0 +1,78 @@
+"""What the tests of the web app share: an app, its client, pictures to send."""
+
+import io
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
+
+
+def picture_bytes(width=16, height=16, kind="PNG", mode="RGB"):
+    """Return a picture file of smooth colours."""
+    ramp = np.linspace(0, 255, width * height * len(mode)).reshape(height, width, len(mode))
+    buffer = io.BytesIO()
+    array = ramp.astype(np.uint8)
+    Image.fromarray(array[..., 0] if mode == "L" else array).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def decoded(content):
+    """Return a picture file's pixels."""
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture)
+
+
+def upload(client, content, name="picture.png", **fields):
+    """Send a picture to be enlarged."""
+    file = FileStorage(io.BytesIO(content), name)
+    # Encoded here: the client itself would leave a temporary file open.
+    boundary, body = encode_multipart({"image": file, **{k: str(v) for k, v in fields.items()}})
+    kind = f"multipart/form-data; boundary={boundary}"
+    return client.post("/api/v1/upscale", data=body, content_type=kind)
+
+
+@contextmanager
+def served(folder, *options):
+    """Run the real server on a free port; gives its process and address."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "anime_pipeline", "serve", "--port", "0", *options],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stderr:
+            if "Faces at " in line:
+                yield process, line.split("Faces at ")[1].split("/  ")[0]
+                break
+        else:
+            raise AssertionError("the server ended before it was ready")
+    finally:
+        process.kill()
+        process.stderr.close()
+        process.wait()
+
+
+def fetch(url, timeout=30, **headers):
+    """Return status, headers and body of a GET, whatever the status."""
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
+            return response.status, response.headers, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read()
+
+
+def wait_until(holds, seconds=20):
+    """Wait for a condition, and fail if it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Read when it is imported: its Linux builds report their use to Microsoft otherwise.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# ruff: noqa: E402
 import numpy as np
 import onnxruntime
 from onnx import ModelProto

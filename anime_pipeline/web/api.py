@@ -94,7 +94,7 @@ def _interpolate(asked: InterpolateQuery | InterpolateBody, kinds: Sequence[str]
     kind = _wanted(kinds)
     catalogue = services().catalogue
     drawings = journey(catalogue, asked)
-    mark = catalogue.mark(drawings[0].generator)
+    mark = catalogue.mark(drawings[0].generator.weights)
 
     def content() -> bytes:
         pictures = np.stack(_draw(drawings))

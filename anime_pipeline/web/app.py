@@ -15,7 +15,7 @@ from anime_pipeline.web.engine import compute
 from anime_pipeline.web.limits import ClientLimits
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.services import EXTENSION, Services
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, Settings
+from anime_pipeline.web.settings import LOOPBACK_HOSTS, MAX_UPLOAD_BYTES, Settings
 from anime_pipeline.web.uploads import Tickets
 from anime_pipeline.web.worker import Worker
 
@@ -62,7 +62,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES + FORM_BYTES,
         MAX_FORM_MEMORY_SIZE=FORM_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
-        TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
+        # Checks of health come from this machine, whatever names the world knows it by.
+        TRUSTED_HOSTS=[*settings.trusted_hosts, *LOOPBACK_HOSTS]
+        if settings.trusted_hosts
+        else None,
         CHECKPOINTS=settings.checkpoints,
     )
     if settings.proxies:

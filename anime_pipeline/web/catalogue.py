@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import CheckpointError, PipelineError
 from anime_pipeline.core.runs import list_runs
+from anime_pipeline.data import conditions
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler, load_upscaler_weights
@@ -22,6 +24,7 @@ from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 
 KEPT_MODELS = 3
+KEPT_OFFERS = 1000
 KEPT_UPSCALERS = 6
 REALISM_STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
 FIDELITY, PERCEPTUAL = "fidelity", "perceptual"
@@ -79,11 +82,12 @@ class Catalogue:
         Raises:
             CheckpointError: If either is not to be found or not usable.
         """
-        self._checkpoint = checkpoint
         self._checkpoints = checkpoints
         # A path is nothing that clients need to know.
         known = checkpoint in shipped(DCGAN_KIND) or checkpoint in self._runs()
         self.default = checkpoint if known else Path(checkpoint).name
+        self._fixed = {self.default: find_weights(checkpoint, DCGAN_KIND)}
+        self._offers: LeastRecentlyUsed[Offer] = LeastRecentlyUsed(KEPT_OFFERS)
         self._generators: LeastRecentlyUsed[FaceGenerator] = LeastRecentlyUsed(KEPT_MODELS)
         self._upscalers: LeastRecentlyUsed[Upscaler] = LeastRecentlyUsed(KEPT_UPSCALERS)
         self.generator()
@@ -105,10 +109,10 @@ class Catalogue:
         """Whether there are two upscalers to go between."""
         return self._pair[FIDELITY] is not self._pair[PERCEPTUAL]
 
-    def mark(self, generator: FaceGenerator | None = None) -> str:
+    def mark(self, generator: Weights | None = None) -> str:
         """Return 16 hex digits that stand for a generator (or none) and both upscalers."""
         hashes = [weights.sha256 for weights in self._pair.values()]
-        hashes += [generator.weights.sha256] if generator else []
+        hashes += [generator.sha256] if generator else []
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
     def names(self) -> dict[str, bool]:
@@ -132,20 +136,24 @@ class Catalogue:
             NoSuchModelError: If there is none of that name.
             CheckpointError: If its file cannot be used.
         """
-        path = self._find(name or self.default)
+        path, version = self._file(name or self.default)
+        return self._generators.get((path, version), lambda: FaceGenerator.load(path))
+
+    def _file(self, name: str) -> tuple[Path, int]:
+        """Return a model's file and which version of it: a run in progress exports many."""
+        path = self._find(name)
         try:
-            changed = path.stat().st_mtime_ns  # a run in progress exports again and again
+            return path, path.stat().st_mtime_ns
         except OSError:
             raise CheckpointError(
-                f"The weights of {name or self.default} are gone. Choose another model."
+                f"The weights of {name!r} are gone. Choose another model."
             ) from None
-        return self._generators.get((str(path), changed), lambda: FaceGenerator.load(path))
 
     def _find(self, name: str) -> Path:
-        if name == self.default:
-            return find_weights(self._checkpoint, DCGAN_KIND)
-        if name in shipped(DCGAN_KIND):
-            return find_weights(name, DCGAN_KIND)
+        if name not in self._fixed and name in shipped(DCGAN_KIND):
+            self._fixed[name] = find_weights(name, DCGAN_KIND)  # reads and hashes the whole file
+        if name in self._fixed:
+            return self._fixed[name]
         runs = self._runs()
         if name not in runs:
             raise NoSuchModelError(
@@ -156,16 +164,26 @@ class Catalogue:
 
     def offers(self) -> list[Offer]:
         """Return every model with what it can do; a damaged one says what is wrong with it."""
-        found = []
-        for name, is_shipped in self.names().items():
-            try:
-                model = self.generator(name)
-            except PipelineError as error:
-                found.append(Offer(name, is_shipped, "", 0, (), str(error)))
-                continue
-            wishes = tuple(part for part in ("hair", "skin") if part in model.names)
-            found.append(Offer(name, is_shipped, self.mark(model), model.config.image_size, wishes))
-        return found
+        return [self._offer(name, is_shipped) for name, is_shipped in self.names().items()]
+
+    def _offer(self, name: str, is_shipped: bool) -> Offer:
+        try:
+            path, version = self._file(name)
+            key = (name, path, version)
+            return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
+        except PipelineError as error:
+            return Offer(name, is_shipped, "", 0, (), str(error))
+
+    def _look_at(self, name: str, is_shipped: bool, path: Path) -> Offer:
+        try:
+            weights = load_weights(path, DCGAN_KIND)
+            config = weights.read_config(DcganConfig)
+            names = conditions.parse_names(config.condition)
+        except PipelineError as error:
+            # Where it lies is nothing that clients need to know.
+            return Offer(name, is_shipped, "", 0, (), str(error).replace(str(path), path.name))
+        wishes = tuple(part for part in conditions.CENTRE_AND_SPREAD if part in names)
+        return Offer(name, is_shipped, self.mark(weights), config.image_size, wishes)
 
     def upscaler(self, realism: float) -> Upscaler:
         """Return stage two between its two networks, rounded to `REALISM_STEPS`."""

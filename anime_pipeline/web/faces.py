@@ -59,7 +59,7 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
         Problem: 409 if other weights were meant.
     """
     draw = catalogue.generator(asked.model)
-    mark = check_mark(catalogue.mark(draw), asked.weights)
+    mark = check_mark(catalogue.mark(draw.weights), asked.weights)
     seeds = asked.chosen
     condition = draw.condition(seeds, asked.wishes)
     upscalers = _upscalers(catalogue, asked.size, asked.realism)
@@ -86,7 +86,7 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
 def journey(catalogue: Catalogue, asked: InterpolateQuery | InterpolateBody) -> list[Drawing]:
     """Prepare the pictures of an interpolation; errors as in `faces`."""
     draw = catalogue.generator(asked.model)
-    check_mark(catalogue.mark(draw), asked.weights)
+    check_mark(catalogue.mark(draw.weights), asked.weights)
     stops = asked.chosen
     latents = [_latent(draw, stop.seed, stop) for stop in stops]
     conditions = [draw.condition([stop.seed], stop.wishes)[0] for stop in stops]

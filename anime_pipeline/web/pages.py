@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SILVER, SKIN_COLOURS
 from anime_pipeline.inference.asked import as_hex
+from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.web import openapi
 from anime_pipeline.web.catalogue import NoSuchModelError
 from anime_pipeline.web.faces import GENERATE_PATH
@@ -51,6 +52,7 @@ def wall() -> str:
         start=start,
         next_start=start + WALL,
         colours=_colours(),
+        wishes=_wishes(services().catalogue.generator()),
         weights=mark,
         look=wishes,
     )
@@ -62,7 +64,7 @@ def studio() -> str:
     asked = _read({"seed": "0", **request.args.to_dict()})
     catalogue = services().catalogue
     draw = catalogue.generator(asked.model)
-    mark = catalogue.mark(draw)
+    mark = catalogue.mark(draw.weights)
     face = asked.model_dump(exclude={"count", "weights", "size"})
     shown = asked.model_dump(exclude_defaults=True, exclude={"count", "weights", "size"})
     query = {"seed": asked.seed, **shown, "weights": mark}
@@ -72,7 +74,7 @@ def studio() -> str:
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=_colours(),
-        wishes=[part for part in ("hair", "skin") if part in draw.names],
+        wishes=_wishes(draw),
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
@@ -124,7 +126,9 @@ def favicon() -> Response:
 
 def _read(texts: dict[str, str]) -> GenerateQuery:
     """Read a face from a page's address; what is wrong there is a page that cannot be found."""
-    known = {name: [text] for name, text in texts.items() if name in GenerateQuery.model_fields}
+    # A form without scripts sends what is left empty, too.
+    fields = GenerateQuery.model_fields
+    known = {name: [text] for name, text in texts.items() if name in fields and text}
     try:
         return read_texts(GenerateQuery, known, "query")
     except Problem as problem:
@@ -134,9 +138,14 @@ def _read(texts: dict[str, str]) -> GenerateQuery:
 def _mark(asked: GenerateQuery | None) -> str:
     catalogue = services().catalogue
     try:
-        return catalogue.mark(catalogue.generator(asked.model if asked else None))
+        return catalogue.mark(catalogue.generator(asked.model if asked else None).weights)
     except NoSuchModelError as error:
         raise Problem(404, str(error)) from None
+
+
+def _wishes(draw: FaceGenerator) -> list[str]:
+    """Return the colours that a model can be asked for."""
+    return [part for part in ("hair", "skin") if part in draw.names]
 
 
 def _colours() -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.web.catalogue import NoSuchModelError
@@ -79,7 +79,8 @@ def install(app: Flask) -> None:
 
     def answer(error: Exception) -> Response:
         problem = problem_of(error)
-        if in_api(request.path):
+        # A page has links, and for a stranger's host name none can be made.
+        if in_api(request.path) or isinstance(error, SecurityError):
             response = Response(json.dumps(problem.document()), content_type=PROBLEM_TYPE)
         else:
             document = problem.document()

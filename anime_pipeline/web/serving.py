@@ -75,6 +75,9 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
         channel_timeout=IDLE_S,
         max_request_body_size=MAX_BODY_BYTES,
         asyncore_use_poll=True,
+        # Nothing that is sent or answered goes through files, which a container may not have.
+        inbuf_overflow=MAX_BODY_BYTES,
+        outbuf_overflow=MAX_BODY_BYTES,
         # They are dealt with by the app, and believed only behind proxies that it was told of.
         clear_untrusted_proxy_headers=not services.settings.proxies,
     )
@@ -91,6 +94,8 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
     try:
         on_ready()
         server.run()
+        server.task_dispatcher.shutdown()
+        wasyncore.close_all(stopping.left_open, ignore_all=True)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -110,6 +115,7 @@ class _Stop(threading.Thread):
         self._server = server
         self._services = services
         self.clean = True
+        self.left_open: dict[int, Any] = {}
 
     def run(self) -> None:
         """Do so; the loop's own state is touched only from within the loop."""
@@ -123,7 +129,12 @@ class _Stop(threading.Thread):
         self.clean = self.clean and flushed
         if not self.clean:
             LOG.warning("Some requests were not finished in %g s.", STOP_WITHIN_S)
-        self._in_loop(_leave)
+        self._in_loop(self._end_loop)
+
+    def _end_loop(self) -> None:
+        """Leave the loop nothing to look at, which ends it; an exception would not."""
+        self.left_open = dict(self._server._map)
+        self._server._map.clear()
 
     def _in_loop(self, call: Callable[[], None]) -> None:
         self._server.trigger.pull_trigger(call)
@@ -131,10 +142,6 @@ class _Stop(threading.Thread):
     def _busy(self) -> bool:
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
-
-
-def _leave() -> None:
-    raise SystemExit
 
 
 def _wait_until(holds: Callable[[], bool], deadline: float) -> bool:

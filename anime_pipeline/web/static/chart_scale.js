@@ -1,0 +1,83 @@
+// @ts-check
+/** Axes of a chart: round ticks, numbers in few letters. */
+
+/** @typedef {[number, number]} Point */
+
+/**
+ * Round values that lie within a range, about as many as asked for.
+ * @param {number} low
+ * @param {number} high
+ * @param {number} count
+ * @returns {number[]}
+ */
+export function ticks(low, high, count) {
+  if (!(high > low)) return [low];
+  const raw = (high - low) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= raw * 0.999) ?? raw;
+  const found = [];
+  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index += 1) {
+    found.push(index * step);
+  }
+  return found;
+}
+
+/**
+ * Map one interval to another; an empty one to the middle.
+ * @param {number} low
+ * @param {number} high
+ * @param {number} start
+ * @param {number} stop
+ * @returns {(value: number) => number}
+ */
+export function scale(low, high, start, stop) {
+  if (!(high > low)) return () => (start + stop) / 2;
+  return (value) => start + ((value - low) / (high - low)) * (stop - start);
+}
+
+/**
+ * Lowest and highest value of a coordinate over several lines, with a little room.
+ * @param {Point[][]} lines
+ * @param {0|1} axis
+ * @param {number} room a share of the range
+ * @returns {[number, number]}
+ */
+export function extent(lines, axis, room = 0) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const point of lines.flat()) {
+    low = Math.min(low, point[axis]);
+    high = Math.max(high, point[axis]);
+  }
+  if (!Number.isFinite(low)) return [0, 1];
+  const margin = (high - low) * room || (axis === 1 && low === high ? Math.abs(low) * 0.1 || 1 : 0);
+  return [low - margin, high + margin];
+}
+
+/**
+ * A number with about three digits: 0.0123, 12.3k.
+ * @param {number} value
+ * @returns {string}
+ */
+export function short(value) {
+  const size = Math.abs(value);
+  if (size >= 1e6) return `${trimmed(value / 1e6)}M`;
+  if (size >= 1e4) return `${trimmed(value / 1e3)}k`;
+  if (size !== 0 && size < 1e-4) return value.toExponential(1);
+  return trimmed(value);
+}
+
+/** @param {number} value */
+function trimmed(value) {
+  return String(Number(value.toPrecision(3)));
+}
+
+/**
+ * The point of a line that is nearest to a position on the first axis.
+ * @param {Point[]} line
+ * @param {number} at
+ * @returns {Point}
+ */
+export function nearest(line, at) {
+  return line.reduce((best, one) => (Math.abs(one[0] - at) < Math.abs(best[0] - at) ? one : best));
+}

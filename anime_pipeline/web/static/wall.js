@@ -1,0 +1,135 @@
+// @ts-check
+/** The wall: new faces, more faces, one hair or skin colour for all of them. */
+
+import { fillCard, makeCard, paintHeart, serveHearts, watchImage } from "./cards.js";
+import { settled } from "./common.js";
+import { PLAIN, describe, diceSeed, readFace, readSeed, stepSeed } from "./face.js";
+import { favourites } from "./store.js";
+
+/** @typedef {import("./face.js").Face} Face */
+
+const PAGE = 24;
+const ROUNDS_BY_SCROLLING = 3; // then the foot of the page can be reached again
+
+const wall = /** @type {HTMLUListElement} */ (document.querySelector("[data-wall]"));
+const form = /** @type {HTMLFormElement|null} */ (document.querySelector("[data-wishes]"));
+const status = /** @type {HTMLElement} */ (document.querySelector("[data-status]"));
+const more = /** @type {HTMLAnchorElement} */ (document.querySelector("[data-more]"));
+const served = wall.dataset.weights
+  || new URLSearchParams(wall.querySelector("img")?.getAttribute("src")?.split("?")[1]).get("weights") || "";
+
+let start = wall.dataset.start || "0";
+let rounds = 0;
+
+/** The wish that is chosen now. @returns {Pick<Face, "hair"|"skin">} */
+function wishes() {
+  const values = form ? new FormData(form) : new FormData();
+  return { hair: String(values.get("hair") ?? ""), skin: String(values.get("skin") ?? "") };
+}
+
+/** @param {string} seed @returns {Face} */
+function faceOf(seed) {
+  return { ...PLAIN, ...wishes(), seed, weights: served };
+}
+
+/** @param {HTMLElement} card */
+function faceOfCard(card) {
+  return faceOf(card.dataset.seed || "0");
+}
+
+function pageUrl() {
+  const values = new URLSearchParams({ start });
+  for (const [name, value] of Object.entries(wishes())) if (value) values.set(name, value);
+  return `/?${values}`;
+}
+
+/** Draw the wall anew from `start`, with as many cards as one page has. */
+function redraw() {
+  const cards = /** @type {HTMLElement[]} */ ([...wall.children]);
+  for (const card of cards.slice(PAGE)) card.remove();
+  cards.slice(0, PAGE).forEach((card, index) => fillCard(card, faceOf(stepSeed(start, BigInt(index)))));
+  rounds = 0;
+  status.textContent = `${Math.min(cards.length, PAGE)} faces from seed ${start}.`;
+  updateMore();
+}
+
+/** The wish changed: the same seeds in other colours, however many are shown. */
+function recolour() {
+  for (const card of /** @type {HTMLElement[]} */ ([...wall.children])) fillCard(card, faceOfCard(card));
+  const { hair, skin } = wishes();
+  status.textContent = `The wall is drawn again${hair ? `, with ${hair} hair` : ""}${skin ? `, with ${skin} skin` : ""}.`;
+  history.replaceState(null, "", pageUrl());
+  updateMore();
+}
+
+/** @param {boolean} moveFocus to the first new face, for who pressed a key */
+function append(moveFocus) {
+  const first = BigInt(wall.children.length);
+  const cards = Array.from({ length: PAGE }, (_, index) => makeCard(faceOf(stepSeed(start, first + BigInt(index)))));
+  wall.append(...cards);
+  status.textContent = `${PAGE} more faces.`;
+  if (moveFocus) cards[0].querySelector("a")?.focus({ preventScroll: true });
+  updateMore();
+}
+
+function updateMore() {
+  const next = stepSeed(start, BigInt(wall.children.length));
+  more.href = pageUrl().replace(/start=\d+/, `start=${next}`);
+}
+
+function readAddress() {
+  const values = new URLSearchParams(location.search);
+  const { hair, skin } = readFace(location.search);
+  start = readSeed(values.get("start") ?? "") ?? start;
+  for (const [name, value] of [["hair", hair], ["skin", skin]]) {
+    const input = form?.querySelector(`input[name="${name}"][value="${value}"]`);
+    if (input instanceof HTMLInputElement) input.checked = true;
+  }
+}
+
+for (const card of /** @type {HTMLElement[]} */ ([...wall.children])) {
+  const image = card.querySelector("img");
+  const heart = card.querySelector(".heart");
+  if (image) {
+    image.dataset.url = image.getAttribute("src") ?? "";
+    image.alt = describe(faceOfCard(card));
+    watchImage(image);
+  }
+  if (heart) paintHeart(heart, faceOfCard(card), favourites.has(faceOfCard(card)));
+}
+serveHearts(wall, faceOfCard);
+favourites.onChange(() => {
+  for (const card of /** @type {HTMLElement[]} */ ([...wall.children])) {
+    const heart = card.querySelector(".heart");
+    if (heart) paintHeart(heart, faceOfCard(card), favourites.has(faceOfCard(card)));
+  }
+});
+
+document.querySelector("[data-new]")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  start = diceSeed();
+  history.pushState(null, "", pageUrl());
+  redraw();
+});
+more.addEventListener("click", (event) => {
+  event.preventDefault();
+  append(event.detail === 0);
+});
+form?.addEventListener("change", settled(recolour, 150));
+form?.addEventListener("submit", (event) => event.preventDefault());
+addEventListener("popstate", () => {
+  readAddress();
+  redraw();
+});
+let nearEnd = false;
+function appendByScrolling() {
+  if (!nearEnd || rounds >= ROUNDS_BY_SCROLLING || scrollY === 0) return;
+  rounds += 1;
+  nearEnd = false; // until the observer has seen where the end is now
+  append(false);
+}
+new IntersectionObserver((entries) => {
+  nearEnd = entries[entries.length - 1].isIntersecting;
+  appendByScrolling();
+}, { rootMargin: "200px" }).observe(more);
+addEventListener("scroll", appendByScrolling, { passive: true });

@@ -3,13 +3,14 @@
 import base64
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from web import decoded, picture_bytes, upload
+from web import decoded, picture_bytes, upload, wait_until
 
 from anime_pipeline.images.marks import picture_text
 from anime_pipeline.web.requests import MAX_JSON_BYTES
@@ -217,6 +218,22 @@ def test_progress_can_be_asked_for_under_a_name(client):
     assert upload(client, picture_bytes(), ticket="my-ticket-1").status_code == 200
     found = client.get(f"{API}/upscale/my-ticket-1").get_json()
     assert found["state"] == "done" and found["done"] == found["total"] > 0
+
+
+def test_an_upload_can_be_given_up(client, app):
+    answers = []
+    content = picture_bytes(700, 700)
+    sender = app.test_client()
+    thread = threading.Thread(
+        target=lambda: answers.append(upload(sender, content, ticket="give-it-up"))
+    )
+    thread.start()
+    wait_until(lambda: client.get(f"{API}/upscale/give-it-up").status_code == 200)
+    assert client.delete(f"{API}/upscale/give-it-up").status_code == 204
+    thread.join(30)
+    refused(answers[0], 409, "Cancelled")
+    assert client.get(f"{API}/upscale/give-it-up").get_json()["state"] == "done"
+    refused(client.delete(f"{API}/upscale/no-such-ticket"), 404)
 
 
 def test_hostile_uploads_are_refused_before_anything_is_decoded(client, monkeypatch):

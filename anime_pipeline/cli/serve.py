@@ -76,7 +76,7 @@ def command(
 
     if not serve(app, listening, on_ready):
         raise PipelineError(
-            f"Stopped, but {url} left requests unanswered. Raise --upscale-timeout-s if that "
-            "happens often."
+            f"Stopped, but some requests to {url} were left unanswered: they took too long. Choose "
+            "a smaller --upscale-timeout-s if that happens often."
         )
     stderr().print("Stopped; everything that was accepted has been answered.", markup=False)

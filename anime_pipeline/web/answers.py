@@ -48,6 +48,9 @@ _RUN: Json = {
     "warnings": _list_of(TEXT),
     "latest_sample": _nullable("string"),
     "metrics": _table_of(NUMBER),
+    "title": TEXT,
+    "seconds_left": NUMBER,
+    "error": TEXT,
 }
 
 SCHEMAS: Json = {
@@ -88,7 +91,7 @@ SCHEMAS: Json = {
         colours=_object(hair=_table_of(COLOUR), skin=_table_of(COLOUR)),
         limits=_table_of(WHOLE),
     ),
-    "Runs": _object(runs=_list_of({"type": "object", "properties": {**_RUN, "error": TEXT}})),
+    "Runs": _object(runs=_list_of({"type": "object", "properties": _RUN})),
     "RunDetails": {
         "type": "object",
         "properties": {

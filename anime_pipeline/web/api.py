@@ -35,7 +35,7 @@ from anime_pipeline.web.requests import (
 )
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
-from anime_pipeline.web.uploads import check_upload, enlarge
+from anime_pipeline.web.uploads import CancelledError, check_upload, enlarge
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
@@ -136,6 +136,8 @@ def upscale() -> Response:
             lambda pause: enlarge(content, upscaler, asked.scale, text, progress, pause),
             have.settings.upscale_timeout_s,
         )
+    except CancelledError as error:
+        raise Problem(409, str(error)) from None
     finally:
         progress.state = "done"
     if kind == JSON:
@@ -156,6 +158,13 @@ def progress_of(ticket: str) -> Response:
     found = services().tickets.get(ticket)
     document = {"state": found.state, "done": found.done, "total": found.total}
     return _no_store(Response(_json(document), content_type=JSON))
+
+
+@blueprint.delete("/upscale/<ticket>")
+def cancel(ticket: str) -> Response:
+    """Give up an upload: its own request is then answered with 409."""
+    services().tickets.get(ticket).cancelled = True
+    return _no_store(Response(status=204))
 
 
 @blueprint.get("/models")

@@ -16,6 +16,7 @@ from anime_pipeline.web.limits import ClientLimits
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.settings import LOOPBACK_HOSTS, MAX_UPLOAD_BYTES, Settings
+from anime_pipeline.web.shedding import Shedding
 from anime_pipeline.web.uploads import Tickets
 from anime_pipeline.web.worker import Worker
 
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Tickets(),
         measurements,
     )
+    app.wsgi_app = Shedding(app.wsgi_app, worker, measurements)  # type: ignore[method-assign]
     measurements.install(app)
     problems.install(app)
     _protect(app)

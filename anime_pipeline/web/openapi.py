@@ -24,7 +24,7 @@ WORDS = {
     400: "The body cannot be read.",
     404: "There is nothing of that name.",
     406: "None of the accepted media types can be given.",
-    409: "In conflict with what is served: other weights, a ticket in use.",
+    409: "In conflict with what is served or asked: other weights, a ticket in use, cancelled.",
     413: "Too many bytes.",
     415: "The type of the body, or of the picture, is not one that is read.",
     422: "A value is missing or wrong, or the picture is damaged or has too many pixels.",
@@ -118,7 +118,15 @@ def _paths() -> Json:
                 {"application/json": _named("Progress")},
                 (404,),
                 parameters=[_path("ticket", "The ticket that was sent with the picture.")],
-            )
+            ),
+            "delete": _operation(
+                "pictures",
+                "cancel",
+                "Give up an upload",
+                {},
+                (404,),
+                parameters=[_path("ticket", "The ticket that was sent with the picture.")],
+            ),
         },
         f"{PREFIX}/models": {
             "get": _operation(
@@ -165,12 +173,10 @@ def _operation(
     kept: bool = False,
 ) -> Json:
     """Describe one operation; `kept` says that an ETag saves asking twice."""
-    responses: Json = {
-        "200": {
-            "description": "Done.",
-            "content": {kind: {"schema": schema} for kind, schema in content.items()},
-        }
-    }
+    answered = {kind: {"schema": schema} for kind, schema in content.items()}
+    responses: Json = {"200": {"description": "Done.", "content": answered}}
+    if not content:
+        responses = {"204": {"description": "Done; there is nothing to say."}}
     if kept:
         tagged = {"ETag": {"schema": {"type": "string"}, "description": "For If-None-Match."}}
         responses["200"]["headers"] = tagged

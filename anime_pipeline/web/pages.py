@@ -109,7 +109,8 @@ def upscale() -> str:
 @blueprint.get("/how")
 def how() -> str:
     """Tell how it works."""
-    return render_template("how.html", page="how", weights=_mark(None))
+    draw = services().catalogue.generator()
+    return render_template("how.html", page="how", weights=_mark(None), wishes=_wishes(draw))
 
 
 @blueprint.get("/api")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.errors import DataError, PipelineError
 from anime_pipeline.images.codec import open_picture
 from anime_pipeline.images.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
@@ -28,6 +28,10 @@ TILE_PX = 96
 KEPT_TICKETS = 200
 
 
+class CancelledError(PipelineError):
+    """Its sender does not want the picture any more."""
+
+
 @dataclass
 class Progress:
     """How far an upload is."""
@@ -35,6 +39,7 @@ class Progress:
     state: str = "waiting"
     done: int = 0
     total: int = 0
+    cancelled: bool = False
 
 
 class Tickets:
@@ -133,8 +138,11 @@ def enlarge(
 
     def advance(done: int, total: int) -> None:
         progress.state, progress.done, progress.total = "running", done, total
+        if progress.cancelled:
+            raise CancelledError("Cancelled, as you asked. Send the picture again to have it.")
         pause()
 
+    advance(0, 0)
     picture = open_picture(content, NAME)
     if picture.width * picture.height > MAX_UPLOAD_PIXELS:
         raise DataError(f"{NAME} is larger than its header says. Save it anew.")

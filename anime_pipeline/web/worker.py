@@ -107,13 +107,7 @@ class Worker:
         order = _Order(numbered, [None] * len(drawings), len(drawings))
         cost = sum(drawing.cost for drawing in drawings)
         with self._changed:
-            self._refuse_when_stopping()
-            full = len(self._orders) >= self._most_waiting
-            if full or (self._orders and self._cost + cost > self._most_cost):
-                raise BusyError(
-                    f"{len(self._orders)} requests are waiting already. Try again in a moment.",
-                    self._cost / self._pace,
-                )
+            self.refuse_when_full(cost)
             self._orders.append(order)
             self._cost += cost
             self._changed.notify_all()
@@ -124,6 +118,21 @@ class Worker:
             raise BusyError(
                 f"It was not done within {timeout_s:g} s. Try again in a moment.", timeout_s
             ) from None
+
+    def refuse_when_full(self, cost: int = 1) -> None:
+        """Tell whether `draw` would be refused, before anything is prepared for it.
+
+        Raises:
+            BusyError: If so.
+        """
+        # No lock: a glance at a queue that changes all the time anyway.
+        self._refuse_when_stopping()
+        waiting = len(self._orders)
+        if waiting >= self._most_waiting or (waiting and self._cost + cost > self._most_cost):
+            raise BusyError(
+                f"{waiting} requests are waiting already. Try again in a moment.",
+                self._cost / self._pace,
+            )
 
     def run_long(self, work: Callable[[Callable[[], None]], Any], timeout_s: float) -> Any:
         """Wait for work that takes long.

@@ -56,7 +56,12 @@ function send(form, signal, { onShare, onSent }) {
     const calledOff = () => new DOMException("Called off.", "AbortError");
     if (signal.aborted) return reject(calledOff());
     const exchange = new XMLHttpRequest();
-    const stop = () => exchange.abort();
+    const stop = () => {
+      exchange.abort();
+      // Closing the line alone would leave the server at work for nobody.
+      fetch(`${ADDRESS}/${form.get("ticket")}`, { method: "DELETE", keepalive: true })
+        .catch((error) => console.debug("Not called off:", error));
+    };
     exchange.open("POST", ADDRESS);
     exchange.responseType = "blob";
     exchange.setRequestHeader("Accept", "image/png, application/problem+json;q=0.5");

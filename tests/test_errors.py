@@ -20,7 +20,8 @@ KINDS = {
 # An order to the reader, or what would have been right.
 ADVICE = re.compile(
     r"\b(Expected|Needed|Add|Check|Choose|Close|Continue|Give|Install|Leave|Make|Measure|Mend|Name|"
-    r"Rename|Restore|Resume|Save|Send|Set|Start|Stop|Upscale|Use|Wait|rename|their lines say|try again)\b"
+    r"Rename|Restore|Resume|Save|Send|Set|Start|Stop|Upscale|Use|Wait|rename|their lines say|"
+    r"try again)\b"
 )
 
 # These are half-sentences for the list of skipped files; what to do stands below that list.

@@ -70,6 +70,9 @@ def command(
         console = stderr()
         if host in ANY_ADDRESS:
             console.print("Listening on all addresses of this machine.", markup=False)
+        elif trusted_hosts and not options["proxies"]:
+            # All of its clients would count as this machine, which has no limits.
+            console.print("Behind a web server on this machine? Add --proxies 1.", markup=False)
         console.print(f"Faces at {url}  (Ctrl-C stops)", markup=False)
         if open_browser:
             click.launch(url)

@@ -32,6 +32,7 @@ WORDS = {
     503: "Too much to do, or stopping; Retry-After says when to try again.",
 }
 PICTURES = "image/png, image/jpeg, image/webp, image/gif, image/bmp"
+FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "size")
 COMPUTING = (404, 406, 409, 422, 429, 503)
 
 Json = dict[str, Any]
@@ -259,8 +260,12 @@ def _component_schemas() -> Json:
 def _schema(kind: type[BaseModel]) -> Json:
     """Return a type's JSON schema with what it refers to written out and without titles."""
     schema = kind.model_json_schema()
-    inner = schema.pop("$defs", {})
-    return _tidy(schema, inner)
+    tidy: Json = _tidy(schema, schema.pop("$defs", {}))
+    # What is asked for most comes first, for people who read.
+    names = sorted(
+        tidy["properties"], key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST)
+    )
+    return tidy | {"properties": {name: tidy["properties"][name] for name in names}}
 
 
 def _tidy(node: Any, inner: Json) -> Any:

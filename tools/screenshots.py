@@ -1,0 +1,140 @@
+"""Take the README's pictures of the web pages with Chromium.
+
+    python tools/screenshots.py --checkpoints checkpoints --run dcgan/1-cpu
+
+Needs Chromium and ChromeDriver (Debian: chromium, chromium-driver) and the `dev` extra. Seeds are
+fixed, so that the pictures change only when pages or weights do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
+)
+SIZE = (1120, 760)
+BLEND = "/blend?a=seed%3D14&b=seed%3D61%26hair%3Dblue"
+PICTURES_DONE = (
+    "return [...document.images].filter((one) => one.getClientRects().length)"
+    ".every((one) => one.complete && one.naturalWidth)"
+)
+
+STILL = (
+    "return document.getAnimations().every((one) => one.playState !== 'running'"
+    " || one.effect.getTiming().iterations === Infinity)"
+)
+
+
+@contextmanager
+def served(checkpoints: Path) -> Iterator[str]:
+    """Run the server; gives its address."""
+    command = [sys.executable, "-m", "anime_pipeline", "serve", "--port", "0"]
+    # Relative, as people start it: the training page shows the path.
+    command += ["--checkpoints", checkpoints.name]
+    process = subprocess.Popen(  # noqa: S603
+        command, stderr=subprocess.PIPE, text=True, cwd=checkpoints.resolve().parent
+    )
+    try:
+        line = next(line for line in process.stderr or () if "Faces at" in line)
+        found = re.search(r"http://\S+?(?=/ )", line)
+        if found is None:
+            raise SystemExit(f"Expected the server's address. Received: {line}")
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextmanager
+def browser(dark: bool) -> Iterator[webdriver.Chrome]:
+    """Start Chromium with an empty profile."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        raise SystemExit("Neither can be missing: chromium, chromedriver. Install both.")
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = binary
+        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        chrome = webdriver.Chrome(options, Service(driver))
+        try:
+            metrics = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
+            chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+            scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+            chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+            yield chrome
+        finally:
+            chrome.quit()
+
+
+def show(chrome: webdriver.Chrome, url: str) -> None:
+    """Open a page and wait for its pictures."""
+    chrome.get(url)
+    wait(chrome, lambda one: one.execute_script(PICTURES_DONE))
+
+
+def wait(chrome: webdriver.Chrome, holds: Callable[[webdriver.Chrome], object]) -> None:
+    """Wait for a condition and for the animations that follow it."""
+    WebDriverWait(chrome, 60).until(holds)
+    WebDriverWait(chrome, 60).until(lambda one: one.execute_script(STILL))
+
+
+def enlarge(chrome: webdriver.Chrome, url: str) -> None:
+    """Upload a small face and wait for the comparison."""
+    show(chrome, f"{url}/upscale")
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        with urllib.request.urlopen(f"{url}/api/v1/generate?seed=14&size=32") as face:  # noqa: S310
+            file.write(face.read())
+        file.flush()
+        chrome.find_element(By.ID, "upscale-file").send_keys(file.name)
+        button = chrome.find_element(By.CSS_SELECTOR, "[data-go]")
+        WebDriverWait(chrome, 20).until(lambda _: button.is_enabled())
+        button.click()
+        wait(chrome, lambda one: one.find_element(By.CSS_SELECTOR, "[data-result]").is_displayed())
+    chrome.find_element(By.XPATH, "//label[span='Pixels']").click()
+    chrome.execute_script("scrollTo(0, 0)")
+    wait(chrome, lambda one: one.execute_script(PICTURES_DONE))
+
+
+def main() -> None:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
+    parser.add_argument("--run", default="dcgan/1-cpu")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    options = parser.parse_args()
+    with served(options.checkpoints) as url:
+        with browser(dark=False) as chrome:
+            pages = {
+                "web_wall": "/?start=100",
+                "web_blend": BLEND,
+                "web_training": f"/training/{options.run}",
+            }
+            for name, path in pages.items():
+                show(chrome, url + path)
+                chrome.save_screenshot(str(options.out / f"{name}.png"))
+            enlarge(chrome, url)
+            chrome.save_screenshot(str(options.out / "web_upscale.png"))
+        with browser(dark=True) as chrome:
+            show(chrome, f"{url}/studio?seed=107&hair=pink")
+            chrome.save_screenshot(str(options.out / "web_studio.png"))
+
+
+if __name__ == "__main__":
+    main()

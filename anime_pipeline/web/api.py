@@ -245,7 +245,7 @@ def _answer(asked: Request, mark: str, kind: str, content: Callable[[], bytes]) 
     """Answer with what `content` computes, unless the client has it already."""
     facts = json.dumps([__version__, mark, kind, asked.model_dump()], sort_keys=True)
     etag = hashlib.sha256(facts.encode()).hexdigest()[:32]
-    known = request.method in ("GET", "HEAD") and request.if_none_match.contains(etag)
+    known = request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(etag)
     response = Response(status=304) if known else Response(content(), content_type=kind)
     response.set_etag(etag)
     response.headers["Vary"] = "Accept"

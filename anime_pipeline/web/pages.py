@@ -31,7 +31,8 @@ blueprint = Blueprint("pages", __name__)
 def wall() -> str:
     """Show faces of consecutive seeds: without `start`, ones that nobody has seen yet."""
     text = request.args.get("start", "")
-    known = text.isascii() and text.isdecimal() and int(text[:20]) <= MAX_SEED - WALL
+    digits = text.isascii() and text.isdecimal() and len(text) < 20
+    known = digits and int(text) <= MAX_SEED - WALL
     start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
     look = {part: request.args[part] for part in ("hair", "skin") if request.args.get(part)}
     asked = _read({"seed": str(start), **look})

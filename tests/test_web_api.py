@@ -141,7 +141,7 @@ def test_bodies_that_are_no_requests(client):
     def send(body, kind="application/json"):
         return client.post(f"{API}/generate", data=body, content_type=kind)
 
-    refused(send(b"{"), 400, "no JSON")
+    refused(send(b"{"), 400, "not JSON")
     refused(send(b"\xff\xfe"), 400)
     refused(send(b"[" * 20_000 + b"]" * 20_000), 400)
     refused(send(b'{"truncation": NaN}'), 400, "NaN")

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from web import picture_bytes
 
@@ -46,6 +46,8 @@ def described(tmp_path_factory):
 
 
 def check(case, app):
+    # An empty list is no field at all in a form: what is sent then is right, not wrong.
+    assume(not (case.media_type == "multipart/form-data" and [] in dict(case.body).values()))
     response = case.call(app=app)
     assert response.status_code < 500 or response.status_code == 503, response.text
     case.validate_response(response)

@@ -7,7 +7,7 @@ import urllib.error
 
 import pytest
 from conftest import spawn
-from web import decoded, fetch, served
+from web import decoded, fetch, served, wait_until
 
 FACE = "/api/v1/generate?seed=7"
 
@@ -77,15 +77,21 @@ def many(url, count, **headers):
     return threads, results
 
 
-def test_a_stop_finishes_what_was_accepted(tmp_path):
-    with served(tmp_path) as (process, url):
-        threads, results = many(url, 24)
-        # Some are being drawn, some wait.
-        while b"anime_pipeline_waiting_requests 0.0" in fetch(url + "/metrics")[2]:
-            pass
+def stopped_while_busy(folder, count):
+    """Stop a server while some faces are drawn and some wait; gives code, stderr and results."""
+    with served(folder) as (process, url):
+        threads, results = many(url, count)
+        idle = b"anime_pipeline_waiting_requests 0.0"
+        wait_until(lambda: idle not in fetch(url + "/metrics")[2])
         code, stderr = stop(process)
         for thread in threads:
             thread.join(60)
+    assert len(results) == count, "somebody got half an answer"
+    return code, stderr, results
+
+
+def test_a_stop_finishes_what_was_accepted(tmp_path):
+    code, stderr, results = stopped_while_busy(tmp_path, 24)
     assert code == 0 and "has been answered" in stderr
     answered = [result for result in results if result[0] == 200]
     assert answered and all(shape == (128, 128, 3) for _, shape in answered)
@@ -97,13 +103,7 @@ def test_a_stop_finishes_what_was_accepted(tmp_path):
 def test_restarts_under_load_break_no_promise(tmp_path):
     """Ten stops while requests pour in: answers are whole, refused or no connection at all."""
     for _ in range(10):
-        with served(tmp_path) as (process, url):
-            threads, results = many(url, 60)
-            while b"anime_pipeline_waiting_requests 0.0" in fetch(url + "/metrics")[2]:
-                pass
-            code, _ = stop(process)
-            for thread in threads:
-                thread.join(60)
+        code, _, results = stopped_while_busy(tmp_path, 60)
         statuses = [status for status, _ in results]
         assert code == 0 and statuses.count(200) > 0
         assert set(statuses) <= {200, 503, "URLError", "ConnectionResetError"}, set(statuses)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
 from anime_pipeline.cli.common import checkpoints_option, stderr, waiting
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.web.settings import LOOPBACK_HOSTS, Settings, hosts
 
-ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 
 
 @click.command("serve")
@@ -24,24 +25,28 @@ ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104
 @click.option("--upscaler", default="", shell_complete=weights_names,
               help="Stage two, likewise [default: the shipped pair].")  # fmt: skip
 @checkpoints_option
-@click.option("--queue", type=click.IntRange(1, 1000), default=32, show_default=True,
+@click.option("--queue", type=click.IntRange(1, 1000), default=Settings.queue, show_default=True,
               help="Requests that may wait; more are refused at once.")  # fmt: skip
-@click.option("--rate-limit", type=click.IntRange(min=0), default=1200, show_default=True,
+@click.option("--rate-limit", type=click.IntRange(min=0), default=Settings.rate_limit,
+              show_default=True,
               help="Faces a minute for each client on another machine; 0: no limit.")  # fmt: skip
-@click.option("--upload-rate-limit", type=click.IntRange(min=0), default=30, show_default=True,
+@click.option("--upload-rate-limit", type=click.IntRange(min=0),
+              default=Settings.upload_rate_limit, show_default=True,
               help="Uploads a minute, likewise.")  # fmt: skip
-@click.option("--proxies", type=click.IntRange(0, 16), default=0, show_default=True,
+@click.option("--proxies", type=click.IntRange(0, 16), default=Settings.proxies, show_default=True,
               help="Reverse proxies in front, whose X-Forwarded headers are believed.")  # fmt: skip
 @click.option("--trusted-hosts", default="",
               help="Names that this server is called by, with commas between [default: this "
               "machine's own, unless --host lets others in].")  # fmt: skip
-@click.option("--face-timeout-s", type=click.FloatRange(1, 3600), default=20.0, show_default=True,
+@click.option("--face-timeout-s", type=click.FloatRange(1, 3600),
+              default=Settings.face_timeout_s, show_default=True,
               help="How long a face may take, waiting included.")  # fmt: skip
-@click.option("--upscale-timeout-s", type=click.FloatRange(1, 3600), default=180.0,
+@click.option("--upscale-timeout-s", type=click.FloatRange(1, 3600),
+              default=Settings.upscale_timeout_s,
               show_default=True, help="How long an upload may take.")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 def command(
-    host: str, port: int, trusted_hosts: str, open_browser: bool, checkpoints: Path, **options: str
+    host: str, port: int, trusted_hosts: str, open_browser: bool, checkpoints: Path, **options: Any
 ) -> None:
     """Open the page where faces are made, and the API below it.
 
@@ -51,7 +56,6 @@ def command(
     with waiting("Loading the models"):
         from anime_pipeline.web.app import create_app
         from anime_pipeline.web.serving import listen, serve
-        from anime_pipeline.web.settings import LOOPBACK_HOSTS, Settings, hosts
 
         trusted = hosts(trusted_hosts)
         if not trusted and host in (*LOOPBACK_HOSTS, "::1"):
@@ -59,9 +63,7 @@ def command(
             trusted = LOOPBACK_HOSTS
         # Before the models, as it is what most often fails.
         listening = listen(host, port)
-        known = {field.name for field in dataclasses.fields(Settings)}
-        values = {name: value for name, value in options.items() if name in known}
-        app = create_app(Settings(checkpoints=checkpoints, trusted_hosts=trusted, **values))  # type: ignore[arg-type]
+        app = create_app(Settings(checkpoints=checkpoints, trusted_hosts=trusted, **options))
     bound = listening.getsockname()
     shown = "127.0.0.1" if host in ANY_ADDRESS else host
     url = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound[1]}/"

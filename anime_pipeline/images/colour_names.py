@@ -79,9 +79,14 @@ _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.ASCII)
 _LABS = rgb_to_lab(np.array(list(HAIR_COLOURS.values())))  # [12, 3]
 
 
+def main_colours(part: Part) -> dict[str, Rgb]:
+    """Return the colours of a part to choose from, one word each."""
+    return HAIR_COLOURS | {"silver": SILVER} if part == "hair" else dict(SKIN_COLOURS)
+
+
 def named_colours(part: Part) -> dict[str, Rgb]:
     """Return every word that `parse_colour` knows for a part, with its colour."""
-    colours = HAIR_COLOURS | {"silver": SILVER} if part == "hair" else dict(SKIN_COLOURS)
+    colours = main_colours(part)
     return colours | {word: colours[name] for word, name in _OTHER_WORDS[part].items()}
 
 
@@ -105,7 +110,7 @@ def parse_colour(text: str, part: Part) -> Rgb:
         return red, green, blue
     colours = named_colours(part)
     if word not in colours:
-        names = ", ".join(HAIR_COLOURS | {"silver": SILVER} if part == "hair" else SKIN_COLOURS)
+        names = ", ".join(main_colours(part))
         raise UsageError(
             f"Invalid colour of {part}. Expected #rrggbb or one of {names}. Received: {text!r}."
         )

@@ -14,6 +14,16 @@ def as_hex(rgb: Iterable[int]) -> str:
     return "#" + "".join(f"{int(value):02x}" for value in rgb)
 
 
+def palettes() -> dict[str, dict[str, str]]:
+    """Return the named colours to choose from: by part and name, as ``#rrggbb``."""
+    from anime_pipeline.images.colour_names import main_colours
+
+    return {
+        "hair": {name: as_hex(rgb) for name, rgb in main_colours("hair").items()},
+        "skin": {name: as_hex(rgb) for name, rgb in main_colours("skin").items()},
+    }
+
+
 def wish_texts(wishes: Mapping[str, Any], truncation: float) -> dict[str, str]:
     """Return wishes as they stand in file names and in the text entries of pictures."""
     texts = {

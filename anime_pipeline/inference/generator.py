@@ -48,6 +48,11 @@ class FaceGenerator:
         self._table = condition_table(weights) if self.names else None
         self._session = Session(generator_graph(weights))
 
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """The parts whose colour can be asked for, of ``"hair"`` and ``"skin"``."""
+        return tuple(part for part in conditions.CENTRE_AND_SPREAD if part in self.names)
+
     @classmethod
     def load(cls, path: Path) -> FaceGenerator:
         """Load a weights file of a DCGAN generator."""

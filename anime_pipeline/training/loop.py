@@ -6,7 +6,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from anime_pipeline.core.errors import TrainingInterruptedError
-from anime_pipeline.training.calls import calls, ends_epoch
+from anime_pipeline.training.calls import Schedule, calls, ends_epoch
 from anime_pipeline.training.state import State
 
 
-class Task(Protocol):
+class Task(Schedule, Protocol):
     """What the loop needs of a stage.
 
     Attributes:
@@ -30,27 +30,8 @@ class Task(Protocol):
     stage: str
     facts: dict[str, str]
 
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole run."""
-        ...
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps of one pass over the training pictures."""
-        ...
-
     def initial_state(self) -> State:
         """Return the state before step 0."""
-        ...
-
-    @property
-    def steps_per_call(self) -> int:
-        """Steps that may go to the device together, see `training.calls`."""
-        ...
-
-    def form(self, step: int) -> Hashable:
-        """Tell which compiled function a step needs; only equal ones go together."""
         ...
 
     def inputs(self, step: int) -> dict[str, Any]:

@@ -44,14 +44,12 @@ _RUN: Json = {
     "state": TEXT,
     "step": WHOLE,
     "total_steps": WHOLE,
-    "epoch": WHOLE,
     "warnings": _list_of(TEXT),
     "latest_sample": _nullable("string"),
     "metrics": _table_of(NUMBER),
     "title": TEXT,
-    "seconds_left": NUMBER,
-    "error": TEXT,
 }
+_WHERE_KNOWN: Json = {"epoch": WHOLE, "seconds_left": NUMBER, "error": TEXT}
 
 SCHEMAS: Json = {
     "Faces": _object(
@@ -91,16 +89,14 @@ SCHEMAS: Json = {
         colours=_object(hair=_table_of(COLOUR), skin=_table_of(COLOUR)),
         limits=_table_of(WHOLE),
     ),
-    "Runs": _object(runs=_list_of({"type": "object", "properties": _RUN})),
-    "RunDetails": {
-        "type": "object",
-        "properties": {
-            **_RUN,
-            "samples": _list_of(_object(epoch=WHOLE, url=TEXT)),
-            "curves": _table_of(_list_of({"type": "array", "items": NUMBER})),
-            "config": {"type": "object"},
-        },
-    },
+    "Runs": _object(runs=_list_of(_object(_WHERE_KNOWN, **_RUN))),
+    "RunDetails": _object(
+        _WHERE_KNOWN,
+        **_RUN,
+        samples=_list_of(_object(epoch=WHOLE, url=TEXT)),
+        curves=_table_of(_list_of({"type": "array", "items": NUMBER})),
+        config={"type": "object"},
+    ),
     "Problem": _object(
         {"errors": _list_of(_object(parameter=TEXT, detail=TEXT))},
         type=TEXT,

@@ -6,17 +6,17 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, jsonify, request
 
 from anime_pipeline import __version__
 from anime_pipeline.images.animation import encode_gif
 from anime_pipeline.images.codec import encode_png
-from anime_pipeline.images.colour_names import HAIR_COLOURS, SILVER, SKIN_COLOURS
 from anime_pipeline.images.grid import make_grid
-from anime_pipeline.inference.asked import as_hex
+from anime_pipeline.inference.asked import palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import faces, journey
 from anime_pipeline.web.problems import Problem
@@ -64,10 +64,10 @@ def _generate(asked: GenerateQuery | GenerateBody, kinds: Sequence[str]) -> Resp
         pictures = _draw(found.drawings)
         if kind == JSON:
             said = [
-                one | {"image": _data_uri(encode_png(picture, text), PNG)}
+                one | {"image": _data_uri(encode_png(picture, text))}
                 for one, picture, text in zip(found.said, pictures, found.texts, strict=True)
             ]
-            return _json({"weights": found.mark, "size": found.size, "faces": said})
+            return json.dumps({"weights": found.mark, "size": found.size, "faces": said}).encode()
         if len(pictures) == 1:
             return encode_png(pictures[0], found.texts[0])
         text = {name: value for name, value in found.texts[0].items() if name != "seed"}
@@ -103,8 +103,8 @@ def _interpolate(asked: InterpolateQuery | InterpolateBody, kinds: Sequence[str]
             return encode_gif(pictures, asked.fps, f"anime-pipeline {__version__}, seeds {seeds}")
         if kind == PNG:
             return encode_png(make_grid(pictures, SHEET_COLUMNS))
-        frames = [_data_uri(encode_png(picture), PNG) for picture in pictures]
-        return _json({"weights": mark, "size": asked.size, "frames": frames})
+        frames = [_data_uri(encode_png(picture)) for picture in pictures]
+        return json.dumps({"weights": mark, "size": asked.size, "frames": frames}).encode()
 
     return _answer(asked, mark, kind, content)
 
@@ -123,7 +123,8 @@ def upscale() -> Response:
     if len(sent) != 1 or len(request.files) != 1:
         raise Problem(
             422,
-            f"Received {len(sent)} files called 'image'. Send one.",
+            f"Expected one file, in the field 'image'. Received {len(sent)} there, and files in "
+            f"{len(request.files)} fields. Send one.",
             errors=[{"parameter": "image", "detail": "expected one file"}],
         )
     content = sent[0].read(MAX_UPLOAD_BYTES + 1)
@@ -146,9 +147,9 @@ def upscale() -> Response:
             "input_height": height,
             "width": width * asked.scale,
             "height": height * asked.scale,
-            "image": _data_uri(made, PNG),
+            "image": _data_uri(made),
         }
-        return _no_store(Response(_json(document), content_type=JSON))
+        return _no_store(jsonify(document))
     return _no_store(Response(made, content_type=PNG))
 
 
@@ -157,7 +158,7 @@ def progress_of(ticket: str) -> Response:
     """Tell how far an upload is."""
     found = services().tickets.get(ticket)
     document = {"state": found.state, "done": found.done, "total": found.total}
-    return _no_store(Response(_json(document), content_type=JSON))
+    return _no_store(jsonify(document))
 
 
 @blueprint.delete("/upscale/<ticket>")
@@ -171,28 +172,11 @@ def cancel(ticket: str) -> Response:
 def models() -> Response:
     """List the models, the colours that have names, and the limits."""
     catalogue = services().catalogue
-    colours: dict[str, dict[str, Any]] = {
-        "hair": HAIR_COLOURS | {"silver": SILVER},
-        "skin": SKIN_COLOURS,
-    }
     document = {
         "default": catalogue.default,
-        "models": [
-            {
-                "name": offer.name,
-                "shipped": offer.shipped,
-                "weights": offer.weights,
-                "image_size": offer.image_size,
-                "wishes": list(offer.wishes),
-                "error": offer.error,
-            }
-            for offer in catalogue.offers()
-        ],
+        "models": [asdict(offer) for offer in catalogue.offers()],
         "upscaler": {"weights": catalogue.mark(), "realism": catalogue.has_realism},
-        "colours": {
-            part: {name: as_hex(rgb) for name, rgb in named.items()}
-            for part, named in colours.items()
-        },
+        "colours": palettes(),
         "limits": {
             "count": MOST_FACES,
             "stops": MOST_STOPS,
@@ -201,13 +185,13 @@ def models() -> Response:
             "upload_pixels": MAX_UPLOAD_PIXELS,
         },
     }
-    return _no_store(Response(_json(document), content_type=JSON))
+    return _no_store(jsonify(document))
 
 
 @blueprint.get("/openapi.json")
 def openapi_json() -> Response:
     """Return the description of this API."""
-    response = Response(_json(openapi.document()), content_type=JSON)
+    response = jsonify(openapi.document())
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)
@@ -225,14 +209,12 @@ def _read_body(kind: type[Request]) -> Request:
 
 
 def _wanted(kinds: Sequence[str]) -> str:
-    """Return which of `kinds` the client prefers; the first where it has no preference."""
+    """Return which of `kinds` the client prefers; the first of those that it likes equally."""
     accepted = request.accept_mimetypes
-    best = accepted.best_match(kinds) if accepted else kinds[0]
-    if best is None:
+    best = max(kinds, key=accepted.quality) if accepted else kinds[0]
+    if accepted and not accepted.quality(best):
         raise Problem(406, f"Accept allows none of {', '.join(kinds)}. Ask for one of these.")
-    # Where two are liked equally the order here decides, not the one of werkzeug.
-    liked = [kind for kind in kinds if accepted[kind] == accepted[best]] if accepted else []
-    return liked[0] if liked else best
+    return best
 
 
 def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
@@ -255,12 +237,8 @@ def _answer(asked: Request, mark: str, kind: str, content: Callable[[], bytes]) 
     return response
 
 
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _json(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False).encode()
+def _data_uri(png: bytes) -> str:
+    return f"data:{PNG};base64,{base64.b64encode(png).decode()}"
 
 
 def _no_store(response: Response) -> Response:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from typing import IO, Any
 
-from flask import Flask, Request, Response, request, url_for
+from flask import Flask, Request, request, url_for
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
-from anime_pipeline.web import api, checks, pages, problems, runs
+from anime_pipeline.web import api, checks, pages, problems, runs, security
 from anime_pipeline.web.catalogue import Catalogue
 from anime_pipeline.web.engine import compute
 from anime_pipeline.web.limits import ClientLimits
@@ -22,19 +22,6 @@ from anime_pipeline.web.worker import Worker
 
 FORM_BYTES = 200_000  # what surrounds the file of an upload, and the buffer it is read through
 FORM_PARTS = 8
-
-SECURITY_HEADERS = {
-    # No inline code or styles: what a client sends can never become either.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "style-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
 
 
 class MemoryRequest(Request):
@@ -59,26 +46,27 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings()
     app = Flask(__name__)
     app.request_class = MemoryRequest
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # what matters most comes first
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES + FORM_BYTES,
         MAX_FORM_MEMORY_SIZE=FORM_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
-        # Checks of health come from this machine, whatever names the world knows it by.
-        TRUSTED_HOSTS=[*settings.trusted_hosts, *LOOPBACK_HOSTS]
-        if settings.trusted_hosts
-        else None,
         CHECKPOINTS=settings.checkpoints,
     )
     if settings.proxies:
         hops = settings.proxies
         # Believed only where the operator says that there are proxies: clients can send these too.
-        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, 0, 0)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
+        )
+    # First, as it is what can fail.
+    catalogue = Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints)
     worker = Worker(compute, settings.queue)
     measurements = Measurements(worker)
     worker.on_batch = measurements.on_batch
     app.extensions[EXTENSION] = Services(
         settings,
-        Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints),
+        catalogue,
         worker,
         ClientLimits(settings),
         Tickets(),
@@ -87,28 +75,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = Shedding(app.wsgi_app, worker, measurements)  # type: ignore[method-assign]
     measurements.install(app)
     problems.install(app)
-    _protect(app)
+    # Checks of health come from this machine, whatever names the world knows it by.
+    _protect(app, settings.trusted_hosts and (*settings.trusted_hosts, *LOOPBACK_HOSTS))
     for blueprint in (pages.blueprint, api.blueprint, runs.blueprint, checks.blueprint):
         app.register_blueprint(blueprint)
     app.jinja_env.globals.update(asset=_asset, version=__version__)
     return app
 
 
-def _protect(app: Flask) -> None:
+def _protect(app: Flask, trusted: tuple[str, ...]) -> None:
     @app.before_request
-    def refuse_strangers() -> None:
-        # `request.host` checks the name against the trusted ones.
-        _ = request.host
-        # Reading is guarded by browsers; what costs computing time is guarded here.
-        site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        if request.method == "POST" and site == "cross-site":
-            raise problems.Problem(403, "Received from another site. Send it from this one.")
+    def refuse() -> None:
+        if trusted:
+            security.refuse_strangers(request, trusted)
+        security.refuse_other_sites(request)
 
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    app.after_request(security.add_headers)
 
 
 def _asset(name: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from anime_pipeline.core.machine import resident_bytes
 from anime_pipeline.web.worker import Worker
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 
@@ -50,15 +50,18 @@ class Measurements:
             registry=self.registry,
         )
         waiting.set_function(lambda: worker.waiting)
-        memory = Gauge(
-            "anime_pipeline_resident_bytes", "Memory of this process.", registry=self.registry
-        )
-        memory.set_function(resident_bytes)
+        ProcessCollector(registry=self.registry)
 
     def on_batch(self, size: int, seconds: float) -> None:
         """Note a batch of the worker."""
         self.batch_size.observe(size)
         self.batch_seconds.observe(seconds)
+
+    def count(self, endpoint: str, method: str, status: int) -> None:
+        """Count an answer."""
+        # Clients may call methods what they like, and each name would be kept for ever.
+        known = method if method in METHODS else "other"
+        self.requests.labels(endpoint, known, str(status)).inc()
 
     def install(self, app: Flask) -> None:
         """Time every request of an app."""
@@ -70,7 +73,7 @@ class Measurements:
         @app.after_request
         def end(response: Response) -> Response:
             endpoint = request.endpoint or "none"
-            self.requests.labels(endpoint, request.method, str(response.status_code)).inc()
+            self.count(endpoint, request.method, response.status_code)
             if "begun" in g:
                 self.seconds.labels(endpoint).observe(time.perf_counter() - g.begun)
             return response

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from pydantic import BaseModel
-
 from anime_pipeline import __version__
+from anime_pipeline.core.runs import STAGES
 from anime_pipeline.web.answers import SCHEMAS
 from anime_pipeline.web.problems import PROBLEM_TYPE
 from anime_pipeline.web.requests import (
@@ -15,8 +14,8 @@ from anime_pipeline.web.requests import (
     GenerateQuery,
     InterpolateBody,
     InterpolateQuery,
-    UpscaleFields,
 )
+from anime_pipeline.web.schemas import query_parameters, schema_of, upload_schema
 
 PREFIX = "/api/v1"
 REFERENCE = "#/components/schemas/"
@@ -32,7 +31,6 @@ WORDS = {
     503: "Too much to do, or stopping; Retry-After says when to try again.",
 }
 PICTURES = "image/png, image/jpeg, image/webp, image/gif, image/bmp"
-FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "size")
 COMPUTING = (404, 406, 409, 422, 429, 503)
 
 Json = dict[str, Any]
@@ -60,6 +58,10 @@ def document() -> Json:
 
 
 def _paths() -> Json:
+    return _faces() | _pictures() | _models_and_runs()
+
+
+def _faces() -> Json:
     png, gif = _file("image/png"), _file("image/gif")
     made, moved = _named("Faces"), _named("Frames")
     return {
@@ -70,7 +72,7 @@ def _paths() -> Json:
                 "Draw a face, or several of consecutive seeds",
                 {"image/png": png, "application/json": made},
                 COMPUTING,
-                parameters=_query(GenerateQuery),
+                parameters=query_parameters(GenerateQuery),
                 kept=True,
             ),
             "post": _operation(
@@ -89,7 +91,7 @@ def _paths() -> Json:
                 "Travel between the faces of seeds",
                 {"image/gif": gif, "image/png": png, "application/json": moved},
                 COMPUTING,
-                parameters=_query(InterpolateQuery),
+                parameters=query_parameters(InterpolateQuery),
                 kept=True,
             ),
             "post": _operation(
@@ -101,14 +103,21 @@ def _paths() -> Json:
                 body={"application/json": _named("InterpolateBody")},
             ),
         },
+    }
+
+
+def _pictures() -> Json:
+    ticket = _path("ticket", "The ticket that was sent with the picture.")
+    enlarged = {"image/png": _file("image/png"), "application/json": _named("Enlarged")}
+    return {
         f"{PREFIX}/upscale": {
             "post": _operation(
                 "pictures",
                 "upscale",
                 "Enlarge a picture",
-                {"image/png": png, "application/json": _named("Enlarged")},
+                enlarged,
                 (400, 406, 409, 413, 415, 422, 429, 503),
-                body={"multipart/form-data": _upload_schema()},
+                body={"multipart/form-data": upload_schema()},
             )
         },
         f"{PREFIX}/upscale/{{ticket}}": {
@@ -118,7 +127,7 @@ def _paths() -> Json:
                 "Tell how far an upload is",
                 {"application/json": _named("Progress")},
                 (404,),
-                parameters=[_path("ticket", "The ticket that was sent with the picture.")],
+                parameters=[ticket],
             ),
             "delete": _operation(
                 "pictures",
@@ -126,9 +135,14 @@ def _paths() -> Json:
                 "Give up an upload",
                 {},
                 (404,),
-                parameters=[_path("ticket", "The ticket that was sent with the picture.")],
+                parameters=[ticket],
             ),
         },
+    }
+
+
+def _models_and_runs() -> Json:
+    return {
         f"{PREFIX}/models": {
             "get": _operation(
                 "models",
@@ -145,6 +159,7 @@ def _paths() -> Json:
                 "List the training runs",
                 {"application/json": _named("Runs")},
                 (),
+                kept=True,
             )
         },
         f"{PREFIX}/runs/{{stage}}/{{name}}": {
@@ -154,8 +169,9 @@ def _paths() -> Json:
                 "Tell about one training run: curves, sample grids, settings",
                 {"application/json": _named("RunDetails")},
                 (404,),
+                kept=True,
                 parameters=[
-                    _path("stage", "The stage that was trained.", enum=["dcgan", "srgan"]),
+                    _path("stage", "The stage that was trained.", enum=list(STAGES)),
                     _path("name", "The run's name, such as 1-cpu."),
                 ],
             )
@@ -207,22 +223,6 @@ def _problem(status: int) -> Json:
     return response
 
 
-def _query(kind: type[BaseModel]) -> list[Json]:
-    """Describe a query's parameters; lists are written with commas, and there is no null."""
-    schema = _without_null(_schema(kind))
-    required = schema.get("required", [])
-    found = []
-    for name, inner in schema["properties"].items():
-        parameter: Json = {"name": name, "in": "query", "required": name in required}
-        if "description" in inner:
-            parameter["description"] = inner.pop("description")
-        if inner.get("type") == "array":
-            parameter |= {"style": "form", "explode": False}
-            inner.pop("examples", None)
-        found.append(parameter | {"schema": inner})
-    return found
-
-
 def _path(name: str, description: str, **schema: Any) -> Json:
     return {
         "name": name,
@@ -233,62 +233,13 @@ def _path(name: str, description: str, **schema: Any) -> Json:
     }
 
 
-def _upload_schema() -> Json:
-    schema = _without_null(_schema(UpscaleFields))
-    image = {
-        "type": "string",
-        "format": "binary",
-        "description": "A PNG, JPEG, WebP, GIF or BMP file of at most 8 MB and 4 megapixels.",
-    }
-    return {
-        "type": "object",
-        "properties": {"image": image, **schema["properties"]},
-        "required": ["image"],
-        "additionalProperties": False,
-    }
-
-
 def _component_schemas() -> Json:
     """Return all named schemas: what is sent, and what is answered."""
     return {
-        "GenerateBody": _schema(GenerateBody),
-        "InterpolateBody": _schema(InterpolateBody),
+        "GenerateBody": schema_of(GenerateBody),
+        "InterpolateBody": schema_of(InterpolateBody),
         **SCHEMAS,
     }
-
-
-def _schema(kind: type[BaseModel]) -> Json:
-    """Return a type's JSON schema with what it refers to written out and without titles."""
-    schema = kind.model_json_schema()
-    tidy: Json = _tidy(schema, schema.pop("$defs", {}))
-    # What is asked for most comes first, for people who read.
-    names = sorted(
-        tidy["properties"], key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST)
-    )
-    return tidy | {"properties": {name: tidy["properties"][name] for name in names}}
-
-
-def _tidy(node: Any, inner: Json) -> Any:
-    if isinstance(node, list):
-        return [_tidy(item, inner) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        return _tidy(inner[node["$ref"].rsplit("/", 1)[1]], inner)
-    return {key: _tidy(value, inner) for key, value in node.items() if key != "title"}
-
-
-def _without_null(schema: Json) -> Json:
-    """Describe properties of "a value or null" by the value: to leave them out says the same."""
-
-    def plain(inner: Json) -> Json:
-        kinds = [kind for kind in inner.get("anyOf", []) if kind != {"type": "null"}]
-        if len(kinds) != 1:
-            return inner
-        return kinds[0] | {k: v for k, v in inner.items() if k not in ("anyOf", "default")}
-
-    properties = {name: plain(inner) for name, inner in schema["properties"].items()}
-    return schema | {"properties": properties}
 
 
 def _file(kind: str) -> Json:

@@ -10,11 +10,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from anime_pipeline.core.config import MAX_SEED
-from anime_pipeline.images.colour_names import HAIR_COLOURS, SILVER, SKIN_COLOURS
-from anime_pipeline.inference.asked import as_hex
-from anime_pipeline.inference.generator import FaceGenerator
+from anime_pipeline.inference.asked import palettes
 from anime_pipeline.web import openapi
-from anime_pipeline.web.catalogue import NoSuchModelError
 from anime_pipeline.web.faces import GENERATE_PATH
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.requests import GenerateQuery, read_texts
@@ -52,8 +49,8 @@ def wall() -> str:
         faces=faces,
         start=start,
         next_start=start + WALL,
-        colours=_colours(),
-        wishes=_wishes(services().catalogue.generator()),
+        colours=palettes(),
+        wishes=services().catalogue.generator().colours,
         weights=mark,
         look=wishes,
     )
@@ -74,8 +71,8 @@ def studio() -> str:
         page="studio",
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
-        colours=_colours(),
-        wishes=_wishes(draw),
+        colours=palettes(),
+        wishes=draw.colours,
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
@@ -111,7 +108,7 @@ def upscale() -> str:
 def how() -> str:
     """Tell how it works."""
     draw = services().catalogue.generator()
-    return render_template("how.html", page="how", weights=_mark(None), wishes=_wishes(draw))
+    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.colours)
 
 
 @blueprint.get("/api")
@@ -139,20 +136,4 @@ def _read(texts: dict[str, str]) -> GenerateQuery:
 
 def _mark(asked: GenerateQuery | None) -> str:
     catalogue = services().catalogue
-    try:
-        return catalogue.mark(catalogue.generator(asked.model if asked else None).weights)
-    except NoSuchModelError as error:
-        raise Problem(404, str(error)) from None
-
-
-def _wishes(draw: FaceGenerator) -> list[str]:
-    """Return the colours that a model can be asked for."""
-    return [part for part in ("hair", "skin") if part in draw.names]
-
-
-def _colours() -> dict[str, dict[str, str]]:
-    named: dict[str, dict[str, Any]] = {
-        "hair": HAIR_COLOURS | {"silver": SILVER},
-        "skin": SKIN_COLOURS,
-    }
-    return {part: {name: as_hex(rgb) for name, rgb in of.items()} for part, of in named.items()}
+    return catalogue.mark(catalogue.generator(asked.model if asked else None).weights)

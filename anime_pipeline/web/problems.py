@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.web.catalogue import NoSuchModelError
@@ -46,6 +46,11 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
         return document | ({"errors": self.errors} if self.errors else {})
 
 
+def busy(error: BusyError) -> Problem:
+    """Return what a client is told that should come back later."""
+    return Problem(503, str(error), retry_after_s=error.retry_after_s)
+
+
 def in_api(path: str) -> bool:
     """Tell whether a path belongs to programs rather than to people."""
     return path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics")
@@ -56,7 +61,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, BusyError):
-        return Problem(503, str(error), retry_after_s=error.retry_after_s)
+        return busy(error)
     if isinstance(error, NoSuchModelError):
         return Problem(404, str(error))
     if isinstance(error, DataError | UsageError):
@@ -74,27 +79,29 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "Something went wrong on this side. The server's log says what.")
 
 
+def response_of(problem: Problem, page: str | None = None) -> Response:
+    """Return the answer for programs, or for people where there is a page."""
+    body, kind = json.dumps(problem.document()), PROBLEM_TYPE
+    if page is not None:
+        body, kind = page, "text/html; charset=utf-8"
+    response = Response(body, problem.status, content_type=kind)
+    if problem.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def install(app: Flask) -> None:
     """Let the app answer every error in the form that fits the path."""
 
     def answer(error: Exception) -> Response:
-        problem = problem_of(error)
+        problem, page = problem_of(error), None
         # A page has links, and for a stranger's host name none can be made.
-        if in_api(request.path) or isinstance(error, SecurityError):
-            response = Response(json.dumps(problem.document()), content_type=PROBLEM_TYPE)
-        else:
-            document = problem.document()
-            response = Response(render_template("error.html", page="", **document))
-        response.status_code = problem.status
-        if isinstance(error, HTTPException):
-            # Such as the methods that are allowed after all.
-            kept = {"Allow", "Location", "WWW-Authenticate"}
-            for name, value in error.get_headers(request.environ):
-                if name in kept:
-                    response.headers[name] = value
-        if problem.retry_after_s is not None:
-            response.headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
-        response.headers["Cache-Control"] = "no-store"
+        if not in_api(request.path) and not isinstance(error, SecurityError):
+            page = render_template("error.html", page="", **problem.document())
+        response = response_of(problem, page)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.allow.update(error.valid_methods)
         return response
 
     app.register_error_handler(Exception, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -201,7 +201,7 @@ def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind
                 errors=[{"parameter": name[:80], "detail": "given more than once"}],
             )
         field = kind.model_fields.get(name)
-        is_list = field is not None and str(field.annotation).startswith("list")
+        is_list = field is not None and get_origin(field.annotation) is list
         texts[name] = given[0].split(",") if is_list else given[0]
     try:
         return kind.model_validate(texts)
@@ -223,7 +223,7 @@ def read_json(kind: type[Request], content: bytes) -> Request:
         )
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Problem(400, f"The body is no JSON ({reason}). Send one JSON object.") from None
+        raise Problem(400, f"The body is not JSON ({reason}). Send one JSON object.") from None
     try:
         return kind.model_validate(values, strict=True)
     except ValidationError as error:

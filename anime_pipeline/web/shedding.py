@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from anime_pipeline.web.measurements import Measurements
-from anime_pipeline.web.problems import PROBLEM_TYPE, Problem
+from anime_pipeline.web.problems import busy, response_of
+from anime_pipeline.web.security import add_headers
 from anime_pipeline.web.worker import BusyError, Worker
 
-# What needs the models, by path, with the endpoint's name for the measurements.
-COSTLY = {"/api/v1/generate": "api.generate", "/api/v1/interpolate": "api.interpolate"}
+# What needs the models, with the endpoint that would answer it.
+COSTLY = {
+    ("GET", "/api/v1/generate"): "api.generate_by_query",
+    ("POST", "/api/v1/generate"): "api.generate_by_body",
+    ("GET", "/api/v1/interpolate"): "api.interpolate_by_query",
+    ("POST", "/api/v1/interpolate"): "api.interpolate_by_body",
+}
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -33,23 +37,14 @@ class Shedding:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        endpoint = COSTLY.get(environ.get("PATH_INFO", ""))
+        method = environ.get("REQUEST_METHOD", "")
+        endpoint = COSTLY.get((method, environ.get("PATH_INFO", "")))
         # Who has the picture already costs nothing.
-        if endpoint is None or "HTTP_IF_NONE_MATCH" in environ:
-            return self._app(environ, start_response)
-        try:
-            self._worker.refuse_when_full()
-        except BusyError as busy:
-            self._measurements.requests.labels(endpoint, environ["REQUEST_METHOD"], "503").inc()
-            problem = Problem(503, str(busy))
-            body = json.dumps(problem.document()).encode()
-            headers = [
-                ("Content-Type", PROBLEM_TYPE),
-                ("Content-Length", str(len(body))),
-                ("Retry-After", str(max(1, math.ceil(busy.retry_after_s)))),
-                ("Cache-Control", "no-store"),
-                ("X-Content-Type-Options", "nosniff"),
-            ]
-            start_response("503 SERVICE UNAVAILABLE", headers)
-            return [body]
+        known = method == "GET" and "HTTP_IF_NONE_MATCH" in environ
+        if endpoint is not None and not known:
+            try:
+                self._worker.refuse_when_full()
+            except BusyError as error:
+                self._measurements.count(endpoint, method, 503)
+                return add_headers(response_of(busy(error)))(environ, start_response)
         return self._app(environ, start_response)

@@ -1,0 +1,81 @@
+"""JSON schemas of what can be asked for, made from the types that requests are read with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from anime_pipeline.web.requests import UpscaleFields
+from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+
+FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "size")
+
+Json = dict[str, Any]
+
+
+def query_parameters(kind: type[BaseModel]) -> list[Json]:
+    """Describe a query's parameters; lists are written with commas, and there is no null."""
+    schema = _without_null(schema_of(kind))
+    required = schema.get("required", [])
+    found = []
+    for name, inner in schema["properties"].items():
+        parameter: Json = {"name": name, "in": "query", "required": name in required}
+        if "description" in inner:
+            parameter["description"] = inner.pop("description")
+        if inner.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+            inner.pop("examples", None)
+        found.append(parameter | {"schema": inner})
+    return found
+
+
+def upload_schema() -> Json:
+    """Describe the form that a picture is sent with."""
+    schema = _without_null(schema_of(UpscaleFields))
+    image = {
+        "type": "string",
+        "format": "binary",
+        "description": "A PNG, JPEG, WebP, GIF or BMP file of at most "
+        f"{MAX_UPLOAD_BYTES / 1e6:g} MB and {MAX_UPLOAD_PIXELS / 1e6:g} megapixels.",
+    }
+    return {
+        "type": "object",
+        "properties": {"image": image, **schema["properties"]},
+        "required": ["image"],
+        "additionalProperties": False,
+    }
+
+
+def schema_of(kind: type[BaseModel]) -> Json:
+    """Return a type's JSON schema with what it refers to written out and without titles."""
+    schema = kind.model_json_schema()
+    tidy: Json = _tidy(schema, schema.pop("$defs", {}))
+    # What is asked for most comes first, for people who read.
+    names = sorted(
+        tidy["properties"], key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST)
+    )
+    return tidy | {"properties": {name: tidy["properties"][name] for name in names}}
+
+
+def _tidy(node: Any, inner: Json) -> Any:
+    if isinstance(node, list):
+        return [_tidy(item, inner) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _tidy(inner[node["$ref"].rsplit("/", 1)[1]], inner)
+    return {key: _tidy(value, inner) for key, value in node.items() if key != "title"}
+
+
+def _without_null(schema: Json) -> Json:
+    """Describe properties of "a value or null" by the value: to leave them out says the same."""
+
+    def plain(inner: Json) -> Json:
+        kinds = [kind for kind in inner.get("anyOf", []) if kind != {"type": "null"}]
+        if len(kinds) != 1:
+            return inner
+        return kinds[0] | {k: v for k, v in inner.items() if k not in ("anyOf", "default")}
+
+    properties = {name: plain(inner) for name, inner in schema["properties"].items()}
+    return schema | {"properties": properties}

@@ -47,7 +47,8 @@ def described(tmp_path_factory):
 
 def check(case, app):
     # An empty list is no field at all in a form: what is sent then is right, not wrong.
-    assume(not (case.media_type == "multipart/form-data" and [] in dict(case.body).values()))
+    form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    assume(not (form and [] in case.body.values()))
     response = case.call(app=app)
     assert response.status_code < 500 or response.status_code == 503, response.text
     case.validate_response(response)

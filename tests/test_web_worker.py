@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web import wait_until
 
-from anime_pipeline.web.worker import BusyError, GivenUpError, Worker
+from anime_pipeline.web.work import BusyError, GivenUpError, LongJob
+from anime_pipeline.web.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def test_faces_are_drawn_between_the_tiles_of_long_work():
                 return "done"
         raise AssertionError("nobody let it end")
 
-    long, found = in_thread(lambda: worker.run_long(work, 20))
+    long, found = in_thread(lambda: worker.run_long(LongJob(work), 20))
     assert begun.wait(20)
     assert numbers(worker.draw([Fake(4)], 20)) == [4]
     assert not found
@@ -186,7 +187,7 @@ def test_long_work_that_nobody_waits_for_ends():
             raise
 
     with pytest.raises(BusyError, match="smaller picture"):
-        worker.run_long(work, 0.05)
+        worker.run_long(LongJob(work), 0.05)
     assert ended.wait(20)
     assert numbers(worker.draw([Fake(4)], 20)) == [4]
 
@@ -194,10 +195,12 @@ def test_long_work_that_nobody_waits_for_ends():
 def test_only_a_few_long_jobs_wait():
     worker = Worker(Computer(), most_waiting=10)
     go_on = threading.Event()
-    jobs = [in_thread(lambda: worker.run_long(lambda _: go_on.wait(20), 20)) for _ in range(3)]
+    jobs = [
+        in_thread(lambda: worker.run_long(LongJob(lambda _: go_on.wait(20)), 20)) for _ in range(3)
+    ]
     wait_until(lambda: len(worker._long) == 3)
     with pytest.raises(BusyError, match="3 uploads"):
-        worker.run_long(lambda _: None, 20)
+        worker.run_long(LongJob(lambda _: None), 20)
     go_on.set()
     for thread, found in jobs:
         thread.join(20)
@@ -213,8 +216,62 @@ def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(computer):
     with pytest.raises(BusyError, match="stopping"):
         worker.draw([Fake(1)], 20)
     with pytest.raises(BusyError, match="stopping"):
-        worker.run_long(lambda _: None, 20)
+        worker.run_long(LongJob(lambda _: None), 20)
     computer.free.set()
     accepted.join(20)
     stop.join(20)
     assert numbers(found[0]) == list(range(20)) and stopped == [True]
+
+
+def test_who_has_not_been_served_comes_first():
+    computer = Computer(free=False)
+    worker = Worker(computer, most_waiting=20, most_cost=1000)
+    large = [in_thread(lambda: worker.draw([Fake(n) for n in range(30)], 20))[0] for _ in range(8)]
+    wait_until(lambda: worker.waiting == 8)
+    small, _ = in_thread(lambda: worker.draw([Fake(1000)], 20))
+    wait_until(lambda: worker.waiting == 9)
+    computer.free.set()
+    for thread in (small, *large):
+        thread.join(20)
+    assert next(i for i, batch in enumerate(computer.batches) if 1000 in batch) <= 2
+
+
+def test_one_that_cannot_be_drawn_spoils_nobody_elses(computer):
+    worker = Worker(computer, most_waiting=10)
+    first, _ = in_thread(lambda: worker.draw([Fake(0)], 20))
+    wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)
+    bad, failed = in_thread(lambda: worker.draw([Fake(-1)], 20))
+    good, found = in_thread(lambda: worker.draw([Fake(7)], 20))
+    wait_until(lambda: worker.waiting == 3)
+    computer.free.set()
+    for thread in (first, bad, good):
+        thread.join(20)
+    assert isinstance(failed[0], ValueError) and numbers(found[0]) == [7]
+
+
+def test_even_an_exit_leaves_the_thread_alive():
+    def leave(*_):
+        raise SystemExit
+
+    worker = Worker(leave, most_waiting=10)
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            worker.draw([Fake(1)], 20)
+        with pytest.raises(SystemExit):
+            worker.run_long(LongJob(leave), 20)
+    assert worker.alive and worker.waiting == 0
+
+
+def test_work_that_waits_can_be_given_up_at_once():
+    worker = Worker(Computer(), most_waiting=10)
+    go_on = threading.Event()
+    running, _ = in_thread(lambda: worker.run_long(LongJob(lambda _: go_on.wait(20)), 20))
+    wait_until(lambda: worker._running is not None)
+    job = LongJob(lambda _: pytest.fail("it began"))
+    waiting, found = in_thread(lambda: worker.run_long(job, 20))
+    wait_until(lambda: worker.waiting == 2)
+    worker.give_up(job)
+    waiting.join(20)
+    assert isinstance(found[0], GivenUpError) and worker.waiting == 1
+    go_on.set()
+    running.join(20)

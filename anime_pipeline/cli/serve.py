@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import click
 
 from anime_pipeline.cli.common import checkpoints_option, stderr, waiting
 from anime_pipeline.cli.complete import weights_names
-from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.web.settings import LOOPBACK_HOSTS, Settings, hosts
+from anime_pipeline.core.errors import EXIT_FAILURE
+from anime_pipeline.web.settings import LOOPBACK_HOSTS, MOST_QUEUE, Settings, hosts
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 
@@ -25,7 +26,8 @@ ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 @click.option("--upscaler", default="", shell_complete=weights_names,
               help="Stage two, likewise [default: the shipped pair].")  # fmt: skip
 @checkpoints_option
-@click.option("--queue", type=click.IntRange(1, 1000), default=Settings.queue, show_default=True,
+@click.option("--queue", type=click.IntRange(1, MOST_QUEUE), default=Settings.queue,
+              show_default=True,
               help="Requests that may wait; more are refused at once.")  # fmt: skip
 @click.option("--rate-limit", type=click.IntRange(min=0), default=Settings.rate_limit,
               show_default=True,
@@ -79,9 +81,13 @@ def command(
         if open_browser:
             click.launch(url)
 
-    if not serve(app, listening, on_ready):
-        raise PipelineError(
-            f"Stopped, but some requests to {url} were left unanswered: they took too long. Choose "
-            "a smaller --upscale-timeout-s if that happens often."
-        )
-    stderr().print("Stopped; everything that was accepted has been answered.", markup=False)
+    if serve(app, listening, on_ready):
+        stderr().print("Stopped; everything that was accepted has been answered.", markup=False)
+        return
+    stderr().print(
+        "Stopped, but some requests were left unanswered: they took too long. Choose a smaller "
+        "--upscale-timeout-s if that happens often.",
+        markup=False,
+    )
+    # Not through Python's own end, which would pull the ground from under the models' thread.
+    os._exit(EXIT_FAILURE)

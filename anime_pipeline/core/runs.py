@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import re
 import sys
 import time
@@ -31,9 +32,17 @@ def list_runs(stage_folder: Path) -> list[Path]:
         (int(match[1]), path)
         for path in stage_folder.iterdir()
         # A folder without its configuration was killed while it was made: it holds nothing.
-        if (path / RUN_CONFIG).is_file() and (match := re.match(r"(\d+)-", path.name))
+        if (match := re.match(r"(\d+)-", path.name)) and _is_file(path / RUN_CONFIG)
     ]
     return [path for _, path in sorted(numbered)]
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there, as far as one may look."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
 
 
 def new_run_folder(stage_folder: Path, preset: str) -> Path:
@@ -81,7 +90,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
+        if isinstance(row, dict) and isinstance(row.get("step"), int) and _is_number(row["step"]):
             rows.append({name: value for name, value in row.items() if _is_number(value)})
     return rows
 
@@ -193,7 +202,9 @@ def find_run(checkpoints: Path, wanted: str) -> Path:
 
 
 def _state(folder: Path, step: int, total: int) -> str:
-    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
+    # Whatever lies there under that name, a pipe for one, must not keep anybody waiting.
+    flags = os.O_RDONLY | os.O_NONBLOCK
+    with contextlib.suppress(OSError), os.fdopen(os.open(folder / ".lock", flags), "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -58,12 +58,23 @@ def decode(content: bytes, name: str = "image") -> np.ndarray:
     return to_rgb(open_picture(content, name), name)
 
 
-def open_picture(content: bytes, name: str = "image") -> Image.Image:
-    """Decode picture bytes to an upright Pillow image of any mode (see `decode` for errors)."""
+def open_picture(
+    content: bytes, name: str = "image", formats: tuple[str, ...] | None = None
+) -> Image.Image:
+    """Decode picture bytes to an upright Pillow image of any mode.
+
+    Args:
+        content: The file's bytes.
+        name: How error messages call the picture.
+        formats: The only ones to try, by Pillow's names; None for all that it knows.
+
+    Raises:
+        DataError: As in `decode`.
+    """
     if not content:
         raise DataError(f"{name}: the file is empty (0 bytes)")
     with naming(name):
-        picture = Image.open(io.BytesIO(content))
+        picture = Image.open(io.BytesIO(content), formats=formats)
         # Before decoding: a 10 kB file can ask for gigabytes of memory.
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")

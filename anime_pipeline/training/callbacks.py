@@ -112,6 +112,7 @@ class MetricsLog(Callback):
         self._sums: dict[str, list[float]] = defaultdict(list)
         self._since = 0.0
         self._steps = 0
+        self._written = 0
 
     def on_start(self, progress: Progress) -> None:
         """Drop lines after the resumed step: those steps will be logged again."""
@@ -119,13 +120,16 @@ class MetricsLog(Callback):
         kept = [row for row in read_metrics(path) if row["step"] <= progress.step]
         atomic_write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._since = time.perf_counter()
+        self._written = progress.step
 
     def after_step(self, progress: Progress) -> None:
         """Collect, and write a line when it is time."""
         self._steps += 1
         for name, value in progress.metrics.items():
             self._sums[name].append(value)
-        if progress.step % self.every == 0 or progress.logged or progress.ends_epoch:
+        # Within a call of several steps the clock has run for all of them: its end is waited for.
+        due = progress.step - progress.step % self.every > self._written
+        if (due and progress.is_current) or progress.logged or progress.ends_epoch:
             self._write(progress)
         if progress.ends_epoch:
             self._write_csv(progress)
@@ -150,6 +154,7 @@ class MetricsLog(Callback):
         self._sums.clear()
         self._steps = 0
         self._since = now
+        self._written = progress.step
 
     def _write_csv(self, progress: Progress) -> None:
         rows = read_metrics(progress.folder / METRICS_FILE)

@@ -35,7 +35,8 @@ from anime_pipeline.web.requests import (
 )
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
-from anime_pipeline.web.uploads import CancelledError, check_upload, enlarge
+from anime_pipeline.web.uploads import check_upload, decode, enlarge
+from anime_pipeline.web.work import LongJob
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
@@ -128,25 +129,24 @@ def upscale() -> Response:
             errors=[{"parameter": "image", "detail": "expected one file"}],
         )
     content = sent[0].read(MAX_UPLOAD_BYTES + 1)
-    width, height = check_upload(content)
+    check_upload(content, asked.scale)
+    picture = decode(content)
     upscaler = have.catalogue.upscaler(asked.realism)
     text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
     progress = have.tickets.open(asked.ticket)
+    progress.job = LongJob(
+        lambda pause: enlarge(picture, upscaler, asked.scale, text, progress, pause)
+    )
     try:
-        made = have.worker.run_long(
-            lambda pause: enlarge(content, upscaler, asked.scale, text, progress, pause),
-            have.settings.upscale_timeout_s,
-        )
-    except CancelledError as error:
-        raise Problem(409, str(error)) from None
+        made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s)
     finally:
         progress.state = "done"
     if kind == JSON:
         document = {
-            "input_width": width,
-            "input_height": height,
-            "width": width * asked.scale,
-            "height": height * asked.scale,
+            "input_width": picture.width,
+            "input_height": picture.height,
+            "width": picture.width * asked.scale,
+            "height": picture.height * asked.scale,
             "image": _data_uri(made),
         }
         return _no_store(jsonify(document))
@@ -164,7 +164,10 @@ def progress_of(ticket: str) -> Response:
 @blueprint.delete("/upscale/<ticket>")
 def cancel(ticket: str) -> Response:
     """Give up an upload: its own request is then answered with 409."""
-    services().tickets.get(ticket).cancelled = True
+    have = services()
+    job = have.tickets.get(ticket).job
+    if job is not None:
+        have.worker.give_up(job)
     return _no_store(Response(status=204))
 
 
@@ -219,7 +222,7 @@ def _wanted(kinds: Sequence[str]) -> str:
 
 def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
     have = services()
-    have.limits.count_faces(request.remote_addr, len(drawings))
+    have.limits.count_faces(request.remote_addr, sum(drawing.cost for drawing in drawings))
     return have.worker.draw(drawings, have.settings.face_timeout_s)
 
 

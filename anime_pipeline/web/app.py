@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import IO, Any
 
 from flask import Flask, Request, request, url_for
@@ -44,6 +45,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         CheckpointError: If the models cannot be loaded.
     """
     settings = settings or Settings()
+    # About damaged pictures, which are refused in words; each text would be kept for ever.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     app = Flask(__name__)
     app.request_class = MemoryRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]  # what matters most comes first

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,17 +39,27 @@ class LeastRecentlyUsed(Generic[Loaded]):
         self._kept = kept
         self._items: OrderedDict[Any, Loaded] = OrderedDict()
         self._lock = threading.Lock()
+        self._loading: defaultdict[Any, threading.Lock] = defaultdict(threading.Lock)
 
     def get(self, key: Any, load: Callable[[], Loaded]) -> Loaded:
         """Return what is kept under `key`, loaded first where it is new."""
-        # Held while loading: two requests for a new model must not load it twice.
         with self._lock:
-            if key not in self._items:
-                self._items[key] = load()
+            if key in self._items:
+                self._items.move_to_end(key)
+                return self._items[key]
+            loading = self._loading[key]
+        # Two requests for a new model must not load it twice, nor keep others from the known ones.
+        with loading:
+            with self._lock:
+                if key in self._items:
+                    return self._items[key]
+            found = load()
+            with self._lock:
+                self._items[key] = found
+                self._loading.pop(key, None)
                 while len(self._items) > self._kept:
                     self._items.popitem(last=False)
-            self._items.move_to_end(key)
-            return self._items[key]
+            return found
 
 
 class NoSuchModelError(PipelineError):

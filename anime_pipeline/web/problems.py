@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.web.catalogue import NoSuchModelError
-from anime_pipeline.web.worker import BusyError
+from anime_pipeline.web.work import BusyError, GivenUpError, TooLongError
 
 PROBLEM_TYPE = "application/problem+json"
 LOG = logging.getLogger(__name__)
@@ -60,11 +60,13 @@ def problem_of(error: Exception) -> Problem:
     """Return what a client is told of an error; of a defect of ours, only that it was one."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError) and not isinstance(error, TooLongError):
         return busy(error)
     if isinstance(error, NoSuchModelError):
         return Problem(404, str(error))
-    if isinstance(error, DataError | UsageError):
+    if isinstance(error, GivenUpError):
+        return Problem(409, str(error))
+    if isinstance(error, DataError | UsageError | TooLongError):
         return Problem(422, str(error))
     if isinstance(error, HTTPException):
         status = error.code or 500

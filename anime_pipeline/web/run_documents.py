@@ -27,7 +27,15 @@ DAMAGED = "damaged"
 
 _SAMPLE = re.compile(r"epoch_([0-9]{4,9})\.png")
 # What a folder that somebody else wrote can make reading and encoding raise.
-_UNREADABLE = (PipelineError, OSError, ValueError, TypeError, OverflowError, RecursionError)
+_UNREADABLE = (
+    PipelineError,
+    OSError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    KeyError,
+)
 
 Document = dict[str, Any]
 Curves = dict[str, list[list[float]]]
@@ -177,10 +185,10 @@ def sample_path(folder: Path, file: str) -> Path | None:
 
 def shown_size(folder: Path) -> tuple[int, int] | None:
     """Return the size to show the newest sample grid at: a whole multiple of its own, if small."""
-    newest = max(_grids(folder), default=None)
-    if newest is None:
-        return None
     try:
+        newest = max(_grids(folder), default=None)
+        if newest is None:
+            return None
         with Image.open(newest[1]) as picture:
             times = max(1, WIDEST_PX // picture.width)
             return picture.width * times, picture.height * times

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import signal
 import socket
 import threading
@@ -24,10 +26,10 @@ LOG = logging.getLogger(__name__)
 # Beyond those that may wait for the models: they answer everything else, refusals too.
 FREE_THREADS = 16
 CONNECTIONS = 1000
+OTHER_FILES = 40
 BACKLOG = 1024
 IDLE_S = 60
-# What is larger than any request of ours, but not by much, is refused by the app in its own words.
-MAX_BODY_BYTES = 64_000_000
+IN_MEMORY = 2**40  # bytes from which waitress would use files
 STOP_WITHIN_S = 60.0
 FLUSH_S = 10.0
 
@@ -41,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         [family, *_, address] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
             f"Cannot listen on {host} port {port}: {reason}. Choose another --port or --host; "
@@ -63,6 +65,12 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
         Whether everything that was accepted has been answered.
     """
     services: Services = app.extensions[EXTENSION]
+    # Each connection is an open file, and some systems begin with few.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     # Its warning about waiting requests is what a full server does all the time.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
@@ -70,23 +78,24 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
         sockets=[listening],
         threads=threads_for(services.settings),
         ident=f"anime-pipeline/{__version__}",
-        connection_limit=CONNECTIONS,
+        connection_limit=min(CONNECTIONS, max(10, soft - OTHER_FILES)),
         backlog=BACKLOG,
         channel_timeout=IDLE_S,
-        max_request_body_size=MAX_BODY_BYTES,
+        # Bodies are held before the app sees them: no more than it would take.
+        max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
         asyncore_use_poll=True,
         # Nothing that is sent or answered goes through files, which a container may not have.
-        inbuf_overflow=MAX_BODY_BYTES,
-        outbuf_overflow=MAX_BODY_BYTES,
+        inbuf_overflow=IN_MEMORY,
+        outbuf_overflow=IN_MEMORY,
         # They are dealt with by the app, and believed only behind proxies that it was told of.
         clear_untrusted_proxy_headers=not services.settings.proxies,
     )
     stopping = _Stop(server, services)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def stop(*_: object) -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def stop(number: int, _: object) -> None:
+        if stopping.is_alive():
+            os._exit(128 + number)  # not through Python's own end: the models' thread is at work
         stopping.start()
 
     for number in before:
@@ -114,7 +123,7 @@ class _Stop(threading.Thread):
         super().__init__(name="stop", daemon=True)
         self._server = server
         self._services = services
-        self.clean = True
+        self.clean = False
         self.left_open: dict[int, Any] = {}
 
     def run(self) -> None:
@@ -125,10 +134,8 @@ class _Stop(threading.Thread):
         # open connections is refused, or a busy server would never end.
         _wait_until(lambda: not self._server.task_dispatcher.queue, deadline)
         self.clean = self._services.worker.stop(max(0.0, deadline - time.monotonic()))
-        flushed = _wait_until(lambda: not self._busy(), time.monotonic() + FLUSH_S)
-        self.clean = self.clean and flushed
-        if not self.clean:
-            LOG.warning("Some requests were not finished in %g s.", STOP_WITHIN_S)
+        if not _wait_until(lambda: not self._busy(), time.monotonic() + FLUSH_S):
+            LOG.warning("Some clients did not fetch their answers within %g s.", FLUSH_S)
         self._in_loop(self._end_loop)
 
     def _end_loop(self) -> None:

@@ -14,6 +14,7 @@ PREFIX = "ANIME_PIPELINE_SERVE_"
 
 MAX_UPLOAD_BYTES = 8_000_000
 MAX_UPLOAD_PIXELS = 4_000_000
+MOST_QUEUE = 1000  # each waiting request has a thread
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -48,6 +49,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        _require(self.queue <= MOST_QUEUE, "queue", f"1 to {MOST_QUEUE}", self.queue)
         for name, least in (("queue", 1), ("rate_limit", 0), ("upload_rate_limit", 0)):
             _require(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
         _require(0 <= self.proxies <= 16, "proxies", "0 to 16", self.proxies)
@@ -64,7 +66,7 @@ class Settings:
         values: dict[str, Any] = {}
         for one in dataclasses.fields(cls):
             text = environ.get(PREFIX + one.name.upper())
-            if text is not None:
+            if text:
                 values[one.name] = _read(one.name, type(getattr(cls(), one.name)), text)
         return cls(**values)
 

@@ -8,7 +8,8 @@ from typing import Any
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.problems import busy, response_of
 from anime_pipeline.web.security import add_headers
-from anime_pipeline.web.worker import BusyError, Worker
+from anime_pipeline.web.work import BusyError
+from anime_pipeline.web.worker import Worker
 
 # What needs the models, with the endpoint that would answer it.
 COSTLY = {

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from anime_pipeline.core.errors import DataError, PipelineError
-from anime_pipeline.images.codec import open_picture
+from anime_pipeline.images.codec import has_alpha, open_picture
 from anime_pipeline.images.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.work import BusyError, LongJob
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 NAME = "The picture"
@@ -26,20 +25,31 @@ NAME = "The picture"
 # second on two cores.
 TILE_PX = 96
 KEPT_TICKETS = 200
+MAX_RESULT_PIXELS = 64_000_000  # 4 megapixels four times as wide and high: two minutes on two cores
+JPEG_SCAN, MOST_SCANS = b"\xff\xda", 200  # a thumbnail has some too; files have about ten
+DECODERS = 2
+DECODE_WAIT_S = 10.0
 
-
-class CancelledError(PipelineError):
-    """Its sender does not want the picture any more."""
+_decoding = threading.BoundedSemaphore(DECODERS)
 
 
 @dataclass
 class Progress:
-    """How far an upload is."""
+    """How far an upload is, and the job that works on it.
+
+    Attributes:
+        state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
+    """
 
     state: str = "waiting"
     done: int = 0
     total: int = 0
-    cancelled: bool = False
+    job: LongJob | None = None
+
+    def advance(self, done: int, total: int) -> None:
+        """Note how far it is; nothing is noted of what nobody waits for."""
+        if self.state != "done":
+            self.state, self.done, self.total = "running", done, total
 
 
 class Tickets:
@@ -79,24 +89,24 @@ class Tickets:
             return self._found[name]
 
 
-def check_upload(content: bytes) -> tuple[int, int]:
+def check_upload(content: bytes, scale: int) -> None:
     """Look at a picture's header before anything is decoded.
 
-    Returns:
-        Width and height.
+    Args:
+        content: The file.
+        scale: How many times it shall be enlarged.
 
     Raises:
-        Problem: 413 for too many bytes, 415 for no picture, 422 for too many pixels.
+        Problem: 413 for too many bytes, 415 for no picture, 422 for too much work.
     """
     if len(content) > MAX_UPLOAD_BYTES:
         raise Problem(
             413, f"{NAME} has more than {MAX_UPLOAD_BYTES // 10**6} MB. Send a smaller file."
         )
     try:
-        # Only these parsers ever see the bytes; their warnings are about what is refused below.
-        with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as found:
-            warnings.simplefilter("ignore")
-            width, height = found.size
+        # Only these parsers ever see the bytes.
+        with Image.open(io.BytesIO(content), formats=FORMATS) as found:
+            kind, (width, height), alpha = found.format, found.size, has_alpha(found)
     except UnidentifiedImageError:
         raise Problem(415, f"{NAME} is none of {', '.join(FORMATS)}. Send one of these.") from None
     except Exception as error:  # hostile bytes make the parsers raise whatever they like
@@ -108,21 +118,45 @@ def check_upload(content: bytes) -> tuple[int, int]:
             f"{NAME} has {width}x{height} pixels; {MAX_UPLOAD_PIXELS:,} are allowed. Make it "
             "smaller first.",
         )
-    return width, height
+    if width * height * scale**2 * (2 if alpha else 1) > MAX_RESULT_PIXELS:
+        raise Problem(
+            422,
+            f"{NAME} has {width}x{height} pixels{' and transparency' if alpha else ''}, too many "
+            f"for {scale} times. Choose a smaller scale, or make it smaller first.",
+        )
+    # Each scan of a progressive JPEG is decoded over the whole picture, and a few bytes make one.
+    if kind in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MOST_SCANS:
+        raise Problem(422, f"{NAME} has more than {MOST_SCANS} JPEG scans. Save it anew.")
+
+
+def decode(content: bytes) -> Image.Image:
+    """Decode a picture whose header has been looked at.
+
+    Raises:
+        BusyError: If others are being decoded all the time.
+        DataError: If it is damaged.
+    """
+    # In the request's own thread: the one of the models has better things to do.
+    if not _decoding.acquire(timeout=DECODE_WAIT_S):
+        raise BusyError(f"{DECODERS} pictures are being read already. Try again later.", 5)
+    try:
+        return open_picture(content, NAME, FORMATS)
+    finally:
+        _decoding.release()
 
 
 def enlarge(
-    content: bytes,
+    picture: Image.Image,
     upscaler: Upscaler,
     scale: int,
     text: dict[str, str],
     progress: Progress,
     pause: Callable[[], None],
 ) -> bytes:
-    """Enlarge a picture whose header has been looked at.
+    """Enlarge a picture.
 
     Args:
-        content: Its file.
+        picture: See `decode`.
         upscaler: The network.
         scale: How many times.
         text: What the result's file records.
@@ -131,21 +165,13 @@ def enlarge(
 
     Returns:
         A PNG.
-
-    Raises:
-        DataError: If it is damaged.
     """
 
     def advance(done: int, total: int) -> None:
-        progress.state, progress.done, progress.total = "running", done, total
-        if progress.cancelled:
-            raise CancelledError("Cancelled, as you asked. Send the picture again to have it.")
         pause()
+        progress.advance(done, total)
 
     advance(0, 0)
-    picture = open_picture(content, NAME)
-    if picture.width * picture.height > MAX_UPLOAD_PIXELS:
-        raise DataError(f"{NAME} is larger than its header says. Save it anew.")
     result = Enlarger(upscaler, Target(scale), most_tile_px=TILE_PX)(picture, advance)
     buffer = io.BytesIO()
     write_png_strips(buffer, result.size, result.channels, result.strips, text)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.web.engine import Drawing
+from anime_pipeline.web.work import GIVEN_UP, BusyError, GivenUpError, LongJob, TooLongError
 
 GATHER_S = 0.005  # how long the first of a batch waits for company
 MOST_AT_ONCE = 8  # cost of one batch: about a seventh of a second on two cores
@@ -26,22 +26,6 @@ COST_A_SECOND = 40.0  # before anything has been measured
 LONG_JOBS = 3  # uploads that may wait; each takes seconds to minutes
 
 Compute = Callable[[Sequence[Drawing]], list[np.ndarray]]
-
-
-class BusyError(PipelineError):
-    """The queue is full, or the server is stopping.
-
-    Attributes:
-        retry_after_s: When it may be worth trying again.
-    """
-
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
-class GivenUpError(PipelineError):
-    """Nobody waits for this work any more."""
 
 
 @dataclass(eq=False)
@@ -52,13 +36,6 @@ class _Order:
     results: list[np.ndarray | None]
     left: int
     future: Future[list[np.ndarray]] = field(default_factory=Future)
-
-
-@dataclass(eq=False)
-class _LongJob:
-    work: Callable[[Callable[[], None]], Any]
-    future: Future[Any] = field(default_factory=Future)
-    abandoned: bool = False
 
 
 class Worker:
@@ -77,7 +54,8 @@ class Worker:
         self._most_waiting = most_waiting
         self._most_cost = most_cost or 8 * most_waiting
         self._orders: deque[_Order] = deque()
-        self._long: deque[_LongJob] = deque()
+        self._long: deque[LongJob] = deque()
+        self._running: LongJob | None = None
         self._cost = 0
         self._pace = COST_A_SECOND
         self._stopping = False
@@ -88,8 +66,8 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait or are being worked on."""
-        return len(self._orders)
+        """Requests that wait or are being worked on, uploads too."""
+        return len(self._orders) + len(self._long)
 
     @property
     def alive(self) -> bool:
@@ -134,18 +112,14 @@ class Worker:
                 self._cost / self._pace,
             )
 
-    def run_long(self, work: Callable[[Callable[[], None]], Any], timeout_s: float) -> Any:
+    def run_long(self, job: LongJob, timeout_s: float) -> Any:
         """Wait for work that takes long.
 
-        Args:
-            work: Is given a function to call every fraction of a second: others are served
-                meanwhile, and it raises `GivenUpError` once nobody waits.
-            timeout_s: How long to wait.
-
         Raises:
-            BusyError: If too many such jobs wait, or after `timeout_s`.
+            BusyError: If too many such jobs wait.
+            TooLongError: After `timeout_s`.
+            GivenUpError: If the job was given up.
         """
-        job = _LongJob(work)
         with self._changed:
             self.refuse_long_when_full()
             self._long.append(job)
@@ -153,14 +127,18 @@ class Worker:
         try:
             return job.future.result(timeout_s)
         except TimeoutError:
-            job.abandoned = True
-            raise BusyError(
-                f"It was not done within {timeout_s:g} s. Try a smaller picture or scale.", 60
+            self.give_up(job)
+            raise TooLongError(
+                f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
             ) from None
-        finally:
-            with self._changed:
-                if job in self._long:
-                    self._long.remove(job)
+
+    def give_up(self, job: LongJob) -> None:
+        """End a job: at once if it has not begun, else when it next pauses."""
+        with self._changed:
+            job.given_up = True
+            if job in self._long and job is not self._running:
+                self._long.remove(job)
+                job.future.set_exception(GivenUpError(GIVEN_UP))
 
     def refuse_long_when_full(self) -> None:
         """Tell whether `run_long` would be refused, before a picture is read for it.
@@ -205,37 +183,34 @@ class Worker:
                     self._changed.wait()
                 if not self._orders and not self._long:
                     return
-                job = self._long[0] if self._long else None
+                job = self._running = self._long[0] if self._long else None
             if job is None:
                 self._serve_batch(GATHER_S)
             else:
                 self._run_job(job)
 
-    def _run_job(self, job: _LongJob) -> None:
+    def _run_job(self, job: LongJob) -> None:
         def pause() -> None:
-            if job.abandoned:
-                raise GivenUpError("Nobody waits for this picture any more. Send it again.")
+            if job.given_up:
+                raise GivenUpError(GIVEN_UP)
             self._serve_batch(0)
 
         try:
             result = job.work(pause)
-        except Exception as error:  # handed to the request that waits for it
+        except BaseException as error:  # handed to the request that waits: this thread must live on
             job.future.set_exception(error)
         else:
             job.future.set_result(result)
         with self._changed:
-            if job in self._long:
-                self._long.remove(job)
+            self._running = None
+            self._long.remove(job)
 
     def _serve_batch(self, gather_s: float) -> None:
         batch = self._take(gather_s)
         if not batch:
             return
         begun = time.perf_counter()
-        try:
-            pictures: Sequence[Any] = self._compute([drawing for _, _, drawing in batch])
-        except Exception as error:  # handed to the requests that wait for it
-            pictures = [error] * len(batch)
+        pictures = self._pictures([drawing for _, _, drawing in batch])
         seconds = time.perf_counter() - begun
         cost = sum(drawing.cost for _, _, drawing in batch)
         self.on_batch(len(batch), seconds)
@@ -245,10 +220,19 @@ class Worker:
             for (order, place, _), picture in zip(batch, pictures, strict=True):
                 self._deliver(order, place, picture)
 
+    def _pictures(self, drawings: Sequence[Drawing]) -> Sequence[Any]:
+        """Compute a batch; where it fails, each alone, so that one cannot spoil the others'."""
+        try:
+            return self._compute(drawings)
+        except BaseException as error:  # handed to the requests that wait: this thread must live on
+            if len(drawings) == 1:
+                return [error]
+            return [self._pictures([drawing])[0] for drawing in drawings]
+
     def _deliver(self, order: _Order, place: int, picture: Any) -> None:
         if order.future.done():
             return
-        if isinstance(picture, Exception):
+        if isinstance(picture, BaseException):
             self._forget(order)
             order.future.set_exception(picture)
             return
@@ -281,6 +265,11 @@ class Worker:
                 cost += drawing.cost
                 if order.drawings:
                     waiting.append(order)
+            # Whoever was served goes behind those that were not.
+            served = {id(order): order for order, _, _ in batch}
+            for order in served.values():
+                self._orders.remove(order)
+                self._orders.append(order)
             return batch
 
     def _ready_cost(self) -> int:

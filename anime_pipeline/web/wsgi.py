@@ -7,8 +7,14 @@ and a queue of its own, and one uses all cores already.
 from __future__ import annotations
 
 import os
+import sys
 
+from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.settings import Settings
 
-app = create_app(Settings.from_environment(os.environ))
+try:
+    app = create_app(Settings.from_environment(os.environ))
+except PipelineError as error:
+    print(f"Error: {error}", file=sys.stderr)
+    raise SystemExit(error.exit_code) from None

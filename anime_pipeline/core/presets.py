@@ -14,9 +14,9 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
         width=96,
         width_d=64,
         batch_size=128,
-        steps=200_000,
+        ema_half_life_images=50_000.0,
+        steps=50_000,
         precision="bfloat16",
-        steps_per_call=16,
     ),
     "reference": DcganConfig(
         architecture="reference",
@@ -48,7 +48,6 @@ SRGAN_PRESETS: dict[str, SrganConfig] = {
         adversarial_steps=20_000,
         width_d=64,
         precision="bfloat16",
-        steps_per_call=16,
     ),
     "reference": SrganConfig(
         architecture="reference",

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,6 +23,7 @@ from anime_pipeline.web.catalogue import Catalogue
 from anime_pipeline.web.engine import compute
 from anime_pipeline.web.faces import faces
 from anime_pipeline.web.requests import GenerateQuery
+from anime_pipeline.web.running import running
 
 FACE = "/api/v1/generate?seed={}"
 WARM = 10
@@ -164,21 +162,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/serving.json"))
     options = parser.parse_args()
     baseline = direct(options.faces)
-    with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "anime_pipeline", "serve", "--port", "0"],
-            cwd=folder,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "COLUMNS": "200"},
-        )
-        try:
-            line = next(line for line in server.stderr or () if "Faces at" in line)
-            port = int(re.search(r":(\d+)/", line)[1])
-            result = asyncio.run(measure(options, port, server.pid))
-        finally:
-            server.terminate()
-            server.wait(90)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, url):
+        port = int(url.rsplit(":", 1)[1])
+        result = asyncio.run(measure(options, port, server.pid))
     result |= {"machine": machine_facts(), "baseline_direct": baseline}
     ratio = result["one_at_a_time"]["p50_ms"] / baseline["p50_ms"]  # type: ignore[index]
     result["ratio_to_direct"] = ratio

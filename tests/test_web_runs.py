@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from anime_pipeline.core.runs import locked
+from anime_pipeline.core import runs as core_runs
+from anime_pipeline.core.runs import locked, read_metrics
+from anime_pipeline.web import run_documents
 from anime_pipeline.web.openapi import document
 from anime_pipeline.web.run_documents import FoundRun, read_document, samples, thinned
 from anime_pipeline.web.runs import blueprint
@@ -122,6 +124,32 @@ def test_what_did_not_change_is_not_sent_again(client, checkpoints):
         file.write('{"step": 60, "loss_d": 0.5}\n')
     etag = {"If-None-Match": client.get("/api/v1/runs").headers["ETag"]}
     assert client.get("/api/v1/runs", headers=etag).status_code == 304
+
+
+def test_a_log_that_did_not_change_is_not_read_again(client, checkpoints, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(path)
+        return read_metrics(path)
+
+    for module in (run_documents, core_runs):
+        monkeypatch.setattr(module, "read_metrics", counted)
+    urls = ("/training", "/api/v1/runs", "/api/v1/runs/dcgan/1-cpu", "/training/dcgan/1-cpu")
+    for _ in range(3):
+        for url in urls:
+            client.get(url)
+    log = checkpoints / "dcgan/1-cpu/metrics.jsonl"
+    assert read.count(log) == 2, "once for the last values, once for the curves"
+    with log.open("a") as file:
+        file.write('{"step": 60, "loss_d": 0.5}\n')
+    found = client.get("/api/v1/runs/dcgan/1-cpu").json
+    assert found["metrics"]["loss_d"] == 0.5 and found["curves"]["loss_d"][-1] == [60, 0.5]
+    assert read.count(log) == 4
+    with locked(checkpoints / "dcgan/1-cpu"):  # which changes nothing of the log
+        assert client.get("/api/v1/runs/dcgan/1-cpu").json["state"] == "training"
+    log.unlink()
+    assert client.get("/api/v1/runs/dcgan/1-cpu").json["curves"] == {}
 
 
 def test_samples_are_only_what_the_run_drew(client, checkpoints):

@@ -3,11 +3,13 @@
 import signal
 import socket
 import threading
+import time
 import urllib.error
+import urllib.request
 
 import pytest
 from conftest import spawn
-from web import decoded, fetch, served, wait_until
+from web import decoded, fetch, form_of, picture_bytes, served, wait_until
 
 FACE = "/api/v1/generate?seed=7"
 
@@ -97,6 +99,75 @@ def test_a_stop_finishes_what_was_accepted(tmp_path):
     assert answered and all(shape == (128, 128, 3) for _, shape in answered)
     # Whoever was not accepted was told so, or could not connect: nobody got half an answer.
     assert {status for status, _ in results} <= {200, 503, "URLError", "ConnectionResetError"}
+
+
+def send_upload(url, content):
+    """Send a picture beside the test; gives its thread and a list for the answer."""
+    body, kind = form_of(content, ticket="stopping-1")
+    request = urllib.request.Request(  # noqa: S310
+        f"{url}/api/v1/upscale", body, {"Content-Type": kind}
+    )
+    answers = []
+
+    def ask():
+        try:
+            with urllib.request.urlopen(request, timeout=90) as answer:  # noqa: S310
+                answers.append(answer.read())
+        except OSError as error:  # URLError too
+            answers.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    running = b'"running"'
+    wait_until(lambda: running in fetch(f"{url}/api/v1/upscale/stopping-1")[2].replace(b" ", b""))
+    return thread, answers
+
+
+def refuses_connections(url):
+    try:
+        fetch(url + "/healthz", timeout=2)
+    except OSError:
+        return True
+    return False
+
+
+def test_a_stop_finishes_an_upload_that_has_begun(tmp_path):
+    with served(tmp_path) as (process, url):
+        thread, answers = send_upload(url, picture_bytes(400, 300))
+        code, stderr = stop(process)
+        thread.join(60)
+    assert code == 0 and "has been answered" in stderr
+    assert decoded(answers[0]).shape == (1200, 1600, 3)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once(tmp_path, how):
+    with served(tmp_path) as (process, url):
+        thread, answers = send_upload(url, picture_bytes(1900, 1900))  # a minute's work
+        process.send_signal(how)
+        wait_until(lambda: refuses_connections(url))
+        assert process.poll() is None, "it still works on what it has accepted"
+        begun = time.perf_counter()
+        code, stderr = stop(process, how)
+        assert time.perf_counter() - begun < 5
+        thread.join(60)
+    assert code == 128 + how and "Traceback" not in stderr
+    assert isinstance(answers[0], OSError)
+
+
+def test_what_is_no_request_leaves_one_line_at_most(tmp_path):
+    with served(tmp_path) as (process, url):
+        host, port = url.removeprefix("http://").split(":")
+        for content in (
+            b"GET http://[ HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\r\n\r\n",
+            b"nonsense\r\n\r\n",
+        ):
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(content)
+                assert b" 400 " in connection.recv(100)
+        code, stderr = stop(process)
+    assert code == 0 and stderr.count("\n") <= 4 and "|" not in stderr, stderr
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def numbers(pictures):
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=20), min_size=1, max_size=8))
 def test_every_request_gets_its_own_pictures_in_order(requests):
-    worker = Worker(Computer(), most_waiting=50, most_cost=1000)
+    worker = Worker(Computer(), most_waiting=50)
     calls = [
         in_thread(lambda wanted=wanted: worker.draw([Fake(n) for n in wanted], 20))
         for wanted in requests
@@ -76,7 +76,7 @@ def test_every_request_gets_its_own_pictures_in_order(requests):
     for (thread, found), wanted in zip(calls, requests, strict=True):
         thread.join(20)
         assert numbers(found[0]) == wanted
-    assert worker.waiting == 0 and worker._cost == 0
+    assert worker.waiting == 0 and worker._ready_cost() == 0
     assert worker.stop(5)
 
 
@@ -94,7 +94,7 @@ def test_requests_that_come_together_are_computed_together(computer):
 
 
 def test_a_large_request_does_not_hold_up_a_small_one(computer):
-    worker = Worker(computer, most_waiting=20, most_cost=1000)
+    worker = Worker(computer, most_waiting=20)
     large, _ = in_thread(lambda: worker.draw([Fake(n) for n in range(100)], 20))
     wait_until(lambda: worker.waiting == 1)
     small, _ = in_thread(lambda: worker.draw([Fake(1000)], 20))
@@ -122,15 +122,19 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(computer):
     assert numbers(worker.draw([Fake(2)], 20)) == [2]
 
 
-def test_cost_is_limited_too_but_anything_is_taken_when_nothing_waits(computer):
-    worker = Worker(computer, most_waiting=10, most_cost=10)
-    large, found = in_thread(lambda: worker.draw([Fake(n) for n in range(30)], 20))
+def test_work_that_cannot_be_done_in_time_is_refused_unless_nothing_waits(computer):
+    worker = Worker(computer, most_waiting=10)
+    large, found = in_thread(lambda: worker.draw([Fake(n) for n in range(1000)], 20))
     wait_until(lambda: worker.waiting == 1)
-    with pytest.raises(BusyError):
-        worker.draw([Fake(1)], 20)
+    with pytest.raises(BusyError, match="700 faces' work within 20 s") as refused:
+        worker.draw([Fake(n) for n in range(700)], 20)
+    assert 1 <= refused.value.retry_after_s <= 20
+    small, one = in_thread(lambda: worker.draw([Fake(1)], 20))
+    wait_until(lambda: worker.waiting == 2)  # it was not refused for what the large one costs
     computer.free.set()
     large.join(20)
-    assert numbers(found[0]) == list(range(30))
+    small.join(20)
+    assert numbers(found[0]) == list(range(1000)) and numbers(one[0]) == [1]
 
 
 def test_who_waits_too_long_is_told_and_forgotten(computer):
@@ -142,14 +146,14 @@ def test_who_waits_too_long_is_told_and_forgotten(computer):
     computer.free.set()
     blocked.join(20)
     assert numbers(worker.draw([Fake(3)], 20)) == [3]
-    assert [1, 2] not in computer.batches and worker._cost == 0
+    assert [1, 2] not in computer.batches and worker._ready_cost() == 0
 
 
 def test_a_failure_reaches_its_request_and_the_worker_lives_on():
     worker = Worker(Computer(), most_waiting=10)
     with pytest.raises(ValueError, match="cannot draw"):
         worker.draw([Fake(-1)], 20)
-    assert numbers(worker.draw([Fake(5)], 20)) == [5] and worker._cost == 0
+    assert numbers(worker.draw([Fake(5)], 20)) == [5] and worker._ready_cost() == 0
 
 
 def test_faces_are_drawn_between_the_tiles_of_long_work():
@@ -225,7 +229,7 @@ def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(computer):
 
 def test_who_has_not_been_served_comes_first():
     computer = Computer(free=False)
-    worker = Worker(computer, most_waiting=20, most_cost=1000)
+    worker = Worker(computer, most_waiting=20)
     large = [in_thread(lambda: worker.draw([Fake(n) for n in range(30)], 20))[0] for _ in range(8)]
     wait_until(lambda: worker.waiting == 8)
     small, _ = in_thread(lambda: worker.draw([Fake(1000)], 20))

@@ -1,8 +1,6 @@
 """What the tests of the web app share: an app, its client, pictures to send."""
 
 import io
-import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -11,6 +9,8 @@ import numpy as np
 from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
+
+from anime_pipeline.web.running import running
 
 
 def picture_bytes(width=16, height=16, kind="PNG", mode="RGB"):
@@ -28,35 +28,25 @@ def decoded(content):
         return np.asarray(picture)
 
 
+def form_of(content, name="picture.png", **fields):
+    """Return the form that sends a picture, and its content type."""
+    file = FileStorage(io.BytesIO(content), name)
+    # Encoded here: Flask's client itself would leave a temporary file open.
+    boundary, body = encode_multipart({"image": file, **{k: str(v) for k, v in fields.items()}})
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
 def upload(client, content, name="picture.png", **fields):
     """Send a picture to be enlarged."""
-    file = FileStorage(io.BytesIO(content), name)
-    # Encoded here: the client itself would leave a temporary file open.
-    boundary, body = encode_multipart({"image": file, **{k: str(v) for k, v in fields.items()}})
-    kind = f"multipart/form-data; boundary={boundary}"
+    body, kind = form_of(content, name, **fields)
     return client.post("/api/v1/upscale", data=body, content_type=kind)
 
 
 @contextmanager
 def served(folder, *options):
     """Run the real server on a free port; gives its process and address."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "anime_pipeline", "serve", "--port", "0", *options],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        for line in process.stderr:
-            if "Faces at " in line:
-                yield process, line.split("Faces at ")[1].split("/  ")[0]
-                break
-        else:
-            raise AssertionError("the server ended before it was ready")
-    finally:
-        process.kill()
-        process.stderr.close()
-        process.wait()
+    with running(folder, *options, python_options=("-W", "error")) as found:
+        yield found
 
 
 def fetch(url, timeout=30, **headers):

@@ -9,10 +9,7 @@ fixed, so that the pictures change only when pages or weights do.
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +20,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+
+from anime_pipeline.web.running import running
 
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
@@ -39,26 +38,6 @@ STILL = (
     "return document.getAnimations().every((one) => one.playState !== 'running'"
     " || one.effect.getTiming().iterations === Infinity)"
 )
-
-
-@contextmanager
-def served(checkpoints: Path) -> Iterator[str]:
-    """Run the server; gives its address."""
-    command = [sys.executable, "-m", "anime_pipeline", "serve", "--port", "0"]
-    # Relative, as people start it: the training page shows the path.
-    command += ["--checkpoints", checkpoints.name]
-    process = subprocess.Popen(  # noqa: S603
-        command, stderr=subprocess.PIPE, text=True, cwd=checkpoints.resolve().parent
-    )
-    try:
-        line = next(line for line in process.stderr or () if "Faces at" in line)
-        found = re.search(r"http://\S+?(?=/ )", line)
-        if found is None:
-            raise SystemExit(f"Expected the server's address. Received: {line}")
-        yield found[0]
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 @contextmanager
@@ -119,7 +98,9 @@ def main() -> None:
     parser.add_argument("--run", default="dcgan/1-cpu")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
-    with served(options.checkpoints) as url:
+    # Relative, as people start it: the training page shows the path.
+    place, name = options.checkpoints.resolve().parent, options.checkpoints.name
+    with running(place, "--checkpoints", name) as (_, url):
         with browser(dark=False) as chrome:
             pages = {
                 "web_wall": "/?start=100",

@@ -54,7 +54,9 @@ def _name_variables(command: click.Command, prefix: str) -> None:
         if isinstance(parameter, click.Option):
             own = f"{prefix}_{_upper(max(parameter.opts, key=len))}"
             # One that an option has already, such as the PORT of hosting services, comes second.
-            others = [parameter.envvar] if isinstance(parameter.envvar, str) else []
+            given = parameter.envvar or ()
+            given = [given] if isinstance(given, str) else given
+            others = [name for name in given if name != own]  # a command may be asked for twice
             parameter.envvar = [own, *others] if others else own
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():

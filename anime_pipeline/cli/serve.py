@@ -57,6 +57,7 @@ def command(
     """
     with waiting("Loading the models"):
         from anime_pipeline.web.app import create_app
+        from anime_pipeline.web.running import READY
         from anime_pipeline.web.serving import listen, serve
 
         trusted = hosts(trusted_hosts)
@@ -77,7 +78,7 @@ def command(
         elif trusted_hosts and not options["proxies"]:
             # All of its clients would count as this machine, which has no limits.
             console.print("Behind a web server on this machine? Add --proxies 1.", markup=False)
-        console.print(f"Faces at {url}  (Ctrl-C stops)", markup=False)
+        console.print(f"{READY} {url}  (Ctrl-C stops)", markup=False)
         if open_browser:
             click.launch(url)
 

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def last_values(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the last value of everything that was logged."""
+    values: dict[str, Any] = {}
+    for row in rows:
+        values |= row
+    return values
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
@@ -136,8 +144,12 @@ class RunSummary:
         return f"{folder.parent.name}/{folder.name}"
 
 
-def read_run(folder: Path) -> RunSummary:
+def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
     """Summarise a run folder without loading its weights.
+
+    Args:
+        folder: The run folder.
+        metrics: The last value of everything that was logged, where that is known already.
 
     Raises:
         CheckpointError: If it is no run folder, or its `config.json` cannot be read.
@@ -153,9 +165,8 @@ def read_run(folder: Path) -> RunSummary:
             f"{folder} is no run folder ({error}). Expected one that train-dcgan or train-srgan "
             "made; anime-pipeline runs list shows them."
         ) from None
-    metrics: dict[str, Any] = {}
-    for row in read_metrics(folder / METRICS_FILE):
-        metrics |= row
+    if metrics is None:
+        metrics = last_values(read_metrics(folder / METRICS_FILE))
     from anime_pipeline.core import checkpoint  # here: it loads NumPy, which --help can do without
 
     saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)

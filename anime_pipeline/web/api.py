@@ -19,6 +19,7 @@ from anime_pipeline.images.grid import make_grid
 from anime_pipeline.inference.asked import palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import faces, journey
+from anime_pipeline.web.limits import client_of
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.requests import (
     MOST_FACES,
@@ -222,8 +223,14 @@ def _wanted(kinds: Sequence[str]) -> str:
 
 def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
     have = services()
-    have.limits.count_faces(request.remote_addr, sum(drawing.cost for drawing in drawings))
-    return have.worker.draw(drawings, have.settings.face_timeout_s)
+    address, cost = request.remote_addr, sum(drawing.cost for drawing in drawings)
+    return have.worker.draw(
+        drawings,
+        have.settings.face_timeout_s,
+        client_of(address),
+        # What is refused for want of places or time is not counted as drawn.
+        lambda: have.limits.count_faces(address, cost),
+    )
 
 
 def _answer(asked: Request, mark: str, kind: str, content: Callable[[], bytes]) -> Response:

@@ -6,22 +6,23 @@ Clients choose among names; none of what they send is ever made into a path.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import CheckpointError, PipelineError
 from anime_pipeline.core.runs import list_runs
 from anime_pipeline.data import conditions
 from anime_pipeline.inference.generator import FaceGenerator
+from anime_pipeline.inference.runtime import generator_graph
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler, load_upscaler_weights
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
+from anime_pipeline.web.kept import LeastRecentlyUsed
+from anime_pipeline.web.run_documents import printable
 
 KEPT_MODELS = 3
 KEPT_OFFERS = 1000
@@ -29,41 +30,15 @@ KEPT_UPSCALERS = 6
 REALISM_STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
 FIDELITY, PERCEPTUAL = "fidelity", "perceptual"
 
-Loaded = TypeVar("Loaded")
-
-
-class LeastRecentlyUsed(Generic[Loaded]):
-    """A few loaded things by key; the one not asked for longest makes room for a new one."""
-
-    def __init__(self, kept: int) -> None:
-        self._kept = kept
-        self._items: OrderedDict[Any, Loaded] = OrderedDict()
-        self._lock = threading.Lock()
-        self._loading: defaultdict[Any, threading.Lock] = defaultdict(threading.Lock)
-
-    def get(self, key: Any, load: Callable[[], Loaded]) -> Loaded:
-        """Return what is kept under `key`, loaded first where it is new."""
-        with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-                return self._items[key]
-            loading = self._loading[key]
-        # Two requests for a new model must not load it twice, nor keep others from the known ones.
-        with loading:
-            with self._lock:
-                if key in self._items:
-                    return self._items[key]
-            found = load()
-            with self._lock:
-                self._items[key] = found
-                self._loading.pop(key, None)
-                while len(self._items) > self._kept:
-                    self._items.popitem(last=False)
-            return found
+LOG = logging.getLogger(__name__)
 
 
 class NoSuchModelError(PipelineError):
     """A client asked for a model that is not served."""
+
+
+class UnusableModelError(CheckpointError):
+    """A model that is listed cannot be used, now or later; the message says why, without paths."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +74,9 @@ class Catalogue:
         self._fixed = {self.default: find_weights(checkpoint, DCGAN_KIND)}
         self._offers: LeastRecentlyUsed[Offer] = LeastRecentlyUsed(KEPT_OFFERS)
         self._generators: LeastRecentlyUsed[FaceGenerator] = LeastRecentlyUsed(KEPT_MODELS)
+        self._unusable: LeastRecentlyUsed[str] = LeastRecentlyUsed(KEPT_OFFERS)
         self._upscalers: LeastRecentlyUsed[Upscaler] = LeastRecentlyUsed(KEPT_UPSCALERS)
-        self.generator()
+        self._generator(*self._file(self.default))
         self._pair = self._load_pair(upscaler or PERCEPTUAL)
         self.upscaler(BEST_FOR_DRAWN)
 
@@ -144,18 +120,34 @@ class Catalogue:
 
         Raises:
             NoSuchModelError: If there is none of that name.
-            CheckpointError: If its file cannot be used.
+            UnusableModelError: If its file cannot be used.
         """
-        path, version = self._file(name or self.default)
+        name = name or self.default
+        path, version = self._file(name)
+        reason = self._unusable.peek((path, version))
+        if reason is None:
+            try:
+                return self._generator(path, version)
+            except (OSError, MemoryError):  # of the machine, and another time it may be loaded
+                raise
+            except Exception as error:  # strangers' weights make the builders raise what they like
+                # Once is enough: it takes as long as with a good one.
+                reason = self._unusable.get((path, version), partial(_reason, error, path))
+                LOG.warning("The model %r cannot be used: %s", name, error)
+        raise UnusableModelError(
+            f"The model {name!r} cannot be used: {reason} Choose another that /api/v1/models lists."
+        )
+
+    def _generator(self, path: Path, version: int) -> FaceGenerator:
         return self._generators.get((path, version), lambda: FaceGenerator.load(path))
 
     def _file(self, name: str) -> tuple[Path, int]:
         """Return a model's file and which version of it: a run in progress exports many."""
-        path = self._find(name)
         try:
+            path = self._find(name)
             return path, path.stat().st_mtime_ns
-        except OSError:
-            raise CheckpointError(
+        except (OSError, CheckpointError):  # whose text tells where it was looked for
+            raise UnusableModelError(
                 f"The weights of {name!r} are gone. Choose another model."
             ) from None
 
@@ -179,6 +171,9 @@ class Catalogue:
     def _offer(self, name: str, is_shipped: bool) -> Offer:
         try:
             path, version = self._file(name)
+            reason = self._unusable.peek((path, version))
+            if reason is not None:
+                return Offer(name, is_shipped, "", 0, (), reason)
             key = (name, path, version)
             return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
         except PipelineError as error:
@@ -187,11 +182,11 @@ class Catalogue:
     def _look_at(self, name: str, is_shipped: bool, path: Path) -> Offer:
         try:
             weights = load_weights(path, DCGAN_KIND)
+            generator_graph(weights)  # whether its arrays are those of its architecture
             config = weights.read_config(DcganConfig)
             names = conditions.parse_names(config.condition)
-        except PipelineError as error:
-            # Where it lies is nothing that clients need to know.
-            return Offer(name, is_shipped, "", 0, (), str(error).replace(str(path), path.name))
+        except Exception as error:  # as in `generator`
+            return Offer(name, is_shipped, "", 0, (), _reason(error, path))
         wishes = tuple(part for part in conditions.CENTRE_AND_SPREAD if part in names)
         return Offer(name, is_shipped, self.mark(weights), config.image_size, wishes)
 
@@ -204,3 +199,9 @@ class Catalogue:
         if step in (0, REALISM_STEPS):
             return self._pair[PERCEPTUAL if step else FIDELITY]
         return blend(self._pair[FIDELITY], self._pair[PERCEPTUAL], step / REALISM_STEPS)
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Say why weights cannot be used; where they lie is nothing that clients need to know."""
+    text = str(error) if isinstance(error, PipelineError) else "its weights are not what they say."
+    return printable(text.replace(str(path), path.name))

@@ -12,7 +12,9 @@ blueprint = Blueprint("checks", __name__)
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """Say that the process answers."""
+    """Say that the process answers and its models' thread lives; only a new process helps else."""
+    if services().worker.broken:
+        return _plain("the models' thread has ended", 503)
     return _plain("ok")
 
 

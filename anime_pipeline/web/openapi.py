@@ -23,7 +23,8 @@ WORDS = {
     400: "The body cannot be read.",
     404: "There is nothing of that name.",
     406: "None of the accepted media types can be given.",
-    409: "In conflict with what is served or asked: other weights, a ticket in use, cancelled.",
+    409: "In conflict with what is served or asked: other weights, a model that cannot be used, a "
+    "ticket in use, cancelled.",
     413: "Too many bytes.",
     415: "The type of the body, or of the picture, is not one that is read.",
     422: "A value is missing or wrong, or the picture is damaged or has too many pixels.",

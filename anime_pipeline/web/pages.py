@@ -34,7 +34,7 @@ def wall() -> str:
     look = {part: request.args[part] for part in ("hair", "skin") if request.args.get(part)}
     asked = _read({"seed": str(start), **look})
     mark = _mark(asked)
-    wishes = {part: value for part, value in look.items() if getattr(asked, part)}
+    wishes = {part: getattr(asked, part) for part in look if getattr(asked, part)}
     faces = [
         {
             "seed": seed,

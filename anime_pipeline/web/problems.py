@@ -12,7 +12,7 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
-from anime_pipeline.web.catalogue import NoSuchModelError
+from anime_pipeline.web.catalogue import NoSuchModelError, UnusableModelError
 from anime_pipeline.web.work import BusyError, GivenUpError, TooLongError
 
 PROBLEM_TYPE = "application/problem+json"
@@ -64,7 +64,7 @@ def problem_of(error: Exception) -> Problem:
         return busy(error)
     if isinstance(error, NoSuchModelError):
         return Problem(404, str(error))
-    if isinstance(error, GivenUpError):
+    if isinstance(error, GivenUpError | UnusableModelError):
         return Problem(409, str(error))
     if isinstance(error, DataError | UsageError | TooLongError):
         return Problem(422, str(error))
@@ -72,8 +72,9 @@ def problem_of(error: Exception) -> Problem:
         status = error.code or 500
         return Problem(status, error.description or HTTPStatus(status).phrase)
     if isinstance(error, CheckpointError):
+        # No 503: to come back later would not help.
         LOG.error("%s", error)
-        return Problem(503, "These weights cannot be used now. Choose another model.", None, 30)
+        return Problem(409, "These weights cannot be used. Choose another model.")
     if isinstance(error, PipelineError):
         LOG.error("%s", error)
         return Problem(503, "This could not be computed now. Try again later.", None, 30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 
@@ -16,9 +17,12 @@ from anime_pipeline.web.problems import Problem
 MOST_FACES = 32
 MOST_STOPS = 8
 MOST_FRAMES = 48
+MOST_PICTURES = MOST_STOPS * MOST_FRAMES  # of a journey that returns; each costs one
 MAX_JSON_BYTES = 64_000
 SIZES = (32, 128, 512)  # stage one's, enlarged once, enlarged twice
 SCALES = (2, 3, 4, 8)
+
+_HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
 Wishes = dict[str, Any]
 Request = TypeVar("Request", bound=BaseModel)
@@ -35,13 +39,30 @@ def _one_of(choices: tuple[int, ...]) -> tuple[Any, ...]:
     return AfterValidator(check), Field(json_schema_extra={"enum": list(choices)})
 
 
-def _colour(part: Part) -> Any:
-    names = sorted(named_colours(part))
-    pattern = f"^(random|{'|'.join(names)}|#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}})$"
+def _colour(part: Part) -> tuple[Any, ...]:
+    """Return a check of a colour, written in any case as on the command line."""
+    words = ("random", *sorted(named_colours(part)))
+    # JSON schema has no other way to say that case does not matter.
+    any_case = "|".join("".join(f"[{c}{c.upper()}]" for c in word) for word in words)
+    pattern = f"^({any_case}|#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}})$"
+
+    def check(text: str) -> str:
+        word = text.lower() if text.isascii() else text
+        if word not in words and not _HEX.fullmatch(word):
+            raise ValueError(f"expected #rrggbb or one of {', '.join(words)}")
+        return word
+
+    return AfterValidator(check), Field(json_schema_extra={"pattern": pattern})
+
+
+def _wish(part: Part) -> Any:
     text = f"Colour of the {part}: a name, #rrggbb, or random (as the seed draws it)."
-    return Field(default=None, pattern=pattern, description=text, examples=[names[-1], "#e58bb1"])
+    examples = [max(named_colours(part)), "#e58bb1"]
+    return Field(default=None, description=text, examples=examples)
 
 
+Hair = Annotated[str, *_colour("hair")]
+Skin = Annotated[str, *_colour("skin")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Size = Annotated[int, *_one_of(SIZES)]
 Scale = Annotated[int, *_one_of(SCALES)]
@@ -55,8 +76,8 @@ class _Strict(BaseModel):
 class Look(_Strict):
     """What a face shall show, and which neighbour of it is meant."""
 
-    hair: str | None = _colour("hair")
-    skin: str | None = _colour("skin")
+    hair: Hair | None = _wish("hair")
+    skin: Skin | None = _wish("skin")
     variation: int = Field(
         default=0, ge=0, le=9999, description="Which neighbour of the face; needs a strength."
     )
@@ -133,7 +154,11 @@ class Stop(Look):
 
 class _Journey(_Picture):
     frames: int = Field(
-        default=24, ge=1, le=MOST_FRAMES, description="Pictures from one face to the next."
+        default=24,
+        ge=1,
+        le=MOST_FRAMES,
+        description="Pictures from one face to the next; with the most faces to pass, "
+        f"{MOST_PICTURES} in all.",
     )
     loop: bool = Field(default=False, description="Return to the first face.")
     fps: float = Field(default=12.0, ge=1, le=50, description="Pictures a second, of a GIF.")
@@ -146,8 +171,8 @@ class InterpolateQuery(_Journey):
     seeds: list[Seed] = Field(
         min_length=2, max_length=MOST_STOPS, description="Faces to pass.", examples=["3,17"]
     )
-    hair: str | None = _colour("hair")
-    skin: str | None = _colour("skin")
+    hair: Hair | None = _wish("hair")
+    skin: Skin | None = _wish("skin")
 
     @property
     def chosen(self) -> list[Stop]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -15,15 +15,18 @@ from anime_pipeline.core.runs import (
     METRICS_FILE,
     STAGES,
     RunSummary,
+    last_values,
     list_runs,
     read_metrics,
     read_run,
 )
+from anime_pipeline.web.kept import LeastRecentlyUsed
 
 SAMPLES_FOLDER = "samples"
 MOST_POINTS = 500
 WIDEST_PX = 640
 DAMAGED = "damaged"
+KEPT_LAST, KEPT_CURVES = 1000, 10  # a run's curves take a megabyte
 
 _SAMPLE = re.compile(r"epoch_([0-9]{4,9})\.png")
 # What a folder that somebody else wrote can make reading and encoding raise.
@@ -37,6 +40,7 @@ _UNREADABLE = (
     KeyError,
 )
 
+Kept = TypeVar("Kept")
 Document = dict[str, Any]
 Curves = dict[str, list[list[float]]]
 
@@ -60,6 +64,28 @@ class ReadRun(NamedTuple):
 
     document: Document
     summary: RunSummary | None
+
+
+_LAST: LeastRecentlyUsed[dict[str, Any]] = LeastRecentlyUsed(KEPT_LAST)
+_CURVES: LeastRecentlyUsed[Curves] = LeastRecentlyUsed(KEPT_CURVES)
+
+
+def _from_log(
+    kept: LeastRecentlyUsed[Kept], path: Path, read: Callable[[list[dict[str, Any]]], Kept]
+) -> Kept:
+    """Read a metrics log, unless it is as it was the last time: pages ask every few seconds.
+
+    Args:
+        kept: What was read before; not to be changed.
+        path: The log.
+        read: What is wanted of its rows.
+    """
+    try:
+        found = path.stat()
+    except OSError:  # none yet; what else is wrong will show in what is read besides
+        return read([])
+    version = (path, found.st_mtime_ns, found.st_size, found.st_ino)
+    return kept.get(version, lambda: read(read_metrics(path)))
 
 
 def find_runs(checkpoints: Path) -> tuple[list[FoundRun], list[str]]:
@@ -89,11 +115,13 @@ def read_document(found: FoundRun, full: bool = False) -> ReadRun:
         full: With its settings, its curves and all its samples.
     """
     try:
-        run = read_run(found.folder)
+        log = found.folder / METRICS_FILE
+        last = _from_log(_LAST, log, last_values)
+        run = read_run(found.folder, last.copy())
         document = _summary(found, run)
         if full:
-            rows = read_metrics(found.folder / METRICS_FILE)
-            document |= {"samples": samples(found.folder), "curves": curves(rows)}
+            logged = _from_log(_CURVES, log, curves)
+            document |= {"samples": samples(found.folder), "curves": logged}
             document["config"] = run.config
         return ReadRun(_clean(document), run)
     except _UNREADABLE as error:

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import waitress
 from flask import Flask
 from waitress import wasyncore
 
 from anime_pipeline import __version__
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.web.connections import make_server
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.settings import Settings
 
@@ -28,8 +28,6 @@ FREE_THREADS = 16
 CONNECTIONS = 1000
 OTHER_FILES = 40
 BACKLOG = 1024
-IDLE_S = 60
-IN_MEMORY = 2**40  # bytes from which waitress would use files
 STOP_WITHIN_S = 60.0
 FLUSH_S = 10.0
 
@@ -73,20 +71,15 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     # Its warning about waiting requests is what a full server does all the time.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = waitress.create_server(
+    server = make_server(
         app,
-        sockets=[listening],
+        listening,
         threads=threads_for(services.settings),
         ident=f"anime-pipeline/{__version__}",
         connection_limit=min(CONNECTIONS, max(10, soft - OTHER_FILES)),
         backlog=BACKLOG,
-        channel_timeout=IDLE_S,
         # Bodies are held before the app sees them: no more than it would take.
         max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
-        asyncore_use_poll=True,
-        # Nothing that is sent or answered goes through files, which a container may not have.
-        inbuf_overflow=IN_MEMORY,
-        outbuf_overflow=IN_MEMORY,
         # They are dealt with by the app, and believed only behind proxies that it was told of.
         clear_untrusted_proxy_headers=not services.settings.proxies,
     )

@@ -15,6 +15,7 @@ from anime_pipeline.images.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
+from anime_pipeline.web.parts import FewReads, TooManyPartsError, has_many_chunks
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from anime_pipeline.web.work import BusyError, LongJob
@@ -27,6 +28,7 @@ TILE_PX = 96
 KEPT_TICKETS = 200
 MAX_RESULT_PIXELS = 64_000_000  # 4 megapixels four times as wide and high: two minutes on two cores
 JPEG_SCAN, MOST_SCANS = b"\xff\xda", 200  # a thumbnail has some too; files have about ten
+TOO_MANY_PARTS = f"{NAME} is cut into far too many parts. Save it anew."
 DECODERS = 2
 DECODE_WAIT_S = 10.0
 
@@ -105,10 +107,12 @@ def check_upload(content: bytes, scale: int) -> None:
         )
     try:
         # Only these parsers ever see the bytes.
-        with Image.open(io.BytesIO(content), formats=FORMATS) as found:
+        with Image.open(FewReads(content), formats=FORMATS) as found:
             kind, (width, height), alpha = found.format, found.size, has_alpha(found)
     except UnidentifiedImageError:
         raise Problem(415, f"{NAME} is none of {', '.join(FORMATS)}. Send one of these.") from None
+    except TooManyPartsError:
+        raise Problem(422, TOO_MANY_PARTS) from None
     except Exception as error:  # hostile bytes make the parsers raise whatever they like
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise Problem(422, f"{NAME} is damaged ({reason}). Save it anew.") from None
@@ -124,6 +128,9 @@ def check_upload(content: bytes, scale: int) -> None:
             f"{NAME} has {width}x{height} pixels{' and transparency' if alpha else ''}, too many "
             f"for {scale} times. Choose a smaller scale, or make it smaller first.",
         )
+    # Those behind the pixels are read when these are.
+    if kind == "PNG" and has_many_chunks(content):
+        raise Problem(422, TOO_MANY_PARTS)
     # Each scan of a progressive JPEG is decoded over the whole picture, and a few bytes make one.
     if kind in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MOST_SCANS:
         raise Problem(422, f"{NAME} has more than {MOST_SCANS} JPEG scans. Save it anew.")

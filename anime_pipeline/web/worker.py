@@ -7,57 +7,47 @@ instead of answering everybody too late.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from anime_pipeline.web.admission import Admission
 from anime_pipeline.web.engine import Drawing
+from anime_pipeline.web.turns import Order, Turns
 from anime_pipeline.web.work import GIVEN_UP, BusyError, GivenUpError, LongJob, TooLongError
 
+LOG = logging.getLogger(__name__)
+
 GATHER_S = 0.005  # how long the first of a batch waits for company
-MOST_AT_ONCE = 8  # cost of one batch: about a seventh of a second on two cores
-COST_A_SECOND = 40.0  # before anything has been measured
+# Cost of one batch: about a seventh of a second on two cores. A drawing that costs more is a batch
+# of its own, and others wait for no more than that: 17 for the largest.
+MOST_AT_ONCE = 8
 LONG_JOBS = 3  # uploads that may wait; each takes seconds to minutes
 
 Compute = Callable[[Sequence[Drawing]], list[np.ndarray]]
 
 
-@dataclass(eq=False)
-class _Order:
-    """The drawings of one request, and how many are still to be made."""
-
-    drawings: deque[tuple[int, Drawing]]
-    results: list[np.ndarray | None]
-    left: int
-    future: Future[list[np.ndarray]] = field(default_factory=Future)
-
-
 class Worker:
-    """Computes pictures for all requests, oldest first and a little of each in turn."""
+    """Computes pictures for all requests, a little of each in turn: see `web.turns`."""
 
-    def __init__(self, compute: Compute, most_waiting: int, most_cost: int = 0) -> None:
+    def __init__(self, compute: Compute, most_waiting: int) -> None:
         """Start the thread.
 
         Args:
             compute: Makes the pictures of some drawings, see `engine.compute`.
             most_waiting: Requests that may wait.
-            most_cost: What they may cost together, see `Drawing.cost`; 0 for eight a request. A
-                request that costs more by itself is taken when nothing waits.
         """
         self._compute = compute
-        self._most_waiting = most_waiting
-        self._most_cost = most_cost or 8 * most_waiting
-        self._orders: deque[_Order] = deque()
+        self._admission = Admission(most_waiting)
+        self._orders: list[Order] = []  # those too of which the last part is being computed
+        self._turns = Turns()
         self._long: deque[LongJob] = deque()
         self._running: LongJob | None = None
-        self._cost = 0
-        self._pace = COST_A_SECOND
         self._stopping = False
         self._changed = threading.Condition()
         self.on_batch: Callable[[int, float], None] = lambda size, seconds: None
@@ -74,30 +64,49 @@ class Worker:
         """Whether it takes requests."""
         return self._thread.is_alive() and not self._stopping
 
-    def draw(self, drawings: Sequence[Drawing], timeout_s: float) -> list[np.ndarray]:
+    @property
+    def broken(self) -> bool:
+        """Whether its thread has ended without being told to: only a new process helps."""
+        return not self._thread.is_alive() and not self._stopping
+
+    def draw(
+        self,
+        drawings: Sequence[Drawing],
+        timeout_s: float,
+        client: str | None = None,
+        on_admission: Callable[[], None] = lambda: None,
+    ) -> list[np.ndarray]:
         """Wait for pictures.
 
+        Args:
+            drawings: What is to be made.
+            timeout_s: How long that may take.
+            client: Whom for, so that no client takes more than a share; None for one without limit.
+            on_admission: Called once they are let in; what it raises refuses them still.
+
         Raises:
-            BusyError: At once if too much waits already, or after `timeout_s`.
+            BusyError: At once, see `Admission.refuse`, or after `timeout_s`.
             PipelineError: If they cannot be made.
         """
-        numbered = deque(enumerate(drawings))
-        order = _Order(numbered, [None] * len(drawings), len(drawings))
-        cost = sum(drawing.cost for drawing in drawings)
+        order = Order(drawings, client)
         with self._changed:
-            self.refuse_when_full(cost)
+            self._refuse_when_stopping()
+            before = self._turns.cost_before(order)
+            self._admission.refuse(self._orders, order, before, timeout_s)
+            on_admission()
             self._orders.append(order)
-            self._cost += cost
+            self._turns.add(order)
             self._changed.notify_all()
         try:
             return order.future.result(timeout_s)
         except TimeoutError:
-            self._give_up(order)
+            with self._changed:
+                self._forget(order)
             raise BusyError(
                 f"It was not done within {timeout_s:g} s. Try again in a moment.", timeout_s
             ) from None
 
-    def refuse_when_full(self, cost: int = 1) -> None:
+    def refuse_when_full(self) -> None:
         """Tell whether `draw` would be refused, before anything is prepared for it.
 
         Raises:
@@ -105,12 +114,7 @@ class Worker:
         """
         # No lock: a glance at a queue that changes all the time anyway.
         self._refuse_when_stopping()
-        waiting = len(self._orders)
-        if waiting >= self._most_waiting or (waiting and self._cost + cost > self._most_cost):
-            raise BusyError(
-                f"{waiting} requests are waiting already. Try again in a moment.",
-                self._cost / self._pace,
-            )
+        self._admission.refuse_when_full(len(self._orders))
 
     def run_long(self, job: LongJob, timeout_s: float) -> Any:
         """Wait for work that takes long.
@@ -162,32 +166,50 @@ class Worker:
         return not self._thread.is_alive()
 
     def _refuse_when_stopping(self) -> None:
-        if self._stopping:
+        if self._stopping or self.broken:
             raise BusyError(f"The server is stopping ({self.waiting} left). Try again later.", 10)
 
-    def _give_up(self, order: _Order) -> None:
-        with self._changed:
-            self._forget(order)
-
-    def _forget(self, order: _Order) -> None:
+    def _forget(self, order: Order) -> None:
         """Take an order's drawings that nobody has begun out of the queue."""
-        self._cost -= sum(drawing.cost for _, drawing in order.drawings)
-        order.drawings.clear()
+        self._turns.remove(order)
+        order.forget()
         if order in self._orders:
             self._orders.remove(order)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not (self._orders or self._long or self._stopping):
-                    self._changed.wait()
-                if not self._orders and not self._long:
-                    return
-                job = self._running = self._long[0] if self._long else None
-            if job is None:
-                self._serve_batch(GATHER_S)
-            else:
-                self._run_job(job)
+        try:
+            while self._run_next():
+                pass
+        finally:
+            self._end()
+
+    def _run_next(self) -> bool:
+        """Do what is next; false once it is told to stop and all is done."""
+        with self._changed:
+            while not (self._orders or self._long or self._stopping):
+                self._changed.wait()
+            if not self._orders and not self._long:
+                return False
+            job = self._running = self._long[0] if self._long else None
+        if job is None:
+            self._serve_batch(GATHER_S)
+        else:
+            self._run_job(job)
+        return True
+
+    def _end(self) -> None:
+        """Let nobody wait for a thread that has ended; after a stop nobody does."""
+        if not self._stopping:
+            LOG.critical("The models' thread has ended by a defect; start the server anew.")
+        with self._changed:
+            lost = [order.future for order in self._orders] + [job.future for job in self._long]
+            for future in lost:
+                if not future.done():
+                    future.set_exception(
+                        BusyError(f"{len(lost)} requests were lost. Try again later.", 10)
+                    )
+            self._orders.clear()
+            self._long.clear()
 
     def _run_job(self, job: LongJob) -> None:
         def pause() -> None:
@@ -215,8 +237,7 @@ class Worker:
         cost = sum(drawing.cost for _, _, drawing in batch)
         self.on_batch(len(batch), seconds)
         with self._changed:
-            self._cost -= cost
-            self._pace += 0.1 * (cost / max(seconds, 1e-3) - self._pace)
+            self._admission.measure(cost, seconds)
             for (order, place, _), picture in zip(batch, pictures, strict=True):
                 self._deliver(order, place, picture)
 
@@ -229,22 +250,17 @@ class Worker:
                 return [error]
             return [self._pictures([drawing])[0] for drawing in drawings]
 
-    def _deliver(self, order: _Order, place: int, picture: Any) -> None:
+    def _deliver(self, order: Order, place: int, picture: Any) -> None:
         if order.future.done():
             return
         if isinstance(picture, BaseException):
             self._forget(order)
             order.future.set_exception(picture)
-            return
-        order.results[place] = picture
-        order.left -= 1
-        if not order.left:
-            if order in self._orders:
-                self._orders.remove(order)
-            order.future.set_result([result for result in order.results if result is not None])
+        elif order.deliver(place, picture) and order in self._orders:
+            self._orders.remove(order)
 
-    def _take(self, gather_s: float) -> list[tuple[_Order, int, Drawing]]:
-        """Take a batch from all that waits, one drawing of each request in turn."""
+    def _take(self, gather_s: float) -> list[tuple[Order, int, Drawing]]:
+        """Take a batch from all that waits."""
         deadline = time.monotonic() + gather_s
         with self._changed:
             while gather_s and self._ready_cost() < MOST_AT_ONCE and not self._stopping:
@@ -252,25 +268,12 @@ class Worker:
                 if left_s <= 0:
                     break
                 self._changed.wait(left_s)
-            batch: list[tuple[_Order, int, Drawing]] = []
-            cost = 0
-            waiting = deque(order for order in self._orders if order.drawings)
-            while waiting:
-                order = waiting.popleft()
-                place, drawing = order.drawings[0]
-                if batch and cost + drawing.cost > MOST_AT_ONCE:
-                    break
-                order.drawings.popleft()
-                batch.append((order, place, drawing))
-                cost += drawing.cost
-                if order.drawings:
-                    waiting.append(order)
-            # Whoever was served goes behind those that were not.
-            served = {id(order): order for order, _, _ in batch}
-            for order in served.values():
-                self._orders.remove(order)
-                self._orders.append(order)
+            batch: list[tuple[Order, int, Drawing]] = []
+            room = MOST_AT_ONCE
+            while (cost := self._turns.next_cost()) is not None and (cost <= room or not batch):
+                batch.append(self._turns.take())
+                room -= cost
             return batch
 
     def _ready_cost(self) -> int:
-        return sum(drawing.cost for order in self._orders for _, drawing in order.drawings)
+        return sum(order.cost for order in self._orders)

@@ -3,7 +3,7 @@
 
 import { isAbort, messageOf, request } from "./api.js";
 import { showImage, watchImage } from "./cards.js";
-import { blobOfData, copyText, icon, paintRange, saveBlob, toast, wantsCalm } from "./common.js";
+import { alarm, blobOfData, copyText, icon, paintRange, saveBlob, toast, wantsCalm } from "./common.js";
 import { PLAIN, describe, diceSeed, imageUrl, jsonOf, keyOf, lookOf, readFace, writeFace } from "./face.js";
 import { createFacePicker } from "./picker.js";
 import { favourites, recent } from "./store.js";
@@ -95,6 +95,7 @@ async function load() {
   } catch (error) {
     if (isAbort(error)) return;
     find("[data-wait]").hidden = true;
+    find("[data-portrait]").setAttribute("aria-busy", "false");
     find("[data-problem]").hidden = false;
     find("[data-problem-words]").textContent = messageOf(error);
   }
@@ -105,6 +106,7 @@ function setReady(ready) {
   for (const name of ["play", "save", "gif"]) find(`[data-${name}]`).disabled = !ready;
   slider.disabled = !ready;
   find("[data-wait]").hidden = ready;
+  find("[data-portrait]").setAttribute("aria-busy", String(!ready));
   find("[data-problem]").hidden = true;
   if (ready) frameImage.hidden = false;
 }
@@ -149,7 +151,7 @@ function play() {
 
 function showPlay() {
   const button = find("[data-play]");
-  button.setAttribute("aria-label", playing ? "Pause" : "Play");
+  button.setAttribute("aria-pressed", String(Boolean(playing)));
   button.replaceChildren(icon(playing ? "pause" : "play"));
 }
 
@@ -168,7 +170,7 @@ async function saveGif() {
     });
     saveBlob(await response.blob(), `blend-${ends.a.seed}-${ends.b.seed}.gif`);
   } catch (error) {
-    toast(messageOf(error), { label: "Try again", act: saveGif });
+    alarm(messageOf(error), { label: "Try again", act: saveGif });
   } finally {
     button.disabled = false;
   }

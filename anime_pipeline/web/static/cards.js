@@ -2,7 +2,7 @@
 /** Pictures of faces in grids and strips: they fade in, and come after all when the server was busy. */
 
 import { isAbort, messageOf, request } from "./api.js";
-import { icon, make, toast } from "./common.js";
+import { alarm, icon, make, toast } from "./common.js";
 import { describe, imageUrl, studioUrl } from "./face.js";
 import { favourites, storageWorks } from "./store.js";
 
@@ -63,7 +63,7 @@ async function rescue(image) {
     image.classList.remove("coming");
     image.classList.add("broken");
     image.parentElement?.classList.add("still");
-    toast(messageOf(error), { label: "Try again", act: () => rescue(image) });
+    alarm(messageOf(error), { label: "Try again", act: () => rescue(image) });
   }
 }
 
@@ -74,7 +74,7 @@ async function rescue(image) {
  * @returns {HTMLLIElement}
  */
 export function makeCard(face, loading = "eager") {
-  const image = make("img", { className: "face-image", width: 128, height: 128, decoding: "async", alt: "", loading });
+  const image = make("img", { className: "face-image", width: 128, height: 128, decoding: "async", fetchPriority: "low", alt: "", loading });
   const link = make("a", { className: "face-link" }, image);
   const heart = make("button", { className: "heart", type: "button" }, icon("heart"));
   const card = make("li", { className: "face" }, link, heart);

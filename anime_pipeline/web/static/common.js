@@ -6,8 +6,8 @@ const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" };
 const THEME_WORDS = { auto: "as the system has them", light: "light", dark: "dark" };
 
 /**
- * Make an icon of the page's icon file.
- * @param {string} name an id in icons.svg
+ * Make an icon, of those that every page holds.
+ * @param {string} name an id in _icons.svg, without its beginning
  * @returns {SVGSVGElement}
  */
 export function icon(name) {
@@ -15,7 +15,7 @@ export function icon(name) {
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `${document.body.dataset.icons}#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }
@@ -38,13 +38,29 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** @typedef {{label: string, act: () => void}} Action a button beside the words of a toast */
+
 /**
  * Say something at the foot of the page, also to screen readers.
  * @param {string} words
- * @param {{label: string, act: () => void}} [action] a button beside the words
+ * @param {Action} [action]
  */
 export function toast(words, action) {
-  const place = document.querySelector("[data-toasts]");
+  showToast("[data-toasts]", words, action);
+}
+
+/**
+ * Say what went wrong, so that screen readers say it at once.
+ * @param {string} words
+ * @param {Action} [action]
+ */
+export function alarm(words, action) {
+  showToast("[data-alerts]", words, action);
+}
+
+/** @param {string} selector @param {string} words @param {Action} [action] */
+function showToast(selector, words, action) {
+  const place = document.querySelector(selector);
   if (!place) return;
   const note = make("div", { className: "toast" }, make("span", {}, words));
   if (action) {
@@ -52,8 +68,19 @@ export function toast(words, action) {
     button.addEventListener("click", () => { note.remove(); action.act(); });
     note.append(button);
   }
-  place.replaceChildren(note);
-  setTimeout(() => note.remove(), action ? 9000 : 4000);
+  for (const old of document.querySelectorAll(".toast")) old.remove();
+  place.append(note);
+  fade(note, action ? 9000 : 4000);
+}
+
+/** Take a toast away once nobody has pointed at it, or been in it, for a while. @param {HTMLElement} note @param {number} wait_ms */
+function fade(note, wait_ms) {
+  const leave = settled(() => {
+    if (note.matches(":hover, :focus-within")) leave();
+    else note.remove();
+  }, wait_ms);
+  for (const event of ["pointerleave", "focusout"]) note.addEventListener(event, () => leave());
+  leave();
 }
 
 /**

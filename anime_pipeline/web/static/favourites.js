@@ -3,7 +3,7 @@
 
 import { messageOf, requestJson } from "./api.js";
 import { makeCard } from "./cards.js";
-import { icon, make, saveBlob, toast } from "./common.js";
+import { alarm, icon, make, saveBlob, toast } from "./common.js";
 import { keyOf, readFace, readSeed, writeFace } from "./face.js";
 import { favourites, storageWorks } from "./store.js";
 
@@ -104,7 +104,7 @@ async function importFrom(file) {
     favourites.add(...faces);
   } catch (error) {
     console.debug("Import failed:", error);
-    toast(`${file.name} holds no favourites. Choose a file that this page has exported.`);
+    alarm(`${file.name} holds no favourites. Choose a file that this page has exported.`);
     return;
   }
   draw();
@@ -124,7 +124,7 @@ async function start() {
     served = new Map(answer.models.map((/** @type {any} */ model) => [model.name, model.weights]));
     served.set("", served.get(answer.default) ?? "");
   } catch (error) {
-    toast(messageOf(error)); // the faces can be asked for without knowing the weights
+    alarm(messageOf(error)); // the faces can be asked for without knowing the weights
   }
   draw();
 }

@@ -4,7 +4,7 @@
 import { Chart } from "./chart.js";
 import { messageOf, requestJson } from "./api.js";
 import { keepFresh } from "./live.js";
-import { toast } from "./common.js";
+import { alarm } from "./common.js";
 import { Viewer } from "./viewer.js";
 
 const region = document.querySelector("[data-live-region]");
@@ -25,7 +25,7 @@ async function load() {
     if (charts.some((chart) => !chart.figure.hidden)) document.querySelector("[data-nothing]")?.remove();
     failed = false;
   } catch (error) {
-    if (!failed) toast(messageOf(error), { label: "Try again", act: load });
+    if (!failed) alarm(messageOf(error), { label: "Try again", act: load });
     failed = true;
   }
 }

@@ -3,7 +3,7 @@
 
 import { RequestError, messageOf, newestOnly, request, requestJson } from "./api.js";
 import { paintHeart, toggleHeart } from "./cards.js";
-import { copyText, paintRange, saveBlob, settled, toast } from "./common.js";
+import { alarm, copyText, paintRange, saveBlob, settled, toast } from "./common.js";
 import { PLAIN, describe, diceSeed, fileName, imageUrl, keyOf, readFace, readSeed, stepSeed, writeFace } from "./face.js";
 import { createNeighbours } from "./neighbours.js";
 import { showRecent } from "./recent.js";
@@ -17,6 +17,7 @@ const find = (selector) => document.querySelector(selector);
 
 const SETTLE_MS = 500; // a change that lasts this long is worth remembering
 const SLIDERS = /** @type {const} */ (["truncation", "realism"]);
+const frame = /** @type {HTMLElement} */ (find("[data-portrait]"));
 const portrait = /** @type {HTMLImageElement} */ (find("[data-portrait] img"));
 const busy = /** @type {HTMLElement} */ (find("[data-busy]"));
 const seedField = /** @type {HTMLInputElement} */ (find("#seed"));
@@ -43,6 +44,7 @@ const neighbours = createNeighbours(find("[data-neighbours]"), (variation) =>
 /** Draw the newest face; while one is on its way, later ones wait, and only the last is drawn. */
 const draw = newestOnly(async (/** @type {{face: Face, size: number}} */ wanted) => {
   const late = setTimeout(() => { busy.hidden = false; }, 250);
+  frame.setAttribute("aria-busy", "true");
   try {
     const query = writeFace(wanted.face, { size: wanted.size });
     const answer = await requestJson(`/api/v1/generate?${query}`, {
@@ -60,6 +62,7 @@ const draw = newestOnly(async (/** @type {{face: Face, size: number}} */ wanted)
   } finally {
     clearTimeout(late);
     busy.hidden = true;
+    frame.setAttribute("aria-busy", "false");
   }
 });
 const drawLarge = settled(() => { if (view === 512) draw({ face: withWeights(), size: 512 }); }, 400);
@@ -206,7 +209,7 @@ function serveActions() {
       const response = await request(imageUrl(withWeights(), view), { onWait: () => toast("The server is busy; one moment.") });
       saveBlob(await response.blob(), fileName(face, view));
     } catch (error) {
-      toast(messageOf(error), { label: "Try again", act: () => find("[data-download]").click() });
+      alarm(messageOf(error), { label: "Try again", act: () => find("[data-download]").click() });
     }
   });
   for (const radio of document.querySelectorAll("input[name=view]")) {

@@ -159,6 +159,11 @@ function isPassing(error) {
   return error instanceof RequestError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }
 
+/** @param {number} bytes */
+function weight(bytes) {
+  return bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 /** @param {Picked} source @param {number} times @param {Blob} result @param {number} seconds */
 async function present(source, times, result, seconds) {
   URL.revokeObjectURL(resultUrl);
@@ -167,7 +172,7 @@ async function present(source, times, result, seconds) {
   download.download = `${source.name}_x${times}.png`;
   const size = { width: source.width * times, height: source.height * times };
   part("facts").textContent =
-    `${size.width} × ${size.height} pixels, ${(result.size / 1e6).toFixed(1)} MB, in ${seconds.toFixed(1)} s`;
+    `${size.width} × ${size.height} pixels, ${weight(result.size)}, in ${seconds.toFixed(1)} s`;
   const large = size.width * size.height > MOST_SHOWN_PIXELS;
   part("compare").hidden = large;
   /** @type {HTMLElement} */ (part("compare-range").parentElement).hidden = large;
@@ -186,7 +191,11 @@ form.addEventListener("input", (event) => {
   else if (input.name === "before") compare.pixelate(input.value === "pixels");
   else describe();
 });
-part("cancel").addEventListener("click", () => { running?.abort(); go.focus(); });
+part("cancel").addEventListener("click", () => {
+  running?.abort();
+  show("choosing"); // before the focus: what is disabled cannot have it
+  go.focus();
+});
 part("again").addEventListener("click", () => {
   show("choosing");
   /** @type {HTMLInputElement} */ (form.querySelector("#upscale-file")).click();

@@ -78,7 +78,7 @@ export class Viewer {
   play() {
     // A screen reader would otherwise read every frame out.
     this.words.setAttribute("aria-live", "off");
-    this.mark("pause", "Pause", true);
+    this.mark("pause", true);
     if (this.index >= this.samples.length - 1) this.show(0);
     const frame_ms = Math.min(FRAME_MS, LONGEST_PLAY_MS / this.samples.length);
     const next = async () => {
@@ -98,13 +98,12 @@ export class Viewer {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.words.setAttribute("aria-live", "polite");
-    this.mark("play", "Play from the first to the last", false);
+    this.mark("play", false);
   }
 
-  /** @param {string} name @param {string} words @param {boolean} pressed */
-  mark(name, words, pressed) {
+  /** @param {string} name @param {boolean} pressed */
+  mark(name, pressed) {
     this.button.replaceChildren(icon(name));
-    this.button.setAttribute("aria-label", words);
     this.button.setAttribute("aria-pressed", String(pressed));
   }
 }

@@ -1,0 +1,235 @@
+"""Chromium for the tests of the pages: one browser and one real server for all of them.
+
+A pytest plugin: a module of such tests says `pytest_plugins = ["browser"]` and asks for `browser`.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+from test_web_runs import WARNING, make_run
+from web import served
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DRIVERS = ("chromedriver", "chromium.chromedriver")
+# For root, without a screen, and without a word to the world outside.
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--disable-dev-shm-usage --hide-scrollbars"
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+PATIENCE_S = 30
+PICTURES_DONE = """
+const wanted = (one) => one.getClientRects().length
+  && (one.loading !== "lazy" || one.getBoundingClientRect().top < innerHeight);
+return [...document.images].filter(wanted).every(
+  (one) => one.complete && one.naturalWidth && !one.classList.contains("coming"));
+"""
+
+
+def installed() -> tuple[str, str] | None:
+    """Return the paths of a Chromium and its driver, if both are here."""
+    found = [next(filter(None, map(shutil.which, names)), None) for names in (BROWSERS, DRIVERS)]
+    driver = found[1] or shutil.which(os.environ.get("SE_CHROMEDRIVER", ""))
+    return (found[0], driver) if found[0] and driver else None
+
+
+@contextmanager
+def chromium(profile: Path):
+    """Run Chromium with a profile of its own; skips the test where there is none."""
+    paths = installed()
+    if paths is None:
+        pytest.skip("no Chromium and chromedriver on this machine")
+    options = webdriver.ChromeOptions()
+    options.binary_location = paths[0]
+    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # With its path given, selenium looks for no driver, and fetches none.
+    driver = webdriver.Chrome(options, Service(paths[1]))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+class Browser:
+    """One window on the server's pages, in the words of somebody who uses it."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str, downloads: Path):
+        self.driver = driver
+        self.url = url
+        self.downloads = downloads
+        self.allowed: list[str] = []
+
+    def js(self, script: str, *arguments):
+        """Run a script; a promise is waited for."""
+        return self.driver.execute_script(script, *arguments)
+
+    def command(self, name: str, **parameters):
+        """Send a command of the DevTools protocol."""
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    def size(self, width: int, height: int) -> None:
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+
+    def prefer(self, **features: str) -> None:
+        """Set what the system prefers: `prefers_color_scheme="dark"`."""
+        named = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
+        self.command("Emulation.setEmulatedMedia", features=named)
+
+    def open(self, path: str) -> None:
+        """Open a page and wait for its pictures."""
+        self.driver.get(path if ":" in path.split("?")[0] else self.url + path)
+        self.settle()
+
+    def settle(self) -> None:
+        self.wait(lambda: self.js(PICTURES_DONE))
+
+    def wait(self, holds: Callable[[], object], seconds: float = PATIENCE_S):
+        """Wait until something holds; gives what it gave."""
+        waiting = WebDriverWait(
+            self.driver, seconds, 0.05, ignored_exceptions=[StaleElementReferenceException]
+        )
+        return waiting.until(lambda _: holds())
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def seen(self, selector: str) -> WebElement:
+        """Wait for an element that can be seen."""
+        return self.wait(lambda: next((x for x in self.all(selector) if x.is_displayed()), None))
+
+    def gone(self, selector: str) -> None:
+        self.wait(lambda: not any(each.is_displayed() for each in self.all(selector)))
+
+    def text(self, selector: str) -> str:
+        return self.one(selector).get_attribute("textContent").strip()
+
+    def says(self, selector: str, words: str) -> None:
+        """Wait until an element says something."""
+        self.wait(lambda: words in self.text(selector))
+
+    def click(self, target: str | WebElement) -> None:
+        element = self.seen(target) if isinstance(target, str) else target
+        self.js("arguments[0].scrollIntoView({block: 'center'})", element)
+        self.wait(element.is_enabled)
+        element.click()
+
+    def press(self, *keys: str) -> None:
+        """Press keys where the focus is."""
+        self.actions().send_keys(*keys).perform()
+
+    def focused(self, attribute: str = "outerHTML") -> str | None:
+        return self.driver.switch_to.active_element.get_attribute(attribute)
+
+    def actions(self) -> ActionChains:
+        return ActionChains(self.driver, duration=30)
+
+    def mouse(self, what: str, element: WebElement, across: float = 0.5, down: float = 0.5) -> None:
+        """Press, move (held down) or release the mouse over an element, at shares of its size.
+
+        Other than with `actions`, the button stays down from one call to the next.
+        """
+        box = self.js("return arguments[0].getBoundingClientRect().toJSON()", element)
+        kind = {"press": "mousePressed", "move": "mouseMoved", "release": "mouseReleased"}[what]
+        self.command(
+            "Input.dispatchMouseEvent", type=kind, button="left", clickCount=1,
+            buttons=0 if what == "release" else 1,
+            x=box["left"] + across * box["width"], y=box["top"] + down * box["height"],
+        )  # fmt: skip
+
+    def download(self, target: str) -> tuple[str, bytes]:
+        """Click what saves a file; gives the file's name and content."""
+        before = set(self.downloads.iterdir())
+        self.click(target)
+
+        def whole(file: Path) -> bool:
+            passing = file.name.startswith(".") or file.suffix == ".crdownload"
+            # An empty file keeps the name free until the whole one is moved there.
+            return not passing and file.stat().st_size > 0
+
+        fresh = self.wait(
+            lambda: [one for one in self.downloads.iterdir() if one not in before and whole(one)]
+        )
+        return fresh[0].name, fresh[0].read_bytes()
+
+    def copied(self) -> str:
+        """Return what is on the clipboard."""
+        return self.js("return navigator.clipboard.readText()")
+
+    def complaints(self) -> list[str]:
+        """Return what the browser complained of on its console since it was asked last."""
+        return [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+            and not any(words in entry["message"] for words in self.allowed)
+        ]
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory):
+    """The one Chromium."""
+    with chromium(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory) -> Path:
+    """The server's folder of runs: one that was stopped, and one that has just begun."""
+    folder = tmp_path_factory.mktemp("site") / "checkpoints"
+    rows = [
+        {"step": step, "epoch": step // 10 + 1, "loss_d": 1 / step, "loss_g": 2 / step,
+         "images_per_second": 40.0, "accuracy_real_train": 0.7, "accuracy_fake": 0.8}
+        for step in range(10, 100, 10)
+    ]  # fmt: skip
+    rows[-1]["kid_val"] = 0.4
+    make_run(folder / "dcgan/1-cpu", None, rows, (0, 3, 12), WARNING)
+    make_run(folder / "dcgan/2-cpu")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(checkpoints, driver):
+    """The address of the real server, with the shipped weights."""
+    with served(checkpoints.parent) as (_, url):
+        yield url
+
+
+@pytest.fixture
+def browser(driver, site, tmp_path):
+    """A browser that remembers nothing; its console must stay empty of complaints."""
+    window = Browser(driver, site, tmp_path)
+    window.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    window.command("Browser.grantPermissions", permissions=allowed, origin=site)
+    window.size(*DESKTOP)
+    window.prefer(prefers_color_scheme="light")
+    window.complaints()
+    yield window
+    complaints = window.complaints()
+    for other in driver.window_handles[1:]:
+        driver.switch_to.window(other)
+        driver.close()
+    driver.switch_to.window(driver.window_handles[0])
+    driver.get("about:blank")
+    window.command("Storage.clearDataForOrigin", origin=site, storageTypes="local_storage")
+    assert not complaints

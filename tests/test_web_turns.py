@@ -1,0 +1,199 @@
+"""Fair turns among clients: small requests pass large ones, many requests gain nothing."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_web_worker import Fake, in_thread, numbers
+from web import wait_until
+
+from anime_pipeline.web.turns import Order, Turns
+from anime_pipeline.web.work import BusyError
+from anime_pipeline.web.worker import MOST_AT_ONCE, Worker
+
+FACES_A_SECOND = 400
+COSTS = st.lists(st.sampled_from([1, 1, 1, 5, 17]), min_size=1, max_size=12)
+CLIENTS = st.sampled_from([None, "a", "b", "c"])
+
+
+def order(client, *costs):
+    return Order([Fake(number, cost) for number, cost in enumerate(costs)], client)
+
+
+def taken(turns, count):
+    """Take some drawings; gives the orders that they were of."""
+    return [turns.take()[0] for _ in range(count)]
+
+
+@given(st.lists(st.tuples(CLIENTS, COSTS), min_size=1, max_size=8))
+def test_all_is_taken_once_and_in_order(asked):
+    turns, orders = Turns(), [order(client, *costs) for client, costs in asked]
+    for one in orders:
+        turns.add(one)
+    places = {id(one): [] for one in orders}
+    while turns.next_cost() is not None:
+        expected = turns.next_cost()
+        found, place, drawing = turns.take()
+        assert drawing.cost == expected
+        places[id(found)].append(place)
+    for one, (_, costs) in zip(orders, asked, strict=True):
+        assert places[id(one)] == list(range(len(costs))) and one.cost == 0
+    assert not turns._clients
+
+
+@pytest.mark.parametrize("large_ones", [1, 5, 30])
+def test_a_small_request_is_next_however_many_large_ones_wait(large_ones):
+    turns = Turns()
+    for index in range(large_ones):
+        turns.add(order(f"10.0.0.{index}", *[17] * 32))
+    for number in range(8):
+        taken(turns, 3)
+        small = order(f"10.1.1.{number}", 1)
+        assert turns.cost_before(small) == 0
+        turns.add(small)
+        assert taken(turns, 1) == [small]
+
+
+def test_a_small_request_passes_a_large_one_of_its_own_client():
+    turns, large, small = Turns(), order("one", *[17] * 3), order("one", 1)
+    turns.add(large)
+    turns.add(small)
+    assert taken(turns, 4) == [small, large, large, large]
+
+
+def test_a_large_request_is_not_delayed_by_later_ones():
+    turns, first = Turns(), order("first", *[17] * 10)
+    turns.add(first)
+    for index in range(5):
+        assert taken(turns, 1) == [first]
+        later = order(str(index), *[17] * 10)
+        assert turns.cost_before(later) == first.cost + 170 * index
+        turns.add(later)
+    assert taken(turns, 5) == [first] * 5
+
+
+def test_large_requests_are_done_though_small_ones_never_end():
+    turns, large = Turns(), order("patient", 17)
+    turns.add(large)
+    turns.add(order("0", 1))
+    for number in range(1, 200):
+        turns.add(order(str(number), 1))  # there is always another that has never been served
+        if taken(turns, 1) == [large]:
+            return
+    raise AssertionError("it was never its turn")
+
+
+def test_many_requests_of_one_client_take_one_clients_share():
+    turns = Turns()
+    greedy = [order("greedy", *[1] * 10) for _ in range(9)]
+    modest = order("modest", *[1] * 10)
+    for one in (*greedy, modest):
+        turns.add(one)
+    assert taken(turns, 20).count(modest) in (9, 10)
+
+
+def test_who_leaves_and_comes_back_gains_nothing():
+    turns, large = Turns(), order("other", 17)
+    turns.add(large)
+    served = 0
+    turns.add(order("one", 1))
+    while taken(turns, 1) != [large]:
+        served += 1
+        turns.add(order("one", 1))
+    assert 15 <= served <= 17, "both got the same"
+    for number in range(50):
+        turns.add(order(str(number), 1))
+        taken(turns, 1)
+    assert len(turns._ahead) <= 2, "those that are long gone are forgotten"
+
+
+def test_what_is_given_up_is_no_longer_there():
+    turns = Turns()
+    first, second = order("a", 1, 1), order("a", 1)
+    turns.add(first)
+    turns.add(second)
+    turns.remove(first)
+    turns.remove(first)
+    assert taken(turns, 1) == [second] and turns.next_cost() is None
+
+
+def test_one_address_leaves_places_for_others():
+    free = threading.Event()
+
+    def compute(drawings):
+        assert free.wait(20)
+        return [np.array(drawing.number) for drawing in drawings]
+
+    worker = Worker(compute, most_waiting=32)
+    calls = []
+
+    def ask(client):
+        calls.append(in_thread(lambda: worker.draw([Fake(1)], 20, client)))
+        wait_until(lambda: worker.waiting == len(calls))
+
+    for _ in range(24):  # as many as the page asks for at once
+        ask("greedy")
+    with pytest.raises(BusyError, match="24 requests from this address"):
+        worker.draw([Fake(1)], 20, "greedy")
+    for index in range(4):
+        ask(f"other {index}")
+    free.set()
+    for thread, found in calls:
+        thread.join(20)
+        assert numbers(found[0]) == [1]
+    assert worker.stop(20)
+
+
+def test_small_requests_are_answered_soon_while_large_ones_are_worked_on():
+    """One of 32 large faces, sent again and again, against 25 small ones: all get theirs soon."""
+    costs = []
+
+    def compute(drawings):
+        costs.append(sum(drawing.cost for drawing in drawings))
+        time.sleep(costs[-1] / FACES_A_SECOND)
+        return [np.array(drawing.number) for drawing in drawings]
+
+    worker, ended = Worker(compute, most_waiting=32), threading.Event()
+
+    def greedy():
+        while not ended.is_set():
+            try:
+                worker.draw([Fake(number, 17) for number in range(32)], 20, "greedy")
+            except BusyError:
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=greedy) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: costs)
+    waits = []
+    for number in range(25):
+        begun = time.perf_counter()
+        assert numbers(worker.draw([Fake(number)], 20, f"small {number % 3}")) == [number]
+        waits.append(time.perf_counter() - begun)
+    ended.set()
+    for thread in threads:
+        thread.join(60)
+    # What is being computed, and the own: at the true pace of 40 a second half a second.
+    assert sorted(waits)[len(waits) // 2] < 3 * 17 / FACES_A_SECOND
+    assert max(costs) <= max(MOST_AT_ONCE, 17)
+    assert worker.stop(20)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_lets_nobody_wait_and_is_told(caplog):
+    worker = Worker(lambda _: [np.array(1)], most_waiting=4)
+
+    def die(*_):
+        raise RuntimeError("a defect")
+
+    worker.on_batch = die
+    with pytest.raises(BusyError, match="lost"):
+        worker.draw([Fake(1)], 20)
+    wait_until(lambda: worker.broken)
+    assert not worker.alive and "start the server anew" in caplog.text
+    with pytest.raises(BusyError):
+        worker.draw([Fake(1)], 20)

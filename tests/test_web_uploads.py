@@ -1,0 +1,155 @@
+"""Uploads: what is never parsed, what is cut into too many parts, giving up, limits."""
+
+import io
+import threading
+import time
+import zlib
+from contextlib import contextmanager
+
+import pytest
+from PIL import Image
+from test_web_api import API, refused
+from web import picture_bytes, upload, wait_until
+
+from anime_pipeline.web.app import create_app
+from anime_pipeline.web.parts import MOST_CHUNKS, has_many_chunks
+from anime_pipeline.web.services import EXTENSION
+from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.uploads import FORMATS
+from anime_pipeline.web.work import LongJob
+
+FAR = "203.0.113.9"
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Make apps with other settings, and stop them in the end."""
+    apps = []
+
+    def make(**settings):
+        apps.append(create_app(Settings(checkpoints=tmp_path / "checkpoints", **settings)))
+        return apps[-1]
+
+    yield make
+    for one in apps:
+        assert one.extensions[EXTENSION].worker.stop(20)
+
+
+@contextmanager
+def in_background(app, *arguments, **fields):
+    """Send an upload beside the test; gives a list for its answer."""
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.append(upload(app.test_client(), *arguments, **fields))
+    )
+    thread.start()
+    yield answers
+    thread.join(30)
+
+
+def other_formats():
+    """Return files of all formats that Pillow writes and nobody may send."""
+    Image.init()
+    found = {}
+    for kind in sorted(set(Image.SAVE) - set(FORMATS)):
+        buffer = io.BytesIO()
+        try:
+            Image.new("RGB", (64, 64), "red").save(buffer, kind)
+        except Exception:  # noqa: S112 - what it cannot write cannot be sent either
+            continue
+        if buffer.getvalue()[:3] != b"\xff\xd8\xff":  # MPO and others that are JPEG
+            found[kind] = buffer.getvalue()
+    return found
+
+
+def test_no_other_parser_ever_sees_a_picture(client, monkeypatch):
+    found = other_formats()
+    assert {"TIFF", "ICO", "PCX", "PPM", "TGA", "PDF"} <= set(found)
+    for kind in found:
+        if kind in Image.OPEN:
+            opener = Image.OPEN[kind][1]
+            monkeypatch.setitem(
+                Image.OPEN, kind, (lambda *_, kind=kind: pytest.fail(f"{kind} was parsed"), opener)
+            )
+    for kind, content in found.items():
+        refused(upload(client, content), 415, "Send one of these"), kind
+
+
+def chunk(kind, content=b""):
+    check = zlib.crc32(kind + content).to_bytes(4)
+    return len(content).to_bytes(4) + kind + content + check
+
+
+PNG, JPEG = picture_bytes(16, 16), picture_bytes(16, 16, "JPEG")
+GIF = picture_bytes(16, 16, "GIF", "L")
+GIF_HEAD = GIF.index(b",")  # where the first picture begins
+MANY_PARTS = {
+    "chunks before the pixels": PNG[:33] + chunk(b"prVt") * 600_000 + PNG[33:],
+    "chunks behind the pixels": PNG[:-12] + chunk(b"prVt") * 600_000 + PNG[-12:],
+    "empty pixel chunks": PNG[:33] + chunk(b"IDAT") * 600_000 + PNG[33:],
+    "JPEG comments": JPEG[:2] + b"\xff\xfe\x00\x02" * 1_900_000 + JPEG[2:],
+    "JPEG padding": JPEG[:2] + b"\xff" * 7_900_000 + JPEG[2:],
+    "GIF comments": GIF[:GIF_HEAD] + b"\x21\xfe\x01x\x00" * 1_500_000 + GIF[GIF_HEAD:],
+}
+
+
+@pytest.mark.parametrize("name", MANY_PARTS)
+def test_pictures_cut_into_many_parts_are_refused_soon(client, monkeypatch, name):
+    from anime_pipeline.web import uploads
+
+    monkeypatch.setattr(uploads, "open_picture", lambda *_: pytest.fail("it was decoded"))
+    begun = time.thread_time()
+    refused(upload(client, MANY_PARTS[name]), 422, "parts")
+    assert time.thread_time() - begun < 0.5
+
+
+def test_a_good_file_of_many_chunks_is_taken(client):
+    many = PNG[:33] + chunk(b"prVt") * (MOST_CHUNKS - 10) + PNG[33:]
+    assert not has_many_chunks(many) and upload(client, many).status_code == 200
+    assert not has_many_chunks(PNG[:8]) and not has_many_chunks(PNG[:40])
+
+
+def test_uploads_from_elsewhere_are_limited(made):
+    client = made(upload_rate_limit=2).test_client()
+    client.environ_base["REMOTE_ADDR"] = FAR
+    assert [upload(client, PNG).status_code for _ in range(2)] == [200, 200]
+    answer = upload(client, PNG)
+    refused(answer, 429, "2 uploads")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    client.environ_base["REMOTE_ADDR"] = "203.0.113.10"
+    assert upload(client, PNG).status_code == 200
+
+
+def test_an_upload_that_takes_too_long_is_ended_and_its_ticket_says_so(made):
+    app = made(upscale_timeout_s=0.3)
+    client = app.test_client()
+    refused(upload(client, picture_bytes(900, 900), ticket="too-slow-1"), 422, "smaller picture")
+    assert client.get(f"{API}/upscale/too-slow-1").get_json()["state"] == "done"
+    worker = app.extensions[EXTENSION].worker
+    wait_until(lambda: worker.waiting == 0)
+    found = client.get(f"{API}/upscale/too-slow-1").get_json()
+    # On a busy machine it may not even have begun.
+    assert found["state"] == "done" and found["done"] < max(1, found["total"]), "nobody goes on"
+    assert upload(client, PNG, ticket="too-slow-1").status_code == 200, "the name is free again"
+
+
+def test_an_upload_that_waits_can_be_given_up(app, client):
+    worker = app.extensions[EXTENSION].worker
+    go_on = threading.Event()
+    blocking = threading.Thread(
+        target=lambda: worker.run_long(LongJob(lambda _: go_on.wait(20)), 20)
+    )
+    blocking.start()
+    wait_until(lambda: worker._running is not None)
+    try:
+        with in_background(app, PNG, ticket="waiting-1") as answers:
+            wait_until(lambda: worker.waiting == 2)
+            assert client.get(f"{API}/upscale/waiting-1").get_json()["state"] == "waiting"
+            assert client.delete(f"{API}/upscale/waiting-1").status_code == 204
+            wait_until(lambda: answers)
+            refused(answers[0], 409, "Cancelled")
+            assert not go_on.is_set(), "what it waited for still runs"
+    finally:
+        go_on.set()
+        blocking.join(20)
+    assert client.get(f"{API}/upscale/waiting-1").get_json()["state"] == "done"

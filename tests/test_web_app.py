@@ -9,6 +9,7 @@ from web import picture_bytes, upload
 
 from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.models.zoo import find_weights
+from anime_pipeline.web import static_files
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.catalogue import Catalogue, NoSuchModelError
 from anime_pipeline.web.limits import client_of
@@ -57,6 +58,21 @@ def test_pages_obey_their_own_policy_and_need_nobody_else(client, path):
     fetched = re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"([^\"]*)", page)
     assert fetched and all(url.startswith("/") and not url.startswith("//") for url in fetched)
     assert "<html lang=" in page and "<main" in page and "<title>" in page
+
+
+def test_browsers_keep_scripts_and_styles_until_they_change(client, tmp_path, monkeypatch):
+    """Their address holds a hash of them all, so that it may be kept for ever."""
+    address = re.search(r'href="(/static/[0-9a-f]{12}/base\.css)"', client.get("/").text)[1]
+    with client.get(address) as answer:
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    missing = client.get(address + "x")
+    assert missing.status_code == 404 and "immutable" not in missing.headers["Cache-Control"]
+
+    shutil.copytree(static_files.STATIC, tmp_path / "static")
+    monkeypatch.setattr(static_files, "STATIC", tmp_path / "static")
+    assert address.startswith(static_files.static_path() + "/")
+    (tmp_path / "static/base.css").write_text("body {}")
+    assert not address.startswith(static_files.static_path())
 
 
 def test_scripts_and_styles_fetch_nothing_from_elsewhere(app):

@@ -36,12 +36,12 @@ from anime_pipeline.web.requests import (
 )
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.static_files import FOREVER
 from anime_pipeline.web.uploads import check_upload, decode, enlarge
 from anime_pipeline.web.work import LongJob
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
-FOREVER = "public, max-age=31536000, immutable"
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 

@@ -6,11 +6,11 @@ import io
 import warnings
 from typing import IO, Any
 
-from flask import Flask, Request, request, url_for
+from flask import Flask, Request, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
-from anime_pipeline.web import api, checks, pages, problems, runs, security
+from anime_pipeline.web import api, checks, pages, problems, runs, security, static_files
 from anime_pipeline.web.catalogue import Catalogue
 from anime_pipeline.web.engine import compute
 from anime_pipeline.web.limits import ClientLimits
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings()
     # About damaged pictures, which are refused in words; each text would be kept for ever.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    app = Flask(__name__)
+    app = Flask(__name__, static_url_path=static_files.static_path())
     app.request_class = MemoryRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]  # what matters most comes first
     app.config.update(
@@ -82,7 +82,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     _protect(app, settings.trusted_hosts and (*settings.trusted_hosts, *LOOPBACK_HOSTS))
     for blueprint in (pages.blueprint, api.blueprint, runs.blueprint, checks.blueprint):
         app.register_blueprint(blueprint)
-    app.jinja_env.globals.update(asset=_asset, version=__version__)
+    static_files.install(app)
+    app.jinja_env.globals["version"] = __version__
     return app
 
 
@@ -94,7 +95,3 @@ def _protect(app: Flask, trusted: tuple[str, ...]) -> None:
         security.refuse_other_sites(request)
 
     app.after_request(security.add_headers)
-
-
-def _asset(name: str) -> str:
-    return url_for("static", filename=name)

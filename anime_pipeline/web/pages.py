@@ -120,7 +120,7 @@ def api() -> str:
 @blueprint.get("/favicon.ico")
 def favicon() -> Response:
     """Browsers ask for it by this name whatever a page says."""
-    return redirect(url_for("static", filename="favicon.svg"), 301)
+    return redirect(url_for("static", filename="favicon.svg"))
 
 
 def _read(texts: dict[str, str]) -> GenerateQuery:

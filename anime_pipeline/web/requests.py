@@ -138,7 +138,9 @@ class GenerateQuery(_Faces):
 class GenerateBody(_Faces):
     """Faces of any seeds."""
 
-    seeds: list[Seed] = Field(default=[0], min_length=1, max_length=MOST_FACES)
+    seeds: list[Seed] = Field(
+        default=[0], min_length=1, max_length=MOST_FACES, description="One face for each seed."
+    )
 
     @property
     def chosen(self) -> list[int]:

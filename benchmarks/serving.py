@@ -68,7 +68,9 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
     if not seconds:
         return {}
     values = np.percentile(np.array(seconds) * 1000, [50, 95, 99, 99.9, 100])
-    return dict(zip(("p50_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"), map(float, values), strict=True))
+    return dict(
+        zip(("p50_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"), map(float, values), strict=True)
+    )
 
 
 async def one_at_a_time(port: int, count: int) -> dict[str, float]:

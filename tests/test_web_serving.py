@@ -1,11 +1,15 @@
 """The real server: starting, answering, stopping while it is busy, starting again."""
 
+import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import spawn
@@ -178,3 +182,15 @@ def test_restarts_under_load_break_no_promise(tmp_path):
         statuses = [status for status, _ in results]
         assert code == 0 and statuses.count(200) > 0
         assert set(statuses) <= {200, 503, "URLError", "ConnectionResetError"}, set(statuses)
+
+
+@pytest.mark.slow
+def test_ten_times_too_much_is_answered_with_faces_or_503(tmp_path):
+    """Every request of a minute's overload is answered, and memory does not grow."""
+    program = Path(__file__).parents[1] / "benchmarks/serving.py"
+    out = tmp_path / "serving.json"
+    subprocess.run([sys.executable, program, "--seconds", "60", "--out", out], check=True)
+    overload = json.loads(out.read_text())["overload"]
+    assert set(overload["statuses"]) == {"200", "503"}
+    assert sum(overload["statuses"].values()) >= 0.99 * overload["rate"] * overload["seconds"]
+    assert overload["memory_drift"] < 0.05

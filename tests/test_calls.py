@@ -18,13 +18,19 @@ class Plan:
     steps_per_epoch: int
     steps_per_call: int
     interval: int = 4
+    look_every: int = 100
 
     def form(self, step):
         return step % self.interval == 0
 
 
 plans = st.builds(
-    Plan, st.integers(1, 400), st.integers(1, 150), st.integers(1, 20), st.integers(1, 24)
+    Plan,
+    st.integers(1, 400),
+    st.integers(1, 150),
+    st.integers(1, 20),
+    st.integers(1, 24),
+    st.integers(1, 200),
 )
 
 
@@ -40,7 +46,7 @@ def test_steps_in_one_call_are_of_one_form_and_no_look_falls_between(plan):
         assert len({plan.form(step) for step in steps}) == 1
         assert len(steps) <= plan.steps_per_call
         for step in steps[:-1]:
-            assert not ends_epoch(step + 1, plan.steps_per_epoch, plan.total_steps)
+            assert not ends_epoch(step + 1, plan.steps_per_epoch, plan.total_steps, plan.look_every)
 
 
 @given(plans, st.data())

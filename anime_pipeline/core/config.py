@@ -18,7 +18,6 @@ PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
 MAX_SEED = 2**63 - 1
 SCALE = 4  # stage two's enlargement
-MIN_STEPS_BETWEEN_LOOKS = 100  # grids and measurements of small sets would cost more than training
 MAX_LATENT = 65_536
 GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares
 
@@ -67,6 +66,7 @@ class DcganConfig:
     # Bookkeeping
     steps_per_call: int = 1  # on a GPU more helps small networks, not large ones; JAX only
     save_every: int = 500
+    look_every: int = 100  # at least: grids and measurements of small sets cost more than steps
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
@@ -130,6 +130,7 @@ class SrganConfig:
     # Bookkeeping
     steps_per_call: int = 1  # on a GPU more helps small networks, not large ones; JAX only
     save_every: int = 250
+    look_every: int = 100
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
@@ -179,7 +180,8 @@ def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
 
 
 def _require_common(config: Any) -> None:
-    _require_positive(config, ("batch_size", "save_every", "keep_checkpoints", "steps_per_call"))
+    _require_positive(config, ("batch_size", "save_every", "look_every", "keep_checkpoints"))
+    _require_positive(config, ("steps_per_call",))
     _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
     _require_not_negative(config, ("train_count",))
     for name in ("beta_1", "beta_2"):

@@ -17,6 +17,8 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
         ema_half_life_images=50_000.0,
         steps=50_000,
         precision="bfloat16",
+        save_every=5000,  # where a step takes hundredths of a second
+        look_every=1000,
     ),
     "reference": DcganConfig(
         architecture="reference",
@@ -48,6 +50,8 @@ SRGAN_PRESETS: dict[str, SrganConfig] = {
         adversarial_steps=20_000,
         width_d=64,
         precision="bfloat16",
+        save_every=1000,
+        look_every=500,
     ),
     "reference": SrganConfig(
         architecture="reference",

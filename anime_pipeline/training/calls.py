@@ -15,7 +15,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from anime_pipeline.core.config import MIN_STEPS_BETWEEN_LOOKS
 from anime_pipeline.models import backend
 from anime_pipeline.training.state import State
 
@@ -64,6 +63,11 @@ class Schedule(Protocol):
         ...
 
     @property
+    def look_every(self) -> int:
+        """Steps at least between two looks."""
+        ...
+
+    @property
     def steps_per_call(self) -> int:
         """Steps that may go to the device together; 1 where that gains nothing."""
         ...
@@ -81,12 +85,13 @@ def steps_per_call(wanted: int) -> int:
     return wanted if backend.name() == "jax" else 1
 
 
-def ends_epoch(step: int, steps_per_epoch: int, total_steps: int) -> bool:
+def ends_epoch(step: int, steps_per_epoch: int, total_steps: int, look_every: int) -> bool:
     """Tell whether the run is looked at after `step` steps: an epoch ends there, or the run.
 
-    With small sets several epochs are taken together, or looking would cost more than training.
+    With small sets several epochs are taken together, `look_every` steps at least, or looking would
+    cost more than training.
     """
-    together = -(-MIN_STEPS_BETWEEN_LOOKS // steps_per_epoch)
+    together = -(-look_every // steps_per_epoch)
     return step % (together * steps_per_epoch) == 0 or step == total_steps
 
 
@@ -100,7 +105,10 @@ def calls(task: Schedule, start: int, stop: int) -> Iterator[range]:
     size = task.steps_per_call
     for begin in range(start - start % size, stop, size):
         window = range(begin, begin + size)
-        looks = (ends_epoch(s, task.steps_per_epoch, task.total_steps) for s in window[1:])
+        looks = (
+            ends_epoch(s, task.steps_per_epoch, task.total_steps, task.look_every)
+            for s in window[1:]
+        )
         if window.stop > task.total_steps or any(looks):
             found = [range(step, step + 1) for step in window]
         else:

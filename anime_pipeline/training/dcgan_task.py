@@ -145,6 +145,11 @@ class DcganTask:
         return min(1.0, max(0.0, (self.config.steps - step) / half))
 
     @property
+    def look_every(self) -> int:
+        """Steps at least between two looks."""
+        return self.config.look_every
+
+    @property
     def steps_per_call(self) -> int:
         """Steps that go to the device together, see `training.calls`."""
         return steps_per_call(self.config.steps_per_call)

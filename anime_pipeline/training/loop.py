@@ -63,6 +63,7 @@ class Progress:
         logged: Values that callbacks measured since the last log line.
         is_current: Whether `state` is that after `step` steps. Where several go to the device in
             one call, only the last of them sees its own; every step that ends an epoch does.
+        look_every: Steps at least between two epochs' ends.
     """
 
     folder: Path
@@ -73,11 +74,12 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
     logged: dict[str, Any] = field(default_factory=dict)
     is_current: bool = True
+    look_every: int = 100
 
     @property
     def ends_epoch(self) -> bool:
         """Whether this step closes an epoch or the run, see `training.calls`."""
-        return ends_epoch(self.step, self.steps_per_epoch, self.total_steps)
+        return ends_epoch(self.step, self.steps_per_epoch, self.total_steps, self.look_every)
 
     @property
     def epoch(self) -> int:
@@ -115,7 +117,9 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
     Raises:
         TrainingInterruptedError: After Ctrl-C or SIGTERM; callbacks have saved the state.
     """
-    progress = Progress(folder, start, task.total_steps, task.steps_per_epoch, state)
+    progress = Progress(
+        folder, start, task.total_steps, task.steps_per_epoch, state, look_every=task.look_every
+    )
     for callback in callbacks:
         callback.on_start(progress)
     with _stop_requests() as stop_requested, _prefetched(task, start) as batches:

@@ -142,6 +142,11 @@ class SrganTask:
         return config.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * max(cosine, 0.01)
 
     @property
+    def look_every(self) -> int:
+        """Steps at least between two looks."""
+        return self.config.look_every
+
+    @property
     def steps_per_call(self) -> int:
         """Steps that go to the device together, see `training.calls`."""
         return steps_per_call(self.config.steps_per_call)

@@ -28,9 +28,10 @@ FLAGS = (
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
 )
 SIZE = (1120, 760)
-BLEND = "/blend?a=seed%3D14&b=seed%3D61%26hair%3Dblue"
+BLEND = "/blend?a=seed%3D37&b=seed%3D32%26hair%3Dblue"
 PICTURES_DONE = (
-    "return [...document.images].filter((one) => one.getClientRects().length)"
+    "return !document.querySelector('[aria-busy=true]') &&"
+    " [...document.images].filter((one) => one.getClientRects().length)"
     ".every((one) => one.complete && one.naturalWidth)"
 )
 
@@ -78,7 +79,7 @@ def enlarge(chrome: webdriver.Chrome, url: str) -> None:
     """Upload a small face and wait for the comparison."""
     show(chrome, f"{url}/upscale")
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        with urllib.request.urlopen(f"{url}/api/v1/generate?seed=14&size=32") as face:  # noqa: S310
+        with urllib.request.urlopen(f"{url}/api/v1/generate?seed=32&size=32") as face:  # noqa: S310
             file.write(face.read())
         file.flush()
         chrome.find_element(By.ID, "upscale-file").send_keys(file.name)
@@ -113,7 +114,7 @@ def main() -> None:
             enlarge(chrome, url)
             chrome.save_screenshot(str(options.out / "web_upscale.png"))
         with browser(dark=True) as chrome:
-            show(chrome, f"{url}/studio?seed=107&hair=pink")
+            show(chrome, f"{url}/studio?seed=37&hair=pink")
             chrome.save_screenshot(str(options.out / "web_studio.png"))
 
 

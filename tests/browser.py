@@ -175,6 +175,18 @@ class Browser:
         """Return what is on the clipboard."""
         return self.js("return navigator.clipboard.readText()")
 
+    @contextmanager
+    def offline(self):
+        """Be without the server for a while, as when it is started anew."""
+        self.allowed += ["ERR_BLOCKED_BY_CLIENT", "ERR_INTERNET_DISCONNECTED"]
+        self.command("Network.enable")
+        lost = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.command("Network.emulateNetworkConditions", offline=True, **lost)
+        try:
+            yield
+        finally:
+            self.command("Network.emulateNetworkConditions", offline=False, **lost)
+
     def complaints(self) -> list[str]:
         """Return what the browser complained of on its console since it was asked last."""
         return [

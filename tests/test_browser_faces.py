@@ -56,6 +56,30 @@ def test_new_faces_and_the_way_back(browser):
     browser.settle()
 
 
+def test_a_wall_without_a_server_says_so_once(browser):
+    browser.open("/?start=300")
+    with browser.offline():
+        browser.click("[data-new]")
+        assert "The server does not answer" in browser.seen("[data-missing]").text
+        browser.wait(lambda: len(browser.all(".wall .broken")) == 24)
+        assert not browser.all(".toast")
+    browser.click("[data-missing-again]")
+    browser.settle()
+    browser.gone("[data-missing]")
+
+
+def test_the_wall_names_the_chosen_colour(browser):
+    browser.open("/?start=300")
+    name = "[data-part=hair] [data-swatch-now]"
+    browser.click("[data-part=hair] [title=Pink]")
+    browser.says(name, "pink")
+    browser.actions().move_to_element(browser.one("[data-part=hair] [title=Blue]")).perform()
+    browser.says(name, "Blue")
+    browser.actions().move_to_element(browser.one("h1")).perform()
+    browser.says(name, "pink")
+    browser.settle()
+
+
 def test_more_faces_by_key_and_by_scrolling(browser):
     browser.open("/?start=300")
     browser.js("arguments[0].focus()", browser.one("[data-more]"))

@@ -31,6 +31,13 @@ const near = [one, ...(one.parentElement?.children ?? []), ...document.querySele
 const words = one.id || one.getAttribute("aria-label") || one.name || one.textContent.trim();
 return { name: words || one.outerHTML, tag: one.tagName, seen: near.some(seen) };
 """
+AXIS_WORDS_APART = """
+const charts = [...document.querySelectorAll("[data-chart]:not([hidden]) .chart-place svg")];
+const words = charts.map((svg) => [...svg.querySelectorAll("text[y='220']")]
+    .map((one) => one.getBoundingClientRect()).sort((a, b) => a.left - b.left));
+return words.every((row) => row.length > 1
+  && row.every((box, index) => !index || box.left > row[index - 1].right));
+"""
 PAPER = "return getComputedStyle(document.body).backgroundColor"
 LIGHT, DARK = "rgb(253, 248, 243)", "rgb(26, 20, 24)"
 
@@ -65,6 +72,7 @@ def test_training_runs_are_listed_and_opened(browser):
     ]
     assert "Just begun" in cards[0].text and "Stopped" in cards[1].text
     assert "It knows the training pictures by heart" in cards[1].text
+    assert "Every run in checkpoints/" in browser.one(".lead").text
     meter = cards[1].find_element("css selector", "progress")
     assert float(meter.get_property("value")) == 0.9
     browser.click(cards[1].find_element("css selector", "h2 a"))
@@ -99,7 +107,7 @@ def test_a_run_is_followed_while_it_trains(browser, checkpoints):
 def test_a_run_shows_its_pictures_through_time(browser):
     browser.open("/training/dcgan/1-cpu")
     browser.says("[data-viewer-count]", "3 of 3")
-    browser.says("[data-viewer-words]", "After pass 12")
+    browser.says("[data-viewer-words]", "After epoch 12")
     browser.one("#viewer-range").send_keys(Keys.HOME)
     browser.says("[data-viewer-words]", "Soon after the start")
     assert "epoch_0000.png" in browser.one("[data-viewer-picture]").get_attribute("src")
@@ -107,7 +115,7 @@ def test_a_run_shows_its_pictures_through_time(browser):
     assert play.get_attribute("aria-pressed") == "false"
     browser.click(play)
     assert play.get_attribute("aria-pressed") == "true"
-    browser.says("[data-viewer-words]", "After pass 12")
+    browser.says("[data-viewer-words]", "After epoch 12")
     browser.wait(lambda: play.get_attribute("aria-pressed") == "false")
     browser.settle()
 
@@ -122,10 +130,14 @@ def test_the_curves_are_read_by_keys_pointer_and_table(browser):
     browser.actions().move_to_element(place).perform()
     browser.wait(lambda: browser.text(".chart-readout") in ("step 50", "step 60", "step 40"))
     browser.click(".chart-table summary")
+    assert browser.js(AXIS_WORDS_APART)
     rows = browser.wait(lambda: browser.all("[data-chart] .chart-table tbody tr"))
     assert [row.text.split()[0] for row in rows[:2]] == ["10", "20"]
     browser.click("details:has(.settings) summary")
     assert "batch_size" in browser.seen(".settings").text
+    browser.click("[data-copy-command]")
+    browser.says("[data-toasts]", "Command copied")
+    assert browser.copied() == browser.text(".command code")
 
 
 def test_how_it_works_draws_all_of_its_pictures(browser):

@@ -1,17 +1,28 @@
 """The studio in Chromium: every control of it changes the face, and a link brings it back."""
 
 import io
+import shutil
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
-from web import fetch
+from test_web_runs import make_run
+from web import fetch, served
+
+from anime_pipeline.models.zoo import find_weights
 
 pytest_plugins = ["browser"]
 
 PORTRAIT = "[data-portrait] img"
 HAIR = "[data-picker=hair]"
+REFUSE_ONCE = """
+const real = window.fetch;
+window.fetch = async (...request) => {
+  window.fetch = real;
+  return new Response("{}", { status: 503, headers: { "Retry-After": "1" } });
+};
+"""
 
 
 def shown(browser):
@@ -66,12 +77,31 @@ def test_the_seed_by_hand_by_steps_and_by_dice(browser):
 
 def test_a_seed_that_is_none_is_marked_and_explained(browser):
     studio(browser)
-    browser.one("#seed").send_keys("x")
+    browser.one("#seed").send_keys("x", Keys.ENTER)
     assert browser.one("#seed").get_attribute("aria-invalid") == "true"
     browser.says("[data-seed-hint]", "whole number from 0 to 9223372036854775807")
+    assert browser.js("return document.querySelector('[data-controls]').noValidate")
     changed(browser, lambda: browser.press(Keys.BACKSPACE, "1"))
     assert browser.one("#seed").get_attribute("aria-invalid") is None
     browser.says("[data-seed-hint]", "The same seed is always the same face")
+    browser.press(Keys.CONTROL + "a" + Keys.NULL, "9" * 19)
+    browser.says("[data-seed-hint]", "still that of seed 107")
+    browser.wait(lambda: "seed=107&" in browser.one("[data-download]").get_attribute("href"))
+    changed(browser, lambda: browser.click("[data-step='1']"))
+    assert seed(browser) == "108" and not browser.one("#seed").get_attribute("aria-invalid")
+    browser.says("[data-seed-hint]", "The same seed is always the same face")
+
+
+def test_a_seed_that_is_typed_is_one_step(browser):
+    first = studio(browser)
+    field = browser.one("#seed")
+    field.send_keys(Keys.CONTROL, "a")
+    for digit in "2468":
+        changed(browser, lambda digit=digit: browser.press(digit))
+    browser.press(Keys.ENTER)
+    address(browser, seed="2468")
+    assert len(browser.all("[data-recent-strip] a")) == 2
+    assert changed(browser, lambda: browser.click("[data-undo]")) == first
 
 
 def test_undo_and_redo_by_button_and_keys(browser):
@@ -115,6 +145,9 @@ def test_hair_by_wheel_sliders_and_code(browser):
     assert browser.text(f"{HAIR} [data-swatch-name]") == "Your own, #3366cc"
     field.send_keys(Keys.BACKSPACE, "z", Keys.TAB)
     assert field.get_attribute("aria-invalid") == "true"
+    browser.says(f"{HAIR} [data-hex-fault]", "six digits or letters")
+    browser.one("#hair-lightness").send_keys(Keys.HOME)
+    assert not browser.text(f"{HAIR} [data-hex-fault]")
 
 
 @pytest.mark.parametrize("name", ["truncation", "realism"])
@@ -209,22 +242,47 @@ def test_where_you_have_been_and_the_heart(browser):
     browser.gone("[data-recent]")
 
 
-def test_a_server_that_is_gone_is_said_and_tried_again(browser):
-    browser.allowed += ["ERR_BLOCKED_BY_CLIENT", "ERR_INTERNET_DISCONNECTED"]
+def test_a_server_that_is_gone_is_said_once_and_tried_again(browser):
     studio(browser)
-    browser.command("Network.enable")
-    lost = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    browser.command("Network.emulateNetworkConditions", offline=True, **lost)
-    try:
+    with browser.offline():
         browser.click("[data-dice]")  # a face that the browser does not have
         problem = browser.seen("[data-problem]")
         assert problem.get_attribute("role") == "alert"
         assert "The server does not answer" in problem.text
-    finally:
-        browser.command("Network.emulateNetworkConditions", offline=False, **lost)
+        browser.wait(lambda: len(browser.all("[data-neighbours] .broken")) == 9)
+        assert not browser.all(".toast")
     changed(browser, lambda: browser.click("[data-retry]"))
     browser.gone("[data-problem]")
     browser.settle()
+    assert not browser.all("[data-neighbours] .broken")
+
+
+def test_a_busy_server_is_waited_for_in_words(browser):
+    studio(browser)
+    browser.js(REFUSE_ONCE)
+    changed(browser, lambda: (browser.click("[data-dice]"), browser.seen("[data-wait]")))
+    browser.gone("[data-wait]")
+    assert not browser.one("[data-problem]").is_displayed()
+
+
+def test_another_model_keeps_what_can_be_undone(browser, tmp_path):
+    run = make_run(tmp_path / "checkpoints/dcgan/1-cpu")
+    shutil.copy(find_weights("dcgan", "dcgan-generator"), run / "generator.npz")
+    with served(tmp_path) as (_, url):
+        browser.url = url
+        studio(browser, "seed=11")
+        changed(browser, lambda: browser.click("[data-step='1']"))
+        address(browser, seed="12")
+        browser.one("#model").send_keys(Keys.END)
+        address(browser, model="dcgan/1-cpu", seed="12")
+        for seed_then, model in (("12", ""), ("11", "")):
+            browser.wait(lambda: shown(browser).startswith("data:"))
+            browser.click("[data-undo]")
+            address(browser, seed=seed_then, model=model)
+        for _ in range(2):
+            browser.click("[data-redo]")
+        address(browser, model="dcgan/1-cpu", seed="12")
+        browser.driver.get("about:blank")
 
 
 def test_the_way_to_blending_takes_the_face_along(browser):

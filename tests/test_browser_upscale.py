@@ -86,7 +86,7 @@ def test_a_file_is_enlarged_and_saved(page):
 def test_twice_as_large_with_realism_and_then_another(page):
     choose(page, picture_bytes())
     page.one("#upscale-realism").send_keys(Keys.END)
-    page.says("[data-realism-words]", "1.00 · sharpest")
+    page.says("[data-realism-words]", "100 % · sharpest")
     enlarged(page, 2)
     page.says("[data-facts]", "32 × 32 pixels")
     choose(page, picture_bytes(20, 20), "other.png")

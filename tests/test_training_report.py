@@ -156,17 +156,23 @@ def test_verdicts_agree_with_the_watch():
     expected = {
         "level": {},
         "memorising?": {"accuracy_real_val": 0.6},
-        "critic never wrong": {"accuracy_real_train": 1.0, "accuracy_real_val": 1.0,
+        "discriminator never wrong": {"accuracy_real_train": 1.0, "accuracy_real_val": 1.0,
                                "accuracy_fake": 0.99},
-        "critic ahead": {"accuracy_real_train": 0.95, "accuracy_real_val": 0.93,
+        "discriminator ahead": {"accuracy_real_train": 0.95, "accuracy_real_val": 0.93,
                          "accuracy_fake": 0.94},
-        "critic guesses": {"auc_real_fake": 0.5},
+        "discriminator guesses": {"auc_real_fake": 0.5},
     }  # fmt: skip
     for word, change in expected.items():
         assert verdict(LEVEL | change).word == word
     few = LEVEL | expected["memorising?"] | {"val_images": 6}
     assert verdict(few).word == "level", "six pictures tell little"
     assert verdict({}) is None
+
+
+def test_a_run_that_enlarges_speaks_of_no_drawn_faces():
+    assert training_words.meaning("fake_logit", "srgan")[0] == "Score of enlarged pictures"
+    assert training_words.meaning("fake_logit", "dcgan")[0] == "Score of drawn faces"
+    assert training_words.meaning("new", "dcgan") == ("new", "")
 
 
 def test_times_are_summed_from_the_pace():

@@ -104,7 +104,10 @@ def test_only_trusted_names_are_answered(made):
     assert client.get("/healthz", headers={"Host": "localhost:8000"}).status_code == 200
     for stranger in ("evil.example", "faces.example.evil.example", ""):
         for path in ("/healthz", "/"):
-            assert client.get(path, headers={"Host": stranger}).status_code == 400
+            refused = client.get(path, headers={"Host": stranger})
+            assert refused.status_code == 400
+            assert "ANIME_PIPELINE_SERVE_TRUSTED_HOSTS" in refused.text
+            assert "faces.example'" not in refused.text, "its own names are not given away"
 
 
 def test_other_sites_cannot_make_this_one_work(client):
@@ -211,6 +214,17 @@ def test_a_file_of_ones_own_is_served_without_its_path(tmp_path):
         found.generator(str(path))
     with pytest.raises(CheckpointError):
         Catalogue("no-such-weights", "", tmp_path)
+
+
+@pytest.mark.parametrize("end", ["", "/generator.npz", "/../1-cpu"])
+def test_a_run_that_is_the_default_is_listed_once(tmp_path, end):
+    run = tmp_path / "dcgan" / "1-cpu"
+    run.mkdir(parents=True)
+    shutil.copy(find_weights("dcgan", "dcgan-generator"), run / "generator.npz")
+    (run / "config.json").write_text(json.dumps({"config": {"steps": 1}, "preset": "cpu"}))
+    found = Catalogue(f"{run}{end}", "", tmp_path)
+    assert found.default == "dcgan/1-cpu" and list(found.names()) == ["dcgan/1-cpu", "dcgan"]
+    assert found.generator() is found.generator("dcgan/1-cpu")
 
 
 def test_a_single_upscaler_has_no_realism(tmp_path):

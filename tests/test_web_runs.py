@@ -98,7 +98,7 @@ def test_a_run_is_told_with_samples_curves_and_settings(client):
     assert run["curves"]["loss_d"][0] == [10, 0.1] and len(run["curves"]["kid_val"]) == 1
     assert run["config"] == CONFIG and "/home/somebody" not in json.dumps(run)
     page = client.get("/training/dcgan/1-cpu").text
-    for text in ("Discriminator accuracy", "by heart", "Level", "--resume", "batch_size"):
+    for text in ("Discriminator accuracy", "memorising</code>", "Level", "--resume", "KID at"):
         assert text in page
     assert '<th scope="row">Distance to held-out faces (KID)' in page
     assert '<th scope="row">PSNR' not in page and len(re.findall(r"data-chart [^>]* hidden>", page))

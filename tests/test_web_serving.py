@@ -62,8 +62,23 @@ def test_a_body_beyond_all_limits_is_cut_off(tmp_path):
                 b"Content-Type: multipart/form-data; boundary=x\r\n"
                 b"Content-Length: 999999999999\r\n\r\n--x"
             )
-            assert b" 413 " in connection.recv(100)
+            said = connection.makefile("rb").read()
+            assert b" 413 " in said[:100] and b"up to 8 MB" in said
         assert fetch(url + "/healthz")[0] == 200
+
+
+def test_on_all_addresses_it_tells_one_for_others(cli, monkeypatch):
+    from anime_pipeline.web import serving
+
+    def serve(app, listening, on_ready):
+        with listening:
+            on_ready()
+        return app.extensions["anime_pipeline"].worker.stop(20)
+
+    monkeypatch.setattr(serving, "serve", serve)
+    monkeypatch.setattr(serving, "own_address", lambda _: "192.0.2.7")
+    said = cli("serve", "--host", "0.0.0.0", "--port", 0).stderr  # noqa: S104
+    assert "From others: http://192.0.2.7:" in said and "Faces at http://127.0.0.1:" in said
 
 
 def many(url, count, **headers):

@@ -97,21 +97,33 @@ def test_the_programs_own_variable_comes_before_the_hosting_services(monkeypatch
 
 
 @pytest.mark.parametrize(
-    "name,value,code",
+    "variable,option", [("PORT", "--port"), (PREFIX + "RATE_LIMIT", "--rate-limit")]
+)
+def test_a_wrong_variable_is_blamed_by_its_name(cli, monkeypatch, variable, option):
+    monkeypatch.setenv(variable, "abc")
+    result = cli("serve")
+    assert result.code == 2 and f"the variable {variable} ({option})" in result.stderr
+    typed = cli("serve", option, "x")
+    assert f"Invalid value for '{option}'" in typed.stderr and "variable" not in typed.stderr
+
+
+@pytest.mark.parametrize(
+    "name,value",
     [
-        ("QUEUE", "0", 2),
-        ("QUEUE", "many", 2),
-        ("PROXIES", "99", 2),
-        ("FACE_TIMEOUT_S", "nan", 2),
-        ("CHECKPOINT", "no-such-model", 5),
-        ("UPSCALER", "no-such-model", 5),
+        ("QUEUE", "0"),
+        ("QUEUE", "many"),
+        ("PROXIES", "99"),
+        ("FACE_TIMEOUT_S", "nan"),
+        ("CHECKPOINT", "no-such-model"),
+        ("UPSCALER", "no-such-model"),
     ],
 )
-def test_the_wsgi_module_says_in_words_what_is_wrong(tmp_path, name, value, code):
+def test_the_wsgi_module_says_in_words_what_is_wrong(tmp_path, name, value):
     done = spawn("-c", "import anime_pipeline.web.wsgi", cwd=tmp_path, **{PREFIX + name: value})
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 4, done.stderr  # gunicorn's APP_LOAD_ERROR, which stops it
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert value in done.stderr and "Traceback" not in done.stderr
+    assert PREFIX + name in done.stderr or value == "no-such-model"
 
 
 def test_the_wsgi_module_offers_an_app(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from anime_pipeline.cli.common import checkpoints_option, stderr, waiting
 from anime_pipeline.cli.complete import weights_names
@@ -16,7 +17,28 @@ from anime_pipeline.web.settings import LOOPBACK_HOSTS, MOST_QUEUE, Settings, ho
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 
 
-@click.command("serve")
+class NamesVariables(click.Command):
+    """Blames the variable, not an option that nobody typed, for a wrong value that it holds."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; what is wrong is told by where it stands."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            option = error.param
+            source = option and ctx.get_parameter_source(option.name or "")
+            if option and option.envvar and source is ParameterSource.ENVIRONMENT:
+                names = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+                variable = next(name for name in names if os.environ.get(name))
+                error.param_hint = f"the variable {variable} ({option.opts[0]})"
+            raise
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+@click.command("serve", cls=NamesVariables)
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen on; 0.0.0.0 lets other machines in.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65_535), envvar="PORT", default=8000,
@@ -58,7 +80,7 @@ def command(
     with waiting("Loading the models"):
         from anime_pipeline.web.app import create_app
         from anime_pipeline.web.running import READY
-        from anime_pipeline.web.serving import listen, serve
+        from anime_pipeline.web.serving import listen, own_address, serve
 
         trusted = hosts(trusted_hosts)
         if not trusted and host in (*LOOPBACK_HOSTS, "::1"):
@@ -69,12 +91,14 @@ def command(
         app = create_app(Settings(checkpoints=checkpoints, trusted_hosts=trusted, **options))
     bound = listening.getsockname()
     shown = "127.0.0.1" if host in ANY_ADDRESS else host
-    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound[1]}/"
+    url = _url(shown, bound[1])
 
     def on_ready() -> None:
         console = stderr()
         if host in ANY_ADDRESS:
-            console.print("Listening on all addresses of this machine.", markup=False)
+            own = own_address(listening.family)
+            known = f" From others: {_url(own, bound[1])}" if own else ""
+            console.print(f"Listening on all addresses of this machine.{known}", markup=False)
         elif trusted_hosts and not options["proxies"]:
             # All of its clients would count as this machine, which has no limits.
             console.print("Behind a web server on this machine? Add --proxies 1.", markup=False)

@@ -25,6 +25,7 @@ from anime_pipeline.reports.training_words import (
     TRENDS,
     commands,
     duration,
+    meaning,
     number,
     plain,
     verdict,
@@ -73,7 +74,7 @@ def as_html(folder: Path, ended: bool = False) -> str:
         verdict=verdict(run.metrics),
         trends=[found for trend in TRENDS if (found := _trend(rows, *trend))],
         curves=_curves(run, rows),
-        measured=_measured(last),
+        measured=_measured(last, run.stage),
         warnings=[_warning(line) for line in run.warnings if line.strip()],
         differ=_differences(run),
         settings=[(name, plain(value)) for name, value in run.config.items()],
@@ -199,13 +200,13 @@ def _curves(run: RunSummary, rows: Sequence[Row]) -> str:
     return data_uri(plot_curves({run.name: list(rows)}))
 
 
-def _measured(last: Mapping[str, tuple[Any, int]]) -> list[dict[str, str]]:
+def _measured(last: Mapping[str, tuple[Any, int]], stage: str) -> list[dict[str, str]]:
     """Return the last value of all that was logged, the known ones first, in words."""
     known = [name for name in MEASUREMENTS if name in last]
     others = [name for name in last if name not in MEASUREMENTS and name not in ("step", "epoch")]
     cells = []
     for name in [*known, *others]:
-        label, text = MEASUREMENTS.get(name, (name, ""))
+        label, text = meaning(name, stage)
         value, step = last[name]
         cells.append(
             {

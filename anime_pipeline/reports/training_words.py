@@ -13,7 +13,8 @@ MEASUREMENTS = {
     "kid_val": (
         "Distance to held-out faces (KID)",
         "How far the drawn faces are, as a crowd, from real ones that training never saw. 0 would "
-        "be no difference; what counts is that it falls. Compare it within one run only.",
+        "be no difference; what counts is that it falls. It is measured on small pictures: compare "
+        "it with runs on the same pictures only, not with the KID of a report.",
     ),
     "diversity": (
         "Variety of the faces",
@@ -100,6 +101,16 @@ MEASUREMENTS = {
     ),
 }
 
+# What is said otherwise of a run that enlarges pictures: it draws no faces.
+ENLARGING = {
+    "real_logit": (
+        "Score of originals",
+        "The discriminator's raw score of large pictures as they were; only the distance to the "
+        "next line counts.",
+    ),
+    "fake_logit": ("Score of enlarged pictures", "The same for what the network has enlarged."),
+}
+
 LOW, HIGH = "lower is better", "higher is better"
 
 # Small curves of the page: (name, which way is good, what to set beside the last value).
@@ -150,17 +161,19 @@ def verdict(measured: Mapping[str, Any]) -> Verdict | None:
     if min(train, fake) >= CERTAIN:
         return Verdict(
             "bad",
-            "critic never wrong",
+            "discriminator never wrong",
             "It is practically always right, so the generator hardly learns from it any more.",
         )
     if measured.get("auc_real_fake", 1.0) <= CHANCE:
         return Verdict(
-            "bad", "critic guesses", "It does little better than a coin: it can teach nothing."
+            "bad",
+            "discriminator guesses",
+            "It does little better than a coin: it can teach nothing.",
         )
     if min(train, fake) >= AHEAD:
         return Verdict(
             "fair",
-            "critic ahead",
+            "discriminator ahead",
             "It is well ahead, but still wrong now and then, and that is what the generator "
             "learns from.",
         )
@@ -170,6 +183,20 @@ def verdict(measured: Mapping[str, Any]) -> Verdict | None:
         "The two are level: it is often right, not always, and knows unseen real pictures about as "
         "well as those it trains on.",
     )
+
+
+def measurements(stage: str) -> dict[str, tuple[str, str]]:
+    """Return what is measured by its name in the log, as (label, explanation).
+
+    Args:
+        stage: ``"dcgan"`` or ``"srgan"``, which draw and enlarge.
+    """
+    return MEASUREMENTS | (ENLARGING if stage == "srgan" else {})
+
+
+def meaning(name: str, stage: str) -> tuple[str, str]:
+    """Return (label, explanation) of a name in the log; of an unknown one, the name itself."""
+    return measurements(stage).get(name, (name, ""))
 
 
 def duration(seconds: float) -> str:
@@ -221,6 +248,6 @@ def commands(run: RunSummary, state: str) -> list[tuple[str, str]]:
     found += [
         ("Curves of this run, or of several", f"anime-pipeline runs plot {folder}"),
         ("Set it beside another", f"anime-pipeline runs compare {folder} OTHER"),
-        ("Make this page anew", f"anime-pipeline runs report {folder}"),
+        ("Write a report as a file", f"anime-pipeline runs report {folder}"),
     ]
     return found

@@ -21,6 +21,7 @@ from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import faces, journey
 from anime_pipeline.web.limits import client_of
 from anime_pipeline.web.problems import Problem
+from anime_pipeline.web.reading import read_json, read_texts
 from anime_pipeline.web.requests import (
     MOST_FACES,
     MOST_FRAMES,
@@ -31,8 +32,6 @@ from anime_pipeline.web.requests import (
     InterpolateQuery,
     Request,
     UpscaleFields,
-    read_json,
-    read_texts,
 )
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS

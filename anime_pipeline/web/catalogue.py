@@ -68,10 +68,9 @@ class Catalogue:
             CheckpointError: If either is not to be found or not usable.
         """
         self._checkpoints = checkpoints
-        # A path is nothing that clients need to know.
-        known = checkpoint in shipped(DCGAN_KIND) or checkpoint in self._runs()
-        self.default = checkpoint if known else Path(checkpoint).name
-        self._fixed = {self.default: find_weights(checkpoint, DCGAN_KIND)}
+        path = find_weights(checkpoint, DCGAN_KIND)
+        self.default = self._name_of(checkpoint, path)
+        self._fixed = {self.default: path}
         self._offers: LeastRecentlyUsed[Offer] = LeastRecentlyUsed(KEPT_OFFERS)
         self._generators: LeastRecentlyUsed[FaceGenerator] = LeastRecentlyUsed(KEPT_MODELS)
         self._unusable: LeastRecentlyUsed[str] = LeastRecentlyUsed(KEPT_OFFERS)
@@ -79,6 +78,16 @@ class Catalogue:
         self._generator(*self._file(self.default))
         self._pair = self._load_pair(upscaler or PERCEPTUAL)
         self.upscaler(BEST_FOR_DRAWN)
+
+    def _name_of(self, checkpoint: str, path: Path) -> str:
+        """Return what clients call the default: its own name, or that of the run it lies in."""
+        if checkpoint in shipped(DCGAN_KIND):
+            return checkpoint
+        for name, run in self._runs().items():
+            if find_weights(str(run), DCGAN_KIND).resolve() == path.resolve():
+                return name
+        # A path is nothing that clients need to know.
+        return Path(checkpoint).name
 
     def _load_pair(self, wanted: str) -> dict[str, Weights]:
         """Return both upscalers of a pair, or the only one twice."""

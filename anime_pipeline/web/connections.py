@@ -10,17 +10,20 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
 
-from anime_pipeline.web.problems import Problem, response_of
+from anime_pipeline.web.fair_tasks import FairDispatcher
+from anime_pipeline.web.problems import TOO_LARGE, Problem, response_of
 from anime_pipeline.web.security import add_headers
 
 LOG = logging.getLogger(__name__)
@@ -31,11 +34,32 @@ BODY_S = 180  # to the end of its body: 8 MB at 0.4 Mbit a second
 LOOK_EVERY_S = 1
 # Bodies that are arriving are held in memory; those of all clients together.
 UNFINISHED_BYTES = 200_000_000
-IN_MEMORY = 2**40  # bytes from which waitress would use files
+FETCH_S = 60  # in which a client takes nothing of its answer
+UNFETCHED_BYTES = 300_000_000  # of answers, likewise
+MOST_PIPELINED = 16  # requests sent together before the first is answered; browsers send one
+HEAD_BYTES = 32_768
+CHUNK_LINE_BYTES, TRAILER_BYTES = 1_024, 16_384  # read anew from their beginning as they grow
+# Bytes from which waitress would use files, or let the threads wait for slow readers.
+IN_MEMORY = 2**40
+
+
+class Chunks(ChunkedReceiver):
+    """A body in chunks of which the parts beside the content are of limited size."""
+
+    def received(self, s: bytes) -> int:
+        """Take some bytes; tells how many of them belong to the body."""
+        taken: int = super().received(s)
+        if len(self.control_line) > CHUNK_LINE_BYTES or len(self.trailer) > TRAILER_BYTES:
+            self.error = BadRequest("A chunk's first line or the trailer is too long")
+            self.completed = True
+        return taken
 
 
 class Parser(HTTPRequestParser):
     """Knows when a request began, and refuses in words what waitress stumbles over."""
+
+    path = ""  # in messages about requests that have none
+    body_rcv: Any = None
 
     def __init__(self, adj: Adjustments) -> None:
         super().__init__(adj)
@@ -51,6 +75,8 @@ class Parser(HTTPRequestParser):
             super().parse_header(header_plus)
         except ValueError as error:  # brackets without end in a URI, a length of 5,000 digits
             raise ParsingError(f"Malformed request: {error}") from None
+        if self.chunked:
+            self.body_rcv = Chunks(self.body_rcv.buf)
 
 
 class ProblemTask(ErrorTask):
@@ -62,6 +88,8 @@ class ProblemTask(ErrorTask):
         detail = (
             f"{' '.join(str(error.body).split()).rstrip('.')}. Send a request as HTTP describes it."
         )
+        if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            detail = TOO_LARGE
         response = add_headers(response_of(Problem(error.code, detail)))
         body = response.get_data()
         self.status = f"{error.code} {HTTPStatus(error.code).phrase}"
@@ -84,6 +112,21 @@ class Channel(HTTPChannel):
         request = self.request
         return request.body_bytes_received if request is not None else 0
 
+    def readable(self) -> bool:
+        """Tell the loop whether to look for more requests."""
+        return bool(self.server.reads and super().readable())
+
+    def received(self, data: bytes) -> bool:
+        """Read requests, or close a connection that sends very many before it reads one answer."""
+        taken: bool = super().received(data)
+        if len(self.requests) > MOST_PIPELINED:
+            self.will_close = True
+        return taken
+
+    def is_stuck(self, now: float) -> bool:
+        """Tell whether an answer is not being fetched."""
+        return bool(self.total_outbufs_len and now - self.last_activity > FETCH_S)
+
     def is_late(self, now: float) -> bool:
         """Tell whether a request has been arriving for too long."""
         request = self.request
@@ -102,6 +145,7 @@ class Server(TcpWSGIServer):
     """Takes new connections at any time: the longest idle makes room, of who has most of them."""
 
     channel_class = Channel
+    reads = True  # until the server stops
 
     def readable(self) -> bool:
         """Tell the loop whether to accept; called before each of its rounds."""
@@ -124,16 +168,7 @@ class Server(TcpWSGIServer):
     def maintenance(self, now: float) -> None:
         """Close what has been idle or arriving for too long, or takes too much memory."""
         super().maintenance(now)
-        channels = list(self.active_channels.values())
-        for channel in channels:
-            if channel.is_late(time.monotonic()):
-                channel.will_close = True
-        held = sum(channel.unfinished_bytes for channel in channels)
-        for channel in sorted(channels, key=lambda one: -one.unfinished_bytes):
-            if held <= UNFINISHED_BYTES:
-                break
-            held -= channel.unfinished_bytes
-            channel.will_close = True
+        close_bad_ones(list(self.active_channels.values()), now)
 
     def _most_dispensable(self) -> Channel | None:
         # What is being answered stays.
@@ -145,6 +180,32 @@ class Server(TcpWSGIServer):
             return not unsent, held[_address(channel)], -channel.last_activity
 
         return max(channels, key=dispensable, default=None)
+
+
+def close_bad_ones(channels: Sequence[Channel], now: float) -> None:
+    """Let connections end that are too slow either way, or hold too much of the memory.
+
+    Args:
+        channels: All of them.
+        now: Seconds since 1970.
+    """
+    for channel in channels:
+        if channel.is_late(time.monotonic()) or channel.is_stuck(now):
+            channel.will_close = True
+    _keep_below(UNFINISHED_BYTES, channels, lambda channel: channel.unfinished_bytes)
+    _keep_below(UNFETCHED_BYTES, channels, lambda channel: channel.total_outbufs_len)
+
+
+def _keep_below(
+    most_bytes: int, channels: Sequence[Channel], size: Callable[[Channel], int]
+) -> None:
+    """Close the connections that hold most until all others together hold little enough."""
+    held = sum(map(size, channels))
+    for channel in sorted(channels, key=size, reverse=True):
+        if held <= most_bytes:
+            break
+        held -= size(channel)
+        channel.will_close = True
 
 
 def _address(channel: Channel) -> Any:
@@ -166,7 +227,19 @@ def make_server(app: Callable[..., Any], listening: socket.socket, **settings: A
         # Nothing that is sent or answered goes through files, which a container may not have.
         inbuf_overflow=IN_MEMORY,
         outbuf_overflow=IN_MEMORY,
+        outbuf_high_watermark=IN_MEMORY,
+        max_request_header_size=HEAD_BYTES,
         **settings,
     )
     place = (listening.family, listening.type, listening.proto, listening.getsockname())
-    return Server(app, map={}, _sock=listening, adj=adjustments, sockinfo=place, bind_socket=False)
+    dispatcher = FairDispatcher()
+    dispatcher.set_thread_count(adjustments.threads)
+    return Server(
+        app,
+        map={},
+        _sock=listening,
+        _dispatcher=dispatcher,
+        adj=adjustments,
+        sockinfo=place,
+        bind_socket=False,
+    )

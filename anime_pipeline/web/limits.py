@@ -1,4 +1,4 @@
-"""How much one client may ask for, with the moving window of the `limits` library."""
+"""How much one client may ask for, with the sliding window of the `limits` library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.settings import Settings
@@ -19,7 +19,8 @@ class ClientLimits:
     """Counts faces and uploads of each client over the last minute."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # Counters, which are forgotten in time: a list for each client would be kept for ever.
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._faces = _per_minute(settings.rate_limit)
         self._uploads = _per_minute(settings.upload_rate_limit)
 

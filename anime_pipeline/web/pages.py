@@ -14,7 +14,9 @@ from anime_pipeline.inference.asked import palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import GENERATE_PATH
 from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.requests import GenerateQuery, read_texts
+from anime_pipeline.web.reading import read_texts
+from anime_pipeline.web.requests import GenerateQuery
+from anime_pipeline.web.schemas import allowed_in_words
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
@@ -61,6 +63,10 @@ def studio() -> str:
     """Show one face, and everything that can be changed about it."""
     asked = _read({"seed": "0", **request.args.to_dict()})
     catalogue = services().catalogue
+    if asked.model and asked.model not in catalogue.names():
+        raise Problem(
+            404, f"No model called {asked.model[:80]!r} is served here. Check the address."
+        )
     draw = catalogue.generator(asked.model)
     mark = catalogue.mark(draw.weights)
     face = asked.model_dump(exclude={"count", "weights", "size"})
@@ -90,7 +96,11 @@ def favourites() -> str:
 @blueprint.get("/blend")
 def blend() -> str:
     """Travel between two faces."""
-    ends: dict[str, Any] = {name: request.args.get(name) for name in ("a", "b")}
+    ends: dict[str, Any] = {}
+    for name in ("a", "b"):
+        text = request.args.get(name, "")
+        # Written by hand it may be a seed alone.
+        ends[name] = f"seed={text}" if text.isascii() and text.isdecimal() else text
     return render_template("blend.html", page="blend", weights=_mark(None), **ends)
 
 
@@ -131,7 +141,9 @@ def _read(texts: dict[str, str]) -> GenerateQuery:
     try:
         return read_texts(GenerateQuery, known, "query")
     except Problem as problem:
-        raise Problem(404, f"There is no such face. {problem.detail}") from None
+        [wrong, *_] = problem.errors or [{"parameter": ""}]
+        said = allowed_in_words(GenerateQuery, wrong["parameter"])
+        raise Problem(404, f"There is no such face. {said} Check the address.") from None
 
 
 def _mark(asked: GenerateQuery | None) -> str:

@@ -9,14 +9,21 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.web.catalogue import NoSuchModelError, UnusableModelError
+from anime_pipeline.web.settings import MAX_UPLOAD_BYTES
 from anime_pipeline.web.work import BusyError, GivenUpError, TooLongError
 
 PROBLEM_TYPE = "application/problem+json"
 LOG = logging.getLogger(__name__)
+
+TOO_LARGE = (
+    f"This is more than is taken: pictures may have up to {MAX_UPLOAD_BYTES // 10**6} MB. Send a "
+    "smaller file."
+)
+NO_ADDRESS = "There is nothing at this address. Check how it is written."
 
 
 class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
@@ -46,6 +53,14 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
         return document | ({"errors": self.errors} if self.errors else {})
 
 
+# In place of what Werkzeug says by itself.
+_OWN_WORDS = {
+    404: NO_ADDRESS,
+    405: "This address does not take requests of that method. Use one that Allow names.",
+    413: TOO_LARGE,
+}
+
+
 def busy(error: BusyError) -> Problem:
     """Return what a client is told that should come back later."""
     return Problem(503, str(error), retry_after_s=error.retry_after_s)
@@ -70,6 +85,8 @@ def problem_of(error: Exception) -> Problem:
         return Problem(422, str(error))
     if isinstance(error, HTTPException):
         status = error.code or 500
+        if error.description == type(error).description and status in _OWN_WORDS:
+            return Problem(status, _OWN_WORDS[status])
         return Problem(status, error.description or HTTPStatus(status).phrase)
     if isinstance(error, CheckpointError):
         # No 503: to come back later would not help.
@@ -99,9 +116,10 @@ def install(app: Flask) -> None:
 
     def answer(error: Exception) -> Response:
         problem, page = problem_of(error), None
-        # A page has links, and for a stranger's host name none can be made.
-        if not in_api(request.path) and not isinstance(error, SecurityError):
-            page = render_template("error.html", page="", **problem.document())
+        # A page has links, and for a stranger's host name, or one that is none, none can be made.
+        if not in_api(request.path) and not isinstance(error, SecurityError | BadHost):
+            found = problem.document() | ({"title": "Not found"} if problem.status == 404 else {})
+            page = render_template("error.html", page="", **found)
         response = response_of(problem, page)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.allow.update(error.valid_methods)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from anime_pipeline.core.config import MAX_SEED, SCALE
 from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
-from anime_pipeline.web.problems import Problem
 
 MOST_FACES = 32
 MOST_STOPS = 8
@@ -21,6 +19,9 @@ MOST_PICTURES = MOST_STOPS * MOST_FRAMES  # of a journey that returns; each cost
 MAX_JSON_BYTES = 64_000
 SIZES = (32, 128, 512)  # stage one's, enlarged once, enlarged twice
 SCALES = (2, 3, 4, 8)
+FORMS = "x-forms"  # what a pattern allows, in words; JSON schema lets others add such keys
+
+FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "size")
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
@@ -52,7 +53,9 @@ def _colour(part: Part) -> tuple[Any, ...]:
             raise ValueError(f"expected #rrggbb or one of {', '.join(words)}")
         return word
 
-    return AfterValidator(check), Field(json_schema_extra={"pattern": pattern})
+    # People read no patterns: the API's page shows these.
+    forms: list[Any] = [*words, "#rgb", "#rrggbb"]
+    return AfterValidator(check), Field(json_schema_extra={"pattern": pattern, FORMS: forms})
 
 
 def _wish(part: Part) -> Any:
@@ -67,6 +70,11 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Size = Annotated[int, *_one_of(SIZES)]
 Scale = Annotated[int, *_one_of(SCALES)]
 Realism = Annotated[float, Field(ge=0, le=1)]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names of parameters for people who read: what is asked for most comes first."""
+    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
 class _Strict(BaseModel):
@@ -112,6 +120,7 @@ class _Picture(_Strict):
     weights: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{8,16}$",
+        json_schema_extra={FORMS: ["8 to 16 digits from 0-9 and a-f"]},
         description="Mark of the weights that are meant (or its beginning). The answer is 409 "
         "where others are served, and may be kept for ever otherwise.",
     )
@@ -151,7 +160,7 @@ class GenerateBody(_Faces):
 class Stop(Look):
     """A face to pass."""
 
-    seed: Seed
+    seed: Seed = Field(description="The face's seed.")
 
 
 class _Journey(_Picture):
@@ -185,7 +194,11 @@ class InterpolateQuery(_Journey):
 class InterpolateBody(_Journey):
     """A journey over faces that each may have wishes of their own."""
 
-    stops: list[Stop] = Field(min_length=2, max_length=MOST_STOPS)
+    stops: list[Stop] = Field(
+        min_length=2,
+        max_length=MOST_STOPS,
+        description="Faces to pass, in this order, each with its seed and wishes of its own.",
+    )
 
     @property
     def chosen(self) -> list[Stop]:
@@ -201,84 +214,6 @@ class UpscaleFields(_Strict):
     ticket: str | None = Field(
         default=None,
         pattern="^[A-Za-z0-9-]{8,64}$",
+        json_schema_extra={FORMS: ["8 to 64 letters, digits and hyphens"]},
         description="A random name of your choice, under which progress can be asked for.",
-    )
-
-
-Kind = Literal["query", "form"]
-
-
-def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind) -> Request:
-    """Read a request from the texts of a query or form.
-
-    Args:
-        kind: What it shall be.
-        values: All values of each name; lists are written with commas.
-        place: Where they come from, for the message.
-
-    Raises:
-        Problem: 422, naming every parameter that is wrong.
-    """
-    texts: dict[str, Any] = {}
-    for name, given in values.items():
-        if len(given) > 1:
-            raise Problem(
-                422,
-                f"{name[:80]!r} was given {len(given)} times. Give it once.",
-                errors=[{"parameter": name[:80], "detail": "given more than once"}],
-            )
-        field = kind.model_fields.get(name)
-        is_list = field is not None and get_origin(field.annotation) is list
-        texts[name] = given[0].split(",") if is_list else given[0]
-    try:
-        return kind.model_validate(texts)
-    except ValidationError as error:
-        raise _refusal(error, place) from None
-
-
-def read_json(kind: type[Request], content: bytes) -> Request:
-    """Read a request from a JSON body.
-
-    Raises:
-        Problem: 400 for what is no JSON, 413 for too much of it, 422 for wrong values.
-    """
-    if len(content) > MAX_JSON_BYTES:
-        raise Problem(413, f"More than {MAX_JSON_BYTES} bytes of JSON. Send less.")
-    try:
-        values = json.loads(
-            content.decode("utf-8"), parse_float=_number, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Problem(400, f"The body is not JSON ({reason}). Send one JSON object.") from None
-    try:
-        return kind.model_validate(values, strict=True)
-    except ValidationError as error:
-        raise _refusal(error, "body") from None
-
-
-def _number(text: str) -> int | float:
-    """Read a number; in JSON 7.0 is a whole one."""
-    value = float(text)
-    return int(value) if value.is_integer() and abs(value) <= MAX_SEED else value
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no number")
-
-
-def _refusal(error: ValidationError, place: str) -> Problem:
-    errors = [
-        {
-            "parameter": ".".join(str(part) for part in found["loc"])[:200] or place,
-            "detail": found["msg"].removeprefix("Value error, "),
-        }
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    first = errors[0]
-    return Problem(
-        422,
-        f"Invalid value for {first['parameter']!r}: {first['detail']}. See /api for what "
-        "can be asked for.",
-        errors=errors[:20],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from flask import jsonify as as_json
 from anime_pipeline.core.runs import RunSummary
 from anime_pipeline.reports.curves import PANELS
 from anime_pipeline.reports.training_words import (
-    MEASUREMENTS,
     commands,
     duration,
+    meaning,
+    measurements,
     number,
     plain,
     verdict,
@@ -43,6 +43,8 @@ from anime_pipeline.web.run_documents import (
 blueprint = Blueprint("runs", __name__)
 
 PACE = ("Pictures a second", ("images_per_second",))
+
+SMALLEST_KID_PX = 32
 
 # What a card shows of a run: the first three that it has logged.
 KEY_FIGURES = (
@@ -66,7 +68,11 @@ def training() -> Response:
         (_card(each, read_document(each)) for each in found),
         key=lambda card: card["state"] != "training",
     )
-    page = render_template("training.html", page="training", cards=cards, troubles=troubles)
+    # Its last name alone: where it lies is nobody's business.
+    folder = printable(_checkpoints().resolve().name)
+    page = render_template(
+        "training.html", page="training", cards=cards, troubles=troubles, folder=folder
+    )
     return _unchanging(Response(page, mimetype="text/html"))
 
 
@@ -157,7 +163,7 @@ def _card(found: FoundRun, read: ReadRun) -> dict[str, Any]:
         "share": min(1.0, max(0.0, document["step"] / total)),
         "left": duration(left) if left and left >= 1 else None,
         "latest_words": _epoch_words(read.document["latest_sample"]),
-        "figures": _figures(document["metrics"]),
+        "figures": _figures(read),
         "warnings": [_warning(line) for line in document["warnings"]],
     }
 
@@ -165,27 +171,45 @@ def _card(found: FoundRun, read: ReadRun) -> dict[str, Any]:
 def _epoch_words(epoch: int | None) -> str:
     if epoch is None:
         return ""
-    return f"After pass {epoch:,}" if epoch else "Soon after the start"
+    return f"After epoch {epoch:,}" if epoch else "Soon after the start"
 
 
-def _figures(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _figures(read: ReadRun) -> list[tuple[str, str]]:
+    document, run = read
+    metrics = document["metrics"]
     names = [name for name in KEY_FIGURES if name in metrics][:3]
-    return [(MEASUREMENTS[name][0], number(name, metrics[name])) for name in names]
+    return [
+        (_figure_label(name, document["stage"], run), number(name, metrics[name])) for name in names
+    ]
 
 
-def _warning(line: str) -> tuple[str, str]:
-    """Return (when, what) of a line of the warnings' file; a torn one is shown as it is."""
+def _figure_label(name: str, stage: str, run: RunSummary | None) -> str:
+    if name != "kid_val" or run is None:
+        return meaning(name, stage)[0]
+    # Other reports measure KID at 128 px, on other faces: by a figure alone they would be confused.
+    size = run.config.get("image_size")
+    size = max(SMALLEST_KID_PX, size) if isinstance(size, int) else SMALLEST_KID_PX
+    return f"KID at {size} px on held-out faces; compare it with other runs only"
+
+
+def _warning(line: str) -> tuple[str, str, str]:
+    """Return (when, kind, what) of a line of the warnings' file; a torn one is shown as it is."""
     when, _, rest = line.partition(": ")
-    _, _, text = rest.partition(": ")
-    return (when, text) if when.startswith("step ") and text else ("", line)
+    kind, _, text = rest.partition(": ")
+    return (when, kind, text) if when.startswith("step ") and text else ("", "", line)
 
 
 def _details(read: ReadRun) -> dict[str, Any]:
     document, run = read
-    metrics = document["metrics"]
+    metrics, stage = document["metrics"], document["stage"]
+    words = measurements(stage)
     return {
-        "panels": [_panel(title, names, metrics) for title, names in (*PANELS, PACE)],
-        "measured": [_measured(name, metrics[name]) for name in MEASUREMENTS if name in metrics],
+        "panels": [_panel(title, names, document) for title, names in (*PANELS, PACE)],
+        "measured": [
+            {"name": name, "label": label, "meaning": text, "value": number(name, metrics[name])}
+            for name, (label, text) in words.items()
+            if name in metrics
+        ],
         "verdict": verdict(metrics),
         "settings": [(name, _setting(value)) for name, value in document["config"].items()],
         "commands": _commands(run) if run else [],
@@ -196,18 +220,13 @@ def _commands(run: RunSummary) -> list[tuple[str, str]]:
     return [(purpose, printable(text)) for purpose, text in commands(run, run.state)]
 
 
-def _panel(title: str, names: tuple[str, ...], metrics: Mapping[str, Any]) -> Document:
+def _panel(title: str, names: tuple[str, ...], document: Document) -> Document:
     return {
         "title": title,
-        "series": [{"name": n, "label": MEASUREMENTS.get(n, (n,))[0]} for n in names],
+        "series": [{"name": n, "label": meaning(n, document["stage"])[0]} for n in names],
         "share": "accuracy" in title.lower(),
-        "empty": not any(name in metrics for name in names),
+        "empty": not any(name in document["metrics"] for name in names),
     }
-
-
-def _measured(name: str, value: float) -> Document:
-    label, meaning = MEASUREMENTS[name]
-    return {"name": name, "label": label, "meaning": meaning, "value": number(name, value)}
 
 
 def _setting(value: Any) -> str:

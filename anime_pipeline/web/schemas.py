@@ -6,10 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from anime_pipeline.web.requests import UpscaleFields
+from anime_pipeline.web.requests import FORMS, UpscaleFields, in_order
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
-
-FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "size")
 
 Json = dict[str, Any]
 
@@ -28,6 +26,22 @@ def query_parameters(kind: type[BaseModel]) -> list[Json]:
             inner.pop("examples", None)
         found.append(parameter | {"schema": inner})
     return found
+
+
+def allowed_in_words(kind: type[BaseModel], name: str) -> str:
+    """Say in a sentence what a parameter may be, for people who meet it in an address."""
+    schema = _without_null(schema_of(kind))["properties"].get(name, {})
+    whole = "whole number" if schema.get("type") == "integer" else "number"
+    if FORMS in schema:
+        forms = schema[FORMS]
+        allowed = f"one of {', '.join(forms)}" if len(forms) > 1 else forms[0]
+    elif "enum" in schema:
+        allowed = f"one of {', '.join(map(str, schema['enum']))}"
+    elif "maximum" in schema:
+        allowed = f"a {whole} from {schema['minimum']:,} to {schema['maximum']:,}"
+    else:
+        return f"What it says of {name!r} makes no sense."
+    return f"Its {name} must be {allowed}."
 
 
 def upload_schema() -> Json:
@@ -51,11 +65,7 @@ def schema_of(kind: type[BaseModel]) -> Json:
     """Return a type's JSON schema with what it refers to written out and without titles."""
     schema = kind.model_json_schema()
     tidy: Json = _tidy(schema, schema.pop("$defs", {}))
-    # What is asked for most comes first, for people who read.
-    names = sorted(
-        tidy["properties"], key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST)
-    )
-    return tidy | {"properties": {name: tidy["properties"][name] for name in names}}
+    return _in_order(tidy)
 
 
 def _tidy(node: Any, inner: Json) -> Any:
@@ -66,6 +76,15 @@ def _tidy(node: Any, inner: Json) -> Any:
     if "$ref" in node:
         return _tidy(inner[node["$ref"].rsplit("/", 1)[1]], inner)
     return {key: _tidy(value, inner) for key, value in node.items() if key != "title"}
+
+
+def _in_order(schema: Json) -> Json:
+    """Sort the properties of an object, and of objects in its lists."""
+    properties = {name: schema["properties"][name] for name in in_order(schema["properties"])}
+    for name, inner in properties.items():
+        if "properties" in inner.get("items", {}):
+            properties[name] = inner | {"items": _in_order(inner["items"])}
+    return schema | {"properties": properties}
 
 
 def _without_null(schema: Json) -> Json:

@@ -9,6 +9,7 @@ from flask import Request, Response
 from werkzeug.exceptions import SecurityError
 
 from anime_pipeline.web.problems import Problem, in_api
+from anime_pipeline.web.settings import PREFIX
 
 SECURITY_HEADERS = {
     # No inline code or styles: what a client sends can never become either.
@@ -48,7 +49,18 @@ def refuse_strangers(request: Request, trusted: Iterable[str]) -> None:
         SecurityError: If the request is addressed to another name.
     """
     if host_name(request.host) not in {host_name(name) for name in trusted}:
-        raise SecurityError(f"Host {request.host[:100]!r} is not trusted.")
+        raise SecurityError(
+            f"This server is not known by the name {request.host[:100]!r}. Use one of its own "
+            "names, or have its operator add this one with --trusted-hosts or "
+            f"{PREFIX}TRUSTED_HOSTS."
+        )
+
+
+def _netloc(address: str) -> str | None:
+    try:
+        return urlsplit(address).netloc
+    except ValueError:  # brackets that do not match
+        return None
 
 
 def refuse_other_sites(request: Request) -> None:
@@ -66,7 +78,7 @@ def refuse_other_sites(request: Request) -> None:
         return
     site, origin = (request.headers.get(name) for name in ("Sec-Fetch-Site", "Origin"))
     if site is None and origin is not None:  # from a browser that does not say it in so many words
-        site = "same-origin" if urlsplit(origin).netloc == request.host else "cross-site"
+        site = "same-origin" if _netloc(origin) == request.host else "cross-site"
     if site == "cross-site":
         raise Problem(
             403, "This request came from another website. Send it from this server's own pages."

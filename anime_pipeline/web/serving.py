@@ -49,6 +49,19 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def own_address(family: socket.AddressFamily) -> str | None:
+    """Return this machine's address in its network, or None if it has none; nothing is sent."""
+    elsewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # of documentation
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            # Of UDP this only chooses the way, and with that the own end of it.
+            probe.connect((elsewhere, 9))
+            address = str(probe.getsockname()[0])
+    except OSError:
+        return None
+    return None if address in ("0.0.0.0", "::") else address  # noqa: S104
+
+
 def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
     """Answer requests until SIGINT or SIGTERM; then finish what was accepted and return.
 
@@ -127,9 +140,17 @@ class _Stop(threading.Thread):
         # open connections is refused, or a busy server would never end.
         _wait_until(lambda: not self._server.task_dispatcher.queue, deadline)
         self.clean = self._services.worker.stop(max(0.0, deadline - time.monotonic()))
+        # Nothing more is read, or what comes just before the end would get no answer.
+        reads_no_more = threading.Event()
+        self._in_loop(lambda: self._read_no_more(reads_no_more))
+        reads_no_more.wait(FLUSH_S)
         if not _wait_until(lambda: not self._busy(), time.monotonic() + FLUSH_S):
             LOG.warning("Some clients did not fetch their answers within %g s.", FLUSH_S)
         self._in_loop(self._end_loop)
+
+    def _read_no_more(self, done: threading.Event) -> None:
+        self._server.reads = False
+        done.set()
 
     def _end_loop(self) -> None:
         """Leave the loop nothing to look at, which ends it; an exception would not."""

@@ -90,5 +90,6 @@ def _read(name: str, kind: type, text: str) -> object:
 def _require(good: bool, name: str, expected: str, received: object) -> None:
     if not good:
         raise UsageError(
-            f"Invalid value for {name}. Give one within: {expected}. Received: {received!r}."
+            f"Invalid value for {name} (${PREFIX}{name.upper()}). Give one within: {expected}. "
+            f"Received: {received!r}."
         )

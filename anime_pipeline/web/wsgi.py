@@ -13,8 +13,12 @@ from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.settings import Settings
 
+# How a worker tells gunicorn that to start it anew would not help; with other codes it is started
+# again for ever.
+CANNOT_LOAD = 4
+
 try:
     app = create_app(Settings.from_environment(os.environ))
 except PipelineError as error:
     print(f"Error: {error}", file=sys.stderr)
-    raise SystemExit(error.exit_code) from None
+    raise SystemExit(CANNOT_LOAD) from None

@@ -10,6 +10,21 @@ import { favourites, storageWorks } from "./store.js";
 
 /** @type {WeakMap<HTMLImageElement, AbortController>} */
 const rescues = new WeakMap();
+/** Says why pictures are missing. @type {(words: string) => void} */
+let sayMissing = (words) => alarm(words, { label: "Try again", act: retryMissing });
+
+/**
+ * Let a page say in its own way why pictures are missing; it is told once for each of them.
+ * @param {(words: string) => void} say
+ */
+export function onMissing(say) {
+  sayMissing = say;
+}
+
+/** Fetch again all pictures of the page that could not be had. */
+export function retryMissing() {
+  for (const image of document.querySelectorAll("img.broken")) rescue(/** @type {HTMLImageElement} */ (image));
+}
 
 /**
  * Fade a picture in once it is there, and fetch it again, patiently, when it failed.
@@ -29,7 +44,7 @@ export function watchImage(image) {
  * @param {string} url
  */
 export function showImage(image, url) {
-  if (image.dataset.url === url) return;
+  if (image.dataset.url === url && !image.classList.contains("broken")) return;
   rescues.get(image)?.abort();
   image.dataset.url = url;
   image.classList.remove("broken");
@@ -53,7 +68,9 @@ async function rescue(image) {
   const control = new AbortController();
   rescues.set(image, control);
   image.dataset.url = url;
+  image.classList.remove("broken");
   image.classList.add("coming");
+  image.parentElement?.classList.remove("still");
   try {
     const response = await request(url, { signal: control.signal });
     const blob = await response.blob();
@@ -63,7 +80,7 @@ async function rescue(image) {
     image.classList.remove("coming");
     image.classList.add("broken");
     image.parentElement?.classList.add("still");
-    alarm(messageOf(error), { label: "Try again", act: () => rescue(image) });
+    sayMissing(messageOf(error));
   }
 }
 

@@ -117,7 +117,8 @@ export class Chart {
     for (const value of ticks(first, last, Math.max(2, Math.floor(width / 110)))) {
       svg.append(text(short(value), { class: "tick", x: x(value), y: HEIGHT - 10, "text-anchor": "middle" }));
     }
-    svg.append(text("step", { class: "tick", x: MARGIN.left - 7, y: HEIGHT - 10, "text-anchor": "end" }));
+    // At the very left: the first tick may be below the axis itself, and wide.
+    svg.append(text("step", { class: "tick", x: 0, y: HEIGHT - 10 }));
     for (const line of this.lines) svg.append(drawn(line, x, y));
     this.cursor = node("g", { class: "cursor" });
     svg.append(this.cursor);

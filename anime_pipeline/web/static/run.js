@@ -4,7 +4,7 @@
 import { Chart } from "./chart.js";
 import { messageOf, requestJson } from "./api.js";
 import { keepFresh } from "./live.js";
-import { alarm } from "./common.js";
+import { alarm, copyText } from "./common.js";
 import { Viewer } from "./viewer.js";
 
 const region = document.querySelector("[data-live-region]");
@@ -30,5 +30,8 @@ async function load() {
   }
 }
 
+for (const button of document.querySelectorAll("[data-copy-command]")) {
+  button.addEventListener("click", () => copyText(button.parentElement?.querySelector("code")?.textContent ?? "", "Command copied."));
+}
 if (viewer || charts.length) load();
 keepFresh(load);

@@ -2,7 +2,7 @@
 /** The studio: one face, and all that can be changed about it. */
 
 import { RequestError, messageOf, newestOnly, request, requestJson } from "./api.js";
-import { paintHeart, toggleHeart } from "./cards.js";
+import { onMissing, paintHeart, retryMissing, toggleHeart } from "./cards.js";
 import { alarm, copyText, paintRange, saveBlob, settled, toast } from "./common.js";
 import { PLAIN, describe, diceSeed, fileName, imageUrl, keyOf, readFace, readSeed, stepSeed, writeFace } from "./face.js";
 import { createNeighbours } from "./neighbours.js";
@@ -16,6 +16,8 @@ import { createPicker } from "./wheel.js";
 const find = (selector) => document.querySelector(selector);
 
 const SETTLE_MS = 500; // a change that lasts this long is worth remembering
+const TYPING_MS = 2000; // who types a seed may look for the next key
+const SEED_HINT = "The number that the face comes from. The same seed is always the same face.";
 const SLIDERS = /** @type {const} */ (["truncation", "realism"]);
 const frame = /** @type {HTMLElement} */ (find("[data-portrait]"));
 const portrait = /** @type {HTMLImageElement} */ (find("[data-portrait] img"));
@@ -31,6 +33,8 @@ const served = new Map([[face.model, find("[data-studio]").dataset.weights || ""
 let view = 128;
 /** @type {{hair?: string, skin?: string}} */
 let shown = {};
+/** @type {ReturnType<typeof setTimeout>|undefined} while a change waits to be remembered */
+let waiting;
 
 const withWeights = () => ({ ...face, weights: served.get(face.model) ?? "" });
 const trail = createTrail(writeFace(face));
@@ -48,7 +52,7 @@ const draw = newestOnly(async (/** @type {{face: Face, size: number}} */ wanted)
   try {
     const query = writeFace(wanted.face, { size: wanted.size });
     const answer = await requestJson(`/api/v1/generate?${query}`, {
-      onWait: () => { busy.hidden = false; },
+      onWait: () => { find("[data-wait]").hidden = false; },
     });
     served.set(wanted.face.model, answer.weights);
     await display(answer.faces[0], wanted);
@@ -62,6 +66,7 @@ const draw = newestOnly(async (/** @type {{face: Face, size: number}} */ wanted)
   } finally {
     clearTimeout(late);
     busy.hidden = true;
+    find("[data-wait]").hidden = true;
     frame.setAttribute("aria-busy", "false");
   }
 });
@@ -73,6 +78,7 @@ async function display(answer, wanted) {
   next.src = answer.image;
   await next.decode();
   portrait.src = answer.image;
+  portrait.classList.remove("absent");
   portrait.classList.toggle("pixels", wanted.size === 32);
   shown = { hair: answer.hair, skin: answer.skin };
   portrait.alt = describe(wanted.face, shown);
@@ -88,13 +94,15 @@ function problem(words) {
 /**
  * Change the face, and everything that shows it.
  * @param {Partial<Face>} patch
+ * @param {number} [settle_ms] after how long it is worth a step on the trail
  */
-function change(patch) {
+function change(patch, settle_ms = SETTLE_MS) {
   face = { ...face, ...patch };
   find("[data-stale]").hidden = true;
   showControls();
   refresh();
-  remember();
+  clearTimeout(waiting);
+  waiting = setTimeout(remember, settle_ms);
 }
 
 function refresh() {
@@ -113,12 +121,14 @@ function updateLinks() {
   paintHeart(find("[data-heart]"), whole, favourites.has(whole));
 }
 
-const remember = settled(() => {
+function remember() {
+  clearTimeout(waiting);
+  waiting = undefined;
   history.replaceState(null, "", `/studio?${writeFace(withWeights())}`);
   trail.push(writeFace(face));
   keep();
   find("[data-status]").textContent = `${describe(face, shown)}.`;
-}, SETTLE_MS);
+}
 
 /** Note where we are among the recent faces, and paint what depends on the trail. */
 function keep() {
@@ -136,6 +146,7 @@ function drawRecent() {
 function showControls() {
   if (document.activeElement !== seedField || readSeed(seedField.value) !== face.seed) seedField.value = face.seed;
   seedField.removeAttribute("aria-invalid");
+  hint(SEED_HINT);
   for (const [part, picker] of pickers) picker.set(face[/** @type {"hair"|"skin"} */ (part)]);
   for (const name of SLIDERS) setSlider(find(`#${name}`), face[name]);
   if (face.strength) setSlider(spreadField, face.strength);
@@ -159,20 +170,47 @@ function showOutputs() {
 
 /** @param {-1|1} by */
 function travel(by) {
+  if (waiting) remember(); // or the newest change would be lost, or taken for a step back
   const state = trail.move(by);
   if (state === null) return;
-  change(readFace(state));
+  const other = readFace(state);
+  if (other.model === face.model) change(other);
+  else visit(other);
+}
+
+/**
+ * Go to a face of another model: it may know other wishes, and these controls are the server's to
+ * give. Undo goes on there.
+ * @param {Face} other
+ */
+function visit(other) {
+  trail.save();
+  location.assign(`/studio?${writeFace(other)}`);
+}
+
+/** A seed that is none: the face is again the one before the typing, as its link says. */
+function refuseSeed() {
+  const { seed, variation, strength } = readFace(trail.now);
+  face = { ...face, seed, variation, strength };
+  refresh();
+  seedField.setAttribute("aria-invalid", "true");
+  hint(`A seed is a whole number from 0 to 9223372036854775807. The face is still that of seed ${face.seed}.`);
+}
+
+/** @param {string} words below the seed; written only when they differ: each change is read out */
+function hint(words) {
+  const place = find("[data-seed-hint]");
+  if (place.textContent !== words) place.textContent = words;
 }
 
 function serveSeed() {
   seedField.addEventListener("input", () => {
     const seed = readSeed(seedField.value);
-    seedField.setAttribute("aria-invalid", String(seed === null));
-    find("[data-seed-hint]").textContent = seed === null
-      ? "A seed is a whole number from 0 to 9223372036854775807."
-      : "The number that the face comes from. The same seed is always the same face.";
-    if (seed !== null) change({ seed, strength: 0, variation: 0 });
+    if (seed === null) refuseSeed();
+    else change({ seed, strength: 0, variation: 0 }, TYPING_MS);
   });
+  // Enter too: a field's change event comes with it.
+  seedField.addEventListener("change", () => { if (waiting) remember(); });
   for (const button of document.querySelectorAll("[data-step]")) {
     button.addEventListener("click", () => {
       const by = BigInt(/** @type {HTMLElement} */ (button).dataset.step ?? "1");
@@ -193,8 +231,12 @@ function serveSliders() {
     else neighbours.show(withWeights(), Number(spreadField.value));
     showOutputs();
   });
-  // Another model may know other wishes, and these controls are the server's to give.
-  modelField?.addEventListener("change", () => location.assign(`/studio?${writeFace({ ...face, model: modelField.value })}`));
+  modelField?.addEventListener("change", () => {
+    if (waiting) remember();
+    const other = { ...face, model: modelField.value };
+    trail.push(writeFace(other));
+    visit(other);
+  });
   find("[data-other-neighbours]").addEventListener("click", () => neighbours.others());
   find("[data-reset]").addEventListener("click", () => change({ ...PLAIN, seed: face.seed, model: face.model }));
 }
@@ -219,7 +261,7 @@ function serveActions() {
       updateLinks();
     });
   }
-  find("[data-retry]").addEventListener("click", refresh);
+  find("[data-retry]").addEventListener("click", () => { refresh(); retryMissing(); });
   find("[data-undo]").addEventListener("click", () => travel(-1));
   find("[data-redo]").addEventListener("click", () => travel(1));
   find("[data-forget]").addEventListener("click", () => { recent.replace([]); drawRecent(); });
@@ -232,13 +274,18 @@ function serveActions() {
     else return;
     event.preventDefault();
   });
-  find("[data-controls]").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+  const form = /** @type {HTMLFormElement} */ (find("[data-controls]"));
+  form.noValidate = true; // the hints below the fields say more than the browser's bubble
+  form.addEventListener("submit", (event) => event.preventDefault());
   favourites.onChange(updateLinks);
 }
 
 for (const part of /** @type {const} */ (["hair", "skin"])) {
   if (!pickers.has(part)) face[part] = ""; // a wish that this model knows nothing of
 }
+onMissing(problem); // neighbours that did not come share the face's message
+portrait.addEventListener("error", () => portrait.classList.add("absent"));
+if (portrait.complete && !portrait.naturalWidth) portrait.classList.add("absent");
 serveSeed();
 serveSliders();
 serveActions();

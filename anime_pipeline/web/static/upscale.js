@@ -93,8 +93,8 @@ function describe() {
   if (realism) {
     const value = Number(realism.value);
     const meaning = value === 0 ? "true to the input" : value < 0.5 ? "a little sharper" : value < 0.9 ? "sharp" : "sharpest";
-    part("realism-words").textContent = `${value.toFixed(2)} · ${meaning}`;
-    realism.setAttribute("aria-valuetext", `${value.toFixed(2)}, ${meaning}`);
+    part("realism-words").textContent = `${Math.round(value * 100)} % · ${meaning}`;
+    realism.setAttribute("aria-valuetext", `${Math.round(value * 100)} %, ${meaning}`);
   }
 }
 

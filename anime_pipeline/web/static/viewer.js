@@ -54,7 +54,7 @@ export class Viewer {
     const sample = this.samples[index];
     if (!sample) return;
     this.index = index;
-    const words = sample.epoch ? `After pass ${sample.epoch.toLocaleString("en")}` : "Soon after the start";
+    const words = sample.epoch ? `After epoch ${sample.epoch.toLocaleString("en")}` : "Soon after the start";
     if (this.picture.getAttribute("src") !== sample.url) this.picture.src = sample.url;
     this.picture.alt = `Sample grid: ${words.toLowerCase()}`;
     if (this.words.textContent !== words) this.words.textContent = words;

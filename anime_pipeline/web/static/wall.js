@@ -1,10 +1,11 @@
 // @ts-check
 /** The wall: new faces, more faces, one hair or skin colour for all of them. */
 
-import { fillCard, makeCard, paintHeart, serveHearts, watchImage } from "./cards.js";
+import { fillCard, makeCard, onMissing, paintHeart, retryMissing, serveHearts, watchImage } from "./cards.js";
 import { settled } from "./common.js";
 import { PLAIN, describe, diceSeed, readFace, readSeed, stepSeed } from "./face.js";
 import { favourites } from "./store.js";
+import { nameWhatIsPointedAt } from "./swatches.js";
 
 /** @typedef {import("./face.js").Face} Face */
 
@@ -17,6 +18,9 @@ const status = /** @type {HTMLElement} */ (document.querySelector("[data-status]
 const more = /** @type {HTMLAnchorElement} */ (document.querySelector("[data-more]"));
 const served = wall.dataset.weights
   || new URLSearchParams(wall.querySelector("img")?.getAttribute("src")?.split("?")[1]).get("weights") || "";
+
+const missing = /** @type {HTMLElement} */ (document.querySelector("[data-missing]"));
+const missingWords = /** @type {HTMLElement} */ (document.querySelector("[data-missing-words]"));
 
 let start = wall.dataset.start || "0";
 let rounds = 0;
@@ -37,6 +41,14 @@ function faceOfCard(card) {
   return faceOf(card.dataset.seed || "0");
 }
 
+/** Write the names of the chosen colours beside their discs. */
+function nameWishes() {
+  for (const [part, value] of Object.entries(wishes())) {
+    const place = form?.querySelector(`[data-part="${part}"] [data-swatch-now]`);
+    if (place) place.textContent = value;
+  }
+}
+
 function pageUrl() {
   const values = new URLSearchParams({ start });
   for (const [name, value] of Object.entries(wishes())) if (value) values.set(name, value);
@@ -46,6 +58,7 @@ function pageUrl() {
 /** Draw the wall anew from `start`, with as many cards as one page has. */
 function redraw() {
   const cards = /** @type {HTMLElement[]} */ ([...wall.children]);
+  missing.hidden = true;
   for (const card of cards.slice(PAGE)) card.remove();
   cards.slice(0, PAGE).forEach((card, index) => fillCard(card, faceOf(stepSeed(start, BigInt(index)))));
   rounds = 0;
@@ -55,6 +68,7 @@ function redraw() {
 
 /** The wish changed: the same seeds in other colours, however many are shown. */
 function recolour() {
+  nameWishes();
   for (const card of /** @type {HTMLElement[]} */ ([...wall.children])) fillCard(card, faceOfCard(card));
   const { hair, skin } = wishes();
   status.textContent = `The wall is drawn again${hair ? `, with ${hair} hair` : ""}${skin ? `, with ${skin} skin` : ""}.`;
@@ -85,8 +99,17 @@ function readAddress() {
     const input = form?.querySelector(`input[name="${name}"][value="${value}"]`);
     if (input instanceof HTMLInputElement) input.checked = true;
   }
+  nameWishes();
 }
 
+onMissing((words) => {
+  missing.hidden = false;
+  if (missingWords.textContent !== words) missingWords.textContent = words; // each change is read out
+});
+document.querySelector("[data-missing-again]")?.addEventListener("click", () => {
+  missing.hidden = true;
+  retryMissing();
+});
 for (const card of /** @type {HTMLElement[]} */ ([...wall.children])) {
   const image = card.querySelector("img");
   const heart = card.querySelector(".heart");
@@ -116,6 +139,11 @@ more.addEventListener("click", (event) => {
   append(event.detail === 0);
 });
 form?.addEventListener("change", settled(recolour, 150));
+nameWishes();
+for (const fieldset of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("fieldset[data-part]"))) {
+  const place = fieldset.querySelector("[data-swatch-now]");
+  if (place) nameWhatIsPointedAt(fieldset, (name) => { place.textContent = name; }, nameWishes);
+}
 form?.addEventListener("submit", (event) => event.preventDefault());
 addEventListener("popstate", () => {
   readAddress();

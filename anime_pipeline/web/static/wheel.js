@@ -3,6 +3,7 @@
 
 import { paintRange } from "./common.js";
 import { hexOf, hslOf } from "./face.js";
+import { nameWhatIsPointedAt } from "./swatches.js";
 
 const START = "#b48a9c"; // where the wheel begins while nothing is known of the face
 
@@ -20,11 +21,13 @@ export function createPicker(root, onPick) {
   const dot = find(root, "[data-dot]");
   const words = find(root, "[data-swatch-name]");
   const hex = /** @type {HTMLInputElement} */ (find(root, "[data-hex]"));
+  const fault = find(root, "[data-hex-fault]");
   const [hue, saturation, lightness] = ["hue", "saturation", "lightness"].map((name) =>
     /** @type {HTMLInputElement} */ (find(root, `#${part}-${name}`)));
   const radios = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("input[type=radio]")]);
   let own = START;
   let seen = "";
+  let choice = "";
 
   const read = () => hexOf(Number(hue.value), Number(saturation.value) / 100, Number(lightness.value) / 100);
 
@@ -52,19 +55,28 @@ export function createPicker(root, onPick) {
     saturation.value = String(Math.round(colour.saturation * 100));
     lightness.value = String(Math.round(colour.lightness * 100));
     hex.value = value;
+    judgeCode(false);
     own = value;
     paint();
   };
 
   /** @param {string} value */
   const describeChoice = (value) => {
+    choice = value;
     words.textContent = value.startsWith("#") ? `Your own, ${value}` : value || (seen ? `As the seed draws it: ${nearestName(seen, radios)}` : "As the seed draws it");
+  };
+
+  /** @param {boolean} wrong */
+  const judgeCode = (wrong) => {
+    if (wrong) hex.setAttribute("aria-invalid", "true");
+    else hex.removeAttribute("aria-invalid");
+    fault.textContent = wrong ? "A code has six digits or letters from a to f, as in #c04a7e. The colour is still the one before." : "";
   };
 
   const pickOwn = () => {
     own = read();
     hex.value = own;
-    hex.removeAttribute("aria-invalid");
+    judgeCode(false);
     paint();
     describeChoice(own);
     onPick(own);
@@ -80,6 +92,7 @@ export function createPicker(root, onPick) {
     pickOwn();
   };
 
+  nameWhatIsPointedAt(root, (name) => { words.textContent = name; }, () => describeChoice(choice));
   wheel.addEventListener("pointerdown", (event) => {
     wheel.setPointerCapture(event.pointerId);
     follow(event);
@@ -89,9 +102,10 @@ export function createPicker(root, onPick) {
   });
   for (const input of [hue, saturation, lightness]) input.addEventListener("input", pickOwn);
   hex.addEventListener("change", () => {
-    const text = hex.value.trim().toLowerCase().replace(/^#?/, "#");
+    const typed = hex.value.trim().toLowerCase().replace(/^#?/, "#");
+    const text = /^#[0-9a-f]{3}$/.test(typed) ? typed.replace(/[0-9a-f]/g, "$&$&") : typed;
     const good = /^#[0-9a-f]{6}$/.test(text);
-    hex.setAttribute("aria-invalid", String(!good));
+    judgeCode(!good);
     if (!good) return;
     place(text);
     describeChoice(text);

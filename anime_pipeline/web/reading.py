@@ -1,0 +1,108 @@
+"""Reading requests from queries, forms and JSON bodies; what is wrong is told in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from anime_pipeline.core.config import MAX_SEED
+from anime_pipeline.web.problems import Problem
+from anime_pipeline.web.requests import MAX_JSON_BYTES, Request, in_order
+
+UNKNOWN = "extra_forbidden"  # what pydantic calls a parameter that does not exist
+
+Kind = Literal["query", "form"]
+
+
+def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind) -> Request:
+    """Read a request from the texts of a query or form.
+
+    Args:
+        kind: What it shall be.
+        values: All values of each name; lists are written with commas.
+        place: Where they come from, for the message.
+
+    Raises:
+        Problem: 422, naming every parameter that is wrong.
+    """
+    texts: dict[str, Any] = {}
+    for name, given in values.items():
+        if len(given) > 1:
+            raise Problem(
+                422,
+                f"{name[:80]!r} was given {len(given)} times. Give it once.",
+                errors=[{"parameter": name[:80], "detail": "given more than once"}],
+            )
+        field = kind.model_fields.get(name)
+        is_list = field is not None and get_origin(field.annotation) is list
+        texts[name] = given[0].split(",") if is_list else given[0]
+    try:
+        return kind.model_validate(texts)
+    except ValidationError as error:
+        raise _refusal(kind, error, place) from None
+
+
+def read_json(kind: type[Request], content: bytes) -> Request:
+    """Read a request from a JSON body.
+
+    Raises:
+        Problem: 400 for what is no JSON, 413 for too much of it, 422 for wrong values.
+    """
+    if len(content) > MAX_JSON_BYTES:
+        raise Problem(413, f"More than {MAX_JSON_BYTES} bytes of JSON. Send less.")
+    try:
+        values = json.loads(
+            content.decode("utf-8"), parse_float=_number, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Problem(400, f"The body is not JSON ({reason}). Send one JSON object.") from None
+    try:
+        return kind.model_validate(values, strict=True)
+    except ValidationError as error:
+        raise _refusal(kind, error, "body") from None
+
+
+def _number(text: str) -> int | float:
+    """Read a number; in JSON 7.0 is a whole one."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= MAX_SEED else value
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _refusal(kind: type[BaseModel], error: ValidationError, place: str) -> Problem:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = [
+        {
+            "parameter": ".".join(str(part) for part in one["loc"])[:200] or place,
+            "detail": _unknown(kind, one["loc"])
+            if one["type"] == UNKNOWN
+            else one["msg"].removeprefix("Value error, "),
+        }
+        for one in found
+    ]
+    first = errors[0]
+    is_unknown = found[0]["type"] == UNKNOWN
+    said = "Unknown parameter" if is_unknown else "Invalid value for"
+    detail = first["detail"].removeprefix("unknown. ") if is_unknown else first["detail"]
+    return Problem(
+        422,
+        f"{said} {first['parameter']!r}{'.' if is_unknown else ':'} {detail}. See /api for what "
+        "can be asked for.",
+        errors=errors[:20],
+    )
+
+
+def _unknown(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """Say which parameters there are where an unknown one was found."""
+    for part in place[:-1]:
+        if isinstance(part, str):  # else one of a list
+            annotation: Any = kind.model_fields[part].annotation
+            kind = next(iter(get_args(annotation)), annotation)
+    return f"unknown. Expected some of: {', '.join(in_order(kind.model_fields))}"

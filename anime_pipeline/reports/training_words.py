@@ -215,7 +215,7 @@ def number(name: str, value: float) -> str:
         return f"{value:.2f} dB"
     if isinstance(value, int) or name == "images_per_second":
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def plain(value: Any) -> str:

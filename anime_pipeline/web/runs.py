@@ -189,7 +189,7 @@ def _figure_label(name: str, stage: str, run: RunSummary | None) -> str:
     # Other reports measure KID at 128 px, on other faces: by a figure alone they would be confused.
     size = run.config.get("image_size")
     size = max(SMALLEST_KID_PX, size) if isinstance(size, int) else SMALLEST_KID_PX
-    return f"KID at {size} px on held-out faces; compare it with other runs only"
+    return f"KID at {size} px, to compare runs"
 
 
 def _warning(line: str) -> tuple[str, str, str]:

@@ -81,6 +81,24 @@ def client(app):
     return app.test_client()
 
 
+@pytest.fixture
+def made(tmp_path):
+    """Make web apps with other settings, and stop them in the end."""
+    from anime_pipeline.web.app import create_app
+    from anime_pipeline.web.services import EXTENSION
+    from anime_pipeline.web.settings import Settings
+
+    apps = []
+
+    def make(**settings):
+        apps.append(create_app(Settings(checkpoints=tmp_path / "checkpoints", **settings)))
+        return apps[-1]
+
+    yield make
+    for one in apps:
+        assert one.extensions[EXTENSION].worker.stop(20)
+
+
 @pytest.fixture(scope="session")
 def tiny_images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)

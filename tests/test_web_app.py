@@ -10,7 +10,6 @@ from web import picture_bytes, upload
 from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.web import static_files
-from anime_pipeline.web.app import create_app
 from anime_pipeline.web.catalogue import Catalogue, NoSuchModelError
 from anime_pipeline.web.limits import client_of
 from anime_pipeline.web.services import EXTENSION
@@ -21,20 +20,6 @@ PAGES = (
     "/", "/studio?seed=7&hair=pink", "/favourites", "/blend", "/upscale", "/training", "/how",
     "/api",
 )  # fmt: skip
-
-
-@pytest.fixture
-def made(tmp_path):
-    """Make apps with other settings, and stop them in the end."""
-    apps = []
-
-    def make(**settings):
-        apps.append(create_app(Settings(checkpoints=tmp_path / "checkpoints", **settings)))
-        return apps[-1]
-
-    yield make
-    for one in apps:
-        assert one.extensions[EXTENSION].worker.stop(20)
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing", "/api/v1/models", "/healthz"])

@@ -11,28 +11,12 @@ from PIL import Image
 from test_web_api import API, refused
 from web import picture_bytes, upload, wait_until
 
-from anime_pipeline.web.app import create_app
 from anime_pipeline.web.parts import MOST_CHUNKS, has_many_chunks
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.settings import Settings
 from anime_pipeline.web.uploads import FORMATS
 from anime_pipeline.web.work import LongJob
 
 FAR = "203.0.113.9"
-
-
-@pytest.fixture
-def made(tmp_path):
-    """Make apps with other settings, and stop them in the end."""
-    apps = []
-
-    def make(**settings):
-        apps.append(create_app(Settings(checkpoints=tmp_path / "checkpoints", **settings)))
-        return apps[-1]
-
-    yield make
-    for one in apps:
-        assert one.extensions[EXTENSION].worker.stop(20)
 
 
 @contextmanager

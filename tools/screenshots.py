@@ -9,7 +9,7 @@ fixed, so that the pictures change only when pages or weights do.
 from __future__ import annotations
 
 import argparse
-import shutil
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,16 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from anime_pipeline.web.running import running
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
-)
 SIZE = (1120, 760)
 BLEND = "/blend?a=seed%3D37&b=seed%3D32%26hair%3Dblue"
 PICTURES_DONE = (
@@ -43,24 +38,16 @@ STILL = (
 
 @contextmanager
 def browser(dark: bool) -> Iterator[webdriver.Chrome]:
-    """Start Chromium with an empty profile."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not binary or not driver:
-        raise SystemExit("Neither can be missing: chromium, chromedriver. Install both.")
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = binary
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        chrome = webdriver.Chrome(options, Service(driver))
-        try:
-            metrics = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
-            chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-            scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-            chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-            yield chrome
-        finally:
-            chrome.quit()
+    """Start the tests' Chromium, at the size and in the colours of the README."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from browser import chromium
+
+    with tempfile.TemporaryDirectory() as folder, chromium(Path(folder) / "profile") as chrome:
+        metrics = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
+        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        yield chrome
 
 
 def show(chrome: webdriver.Chrome, url: str) -> None:

@@ -16,7 +16,7 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.cli.live import display
 from anime_pipeline.cli.plan import describe_plan, plan_lines, require_room
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.runs import METRICS_FILE, locked, read_metrics
+from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 
 if TYPE_CHECKING:
@@ -201,9 +201,7 @@ def _drive(
             raise
     console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
     _leave_report(run.folder)
-    last: dict[str, Any] = {}
-    for row in read_metrics(run.folder / METRICS_FILE):
-        last |= row
+    last = last_values(read_metrics(run.folder / METRICS_FILE))
     return {"run": str(run.folder), "steps": task.total_steps, "metrics": last}
 
 

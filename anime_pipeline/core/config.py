@@ -180,8 +180,8 @@ def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
 
 
 def _require_common(config: Any) -> None:
-    _require_positive(config, ("batch_size", "save_every", "look_every", "keep_checkpoints"))
-    _require_positive(config, ("steps_per_call",))
+    counts = ("batch_size", "save_every", "look_every", "keep_checkpoints", "steps_per_call")
+    _require_positive(config, counts)
     _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
     _require_not_negative(config, ("train_count",))
     for name in ("beta_1", "beta_2"):

@@ -78,31 +78,23 @@ def _refuse_constant(text: str) -> None:
 
 def _refusal(kind: type[BaseModel], error: ValidationError, place: str) -> Problem:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    errors = [
-        {
-            "parameter": ".".join(str(part) for part in one["loc"])[:200] or place,
-            "detail": _unknown(kind, one["loc"])
-            if one["type"] == UNKNOWN
-            else one["msg"].removeprefix("Value error, "),
-        }
-        for one in found
-    ]
-    first = errors[0]
-    is_unknown = found[0]["type"] == UNKNOWN
-    said = "Unknown parameter" if is_unknown else "Invalid value for"
-    detail = first["detail"].removeprefix("unknown. ") if is_unknown else first["detail"]
+    errors = []
+    for one in found:
+        name = ".".join(str(part) for part in one["loc"])[:200] or place
+        if one["type"] == UNKNOWN:
+            detail = f"Unknown parameter {name!r}. {_known(kind, one['loc'])}"
+        else:
+            detail = f"Invalid value for {name!r}: {one['msg'].removeprefix('Value error, ')}"
+        errors.append({"parameter": name, "detail": detail})
     return Problem(
-        422,
-        f"{said} {first['parameter']!r}{'.' if is_unknown else ':'} {detail}. See /api for what "
-        "can be asked for.",
-        errors=errors[:20],
+        422, f"{errors[0]['detail']}. See /api for what can be asked for.", errors=errors[:20]
     )
 
 
-def _unknown(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+def _known(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
     """Say which parameters there are where an unknown one was found."""
     for part in place[:-1]:
         if isinstance(part, str):  # else one of a list
             annotation: Any = kind.model_fields[part].annotation
             kind = next(iter(get_args(annotation)), annotation)
-    return f"unknown. Expected some of: {', '.join(in_order(kind.model_fields))}"
+    return f"Expected some of: {', '.join(in_order(kind.model_fields))}"

@@ -14,6 +14,7 @@ Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
 Precision = Literal["float32", "bfloat16"]
 Architecture = Literal["best", "reference"]
+DcganArchitecture = Literal["best", "reference", "residual"]
 PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
 MAX_SEED = 2**63 - 1
@@ -36,14 +37,16 @@ class DcganConfig:
     flip: bool = True
     train_count: int = 0  # 0: the stable hashed split; N: exactly N training images, as the paper's
     # Architecture
-    architecture: Architecture = "best"
+    architecture: DcganArchitecture = "best"
     latent_dim: int = 128
     latent_distribution: Literal["normal", "uniform"] = "normal"
     width: int = 48  # the generator's channels at full resolution; 8x as many at 4x4
     width_d: int = 32  # the discriminator's, likewise
+    blocks: int = 1  # `residual`: the generator's blocks at each size from 16 px on
     precision: Precision = "float32"
     condition: str = ""  # what faces can be asked for, such as "hair,skin", see data/conditions.py
     feature_critic: bool = False  # D looks at VGG16's features too, see models/taps.py
+    feature_px: int = 0  # pictures are enlarged to this side for VGG16; 0: seen as they are
     minibatch_std: bool = True  # D sees how much a batch varies, `reference`'s never does
     # Optimisation
     loss: LossName = "rpgan"  # relativistic pairs hold on to variety; `bce` drops it first
@@ -54,7 +57,10 @@ class DcganConfig:
     learning_rate_d: float = 2e-4
     beta_1: float = 0.5  # Adam's default 0.9 lets the two players chase each other's past
     beta_2: float = 0.99
+    beta_2_start: float = 0.0  # the second decay begins here and rises; 0: it never changes
     decay: bool = True  # linear to zero over the last half of the run
+    learning_rate_fall: float = 1.0  # both rates end at this part of where they began (a cosine)
+    gamma_fall: float = 1.0  # both penalties likewise
     r1_gamma: float = 0.2
     r2_gamma: float = 0.2  # the same penalty at drawn faces
     r1_interval: int = 16  # lazy R1: every 16th step, weighted by 16 (Karras et al. 2020, B)
@@ -73,7 +79,8 @@ class DcganConfig:
         """Check ranges."""
         _require_common(self)
         _require_positive(self, ("latent_dim", "width", "width_d", "d_steps", "steps"))
-        _require_positive(self, ("r1_interval", "learning_rate_g", "learning_rate_d"))
+        _require_positive(self, ("r1_interval", "learning_rate_g", "learning_rate_d", "blocks"))
+        _require_positive(self, ("learning_rate_fall", "gamma_fall"))
         penalties = ("r1_gamma", "r2_gamma", "guess_weight", "ema_half_life_images")
         _require_not_negative(self, penalties)
         _require(self.latent_dim <= MAX_LATENT, "latent_dim", f"<= {MAX_LATENT}", self.latent_dim)
@@ -87,6 +94,12 @@ class DcganConfig:
             "batch_size",
             f"a multiple of {GROUP_SIZE} (the discriminator compares groups of that size)",
             self.batch_size,
+        )
+        _require(
+            self.feature_px == 0 or self.feature_px >= max(32, self.image_size),
+            "feature_px",
+            f"0 or at least {max(32, self.image_size)}",
+            self.feature_px,
         )
 
 
@@ -184,8 +197,8 @@ def _require_common(config: Any) -> None:
     _require_positive(config, counts)
     _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
     _require_not_negative(config, ("train_count",))
-    for name in ("beta_1", "beta_2"):
-        value = getattr(config, name)
+    for name in ("beta_1", "beta_2", "beta_2_start"):
+        value = getattr(config, name, 0.0)
         _require(0 <= value < 1, name, "at least 0 and below 1", value)
 
 

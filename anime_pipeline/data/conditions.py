@@ -1,8 +1,9 @@
 """What a face should look like, as the numbers that stage one is conditioned on.
 
-`hair` and `skin` are colours: Lab, standardised, and a 1 that says that they are known. Any other
-name is a tag such as CelebA's ``Blond_Hair``: 1 yes, -1 no, 0 unknown. An unknown colour is four
-zeros, so that a network learns to do without.
+`hair` and `skin` are colours: Lab, standardised, and a 1 that says that they are known. `eyes` and
+`length` (of the hair) are one of a few words each. Any other name is a tag such as CelebA's
+``Blond_Hair``: 1 yes, -1 no, 0 unknown. What is unknown is zeros, so that a network learns to do
+without.
 """
 
 from __future__ import annotations
@@ -28,11 +29,21 @@ CENTRE_AND_SPREAD: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "skin": ((93.5, 2.0, 11.0), (5.0, 4.6, 6.4)),
 }
 COLOUR_WIDTH = 4
+# Words that `tags.csv` may give, a column each; ours are those that people gave to thousands.
+WORDS: dict[str, tuple[str, ...]] = {
+    "eyes": (
+        "aqua", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red",
+        "yellow",
+    ),
+    "length": ("long", "short"),
+}  # fmt: skip
+WORD = 2.0  # what stands at the word that is true: as much in all as a colour's three numbers
+ENOUGH = 0.1  # share of pictures that must have a word for it to be a condition by itself
 MAX_TABLE = 4096  # drawn from at random; more rows would only make the weights larger
 JITTER = 0.1  # of a colour's spread: the tables are noisy, and any colour may be asked for
 DROPPED = 0.12
 
-Wishes = Mapping[str, Any]  # by name: a colour, or yes or no
+Wishes = Mapping[str, Any]  # by name: a colour, a word, or yes or no
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -52,16 +63,24 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 
 def resolve(text: str, records: Sequence[Record]) -> str:
-    """Return the condition that pictures allow: ``AUTO`` means whichever colours most have.
+    """Return the condition that pictures allow.
+
+    ``AUTO`` means the colours if most pictures have them, and each kind of word that many have.
 
     Raises:
         UsageError: If a name is asked for that no picture says anything about.
     """
     colours = sum(record.colors is not None for record in records)
-    if text == AUTO:
-        return ",".join(CENTRE_AND_SPREAD) if 2 * colours > len(records) else ""
     tags = frozenset().union(*(record.tags or () for record in records))
+    counts = {
+        name: sum(word_of(name, record.tags) is not None for record in records) for name in WORDS
+    }
+    if text == AUTO:
+        found = list(CENTRE_AND_SPREAD) if 2 * colours > len(records) else []
+        found += [name for name, count in counts.items() if count > ENOUGH * len(records)]
+        return ",".join(found)
     known = tags | (set(CENTRE_AND_SPREAD) if colours else set())
+    known |= {name for name, count in counts.items() if count}
     unknown = [name for name in parse_names(text) if name not in known]
     if unknown:
         there = ", ".join(sorted(known)) or "nothing: annotate writes the colours of hair and skin"
@@ -72,9 +91,17 @@ def resolve(text: str, records: Sequence[Record]) -> str:
     return ",".join(parse_names(text))
 
 
+def word_of(name: str, tags: frozenset[str] | None) -> int | None:
+    """Return which of `WORDS[name]` tags such as ``{"blue_eyes"}`` give; None if not just one."""
+    found = [place for place, word in enumerate(WORDS[name]) if f"{word}_{name}" in (tags or ())]
+    return found[0] if len(found) == 1 else None
+
+
 def width(names: Sequence[str]) -> int:
     """Return how many numbers a condition on `names` has."""
-    return sum(COLOUR_WIDTH if name in CENTRE_AND_SPREAD else 1 for name in names)
+    return sum(
+        COLOUR_WIDTH if name in CENTRE_AND_SPREAD else len(WORDS.get(name, "1")) for name in names
+    )
 
 
 def columns(names: Sequence[str], wanted: str) -> slice:
@@ -106,6 +133,11 @@ def of_records(names: Sequence[str], records: Sequence[Record]) -> np.ndarray:
             colours = [getattr(records[i].colors, name) for i in rows]
             if rows:
                 result[rows, place] = encode_colour(name, np.array(colours))
+        elif name in WORDS:
+            for row, record in enumerate(records):
+                word = word_of(name, record.tags)
+                if word is not None:
+                    result[row, place.start + word] = WORD
         else:
             known = [(i, name in r.tags) for i, r in enumerate(records) if r.tags is not None]
             for row, has in known:
@@ -150,6 +182,8 @@ def known_values(names: Sequence[str], conditions: np.ndarray) -> np.ndarray:
             place = columns(names, name)
             result[:, place] = conditions[:, place][:, 3:]
             result[:, place.stop - 1] = 0
+        elif name in WORDS:
+            result[:, place] = (conditions[:, place] != 0).any(axis=1, keepdims=True)
     return result
 
 
@@ -159,11 +193,12 @@ def fulfil(names: Sequence[str], conditions: np.ndarray, wishes: Wishes) -> np.n
     Args:
         names: What the conditions are on.
         conditions: float32 [N, K], such as `draw` makes.
-        wishes: Colours 0..255 for `hair` and `skin`, one [3] or one each [N, 3]; yes or no for
-            tags.
+        wishes: Colours 0..255 for `hair` and `skin`, one [3] or one each [N, 3]; a word for `eyes`
+            and `length`; yes or no for tags.
 
     Raises:
-        UsageError: If something is wished for that the conditions say nothing about.
+        UsageError: If something is wished for that the conditions say nothing about, or a word is
+            none of those known.
     """
     result = conditions.copy()
     for name, wish in wishes.items():
@@ -173,6 +208,17 @@ def fulfil(names: Sequence[str], conditions: np.ndarray, wishes: Wishes) -> np.n
                 "these weights were trained on no other. Train some with --condition, or choose "
                 "other weights."
             )
-        value = encode_colour(name, np.asarray(wish)) if name in CENTRE_AND_SPREAD else None
-        result[:, columns(names, name)] = (1.0 if wish else -1.0) if value is None else value
+        result[:, columns(names, name)] = _encode(name, wish)
     return result
+
+
+def _encode(name: str, wish: Any) -> Any:
+    if name in CENTRE_AND_SPREAD:
+        return encode_colour(name, np.asarray(wish))
+    if name not in WORDS:
+        return 1.0 if wish else -1.0
+    if wish not in WORDS[name]:
+        raise UsageError(
+            f"Invalid value for {name}: {wish!r}. Expected one of: {', '.join(WORDS[name])}."
+        )
+    return WORD * np.equal(WORDS[name], wish)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.data.conditions import parse_names, width
 from anime_pipeline.inference.graph import Arrays, Graph
+from anime_pipeline.models.residual_plan import SLOPE, blocks_at, channels_at, sizes
 from anime_pipeline.models.weights import Weights
 
 EPSILON = 1e-5  # of `best`'s batch norm; `reference` has Keras's default
@@ -31,12 +34,15 @@ def add_generator(graph: Graph, weights: Weights) -> str:
         if names:
             condition = graph.input("condition", ["batch", width(names)])
             wish, dim = graph.add("Concat", wish, condition, axis=1), dim + width(names)
-        image = _Best(graph, arrays, config, wish, dim).image()
+        form = _Residual if config.architecture == "residual" else _Best
+        image = form(graph, arrays, config, wish, dim).image()
     arrays.finish()
     return image
 
 
-class _Best:
+class _Styled:
+    """What both of our forms share: the style, and how it scales and shifts maps."""
+
     def __init__(
         self, graph: Graph, arrays: Arrays, config: DcganConfig, wish: str, dim: int
     ) -> None:
@@ -48,49 +54,81 @@ class _Best:
         self.style = graph.add("LeakyRelu", style, alpha=0.2)
         self.axes = graph.constant(np.array([2, 3], np.int64), "map_axes")
 
+    def project(self, channels: int, scale: Any, shift: np.ndarray) -> str:
+        """Return the first maps, [N, C, 4, 4], scaled by channel; `shift` is of each [4, 4, C]."""
+        kernel = self.arrays.take("project/kernel", self.dim, 16 * channels)
+        # Columns [4, 4, C] become [C, 4, 4].
+        kernel = (kernel.reshape(-1, 16, channels) * scale).transpose(0, 2, 1)
+        kernel = kernel.reshape(self.dim, -1)
+        shift = shift.reshape(16, channels).T.reshape(-1)
+        x = self.graph.dense(self.wish, kernel, shift, "project")
+        shape = self.graph.constant(np.array([-1, channels, 4, 4], np.int64), "map_shape")
+        return self.graph.add("Reshape", x, shape)
+
+    def modulated(self, x: str, channels: int, name: str) -> str:
+        """Scale and shift each channel as the style says: see `blocks.Modulate`."""
+        graph = self.graph
+        kernel = self.arrays.take(f"{name}/kernel", self.style_dim, 2 * channels)
+        bias = self.arrays.take(f"{name}/bias", 2 * channels)
+        kernels, biases = np.split(kernel, 2, axis=1), np.split(bias, 2)
+        scale = graph.dense(self.style, kernels[0], biases[0] + 1, f"{name}_scale")
+        shift = graph.dense(self.style, kernels[1], biases[1], f"{name}_shift")
+        x = graph.add("Mul", x, graph.add("Unsqueeze", scale, self.axes))
+        return graph.add("Add", x, graph.add("Unsqueeze", shift, self.axes))
+
+    def conv(self, x: str, name: str, channels: int, filters: int, size: int = 3) -> str:
+        kernel = self.arrays.take(f"{name}/kernel", size, size, channels, filters)
+        return self.graph.conv(x, kernel, self.arrays.take(f"{name}/bias", filters), name)
+
+
+class _Residual(_Styled):
+    def image(self) -> str:
+        graph, config = self.graph, self.config
+        x, before = "", 0
+        for size in sizes(config):
+            channels = channels_at(config.width, size, config.image_size)
+            if not x:
+                x = self.project(channels, 1, self.arrays.take("project/bias", 16 * channels))
+            else:
+                x = graph.enlarge(self.conv(x, f"narrow{size}", before, channels, 1), 2, "linear")
+            for number in range(1, blocks_at(config, size) + 1):
+                x = self.block(x, channels, f"block{size}_{number}")
+            before = channels
+        return graph.add("Tanh", self.conv(self.lrelu(x), "to_rgb", before, 3))
+
+    def lrelu(self, x: str) -> str:
+        return self.graph.add("LeakyRelu", x, alpha=SLOPE)
+
+    def block(self, x: str, channels: int, name: str) -> str:
+        y = self.conv(self.lrelu(x), f"{name}_conv1", channels, channels)
+        y = self.modulated(y, channels, f"{name}_modulate")
+        return self.graph.add(
+            "Add", x, self.conv(self.lrelu(y), f"{name}_conv2", channels, channels)
+        )
+
+
+class _Best(_Styled):
     def image(self) -> str:
         graph, arrays, stages = self.graph, self.arrays, (self.config.image_size // 4).bit_length()
         channels = self.config.width * 2 ** (stages - 1)
-        x = self.modulated(self.project(channels), channels, "0")
+        scale, shift = self.norm("0", channels)
+        x = self.styled(self.project(channels, scale, np.tile(shift, 16)), channels, "0")
         for stage in range(1, stages):
             scale, shift = self.norm(str(stage), channels // 2)
             kernel = arrays.take(f"up{stage}/kernel", 3, 3, channels // 2, channels)
             channels //= 2
             x = _upsampled(graph, x, kernel * scale[:, None], shift, f"up{stage}")
-            x = self.modulated(x, channels, str(stage))
+            x = self.styled(x, channels, str(stage))
         scale, shift = self.norm("_refine", channels)
         kernel = arrays.take("refine/kernel", 3, 3, channels, channels) * scale
-        x = self.modulated(graph.conv(x, kernel, shift, "refine"), channels, "_refine")
-        kernel, bias = (
-            arrays.take("to_rgb/kernel", 3, 3, channels, 3),
-            arrays.take("to_rgb/bias", 3),
-        )
-        return graph.add("Tanh", graph.conv(x, kernel, bias, "to_rgb"))
+        x = self.styled(graph.conv(x, kernel, shift, "refine"), channels, "_refine")
+        return graph.add("Tanh", self.conv(x, "to_rgb", channels, 3))
 
     def norm(self, name: str, channels: int) -> tuple[np.ndarray, np.ndarray]:
         return self.arrays.normalisation(f"bn{name}", channels, EPSILON, learnt=False)
 
-    def project(self, channels: int) -> str:
-        """Return the first maps, [N, C, 4, 4], already normalised."""
-        scale, shift = self.norm("0", channels)
-        kernel = self.arrays.take("project/kernel", self.dim, 16 * channels)
-        # Columns [4, 4, C] become [C, 4, 4].
-        kernel = (kernel.reshape(-1, 16, channels) * scale).transpose(0, 2, 1)
-        kernel = kernel.reshape(self.dim, -1)
-        x = self.graph.dense(self.wish, kernel, np.repeat(shift, 16), "project")
-        shape = self.graph.constant(np.array([-1, channels, 4, 4], np.int64), "map_shape")
-        return self.graph.add("Reshape", x, shape)
-
-    def modulated(self, x: str, channels: int, name: str) -> str:
-        """Scale and shift each channel as the style says, then ReLU: see `blocks.Modulate`."""
-        graph = self.graph
-        kernel = self.arrays.take(f"modulate{name}/kernel", self.style_dim, 2 * channels)
-        bias = self.arrays.take(f"modulate{name}/bias", 2 * channels)
-        kernels, biases = np.split(kernel, 2, axis=1), np.split(bias, 2)
-        scale = graph.dense(self.style, kernels[0], biases[0] + 1, f"scale{name}")
-        shift = graph.dense(self.style, kernels[1], biases[1], f"shift{name}")
-        x = graph.add("Mul", x, graph.add("Unsqueeze", scale, self.axes))
-        return graph.add("Relu", graph.add("Add", x, graph.add("Unsqueeze", shift, self.axes)))
+    def styled(self, x: str, channels: int, name: str) -> str:
+        return self.graph.add("Relu", self.modulated(x, channels, f"modulate{name}"))
 
 
 def _upsampled(graph: Graph, x: str, kernel: np.ndarray, bias: np.ndarray, name: str) -> str:

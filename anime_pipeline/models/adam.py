@@ -23,7 +23,7 @@ def adam(
     count: Any,
     learning_rate: Any,
     beta_1: float,
-    beta_2: float,
+    beta_2: Any,
     epsilon: float = 1e-8,
 ) -> tuple[Any, dict[str, Any]]:
     """Take one Adam step (Kingma and Ba, ICLR 2015, algorithm 1).
@@ -35,7 +35,7 @@ def adam(
         count: Number of this update, from 1, as a float scalar.
         learning_rate: Scalar.
         beta_1: Decay of the first moment.
-        beta_2: Decay of the second moment.
+        beta_2: Decay of the second moment: a number, or a scalar where it changes between steps.
         epsilon: Floor of the denominator.
 
     Returns:

@@ -17,6 +17,11 @@ def dtype_policy(precision: Precision) -> str:
     return "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
 
+def compute_dtype(precision: Precision) -> str:
+    """Return the type that layers of a precision compute in."""
+    return "bfloat16" if precision == "bfloat16" else "float32"
+
+
 class Upsampling(layers.Layer):
     """What layers that double height and width by one convolution share."""
 
@@ -110,6 +115,33 @@ class UpsampleConvTranspose(Upsampling):
         kernel = ops.reshape(ops.swapaxes(kernel, 1, 2), (3, 3, channels, 4 * self.filters))
         cells = conv2d(inputs, kernel) + ops.tile(self.bias, 4)
         return DepthToSpace.shuffle(cells, 2)
+
+
+@keras.saving.register_keras_serializable("anime_pipeline")
+class UpsampleBilinear(layers.Layer):
+    """Double height and width, [N, H, W, C] to [N, 2H, 2W, C], as Keras's bilinear resize does.
+
+    At this factor each pixel is three quarters of the nearest and a quarter of the next one:
+    written out, because the library's operation works in float32 and is not deterministic on GPUs.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Apply the layer."""
+        x = inputs
+        for axis in (1, 2):
+            size = x.shape[axis]
+            first, rest = ops.split(x, [1], axis=axis)
+            most, last = ops.split(x, [size - 1], axis=axis)
+            before = ops.concatenate([first, most], axis=axis)
+            after = ops.concatenate([rest, last], axis=axis)
+            pair = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
+            x = ops.reshape(pair, (-1, *x.shape[1:axis], 2 * size, *x.shape[axis + 1 :]))
+        return x
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, 2H, 2W, C]."""
+        batch, height, width, channels = input_shape
+        return (batch, height and height * 2, width and width * 2, channels)
 
 
 @keras.saving.register_keras_serializable("anime_pipeline")

@@ -1,7 +1,7 @@
 """Stage one: generators from latents to 32x32 faces, and their discriminators.
 
-Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `best` is ours;
-`reference` reproduces the original project's networks. All pictures are in [-1, 1].
+Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `best` and
+`residual` are ours, `reference` reproduces the original project's networks. All pictures are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.data.conditions import parse_names, width
-from anime_pipeline.models import dcgan_reference
+from anime_pipeline.models import dcgan_reference, dcgan_residual
 from anime_pipeline.models.blocks import (
     MinibatchStdDev,
     Modulate,
@@ -38,6 +38,8 @@ def build_generator(config: DcganConfig) -> keras.Model:
     """
     if config.architecture == "reference":
         return dcgan_reference.build_generator(config)
+    if config.architecture == "residual":
+        return dcgan_residual.build_generator(config)
     return _generator(config)
 
 
@@ -51,6 +53,8 @@ def build_discriminator(config: DcganConfig, taps: tuple[Tap, ...] = ()) -> kera
     """
     if config.architecture == "reference":
         return dcgan_reference.build_discriminator(config)
+    if config.architecture == "residual":
+        return dcgan_residual.build_discriminator(config, taps)
     return _discriminator(config, taps)
 
 

@@ -1,20 +1,33 @@
 """Feature maps of VGG16 for a discriminator to look at beside the pictures themselves.
 
 Sauer et al., "Projected GANs Converge Faster", NeurIPS 2021: a critic that need not learn to see
-first teaches the generator with a fraction of the pictures. Their network is another and its
-features are mixed at random; here each layer has its own small head (see `models.dcgan`).
+first teaches the generator with a fraction of the pictures. `residual` follows their section 3.2:
+pictures enlarged to the size at which the network's maps say something, four depths, each mixed by
+a frozen random 1x1 convolution so that no few channels can satisfy a head. `best` looks at two
+depths of the picture as it is.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import cv2
+import numpy as np
 from keras import ops
 
 from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.randomness import stream
+from anime_pipeline.models.blocks import compute_dtype
 from anime_pipeline.models.vgg import Tap, Vgg, load_vgg
 
-LAYERS = {"block3_conv3": (4, 256), "block4_conv3": (8, 512)}  # cut of the side, channels
+# Cut of the side, and channels.
+LAYERS = {
+    "block2_conv2": (2, 128),
+    "block3_conv3": (4, 256),
+    "block4_conv3": (8, 512),
+    "block5_conv3": (16, 512),
+}
+SEEN_BY_BEST = ("block3_conv3", "block4_conv3")
 SMALLEST = 4  # side of a map in which there is still a layout to judge
 
 
@@ -22,7 +35,9 @@ def feature_taps(config: DcganConfig) -> tuple[Tap, ...]:
     """Return the feature maps that a configuration's discriminator looks at."""
     if not config.feature_critic:
         return ()
-    sizes = {name: (config.image_size // cut, width) for name, (cut, width) in LAYERS.items()}
+    side = config.feature_px or config.image_size
+    names = LAYERS if config.architecture == "residual" else SEEN_BY_BEST
+    sizes = {name: (side // LAYERS[name][0], LAYERS[name][1]) for name in names}
     return tuple(Tap(name, *shape) for name, shape in sizes.items() if shape[0] >= SMALLEST)
 
 
@@ -34,9 +49,16 @@ class FeatureTaps:
     """
 
     def __init__(self, config: DcganConfig) -> None:
-        vgg: Vgg = load_vgg([tap.name for tap in feature_taps(config)], config.precision)
+        taps = feature_taps(config)
+        vgg: Vgg = load_vgg([tap.name for tap in taps], config.precision)
         self.source = vgg.source
         self._model = vgg.model
+        self._dtype = compute_dtype(config.precision)
+        size, side = config.image_size, config.feature_px or config.image_size
+        # Enlarging is linear: one matrix for rows and for columns, what OpenCV makes of unit rows.
+        enlarged = cv2.resize(np.eye(size, dtype=np.float32), (size, side), None, 0, 0, 2)
+        self._enlarge = enlarged if side > size else None
+        self._mix = [_mixture(config, tap) for tap in taps]
 
     def __call__(self, images: Any) -> list[Any]:
         """Apply the network; each position's vector is scaled to a mean square of 1.
@@ -44,6 +66,21 @@ class FeatureTaps:
         Sizes of VGG16's features differ a thousandfold between layers and places (Zhang et al.,
         "The unreasonable effectiveness of deep features", CVPR 2018, scale them likewise).
         """
+        if self._enlarge is not None:
+            images = ops.einsum("ih,nhwc->niwc", self._enlarge, images)
+            images = ops.einsum("jw,niwc->nijc", self._enlarge, images)
         maps = self._model(images)
         maps = [ops.cast(m, "float32") for m in (maps if isinstance(maps, list) else [maps])]
-        return [m / ops.sqrt(ops.mean(ops.square(m), axis=-1, keepdims=True) + 1e-4) for m in maps]
+        maps = [m / ops.sqrt(ops.mean(ops.square(m), axis=-1, keepdims=True) + 1e-4) for m in maps]
+        return [
+            m if mix is None else ops.matmul(ops.cast(m, self._dtype), ops.cast(mix, self._dtype))
+            for m, mix in zip(maps, self._mix, strict=True)
+        ]
+
+
+def _mixture(config: DcganConfig, tap: Tap) -> np.ndarray | None:
+    """Return the frozen mixture of a map's channels, float32 [C, C], which keeps their size."""
+    if config.architecture != "residual":
+        return None
+    draw = stream(config.seed, f"mixture {tap.name}").standard_normal
+    return draw((tap.channels, tap.channels), np.float32) / np.float32(tap.channels**0.5)

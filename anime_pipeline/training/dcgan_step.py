@@ -112,7 +112,7 @@ class DcganStep:
     def _judge(
         self, critic: Any, views: Views, part: str, inputs: Inputs, turn: int
     ) -> tuple[Any, Any]:
-        """Return the logits [N, heads] and the guessed condition (None without one)."""
+        """Return the logits [N, heads(, patches)] and the guessed condition (None without one)."""
         return self._verdict(critic, [*views, *self._beside(part, inputs, turn)])
 
     def _judge_both(
@@ -173,7 +173,7 @@ class DcganStep:
             inputs["count_d"] + turn,
             inputs["learning_rate_d"],
             config.beta_1,
-            config.beta_2,
+            inputs.get("beta_2", config.beta_2),
         )
         return {
             "discriminator": {"params": params, "stats": stats},
@@ -187,7 +187,7 @@ class DcganStep:
         config = self.config
 
         def score(part: str) -> Callable[[Views], Any]:
-            return lambda views: self._judge(critic, views, part, inputs, turn)[0]
+            return lambda views: per_head(self._judge(critic, views, part, inputs, turn)[0])
 
         total, measured = 0.0, {}
         if config.loss == "wgan-gp":
@@ -202,8 +202,14 @@ class DcganStep:
         ):
             if gamma:
                 measured[name] = zero_gradient_penalty(score(part), views)
-                total = total + gamma * config.r1_interval * measured[name]
+                weight = inputs[f"{name}_gamma"] * config.r1_interval
+                total = total + weight * measured[name]
         return total, measured
+
+
+def per_head(logits: Any) -> Any:
+    """Return one logit per head [N, heads]: the mean where a head judges patches."""
+    return ops.mean(logits, axis=2) if len(logits.shape) == 3 else logits
 
 
 def _guess_error(guess: Any, inputs: Inputs, turn: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ class DcganTask:
             flipped = stream(config.seed, "flip", step).random(total) < 0.5
             real = np.where(flipped[:, None, None, None], real[:, :, ::-1], real)
         factor = self._learning_rate_factor(step)
+        gamma_factor = self._fallen(step, config.gamma_fall)
         inputs: dict[str, Any] = {
             "real": real.reshape(rounds, batch, *real.shape[1:]),
             "latent": latent_batch(
@@ -110,7 +112,12 @@ class DcganTask:
             "learning_rate_g": np.float32(config.learning_rate_g * factor),
             "learning_rate_d": np.float32(config.learning_rate_d * factor),
             "ema_decay": np.float32(ema_decay(step, batch * rounds, config.ema_half_life_images)),
+            "r1_gamma": np.float32(config.r1_gamma * gamma_factor),
+            "r2_gamma": np.float32(config.r2_gamma * gamma_factor),
         }
+        if config.beta_2_start:
+            rest = self._left(step) * (config.beta_2 - config.beta_2_start)
+            inputs["beta_2"] = np.float32(config.beta_2 - rest)
         if self.condition is not None:
             # Drawn faces are asked to show what the real ones of the same batch do.
             asked = conditions.perturb(self.names, self.condition[rows], config.seed, step)
@@ -139,10 +146,19 @@ class DcganTask:
         ]
 
     def _learning_rate_factor(self, step: int) -> float:
+        factor = self._fallen(step, self.config.learning_rate_fall)
         if not self.config.decay:
-            return 1.0
+            return factor
         half = self.config.steps / 2
-        return min(1.0, max(0.0, (self.config.steps - step) / half))
+        return factor * min(1.0, max(0.0, (self.config.steps - step) / half))
+
+    def _left(self, step: int) -> float:
+        """Return 1 at the start and 0 at the end, along half a cosine (Huang et al., R3GAN)."""
+        return 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.config.steps))
+
+    def _fallen(self, step: int, fall: float) -> float:
+        """Return the factor of a value that ends at 1 / `fall` of where it began."""
+        return 1 / fall + (1 - 1 / fall) * self._left(step)
 
     @property
     def look_every(self) -> int:
@@ -193,7 +209,8 @@ class DcganTask:
             np.asarray(self._judge(state["discriminator"], whole[start : start + batch]))
             for start in range(0, len(whole), batch)
         ]
-        return np.concatenate(parts).mean(axis=1)[: len(images)]
+        logits = np.concatenate(parts)
+        return logits.reshape(len(logits), -1).mean(axis=1)[: len(images)]
 
     def _judge_images(self, critic: Any, images: Any) -> Any:
         import keras

@@ -43,7 +43,8 @@ def update_generator(
         players: The discriminator's entries after its own update.
         gradients: Of the generator's loss.
         stats: The generator's statistics after its pass.
-        inputs: The step's arrays: ``count_g``, ``learning_rate_g``, ``ema_decay``.
+        inputs: The step's arrays: ``count_g``, ``learning_rate_g``, ``ema_decay``, and ``beta_2``
+            where it changes during the run.
         config: The run's configuration: Adam's two decays, and whether there is an average.
     """
     params, slots = adam(
@@ -53,7 +54,7 @@ def update_generator(
         inputs["count_g"],
         inputs["learning_rate_g"],
         config.beta_1,
-        config.beta_2,
+        inputs.get("beta_2", config.beta_2),
     )
     generator = {"params": params, "stats": stats}
     # Without averaging the decay is 0 and `average` gives the newest weights: not worth computing,

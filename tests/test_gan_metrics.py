@@ -3,18 +3,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import spawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import linalg, signal
 
+from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.randomness import stream
+from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.metrics import diversity, features
 from anime_pipeline.metrics.features import common_scale, distances
 from anime_pipeline.metrics.frechet import frechet
 from anime_pipeline.metrics.kid import Kid, kid
 from anime_pipeline.metrics.memorisation import memorisation, nearest, thumbnails
 from anime_pipeline.metrics.precision_recall import precision_recall
-from anime_pipeline.models.assets import VGG_FILE, find_asset
+from anime_pipeline.models.assets import LPIPS_FILES, VGG_FILE, find_asset
 
 SEEDS = st.integers(0, 2**31)
 
@@ -36,7 +40,6 @@ def assets():
 
 def test_features_equal_keras_by_the_protocol(assets):
     import keras
-    from PIL import Image
 
     images = pictures(0, 52)  # more than a batch
     calls = []
@@ -68,6 +71,87 @@ def test_features_see_small_faces_as_they_are_and_check_them(assets, monkeypatch
     for wrong in (pictures(0, 2).astype(np.float32), pictures(0, 0), pictures(0, 1)[:, :8]):
         with pytest.raises(ValueError, match="Expected uint8"):
             network(wrong)
+
+
+def convolve(maps, kernel, bias, stride, pad):
+    """Cross-correlate [N, H, W, C] with [K, K, C, D] as the sum is written; after ReLU."""
+    maps = np.pad(maps, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(maps, kernel.shape[:2], (1, 2))
+    windows = windows[:, ::stride, ::stride]  # [N, h, w, C, K, K]
+    return np.maximum(np.tensordot(windows, kernel, ([4, 5, 3], [0, 1, 2])) + bias, 0)
+
+
+def maxima(maps):
+    return np.lib.stride_tricks.sliding_window_view(maps, (3, 3), (1, 2))[:, ::2, ::2].max((4, 5))
+
+
+def alexnet_by_numpy(path, images):
+    """AlexNet of torchvision with LPIPS' scaling: layers 2 to 5 at 128 px, averaged over places."""
+    large = [Image.fromarray(image).resize((128, 128), Image.BICUBIC) for image in images]
+    x = np.stack(large) / 127.5 - 1
+    x = (x - np.array([-0.030, -0.088, -0.188])) / np.array([0.458, 0.448, 0.450])
+    means = []
+    with np.load(path, allow_pickle=False) as arrays:
+        for layer, (stride, pad) in enumerate([(4, 2), (1, 2), (1, 1), (1, 1), (1, 1)]):
+            x = maxima(x) if layer in (1, 2) else x
+            name = f"AlexNet_0/Conv_{layer}"
+            kernel, bias = (arrays[f"{name}/{part}"] * 1.0 for part in ("kernel", "bias"))
+            x = convolve(x, kernel, bias, stride, pad)
+            means.append(x.mean((1, 2)))
+    return np.concatenate(means[1:], axis=1)
+
+
+@pytest.fixture(scope="module")
+def alexnet_faces(tmp_path_factory):
+    """Real-like faces, worse ones, and the features of both by the second implementation."""
+    path = find_asset(LPIPS_FILES["alex"])
+    if path is None:
+        pytest.skip("ANIME_PIPELINE_ASSETS is not set: no AlexNet weights")
+    real = np.stack([draw_face(seed, 32).image for seed in range(14)])
+    noise = np.random.default_rng(0).integers(-40, 41, (11, 32, 32, 3))
+    fake = np.clip(real[:11, :, ::-1] * 0.9 + noise, 0, 255).astype(np.uint8)
+    file = tmp_path_factory.mktemp("alexnet") / "faces.npz"
+    expected = {"of_real": alexnet_by_numpy(path, real), "of_fake": alexnet_by_numpy(path, fake)}
+    np.savez(file, real=real, fake=fake, **expected)
+    return file
+
+
+def check_alexnet(file):
+    """Compare `Features` and the measures on them with those of the second implementation."""
+    network = features.Features("alexnet")
+    assert (network.network, network.source, network.size_px) == ("alexnet", "lpips", 128)
+    with np.load(file, allow_pickle=False) as known:
+        found = network(known["real"]), network(known["fake"])
+        expected = known["of_real"], known["of_fake"]
+    for mine, other in zip(found, expected, strict=True):
+        assert mine.shape == (len(other), 192 + 384 + 256 + 256) and mine.dtype == np.float64
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4)
+    scale = np.sqrt((expected[0] ** 2).mean())
+    real, fake = (rows / scale for rows in expected)
+    mine = [rows / common_scale(found[0]) for rows in found]
+    assert kid(*mine, subset_size=99).mean > 0.01
+    assert precision_recall(*mine) == pytest.approx(precision_recall_by_loops(real, fake, 3))
+    whole = kid(mine[0][:11], mine[1]).mean  # of equal sizes every subset is the whole set
+    assert whole == pytest.approx(kid_by_loops(real[:11], fake), abs=1e-4)
+
+
+def test_alexnet_equals_a_second_implementation_on_tensorflow_and_on_jax(alexnet_faces):
+    check_alexnet(alexnet_faces)
+    pytest.importorskip("jax")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import test_gan_metrics as t; "
+    code += "t.check_alexnet(sys.argv[2]); import keras; print(keras.backend.backend())"
+    process = spawn("-c", code, Path(__file__).parent, alexnet_faces, KERAS_BACKEND="jax")
+    assert process.returncode == 0 and process.stdout == "jax\n", process.stderr[-2000:]
+
+
+def test_networks_that_cannot_be_used(monkeypatch):
+    with pytest.raises(ValueError, match=r"network.*vgg16, alexnet.*Received: 'resnet'"):
+        features.Features("resnet")
+    monkeypatch.delenv("ANIME_PIPELINE_ASSETS", raising=False)
+    with pytest.raises(PipelineError, match=r"lpips_alexnet.npz.*ANIME_PIPELINE_ASSETS"):
+        features.Features("alexnet")
+    assert "lpips_alexnet.npz" in features.why_missing("alexnet")
+    assert features.why_missing("vgg16") is None
 
 
 def test_common_scale_is_the_root_mean_square():
@@ -181,21 +265,26 @@ def test_a_collapse_has_precision_without_recall():
     assert found.precision > 0.95 and found.recall < 0.1
 
 
-@settings(max_examples=25)
-@given(SEEDS)
-def test_precision_and_recall_equal_loops(seed):
-    real, fake = gaussian(seed, 14, 3), gaussian(seed + 1, 11, 3, shift=0.5)
+def precision_recall_by_loops(real, fake, neighbours):
+    """Kynkaanniemi et al.'s shares, as they are written."""
 
     def in_ball(centre, reference, row):
-        radius = sorted(np.linalg.norm(centre - other) for other in reference)[2]
+        radius = sorted(np.linalg.norm(centre - other) for other in reference)[neighbours]
         return np.linalg.norm(centre - row) <= radius
 
     def covered(reference, row):
         return any(in_ball(centre, reference, row) for centre in reference)
 
+    precision = sum(covered(real, row) for row in fake) / len(fake)
+    return precision, sum(covered(fake, row) for row in real) / len(real)
+
+
+@settings(max_examples=25)
+@given(SEEDS)
+def test_precision_and_recall_equal_loops(seed):
+    real, fake = gaussian(seed, 14, 3), gaussian(seed + 1, 11, 3, shift=0.5)
     found = precision_recall(real, fake, neighbours=2)
-    assert found.precision == pytest.approx(sum(covered(real, row) for row in fake) / 11)
-    assert found.recall == pytest.approx(sum(covered(fake, row) for row in real) / 14)
+    assert found == pytest.approx(precision_recall_by_loops(real, fake, 2))
 
 
 def test_settings_of_the_measures():

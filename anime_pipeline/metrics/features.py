@@ -1,44 +1,58 @@
-"""What generated faces are compared by: VGG16's view of them, and what every measure of it shares.
+"""What generated faces are compared by: a network's view of them, and what every measure shares.
 
-Protocol: faces to 128 px by Pillow's bicubic, `block4_conv3` and `block5_conv3` after ReLU, each
-averaged over places and both joined. The usual Inception-v3 was fitted to 299 px photographs;
-figures from other features compare with none from these.
+Protocol: faces to 128 px by Pillow's bicubic, some layers' maps after ReLU, each averaged over
+places and all joined. Read VGG16 beside AlexNet: the training's critic may look through VGG16, and
+a generator that learnt to please a network is flattered by it; nothing here is trained on AlexNet.
+The usual Inception-v3 was fitted to 299 px photographs; figures of other features compare
+with none from these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-LAYERS = ("block4_conv3", "block5_conv3")
 SIZE_PX = 128
-SMALLEST_PX = 32  # VGG16 halves five times; below this the last layer has nothing to average
+SMALLEST_PX = 32  # both networks halve so often that below this the last layer has no place left
 BATCH = 50
+VGG16, ALEXNET = "vgg16", "alexnet"
+TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet"}
+VGG16_LAYERS = ("block4_conv3", "block5_conv3")
 
 
 class Features:
-    """Faces uint8 [N, S, S, 3], any one S, to features float64 [N, 1024].
+    """Faces uint8 [N, S, S, 3], any one S, to features float64 [N, D].
 
-    Loading takes VGG16's 15 million weights, so make one and keep it.
+    D is 1024 for VGG16 and 1088 for AlexNet. Loading takes millions of weights, so make one and
+    keep it.
 
     Attributes:
-        source: Where the weights came from, ``"torch"`` or ``"caffe"``: never compare figures of
-            the two.
-        size_px: Side at which VGG16 sees the faces.
+        network: ``"vgg16"`` or ``"alexnet"``.
+        source: Where the weights came from: ``"torch"`` or ``"caffe"`` for VGG16, ``"lpips"`` for
+            AlexNet. Never compare figures of two.
+        size_px: Side at which the network sees the faces.
     """
 
-    def __init__(self, size_px: int = SIZE_PX) -> None:
-        """Load VGG16.
+    def __init__(self, network: str = VGG16, size_px: int = SIZE_PX) -> None:
+        """Load a network.
 
         Args:
-            size_px: 128 is the protocol. 32 sees faces of 32 px unresized, sixteen times cheaper:
-                good for watching a training, not for reporting.
+            network: ``"vgg16"``, `block4_conv3` and `block5_conv3`; or ``"alexnet"``, all five
+                layers of LPIPS' AlexNet but the first.
+            size_px: 128 is the protocol. VGG16 at 32 sees faces of 32 px unresized, sixteen times
+                cheaper: good for watching a training, not for reporting.
 
         Raises:
-            PipelineError: If VGG16's weights are neither local nor can be downloaded.
+            PipelineError: If the weights are missing or damaged and cannot be downloaded.
         """
+        if network not in TITLES:
+            raise ValueError(
+                f"Invalid value for argument `network`. Expected one of {', '.join(TITLES)}. "
+                f"Received: {network!r}"
+            )
         if size_px < SMALLEST_PX:
             raise ValueError(
                 f"Invalid value for argument `size_px`. Expected >= {SMALLEST_PX}. "
@@ -49,14 +63,13 @@ class Features:
 
         from anime_pipeline.models import backend
         from anime_pipeline.models.ranges import to_model
-        from anime_pipeline.models.vgg import load_vgg
 
-        vgg = load_vgg(LAYERS)
-        self.source = vgg.source
+        maps, self.source = _load(network)
+        self.network = network
         self.size_px = size_px
         self._run = backend.jit(
             lambda images: ops.concatenate(
-                [ops.mean(m, axis=(1, 2)) for m in vgg.model(to_model(images))], axis=-1
+                [ops.mean(m, axis=(1, 2)) for m in maps(to_model(images))], axis=-1
             )
         )
         self._to_device = backend.to_device
@@ -71,7 +84,7 @@ class Features:
             progress: Called as ``progress(done, total)`` after each batch.
 
         Returns:
-            float64 [N, 1024], not negative.
+            float64 [N, D], not negative.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or not _square_rgb(images.shape):
             raise ValueError(
@@ -85,6 +98,31 @@ class Features:
             if progress:
                 progress(min(start + BATCH, len(images)), len(images))
         return np.concatenate(parts)
+
+
+def _load(network: str) -> tuple[Callable[[Any], list[Any]], str]:
+    """Return a function of [N, H, W, 3] in [-1, 1] to maps, and where its weights came from."""
+    if network == ALEXNET:
+        from anime_pipeline.models.lpips import load_lpips
+
+        alexnet = load_lpips("alex").model
+        return lambda images: alexnet(images)[1:], "lpips"
+    from anime_pipeline.models.vgg import load_vgg
+
+    vgg = load_vgg(VGG16_LAYERS)
+    return vgg.model, vgg.source
+
+
+def why_missing(network: str) -> str | None:
+    """Return why a network that no download brings cannot be used here and what to do, or None."""
+    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
+
+    if network == ALEXNET and find_asset(LPIPS_FILES["alex"]) is None:
+        return (
+            f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES['alex']}, the AlexNet of "
+            "LPIPS; set it to the one that holds this file"
+        )
+    return None
 
 
 def _square_rgb(shape: tuple[int, ...]) -> bool:
@@ -104,7 +142,7 @@ def common_scale(real: np.ndarray) -> float:
     """Return the root mean square of the real faces' features [N, D].
 
     Divide every set by it once, before any measure: figures then do not depend on the size of
-    VGG16's activations, which means nothing.
+    the activations, which means nothing.
     """
     check_features(real=real)
     scale = float(np.sqrt(np.mean(np.square(real, dtype=np.float64))))

@@ -78,7 +78,7 @@ class Graph:
         return self.add("PRelu", x, self.constant(alpha.transpose(2, 0, 1), f"{name}/alpha"))
 
     def enlarge(self, x: str, factor: int, mode: str = "nearest") -> str:
-        """Repeat each pixel `factor` times both ways, or go evenly (`linear`) from one to the next."""
+        """Repeat each pixel `factor` times both ways, or (`linear`) go evenly between them."""
         scales = self.constant(np.array([1, 1, factor, factor], np.float32), f"scales_{factor}")
         if mode == "linear":
             return self.add("Resize", x, "", scales, mode=mode)  # pixels' centres, edges repeated

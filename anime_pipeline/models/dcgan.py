@@ -1,7 +1,7 @@
 """Stage one: generators from latents to 32x32 faces, and their discriminators.
 
-Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `best` and
-`residual` are ours, `reference` reproduces the original project's networks. All pictures are in [-1, 1].
+Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `best` and `residual`
+are ours, `reference` reproduces the original project's networks. All pictures are in [-1, 1].
 """
 
 from __future__ import annotations

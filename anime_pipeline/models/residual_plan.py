@@ -1,4 +1,4 @@
-"""What `residual` is made of, for the Keras builder and the ONNX writer alike: no framework here."""
+"""What `residual` is made of, for the Keras builder and the ONNX writer: no framework here."""
 
 from __future__ import annotations
 

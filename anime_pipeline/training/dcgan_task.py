@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -22,6 +23,12 @@ from anime_pipeline.training.dcgan_step import DcganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
 SAMPLE_SEED = 0
+
+# What enters a step as a number or decides only when it comes, not what is compiled.
+SCHEDULES = frozenset(
+    "steps learning_rate_g learning_rate_d learning_rate_fall decay r1_gamma r2_gamma gamma_fall "
+    "ema_half_life_images save_every look_every keep_checkpoints".split()
+)
 
 
 class DcganTask:
@@ -72,6 +79,24 @@ class DcganTask:
             lambda state, wish: self.generator(state["params"], state["stats"], wish, False)[0]
         )
         self._judge = backend.jit(self._judge_images)
+
+    def rescheduled(self, config: DcganConfig) -> DcganTask:
+        """Return this task under other schedules: networks and compiled steps are shared.
+
+        Raises:
+            ValueError: If the configurations differ in more than `SCHEDULES`.
+        """
+        old, new = vars(self.config), vars(config)
+        changed = {name for name, value in new.items() if value != old[name]}
+        penalised = [(bool(c["r1_gamma"]), bool(c["r2_gamma"])) for c in (old, new)]
+        if changed - SCHEDULES or penalised[0] != penalised[1]:
+            raise ValueError(
+                f"Invalid value for argument `config`. Expected changes of {sorted(SCHEDULES)} "
+                f"only, penalties staying on or off. Received: {sorted(changed)}"
+            )
+        other = copy.copy(self)
+        other.config = config
+        return other
 
     @property
     def total_steps(self) -> int:

@@ -1,0 +1,398 @@
+"""Make the shipped weights with one command, from packed pictures, within a given time.
+
+    python tools/train_shipped.py --pack PACK --data FACES96 --large PORTRAITS   # once, any machine
+    KERAS_BACKEND=jax python tools/train_shipped.py --from PACK --minutes 11 --out OUT
+
+The clock runs from the start of the process: reading, compiling and judging count. Stage one times
+its steps, trains a few arms of the recipe briefly, lets AlexNet (nothing is trained on it) choose on
+the val side, and trains the best afresh with its whole schedule for the time that is left. Stage
+two goes on from the shipped upscalers. Started again with the same --out, it goes on where it was.
+Weights, log and samples lie in OUT, each file below 16 MiB; whatever happens, the newest weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+STARTED = time.monotonic()
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import numpy as np  # noqa: E402
+from packing import Faces, pack, read_large, read_manifest, read_small  # noqa: E402
+
+from anime_pipeline.cli.training_options import parse_assignments  # noqa: E402
+from anime_pipeline.core import checkpoint  # noqa: E402
+from anime_pipeline.core.config import DcganConfig, SrganConfig, from_dict, to_dict  # noqa: E402
+from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS  # noqa: E402
+from anime_pipeline.core.storage import atomic_write, atomic_write_json  # noqa: E402
+from anime_pipeline.models import backend  # noqa: E402
+from anime_pipeline.models.precision import best_precision  # noqa: E402
+
+# What may be better than the preset, by numbers that share its compiled code.
+ARMS: dict[str, dict[str, float]] = {
+    "preset": {},
+    "quick": {"learning_rate_g": 4e-4, "learning_rate_d": 4e-4},
+    "strict": {"r1_gamma": 1.0, "r2_gamma": 1.0},
+}
+ARM_SHARE = 0.065  # of the clock, each
+TIMING_SHARE = 0.03  # 20 seconds of eleven minutes
+LOG_EVERY = 50  # steps; reading a metric waits for the device
+AHEAD = 12  # steps whose arrays are being prepared
+PATIENCE_SHARE = 0.03  # of the clock, that a plan may be late before it is cut
+
+
+class Clock:
+    """The time that is left of what was given, from the start of the process."""
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = 60 * minutes
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the process began."""
+        return time.monotonic() - STARTED
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self.seconds - self.passed
+
+
+class Log:
+    """Lines of JSON in OUT and on stderr."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, what: str, **facts: Any) -> None:
+        """Write one line."""
+        row = {"at_s": round(time.monotonic() - STARTED, 1), "what": what} | facts
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), file=sys.stderr, flush=True)
+
+
+class Judges:
+    """Both networks and what they see of the held-out side; the first one chooses."""
+
+    names = ("alexnet", "vgg16")
+
+    def __init__(self, real: np.ndarray) -> None:
+        from anime_pipeline.metrics.features import Features, common_scale
+
+        self.features = {name: Features(name) for name in self.names}
+        self.real, self.scale = {}, {}
+        for name, features in self.features.items():
+            seen = features(real)
+            self.scale[name] = common_scale(seen)
+            self.real[name] = seen / self.scale[name]
+
+    def __call__(self, fakes: np.ndarray) -> dict[str, float]:
+        """Return KID, precision and recall by each."""
+        from anime_pipeline.metrics.kid import kid
+        from anime_pipeline.metrics.precision_recall import precision_recall
+
+        figures = {}
+        for name, features in self.features.items():
+            seen = features(fakes) / self.scale[name]
+            shares = precision_recall(self.real[name], seen)
+            figures[f"kid_{name}"] = round(kid(self.real[name], seen).mean, 5)
+            figures[f"precision_{name}"] = round(shares.precision, 4)
+            figures[f"recall_{name}"] = round(shares.recall, 4)
+        return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the tool."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pack", type=Path, help="write a pack into this folder, and stop")
+    parser.add_argument("--data", type=Path, action="append", default=[], help="stage one's faces")
+    parser.add_argument("--large", type=Path, action="append", default=[], help="stage two's")
+    parser.add_argument("--from", dest="source", type=Path, help="the pack to train on")
+    parser.add_argument("--minutes", type=float, default=11.0)
+    parser.add_argument("--stage", choices=("dcgan", "srgan", "both"), default="dcgan")
+    parser.add_argument("--share", type=float, default=0.7, help="stage one's, of both")
+    parser.add_argument("--arms", nargs="*", choices=sorted(ARMS), default=list(ARMS))
+    parser.add_argument("--out", type=Path, default=Path("outputs/shipped"))
+    parser.add_argument("--samples", type=int, default=2000, help="faces drawn to be judged")
+    parser.add_argument("--set", action="append", default=[], help="FIELD=VALUE of stage one")
+    parser.add_argument("--set-srgan", action="append", default=[], help="FIELD=VALUE of stage two")
+    given = parser.parse_args(arguments)
+    if given.pack:
+        print(json.dumps(pack(given.pack, given.data, given.large), indent=2))
+        return
+    if not given.source:
+        parser.error("give --from PACK to train, or --pack PACK to make one")
+    os.environ["ANIME_PIPELINE_ASSETS"] = str(given.source / "networks")
+    given.out.mkdir(parents=True, exist_ok=True)
+    clock, log = Clock(given.minutes), Log(given.out / "log.jsonl")
+    log("start", backend=backend.name(), gpu=backend.has_gpu(), minutes=given.minutes,
+        pack=read_manifest(given.source))  # fmt: skip
+    if given.stage in ("dcgan", "both"):
+        end = clock.seconds * (given.share if given.stage == "both" else 1)
+        overrides = parse_assignments(given.set, DcganConfig())
+        stage_one(given, clock, end, overrides, log)
+    if given.stage in ("srgan", "both"):
+        overrides = parse_assignments(given.set_srgan, SrganConfig())
+        stage_two(given.source, clock, given.out, overrides, log)
+    log("end")
+
+
+def stage_one(
+    given: argparse.Namespace, clock: Clock, end: float, overrides: dict[str, Any], log: Log
+) -> None:
+    """Train a generator until `end` seconds after the start."""
+    from anime_pipeline.training.dcgan_task import DcganTask
+
+    source, out, arms = given.source, given.out, given.arms
+    faces, names = read_small(source), read_manifest(source)["faces32"]["condition"]
+    train: Faces = faces["train"]
+    plan_path = out / "plan-dcgan.json"
+    plan = json.loads(plan_path.read_text(encoding="utf-8")) if plan_path.is_file() else None
+    fitting: dict[str, Any] = {"condition": names, "precision": best_precision()}
+    preset = replace(DCGAN_PRESETS["gpu"], **fitting | overrides)
+    config = from_dict(DcganConfig, plan["config"]) if plan else preset
+    task = DcganTask(config, train.images, train.condition)
+    log("ready", parameters=[n.model.count_params() for n in (task.generator, task.discriminator)])
+    held_out = faces["val"].images[: given.samples]
+    with ThreadPoolExecutor(1) as aside:  # compiling is most of both, and each uses one core
+        judges_ready: Future[Judges] = aside.submit(Judges, held_out)
+        if plan is None:
+            seconds = _seconds_per_step(task, TIMING_SHARE * clock.seconds, log)
+        judges = judges_ready.result()
+    if plan is None:
+        begin = clock.passed
+        log("real against real", **judges(train.images[-given.samples :]))
+        judging = clock.passed - begin
+        chosen = {}
+        if len(arms) > 1:
+            steps = int(ARM_SHARE * clock.seconds / seconds)
+            steps = max(1, steps)
+            found = {
+                name: _arm(task, name, ARMS[name] | {"steps": steps}, judges, given.samples, log)
+                for name in arms
+            }
+            best = min(found, key=lambda name: found[name])
+            log("chosen", arm=best, kid_alexnet=found)
+            chosen = ARMS[best]
+        left = end - clock.passed - 3 * judging - 0.03 * clock.seconds
+        config = replace(config, **chosen, steps=max(1, int(left / seconds)))
+        plan = {"config": to_dict(config), "seconds_per_step": seconds}
+        atomic_write_json(plan_path, plan)
+        log("plan", steps=config.steps, images=config.steps * config.batch_size, seconds_left=left)
+    task = task.rescheduled(config)
+    latest = end + PATIENCE_SHARE * clock.seconds
+    state = _train(
+        task, out / "state-dcgan", clock, latest, log, lambda s, n: _export(task, s, n, out)
+    )
+    samples = task.sample(state, given.samples)
+    atomic_write(out / "samples.npy", lambda file: np.save(file, samples))  # type: ignore[arg-type]
+    log("final", **judges(samples))
+    count = min(256, len(faces["val"].images))
+    looks = {"train": train.images[:count], "val": faces["val"].images[:count]}
+    looks["drawn"] = task.fakes(state, count)
+    log("mean logits", **{name: float(task.judge(state, x).mean()) for name, x in looks.items()})
+
+
+def _arm(
+    task: Any, name: str, changes: dict[str, Any], judges: Judges, samples: int, log: Log
+) -> float:
+    """Train one arm from the start and return its distance from real faces."""
+    task = task.rescheduled(replace(task.config, **changes))
+    state = task.initial_state()
+    begin = time.monotonic()
+    for step, inputs in _prepared(task, 0):
+        state, metrics = task.advance(state, step, inputs)
+        if step % LOG_EVERY == 0:
+            log("step", arm=name, step=step, **_numbers(metrics[0]))
+    figures = judges(task.sample(state, samples))
+    log("arm", arm=name, seconds=round(time.monotonic() - begin, 1), **changes, **figures)
+    distance = figures["kid_alexnet"]
+    return distance if np.isfinite(distance) else float("inf")
+
+
+def _train(
+    task: Any,
+    folder: Path,
+    clock: Clock,
+    latest: float,
+    log: Log,
+    export: Callable[[Any, int], None],
+    also_after: int = 0,
+) -> Any:
+    """Train to the planned end, from the newest state in `folder` if there is one.
+
+    Weights are exported eight times, at the end, and after step `also_after`.
+    """
+    state, start = task.initial_state(), 0
+    if checkpoint.steps_in(folder):
+        start, arrays = checkpoint.load_latest(folder, lambda text: log("warning", text=text))
+        state = backend.to_device(checkpoint.rebuild(arrays, state))
+        log("resumed", step=start)
+    folder.mkdir(parents=True, exist_ok=True)
+    every = max(1, task.total_steps // 8)
+    step = start - 1
+    for step, inputs in _prepared(task, start):
+        state, metrics = task.advance(state, step, inputs)
+        if step % LOG_EVERY == 0:
+            log("step", step=step, **_numbers(metrics[0]))
+            if clock.passed > latest:
+                log("cut", step=step, planned=task.total_steps)
+                break
+        if (step + 1) % every == 0 and step + 1 < task.total_steps:
+            checkpoint.save(folder, step + 1, state, keep=1)
+            export(state, step + 1)
+        elif step + 1 == also_after:
+            export(state, step + 1)
+    export(state, step + 1)
+    checkpoint.save(folder, step + 1, state, keep=1)
+    return state
+
+
+def _seconds_per_step(task: Any, seconds: float, log: Log) -> float:
+    """Compile all forms of a step at once, then time whole rounds of them on a scratch state."""
+    begin = time.monotonic()
+    forms = {task.form(step): step for step in reversed(range(_round(task)))}
+    with ThreadPoolExecutor(len(forms)) as pool:
+        list(pool.map(lambda s: _wait(task.advance(task.initial_state(), s, task.inputs(s))),
+                      forms.values()))  # fmt: skip
+    log("compiled", seconds=round(time.monotonic() - begin, 1))
+    state, count, begin, metrics = task.initial_state(), 0, time.monotonic(), None
+    for step, inputs in _prepared(task, 0):
+        state, metrics = task.advance(state, step, inputs)
+        count += 1
+        if count % _round(task) == 0:
+            _wait(metrics)
+            if time.monotonic() - begin >= seconds:
+                break
+    each = (time.monotonic() - begin) / count
+    batch = task.config.batch_size
+    log("timed", steps=count, seconds_per_step=each, images_per_second=round(batch / each))
+    return each
+
+
+def _round(task: Any) -> int:
+    """Return after how many steps their forms repeat."""
+    return int(getattr(task.config, "r1_interval", 1))
+
+
+def _wait(values: Any) -> None:
+    backend.to_numpy(values)
+
+
+def _prepared(task: Any, start: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield steps and their arrays, which threads prepare some steps ahead."""
+    with ThreadPoolExecutor(4) as pool:
+        queue: deque[tuple[int, Future[dict[str, Any]]]] = deque()
+        following = iter(range(start, task.total_steps))
+        for step in following:
+            queue.append((step, pool.submit(task.inputs, step)))
+            if len(queue) == AHEAD:
+                break
+        while queue:
+            step, inputs = queue.popleft()
+            yield step, inputs.result()
+            following_step = next(following, None)
+            if following_step is not None:
+                queue.append((following_step, pool.submit(task.inputs, following_step)))
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: round(float(value), 5) for name, value in metrics.items()}
+
+
+def _export(task: Any, state: Any, step: int, out: Path) -> None:
+    """Write the averaged generator in half precision, as it is shipped."""
+    from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, save_weights
+
+    ema = backend.to_numpy(state["ema"])
+    table = {} if task.table is None else {CONDITION_TABLE: task.table}
+    training = {
+        "step": step,
+        "images_seen": step * task.config.batch_size,
+        "train_images": len(task.images),
+    }
+    arrays = {**ema["params"], **ema["stats"], **table}
+    path = out / "generator.npz"
+    save_weights(path, arrays, DCGAN_KIND, to_dict(task.config), training, dtype="float16")
+
+
+def stage_two(source: Path, clock: Clock, out: Path, overrides: dict[str, Any], log: Log) -> None:
+    """Train the upscaler on until the clock ends: pixel loss first, then the adversarial phase."""
+    from anime_pipeline.models.weights import SRGAN_KIND, load_weights
+    from anime_pipeline.models.zoo import find_weights
+    from anime_pipeline.training.srgan_task import SrganTask
+
+    images = read_large(source)["train"]
+    plan_path = out / "plan-srgan.json"
+    plan = json.loads(plan_path.read_text(encoding="utf-8")) if plan_path.is_file() else None
+    init = load_weights(find_weights("fidelity", SRGAN_KIND), SRGAN_KIND)
+    config = from_dict(SrganConfig, plan) if plan else SRGAN_PRESETS["gpu"]
+    if plan is None:
+        fitting = {"init_sha256": init.sha256, "precision": best_precision()}
+        config = replace(config, **fitting | overrides)
+        share = config.adversarial_steps / config.steps
+        scratch = SrganTask(config, images, init)
+        seconds = _seconds_per_phase(scratch, TIMING_SHARE * clock.seconds, log)
+        left = clock.left - 0.05 * clock.seconds
+        steps = max(2, int(left / ((1 - share) * seconds[False] + share * seconds[True])))
+        adversarial = round(share * steps)
+        config = replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
+        atomic_write_json(plan_path, to_dict(config))
+        log("plan srgan", fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
+    task = SrganTask(config, images, init)
+    latest = clock.seconds * (1 + PATIENCE_SHARE)
+    _train(
+        task,
+        out / "state-srgan",
+        clock,
+        latest,
+        log,
+        lambda state, step: _export_srgan(task, state, step, out),
+        also_after=config.fidelity_steps,
+    )
+
+
+def _seconds_per_phase(task: Any, seconds: float, log: Log) -> dict[bool, float]:
+    found = {}
+    for adversarial, first in ((False, 0), (True, task.config.fidelity_steps)):
+        state, _ = task.advance(task.initial_state(), first, task.inputs(first))
+        begin, count = time.monotonic(), 0
+        for step, inputs in _prepared(task, first):
+            state, metrics = task.advance(state, step, inputs)
+            _wait(metrics)
+            count += 1
+            if time.monotonic() - begin >= seconds / 2:
+                break
+        found[adversarial] = (time.monotonic() - begin) / count
+        log("timed srgan", adversarial=adversarial, seconds_per_step=found[adversarial])
+    return found
+
+
+def _export_srgan(task: Any, state: Any, step: int, out: Path) -> None:
+    from anime_pipeline.models.weights import SRGAN_KIND, save_weights
+
+    phase = "perceptual" if task.is_adversarial(step - 1) else "fidelity"
+    ema = backend.to_numpy(state["ema"])
+    training = {
+        "phase": phase,
+        "step": step,
+        "crops_seen": step * task.config.batch_size,
+        "train_images": len(task.images),
+    }
+    arrays, config = {**ema["params"], **ema["stats"]}, to_dict(task.config)
+    save_weights(out / f"{phase}.npz", arrays, SRGAN_KIND, config, training, dtype="float16")
+
+
+if __name__ == "__main__":
+    main()

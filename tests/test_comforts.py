@@ -18,7 +18,7 @@ def test_doctor_finds_this_installation_sound(cli):
     result = cli("doctor", "--json")
     assert result.code == 0, result.stderr
     checks = {check["name"]: check for check in result.json["checks"]}
-    assert len(checks) == 9 and {c["status"] for c in checks.values()} <= {"ok", "note"}
+    assert len(checks) == 10 and {c["status"] for c in checks.values()} <= {"ok", "note"}
     assert "tensorflow 2." in checks["Backend"]["detail"]
     assert "faces/s" in checks["Self-test"]["detail"]
     plain = cli("doctor").stdout
@@ -29,7 +29,7 @@ def test_doctor_names_what_is_broken_and_looks_at_the_rest(cli, monkeypatch):
     monkeypatch.setattr("anime_pipeline.models.zoo.sha256_of", lambda path: "0")
     result = cli("doctor", "--json")
     failed = [check for check in result.json["checks"] if check["status"] == "fail"]
-    assert result.code == 1 and len(result.json["checks"]) == 9
+    assert result.code == 1 and len(result.json["checks"]) == 10
     assert {check["name"] for check in failed} == {"Shipped weights", "Self-test"}
     assert "install the package again" in failed[0]["detail"]
 

@@ -116,18 +116,34 @@ _GIVEN = dict(os.environ)  # before the backend is selected, which sets the vari
 
 
 def _cpu() -> tuple[str, str]:
-    from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name, usable_cores
+    from anime_pipeline.core.machine import cpu_name, usable_cores
 
     limits = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("_NUM_THREADS")]
     detail = f"{cpu_name()}, {usable_cores()} of {os.cpu_count()} threads usable"
-    detail += f"; bfloat16 {'in hardware' if cpu_has_bfloat16() else 'not in hardware'}"
-    if has_keras():
-        from anime_pipeline.models.precision import best_precision
-
-        detail += f"; trains in {best_precision()}"
     if limits:
         return ("note", f"{detail}; limited by {', '.join(limits)}")
     return ("ok", detail)
+
+
+def _bfloat16() -> tuple[str, str]:
+    from anime_pipeline.core.machine import bfloat16_forbidden_by, cpu_has_bfloat16
+
+    setting = bfloat16_forbidden_by()
+    if cpu_has_bfloat16():
+        detail = "in hardware"
+    elif setting:
+        detail = f"emulated, as {setting} allows no instructions for it"
+    else:
+        detail = "emulated on this processor"
+    if has_keras():
+        from anime_pipeline.models import backend
+        from anime_pipeline.models.precision import best_precision
+
+        place = "on the GPU" if backend.has_gpu() else "here"
+        detail += f"; training uses {best_precision()} {place}"
+    if not cpu_has_bfloat16():
+        detail += "; upscale --precision bfloat16 is refused"
+    return ("note" if setting else "ok", detail)
 
 
 def _memory() -> tuple[str, str]:
@@ -193,6 +209,7 @@ EXAMINATIONS: dict[str, Callable[[], tuple[str, str]]] = {
     "Packages": _packages,
     "Backend": _backend,
     "CPU": _cpu,
+    "bfloat16": _bfloat16,
     "Memory": _memory,
     "Disk": _disk,
     "Shipped weights": _weights,

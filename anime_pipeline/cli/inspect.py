@@ -38,13 +38,15 @@ COPIES_SHOWN = 32
 @click.option("--fit", type=click.Choice(FITS), default="crop")
 @json_option
 def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
-    """Tell what a folder of faces holds: counts, sizes, colours, split, what is skipped and why."""
+    """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
     from anime_pipeline.data.dataset import open_dataset
     from anime_pipeline.data.duplicates import cached_groups, repeated
+    from anime_pipeline.data.origins import find_origins
     from anime_pipeline.data.store import load_store, require_pictures
     from anime_pipeline.images.codec import decode, write_png
     from anime_pipeline.images.grid import make_grid, spread
     from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.reports import origins as origin_report
 
     with waiting("Listing the pictures"):
         dataset = open_dataset(data)
@@ -53,8 +55,14 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     require_pictures(store, [data])
     name = data.resolve().name
     with progress_bar("Comparing pictures") as update:
-        copies = repeated(cached_groups(store.thumbnails, update))
+        groups = cached_groups(store.thumbnails, update)
+    copies = repeated(groups)
+    with progress_bar("Reading headers") as update:
+        origins = find_origins(store, groups, update)
     pictures = {"contact_sheet": make_grid(spread(store.images, SHEET_COUNT), 10)}
+    examples = origin_report.draw(origins, store.images)
+    if examples is not None:
+        pictures["origin_sheet"] = examples
     if copies:
         pictures["duplicate_sheet"] = _draw_copies(store, copies)
     colors = [record.colors for record in store.records if record.colors]
@@ -71,9 +79,10 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
         write_png(path, pictures[kind], mark)
     facts = describe(dataset, store, copies) | {kind: str(path) for kind, path in files.items()}
     if as_json:
-        print_json(facts)
+        print_json(facts | {"origins": origin_report.facts(origins, store)})
     else:
-        _print(facts)
+        count = len(store.images)
+        _print(facts, origin_report.rows(origins, count), origin_report.warnings(origins, count))
 
 
 def _draw_copies(store: Store, copies: list[np.ndarray]) -> np.ndarray:
@@ -125,7 +134,7 @@ def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[s
     return facts
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -149,6 +158,7 @@ def _print(facts: dict[str, Any]) -> None:
             f"({facts['exact_copies']} exact copies); each group stays on one side of the split",
         ),
     ]
+    rows += origins
     if "attributes" in facts:
         attributes = facts["attributes"]
         rows.append(
@@ -170,8 +180,10 @@ def _print(facts: dict[str, Any]) -> None:
     rows += [("Colour problem", text) for text in facts["color_problems"][:10]]
     rows.append(("Skipped", str(len(facts["skipped"]))))
     rows += [("", f"{item['path']}: {item['reason']}") for item in facts["skipped"][:20]]
-    sheets = ("contact_sheet", "duplicate_sheet", "palette")
+    sheets = ("contact_sheet", "duplicate_sheet", "origin_sheet", "palette")
     rows += [(kind.replace("_", " ").capitalize(), facts[kind]) for kind in sheets if kind in facts]
+    # Last, where they are seen.
+    rows += [("" if number else "Warning", text) for number, text in enumerate(warnings)]
     for name, text in rows:
         table.add_row(name, text)
     Console(highlight=False, markup=False).print(table)

@@ -18,6 +18,18 @@ from anime_pipeline.core.errors import PipelineError, UsageError
 
 BACKENDS = ("tensorflow", "jax")
 
+# oneDNN multiplies for TensorFlow and OpenVINO; its settings are read by both.
+ARITHMETIC_SETTINGS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS")
+ISA_WITHOUT_BFLOAT16 = (
+    "SSE41",
+    "AVX",
+    "AVX2",
+    "AVX2_VNNI",
+    "AVX2_VNNI_2",  # converts bfloat16, multiplies float32
+    "AVX512_CORE",
+    "AVX512_CORE_VNNI",
+)
+
 
 def select_backend() -> str:
     """Choose the Keras backend before Keras is imported; called by every package that imports it.
@@ -97,22 +109,40 @@ def _interrupts_deferred() -> Iterator[None]:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Tell whether the CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX-BF16)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    """Tell whether bfloat16 is multiplied in hardware: AVX512-BF16 or AMX-BF16, and not forbidden.
+
+    Elsewhere it is emulated, slower than float32; OpenVINO's kernels may even crash.
+    """
+    flags = _cpuinfo()
+    return ("avx512_bf16" in flags or "amx_bf16" in flags) and not bfloat16_forbidden_by()
+
+
+def bfloat16_forbidden_by() -> str:
+    """Return the setting, NAME=VALUE, that holds oneDNN to instructions without bfloat16, or ""."""
+    # As oneDNN reads them: the first that is set, in capitals or not; an unknown name is ignored.
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        if value := os.environ.get(name):
+            return f"{name}={value}" if value.upper() in ISA_WITHOUT_BFLOAT16 else ""
+    return ""
+
+
+def arithmetic_settings() -> list[str]:
+    """Return the settings, NAME=VALUE, that change how fast a CPU multiplies."""
+    return [f"{name}={os.environ[name]}" for name in ARITHMETIC_SETTINGS if os.environ.get(name)]
 
 
 def cpu_name() -> str:
     """Return the processor's name as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        lines = []
+    lines = _cpuinfo().splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
 
 
 def usable_cores() -> int:

@@ -62,5 +62,31 @@ def labelled_sheet(
     return np.asarray(sheet)
 
 
+def captioned_rows(rows: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Lay rows of pictures out below each other, each under a caption of its own.
+
+    Args:
+        rows: A line of text, empty to go on with the row above, and uint8 [n, S, S, 3] of one S.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    font = ImageFont.load_default(TEXT_PX)
+    side = rows[0][1].shape[1]
+    step, caption_px = side + GAP_PX, TEXT_PX + 2 * GAP_PX
+    widths = [max(len(pictures) * step, int(font.getlength(text))) for text, pictures in rows]
+    height = sum(step + (caption_px if text else 0) for text, _ in rows)
+    sheet = Image.new("RGB", (max(widths) + 2 * GAP_PX, height + GAP_PX), PAPER)
+    pen, top = ImageDraw.Draw(sheet), GAP_PX
+    for text, pictures in rows:
+        if text:
+            pen.text((GAP_PX, top + GAP_PX // 2), text, INK, font)
+            top += caption_px
+        for index, picture in enumerate(pictures):
+            sheet.paste(Image.fromarray(picture), (GAP_PX + index * step, top))
+        top += step
+    return np.asarray(sheet)
+
+
 def _swatch(pen: ImageDraw.ImageDraw, x: int, y: int, label: Label) -> None:
     pen.rectangle((x, y, x + SWATCH_PX, y + SWATCH_PX), label.colour, INK)

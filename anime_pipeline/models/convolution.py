@@ -5,6 +5,10 @@ a half of the speed of the other two products of a training step. It is itself a
 the roles changed: of the inputs, each channel a picture and each picture a channel, with the
 upstream gradient as a large kernel, dilated by the stride. As a forward convolution it takes a
 third to two thirds of the time, copies included. Values and other gradients are the library's own.
+
+Where oneDNN computes no bfloat16 (below AVX-512), TensorFlow rounds each addition of the library's
+gradient to bfloat16, but sums a forward convolution in float32: this form is 10 to 30 times faster
+there, and 6 to 12 times closer to the exact sum.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, cast
 from keras import ops
 
 from anime_pipeline.core.config import Precision
-from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name
+from anime_pipeline.core.machine import arithmetic_settings, cpu_has_bfloat16, cpu_name
 from anime_pipeline.core.storage import atomic_write_json, cache_folder
 from anime_pipeline.models import backend
 
@@ -21,14 +21,15 @@ def best_precision() -> Precision:
     """Return bfloat16 on a GPU, or on a CPU that multiplies it faster; otherwise float32.
 
     The measurement is made once a machine and remembered: were it repeated, a busy moment could
-    start the same command and seed on another path.
+    start the same command and seed on another path. Settings that change the speed count as
+    another machine.
     """
     if backend.has_gpu():
         return "bfloat16"
     if not cpu_has_bfloat16():
         return "float32"
     path = cache_folder() / "precision.json"
-    machine = f"{cpu_name()}, {backend.name()}"
+    machine = ", ".join([cpu_name(), backend.name(), *arithmetic_settings()])
     try:
         remembered = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

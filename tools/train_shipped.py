@@ -42,7 +42,7 @@ from anime_pipeline.models.precision import best_precision  # noqa: E402
 ARMS: dict[str, dict[str, float]] = {
     "preset": {},
     "quick": {"learning_rate_g": 4e-4, "learning_rate_d": 4e-4},
-    "strict": {"r1_gamma": 1.0, "r2_gamma": 1.0},
+    "loose": {"r1_gamma": 0.04, "r2_gamma": 0.04},
 }
 ARM_SHARE = 0.065  # of the clock, each
 TIMING_SHARE = 0.03  # 20 seconds of eleven minutes

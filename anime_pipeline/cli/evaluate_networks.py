@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from anime_pipeline.inference.upscaler import Upscaler
     from anime_pipeline.reports.evaluate import Faces
 
-NETWORKS = ("alexnet", "vgg16")  # in the order of reports: first the one that nobody flatters
+# In the order of reports: first those that nobody flatters.
+NETWORKS = ("alexnet", "efficientnet-lite", "vgg16")
+UNTRAINED = "nothing is trained on it"
 
 
 def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
@@ -22,11 +24,12 @@ def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]
     Raises:
         PipelineError: If one that was asked for by name is missing.
     """
-    from anime_pipeline.metrics.features import TITLES, VGG16, why_missing
+    from anime_pipeline.metrics.features import ALEXNET, TITLES, VGG16, why_missing
 
     networks, missing = [], {}
     for name in NETWORKS:
-        if wanted and name not in wanted and name != VGG16:  # variety and copies are by VGG16
+        # Variety and copies are by VGG16, whatever else compares the faces.
+        if name not in {VGG16, *(wanted or [ALEXNET])}:
             continue
         reason = why_missing(name)
         if reason is None:
@@ -42,12 +45,10 @@ def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]
 
 def source(network: str) -> str:
     """Return where a network's weights come from, as `Features.source` will have it."""
-    from anime_pipeline.metrics.features import VGG16
     from anime_pipeline.models.assets import VGG_FILE, find_asset
 
-    if network == VGG16:
-        return "torch" if find_asset(VGG_FILE) else "caffe"
-    return "lpips"
+    vgg16 = "torch" if find_asset(VGG_FILE) else "caffe"
+    return {"vgg16": vgg16, "alexnet": "lpips"}.get(network, "tensorflow")
 
 
 def with_large(faces: Faces, config: DcganConfig) -> Faces:
@@ -74,8 +75,10 @@ def about_stage_two(upscaler: Upscaler | None, faces: Faces) -> dict[str, str]:
 
 def remarks(config: DcganConfig, upscaler: Upscaler | None) -> dict[str, str]:
     """Return by title what a reader should know of each network before believing it."""
+    from anime_pipeline.metrics.features import TITLES, VGG16
+
     owners = ["critic's"] if config.feature_critic else []
     if upscaler is not None and upscaler.config.perceptual_weight:
         owners.append("upscaler's")
-    own = f"the {' and the '.join(owners)} own network" if owners else "nothing is trained on it"
-    return {"AlexNet": "nothing is trained on it", "VGG16": own}
+    own = f"the {' and the '.join(owners)} own network" if owners else UNTRAINED
+    return dict.fromkeys(TITLES.values(), UNTRAINED) | {TITLES[VGG16]: own}

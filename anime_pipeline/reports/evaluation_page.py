@@ -11,10 +11,12 @@ import pandas as pd
 
 from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
 from anime_pipeline.images.codec import write_png
+from anime_pipeline.reports.benchmark_tables import DOWN, UP
 from anime_pipeline.reports.evaluation import EXPLANATIONS, LIKENESS, Evaluation, Figure
 from anime_pipeline.reports.page import image_uri, render_page
 
 STEM = "evaluation"
+HEADS = {"KID": f"KID{DOWN}", "precision": f"Precision{UP}", "recall": f"Recall{UP}"}
 KINDS = ("html", "json", "csv", "md")
 
 
@@ -55,6 +57,7 @@ def as_html(evaluation: Evaluation, last_row: Mapping[str, Any]) -> str:
         facts=evaluation.facts,
         sections=[s for s in sections if s["rows"] or (s["name"] == LIKENESS and compared)],
         likeness=compared,
+        missing=evaluation.missing,
         pictures={
             name: {"uri": image_uri(picture), "caption": caption}
             for name, (picture, caption) in evaluation.pictures.items()
@@ -78,24 +81,18 @@ def cells(figure: Figure) -> dict[str, str]:
 
 
 def side_by_side(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return what each feature network says of each size, a row each, as tables show it.
-
-    A network that was wanted and could not be asked has a row with the reason.
-    """
+    """Return what each feature network says of each size, a row each, as tables show it."""
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for figure in evaluation.figures:
         if figure.network:
             key = (figure.network, figure.px or 0)
             row = rows.setdefault(key, {"network": figure.network, "px": figure.px, "cells": []})
-            row["cells"].append({"measure": figure.name.split("-")[0], **cells(figure)})
+            measure = figure.name.split("-")[0]
+            row["cells"].append({"head": HEADS.get(measure, measure), **cells(figure)})
     for row in rows.values():
         row["about"] = evaluation.remarks.get(row["network"], "")
         row["protocol"] = row["cells"][-1]["protocol"]
-    missing: list[dict[str, Any]] = [
-        {"network": name, "px": None, "cells": [], "about": reason}
-        for name, reason in evaluation.missing.items()
-    ]
-    return sorted(rows.values(), key=lambda row: row["px"]) + missing
+    return sorted(rows.values(), key=lambda row: row["px"])
 
 
 def as_markdown(evaluation: Evaluation) -> str:
@@ -104,12 +101,14 @@ def as_markdown(evaluation: Evaluation) -> str:
     lines = [f"# {facts['weights']}", "", f"{facts['generated']}, compared with {facts['real']}."]
     compared = side_by_side(evaluation)
     if compared:
-        heads = [cell["measure"] for cell in compared[0]["cells"]]
+        heads = [cell["head"] for cell in compared[0]["cells"]]
         lines += ["", *_markdown_row("seen by", "faces", *heads), _rule(len(heads) + 2)]
         for row in compared:
             values = [f"{cell['value']} (real {cell['best']})" for cell in row["cells"]]
             name = f"{row['network']}: {row['about']}"
-            lines += _markdown_row(name, f"{row['px']} px" if row["px"] else "–", *values)
+            lines += _markdown_row(name, f"{row['px']} px", *values)
+    for name, reason in evaluation.missing.items():
+        lines += ["", f"{name} was not asked: {reason}."]
     rest = [cells(figure) for figure in evaluation.figures if not figure.network]
     if rest:
         lines += ["", *_markdown_row("measure", "value", "real faces", "chance"), _rule(4)]

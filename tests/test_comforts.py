@@ -4,10 +4,10 @@ import json
 import os
 import pty
 import re
-import subprocess
 import sys
 
 import pytest
+from children import child
 from conftest import TINY_CALL, spawn
 
 from anime_pipeline.core.config import DcganConfig
@@ -192,23 +192,20 @@ def test_tab_completes_commands_options_choices_and_names(two_runs):
 def on_a_terminal(*arguments, **environment):
     """Run a command with a pseudo-terminal as its stderr; return what appears there."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anime_pipeline", *map(str, arguments)],
-        stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
-    )
-    os.close(theirs)
+    environment = {**os.environ, "TERM": "xterm-256color", **environment}
     shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    assert process.wait() == 0
+    with child("-m", "anime_pipeline", *arguments, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+        os.close(ours)
+        assert process.wait() == 0
     return shown.decode()
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from children import PATIENCE_S
+from hypothesis import HealthCheck, settings
 
 from anime_pipeline.cli.main import run as run_program
 from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.data.sample import write_sample_dataset
 
-# No test is timed: on a busy machine the same example takes any time.
-settings.register_profile("untimed", deadline=None)
+# No test is timed: on a busy machine the same example takes any time, and so does thinking of it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
@@ -73,7 +74,7 @@ def app(tmp_path_factory):
 
     made = create_app(Settings(checkpoints=tmp_path_factory.mktemp("web") / "checkpoints"))
     yield made
-    assert made.extensions[EXTENSION].worker.stop(20)
+    assert made.extensions[EXTENSION].worker.stop(PATIENCE_S)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def made(tmp_path):
 
     yield make
     for one in apps:
-        assert one.extensions[EXTENSION].worker.stop(20)
+        assert one.extensions[EXTENSION].worker.stop(PATIENCE_S)
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +163,7 @@ def spawn(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         cwd=cwd,
-        timeout=300,
+        timeout=PATIENCE_S,
         env={**os.environ, **environment},
     )
 

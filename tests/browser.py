@@ -261,7 +261,8 @@ def checkpoints(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def site(checkpoints, driver):
     """The address of the real server, with the shipped weights."""
-    with served(checkpoints.parent) as (_, url):
+    # However slow the machine is, a refusal would be a complaint on the console.
+    with served(checkpoints.parent, "--face-timeout-s", str(PATIENCE_S)) as (_, url):
         yield url
 
 

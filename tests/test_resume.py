@@ -112,7 +112,7 @@ def interrupted(drawn, tmp_path_factory):
     """A DCGAN run stopped by Ctrl-C."""
     folder = tmp_path_factory.mktemp("runs")
     arguments = [*command("dcgan", drawn, folder), "--steps", 100_000]
-    code, stderr = kill_when(arguments, folder, "dcgan", 120, signal.SIGINT)
+    code, stderr = kill_when(arguments, folder, "dcgan", 40, signal.SIGINT)
     return folder, code, stderr
 
 

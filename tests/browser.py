@@ -29,7 +29,24 @@ FLAGS = (
     "--disable-dev-shm-usage --hide-scrollbars"
 )
 DESKTOP, PHONE = (1280, 900), (390, 844)
-PATIENCE_S = 30
+PATIENCE_S = 300  # a limit for what is broken, however slow the machine
+# Time that stands still but for `passes()`: what waits for long enough happens then, and only then.
+HELD_TIME = """
+const [begin, end, held] = [window.setTimeout, window.clearTimeout, new Map()];
+window.setTimeout = (act, ms, ...given) => {
+  if (ms < LEAST_MS) return begin(act, ms, ...given);
+  const key = begin(() => {}, ms);
+  held.set(key, () => act(...given));
+  return key;
+};
+window.clearTimeout = (key) => { held.delete(key); end(key); };
+window.passes = () => {
+  const due = [...held.values()];
+  held.clear();
+  for (const act of due) act();
+  return due.length;
+};
+"""
 PICTURES_DONE = """
 const wanted = (one) => one.getClientRects().length
   && (one.loading !== "lazy" || one.getBoundingClientRect().top < innerHeight);
@@ -58,6 +75,8 @@ def chromium(profile: Path):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # With its path given, selenium looks for no driver, and fetches none.
     driver = webdriver.Chrome(options, Service(paths[1]))
+    driver.set_script_timeout(PATIENCE_S)
+    driver.command_executor.client_config.timeout = PATIENCE_S
     try:
         yield driver
     finally:
@@ -72,6 +91,7 @@ class Browser:
         self.url = url
         self.downloads = downloads
         self.allowed: list[str] = []
+        self.held: list[str] = []
 
     def js(self, script: str, *arguments):
         """Run a script; a promise is waited for."""
@@ -91,6 +111,25 @@ class Browser:
         """Set what the system prefers: `prefers_color_scheme="dark"`."""
         named = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
         self.command("Emulation.setEmulatedMedia", features=named)
+
+    def hold_time(self, least_ms: int = 2000) -> None:
+        """On pages that are opened from now on, let timers of so long wait for `time_passes`.
+
+        A message would be gone, or a typed number taken for two, where a test is slower than that.
+        """
+        source = f"{{{HELD_TIME.replace('LEAST_MS', str(least_ms))}}}"
+        added = self.command("Page.addScriptToEvaluateOnNewDocument", source=source)
+        self.held.append(added["identifier"])
+
+    def time_passes(self) -> int:
+        """Let happen what waits; gives how many timers that were."""
+        return self.js("return passes()")
+
+    def let_go(self) -> None:
+        """Let time pass by itself again, on pages that are opened from now on."""
+        for identifier in self.held:
+            self.command("Page.removeScriptToEvaluateOnNewDocument", identifier=identifier)
+        self.held.clear()
 
     def open(self, path: str) -> None:
         """Open a page and wait for its pictures."""
@@ -222,7 +261,8 @@ def checkpoints(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def site(checkpoints, driver):
     """The address of the real server, with the shipped weights."""
-    with served(checkpoints.parent) as (_, url):
+    # However slow the machine is, a refusal would be a complaint on the console.
+    with served(checkpoints.parent, "--face-timeout-s", str(PATIENCE_S)) as (_, url):
         yield url
 
 
@@ -242,6 +282,7 @@ def browser(driver, site, tmp_path):
         driver.switch_to.window(other)
         driver.close()
     driver.switch_to.window(driver.window_handles[0])
+    window.let_go()
     driver.get("about:blank")
     window.command("Storage.clearDataForOrigin", origin=site, storageTypes="local_storage")
     assert not complaints

@@ -93,15 +93,18 @@ def test_the_faces_are_swapped(blend):
     assert frame(blend) == first
 
 
-def test_the_copied_link_recreates_the_journey(blend):
-    here = frame(blend)
-    blend.click("[data-copy]")
-    blend.says("[data-toasts]", "Link copied")
-    link = blend.copied()
-    blend.driver.switch_to.new_window("window")
-    blend.open(link)
-    ready(blend)
-    assert frame(blend) == here and not blend.one("[data-stale]").is_displayed()
+def test_the_copied_link_recreates_the_journey(browser):
+    browser.hold_time()
+    browser.open(PAIR)
+    ready(browser)
+    here = frame(browser)
+    browser.click("[data-copy]")
+    browser.says("[data-toasts]", "Link copied")
+    link = browser.copied()
+    browser.driver.switch_to.new_window("window")
+    browser.open(link)
+    ready(browser)
+    assert frame(browser) == here and not browser.one("[data-stale]").is_displayed()
 
 
 def test_favourites_are_offered_and_chosen(browser):

@@ -73,6 +73,7 @@ def test_page(browser, page, size):
 
 
 def test_what_opens_on_a_page(browser):
+    browser.hold_time()
     browser.open(PAGES["blend"])
     done(browser, "blend")
     browser.click("[data-end=a] .face-pick")

@@ -83,6 +83,7 @@ def test_a_run_is_followed_while_it_trains(browser, checkpoints):
     folder = make_run(checkpoints / "srgan/9-cpu", None, [{"step": 10, "loss_g": 0.5}], (1,))
     try:
         with locked(folder):
+            browser.hold_time()
             browser.open("/training")
             card = browser.seen(".run[data-key='srgan/9-cpu']")
             assert "Training" in card.text and "Step 10 of" in card.text
@@ -92,6 +93,7 @@ def test_a_run_is_followed_while_it_trains(browser, checkpoints):
             with (folder / "metrics.jsonl").open("a") as log:
                 log.write((checkpoints / "later/metrics.jsonl").read_text())
             shutil.copy(checkpoints / "later/samples/epoch_0002.png", folder / "samples")
+            assert browser.time_passes(), "the page looks again by itself"
             browser.says(".run[data-key='srgan/9-cpu']", "Step 20 of")
             assert "srgan/9-cpu" in browser.focused("href"), "the focus stays where it was"
             fresh = browser.one(".run[data-key='srgan/9-cpu'] img").get_attribute("src")
@@ -105,6 +107,7 @@ def test_a_run_is_followed_while_it_trains(browser, checkpoints):
 
 
 def test_a_run_shows_its_pictures_through_time(browser):
+    browser.hold_time(200)
     browser.open("/training/dcgan/1-cpu")
     browser.says("[data-viewer-count]", "3 of 3")
     browser.says("[data-viewer-words]", "After epoch 12")
@@ -115,12 +118,17 @@ def test_a_run_shows_its_pictures_through_time(browser):
     assert play.get_attribute("aria-pressed") == "false"
     browser.click(play)
     assert play.get_attribute("aria-pressed") == "true"
+    for shown in (2, 3):
+        browser.wait(browser.time_passes)
+        browser.says("[data-viewer-count]", f"{shown} of 3")
     browser.says("[data-viewer-words]", "After epoch 12")
+    browser.wait(browser.time_passes)
     browser.wait(lambda: play.get_attribute("aria-pressed") == "false")
     browser.settle()
 
 
 def test_the_curves_are_read_by_keys_pointer_and_table(browser):
+    browser.hold_time()
     browser.open("/training/dcgan/1-cpu")
     browser.wait(lambda: browser.all("[data-chart]:not([hidden]) .line"))
     place = browser.seen("[data-chart-place]")

@@ -20,7 +20,7 @@ REFUSE_ONCE = """
 const real = window.fetch;
 window.fetch = async (...request) => {
   window.fetch = real;
-  return new Response("{}", { status: 503, headers: { "Retry-After": "1" } });
+  return new Response("{}", { status: 503, headers: { "Retry-After": "5" } });
 };
 """
 
@@ -62,6 +62,7 @@ def seed(browser):
 
 
 def test_the_seed_by_hand_by_steps_and_by_dice(browser):
+    browser.hold_time()
     first = studio(browser)
     changed(browser, lambda: browser.click("[data-step='1']"))
     address(browser, seed="108")
@@ -70,12 +71,15 @@ def test_the_seed_by_hand_by_steps_and_by_dice(browser):
     field = browser.one("#seed")
     field.send_keys(Keys.CONTROL, "a")
     changed(browser, lambda: field.send_keys("9"))
+    address(browser, seed="107")
+    assert browser.time_passes(), "who types may go on for a while"
     address(browser, seed="9")
     changed(browser, lambda: browser.click("[data-dice]"))
     assert seed(browser) != "9" and seed(browser).isdecimal()
 
 
 def test_a_seed_that_is_none_is_marked_and_explained(browser):
+    browser.hold_time()
     studio(browser)
     browser.one("#seed").send_keys("x", Keys.ENTER)
     assert browser.one("#seed").get_attribute("aria-invalid") == "true"
@@ -93,6 +97,7 @@ def test_a_seed_that_is_none_is_marked_and_explained(browser):
 
 
 def test_a_seed_that_is_typed_is_one_step(browser):
+    browser.hold_time()
     first = studio(browser)
     field = browser.one("#seed")
     field.send_keys(Keys.CONTROL, "a")
@@ -194,6 +199,7 @@ def test_three_sizes_are_shown_and_saved(browser):
 
 
 def test_the_copied_link_recreates_the_face_elsewhere(browser):
+    browser.hold_time()
     studio(browser, "seed=107&hair=%233366cc&skin=tan&variation=3&strength=0.5&truncation=0.8")
     here = changed(browser, lambda: browser.one("#realism").send_keys(Keys.HOME))
     browser.click("[data-copy]")
@@ -258,9 +264,12 @@ def test_a_server_that_is_gone_is_said_once_and_tried_again(browser):
 
 
 def test_a_busy_server_is_waited_for_in_words(browser):
+    browser.hold_time()
     studio(browser)
     browser.js(REFUSE_ONCE)
-    changed(browser, lambda: (browser.click("[data-dice]"), browser.seen("[data-wait]")))
+    browser.click("[data-dice]")
+    browser.seen("[data-wait]")
+    changed(browser, browser.time_passes)
     browser.gone("[data-wait]")
     assert not browser.one("[data-problem]").is_displayed()
 

@@ -164,7 +164,7 @@ def test_what_the_server_refuses_is_said_in_its_words(page):
 
 
 def test_it_is_called_off(page):
-    choose(page, picture_bytes(400, 400))
+    choose(page, picture_bytes(1000, 900))  # work for longer than it takes to call it off
     page.wait(lambda: page.one("[data-go]").is_enabled())
     page.click("[data-go]")
     page.click("[data-cancel]")

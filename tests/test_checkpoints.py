@@ -202,3 +202,7 @@ def test_resuming_with_other_settings_lists_the_differences(tmp_path):
     assert "numpy None ->" in warnings[0]
     with pytest.raises(UsageError, match="ASSETS"):
         check_same_surroundings(run, {"vgg16": "torch"}, warnings.append)
+    check_same_surroundings(run, {"snapshots": "alexnet"}, warnings.append)  # recorded since 0.6
+    chosen = Run(tmp_path, "cpu", TINY_DCGAN, [], "", {"snapshots": "alexnet"}, {})
+    with pytest.raises(UsageError, match="alexnet.*nothing.*ASSETS"):
+        check_same_surroundings(chosen, {}, warnings.append)

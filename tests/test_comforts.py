@@ -4,10 +4,10 @@ import json
 import os
 import pty
 import re
-import subprocess
 import sys
 
 import pytest
+from children import child
 from conftest import TINY_CALL, spawn
 
 from anime_pipeline.core.config import DcganConfig
@@ -91,7 +91,15 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_a_settings_file_gives_defaults_that_options_override(cli, drawn, tmp_path, monkeypatch):
+@pytest.fixture
+def untimed(monkeypatch):
+    """Let no dry run take steps for its plan: how long they take is another test's."""
+    monkeypatch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
+
+
+def test_a_settings_file_gives_defaults_that_options_override(
+    cli, drawn, tmp_path, monkeypatch, untimed
+):
     (tmp_path / "run.toml").write_text(
         f"data = {str(drawn)!r}\nsteps = 40\nbatch-size = 8\nwidth = 4\nimage_size = 16\n"
         "r1_gamma = 0.5\nflip = false\nloss = 'hinge'\nseed = 3\n"
@@ -112,7 +120,7 @@ def test_a_settings_file_gives_defaults_that_options_override(cli, drawn, tmp_pa
     assert plan["steps"] == 11
 
 
-def test_an_earlier_run_is_a_settings_file(two_runs, cli):
+def test_an_earlier_run_is_a_settings_file(two_runs, cli, untimed):
     run = two_runs / "dcgan/2-cpu"
     plan = cli("train-dcgan", "--config", run, "--dry-run", "--json").json
     assert plan["config"] == json.loads((run / "config.json").read_text())["config"]
@@ -192,23 +200,20 @@ def test_tab_completes_commands_options_choices_and_names(two_runs):
 def on_a_terminal(*arguments, **environment):
     """Run a command with a pseudo-terminal as its stderr; return what appears there."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anime_pipeline", *map(str, arguments)],
-        stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
-    )
-    os.close(theirs)
+    environment = {**os.environ, "TERM": "xterm-256color", **environment}
     shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    assert process.wait() == 0
+    with child("-m", "anime_pipeline", *arguments, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+        os.close(ours)
+        assert process.wait() == 0
     return shown.decode()
 
 
@@ -216,10 +221,10 @@ COLOUR = r"\x1b\[(?:\d+;)*(?:3[0-8]|9[0-7])[;m]"
 
 
 def test_a_terminal_gets_a_bar_and_no_color_is_respected(tmp_path):
-    coloured = on_a_terminal("sample-data", tmp_path / "a", "--count", 150, "--size", 64)
+    coloured = on_a_terminal("sample-data", tmp_path / "a", "--count", 40, "--size", 64)
     assert "Drawing" in coloured and re.search(COLOUR, coloured)
     plain = on_a_terminal(
-        "sample-data", tmp_path / "b", "--count", 150, "--size", 64, NO_COLOR="1"
+        "sample-data", tmp_path / "b", "--count", 40, "--size", 64, NO_COLOR="1"
     )  # fmt: skip
     assert "Drawing" in plain and not re.search(COLOUR, plain)
 

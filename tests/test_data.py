@@ -3,11 +3,11 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
+from children import PATIENCE_S, child
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -168,12 +168,9 @@ def test_two_processes_may_build_the_same_entry(drawn, tmp_path):
         "print(int(load_store(open_dataset(Path(sys.argv[1])), 24).images.sum(dtype='i8')))"
     )
     environment = {**os.environ, "ANIME_PIPELINE_CACHE": str(tmp_path)}
-    command = [sys.executable, "-c", code, str(drawn)]
-    pair = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    sums = {process.communicate(timeout=120)[0] for process in pair}
+    options = {"env": environment, "stdout": subprocess.PIPE}
+    with child("-c", code, drawn, **options) as one, child("-c", code, drawn, **options) as other:
+        sums = {process.communicate(timeout=PATIENCE_S)[0] for process in (one, other)}
     assert len(sums) == 1 and int(sums.pop()) > 0
     (entry,) = tmp_path.iterdir()
     assert entry.name.startswith("pictures-") and entry.suffix == ".npy"

@@ -6,17 +6,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tracemalloc
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from children import PATIENCE_S, child
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from anime_pipeline.core.machine import usable_cores
 from anime_pipeline.data import entry
 from anime_pipeline.data.dataset import drop_repeated, open_dataset
 from anime_pipeline.data.drawing import draw_face
@@ -112,35 +112,21 @@ def test_only_a_few_items_are_taken_ahead():
         list(results)
 
 
-@contextmanager
-def program(source, *arguments, **options):
-    """Run Python source in a process that ends, and whose pipes are closed, with the block.
-
-    Left running by a failed assertion it would fail another test as well, whichever Python happens
-    to collect the process object in: that warns, and warnings are errors.
-    """
-    command = [sys.executable, "-c", source, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
+# It is killed in the middle, however long that takes: it goes no further by itself.
 BUILD = """
-import sys, time
+import sys, threading
 from pathlib import Path
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store
-def slowly(done, total):
+def stop(done, total):
     print(done, flush=True)
-    time.sleep(0.2)
-load_store(open_dataset(Path(sys.argv[1])), 48, progress=slowly)
+    threading.Event().wait()
+load_store(open_dataset(Path(sys.argv[1])), 48, progress=stop)
 """
 
 
 def test_a_kill_leaves_nothing_but_a_temporary_that_is_swept(drawn, cache):
-    with program(BUILD, drawn) as process:
+    with child("-c", BUILD, drawn, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -170,30 +156,38 @@ def test_the_temporary_is_locked_while_it_is_written(drawn, cache):
 
 
 # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that. Several
-# threads read: print() writes a line and its end one after the other, and theirs would mix.
+# threads read: print() writes a line and its end one after the other, and theirs would mix. Nothing
+# is read before the threads have been told to stop, however late that is.
 INTERRUPTED = """
-import os, signal, time
+import os, signal, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from anime_pipeline.cli.main import run
 from anime_pipeline.data import entry
-read = entry._read
+read, told = entry._read, threading.Event()
+class Stopped(threading.Event):
+    def set(self):
+        super().set()
+        told.set()
+class Threading:
+    Event = Stopped
 def slowly(path):
     os.write(1, b"reading\\n")
-    time.sleep(0.05)
+    told.wait()
     return read(path)
-entry._read = slowly
+entry._read, entry.threading = slowly, Threading
 run()
 """
 
 
 def test_ctrl_c_while_decoding_ends_cleanly(drawn, cache, tmp_path):
-    arguments = "inspect", drawn
-    with program(INTERRUPTED, *arguments, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with child("-c", INTERRUPTED, "inspect", drawn, cwd=tmp_path, **pipes) as process:
         assert process.stdout.readline() == "reading\n"
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130 and stderr.strip().endswith("Interrupted.")
-    assert "Traceback" not in stderr and stdout.count("reading") < 100
+    assert "Traceback" not in stderr
+    assert stdout.count("reading") < usable_cores(), "each thread ends with the file it is at"
     assert list(cache.iterdir()) == [] and not (tmp_path / "outputs").exists()
 
 

@@ -2,15 +2,23 @@
 
 import json
 from html.parser import HTMLParser
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from anime_pipeline.cli.evaluate_networks import NETWORKS, remarks
+from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.data.drawing import draw_face
+from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.metrics import attributes
+from anime_pipeline.metrics.features import TITLES
+from anime_pipeline.models.assets import VGG_FILE
 from anime_pipeline.reports.evaluation import Evaluation, Figure
 from anime_pipeline.reports.evaluation_page import as_html, cells
+from anime_pipeline.reports.likeness import real_at
 
 LAB = rgb_to_lab(np.random.default_rng(0).integers(0, 256, (60, 3)))
 
@@ -101,24 +109,97 @@ def test_a_generator_is_measured_from_end_to_end(cli, drawn, asked_weights, asse
     assert result.code == 0, result.stderr
     document = result.json
     values = {figure["name"]: figure for figure in document["figures"]}
-    assert values["KID-VGG16"]["value"] > 0.5  # an untrained generator
-    # 10 faces against as many: all subsets are the same, and no error can be told.
     few_real = "10 real" in document["facts"]["real"]
-    assert (values["KID-VGG16"]["error"] is None) is few_real
+    for network in ("AlexNet", "VGG16"):
+        for px in (32, 128):
+            figure = values[f"KID-{network}-{px}px"]
+            assert figure["value"] > 0.2 > figure["best"]  # an untrained generator
+            # 10 faces against as many: all subsets are the same, and no error can be told.
+            assert (figure["error"] is None) is few_real
+            assert (figure["network"], figure["px"]) == (network, px)
+            assert f"precision-{network}-{px}px" in values and f"recall-{network}-{px}px" in values
+    assert "all of at least 128 px" in document["facts"]["real at 128 px"]
+    assert document["facts"]["alexnet"] == "lpips weights" and not document["missing"]
+    assert document["remarks"]["AlexNet"] == "nothing is trained on it"
     assert values["hair asked for and shown"]["best"] < values["hair asked for and shown"]["worst"]
     assert "few" in result.stderr and document["facts"]["vgg16"] == "torch weights"
     assert "FID" not in values and "it needs classify_image_graph" in document["facts"]["FID"]
     folder = tmp_path / "outputs" / "evaluation"
     assert json.loads((folder / "evaluation.json").read_text()) == document
-    check((folder / "evaluation.html").read_text())
+    html, markdown = ((folder / f"evaluation.{kind}").read_text() for kind in ("html", "md"))
+    check(html)
+    kid = cells(Figure(**values["KID-AlexNet-128px"]))
+    assert kid["value"] in html and f"| {kid['value']} (real {kid['best']}) |" in markdown
+    assert markdown.count("nothing is trained on it") == 2
     for name in document["pictures"]:
         assert (folder / name).is_file()
     assert "closest.png" in document["pictures"]
     other = cli(*call, "--side", "all")
     assert other.code == 2 and "--overwrite" in other.stderr
-    both = cli(*call, "--side", "all", "--out", "all", "--json").json
+    both = cli(*call, "--side", "all", "--out", "all", "--no-upscale", "--json").json
     assert "copies" in both["facts"] and "closest.png" not in both["pictures"]
+    assert "upscaled.png" not in both["pictures"] and "none" in both["facts"]["upscaler"]
+    assert {figure["px"] for figure in both["figures"]} == {32, None}
     assert cli(*call[:-1], 2).code == 2
+
+
+def test_without_alexnet_the_report_says_so(
+    cli, drawn, asked_weights, assets, tmp_path, monkeypatch
+):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / VGG_FILE).symlink_to(assets / VGG_FILE)
+    monkeypatch.setenv("ANIME_PIPELINE_ASSETS", str(tmp_path / "part"))
+    call = ["evaluate", "--checkpoint", asked_weights, "--data", drawn, "-n", 8, "--no-upscale"]
+    refused = cli(*call, "--network", "alexnet")
+    assert refused.code == 1 and "lpips_alexnet.npz" in refused.stderr
+    found = cli(*call, "--json")
+    assert found.code == 0 and "not compared by AlexNet" in found.stderr
+    assert "lpips_alexnet.npz" in found.json["missing"]["AlexNet"]
+    assert not any("AlexNet" in figure["name"] for figure in found.json["figures"])
+    folder = tmp_path / "outputs" / "evaluation"
+    for kind in ("html", "md"):
+        text = (folder / f"evaluation.{kind}").read_text()
+        assert "AlexNet" in text and "set it to the one that holds this file" in text
+    check((folder / "evaluation.html").read_text())
+    # With the file there another report is due, which replaces none unasked.
+    monkeypatch.setenv("ANIME_PIPELINE_ASSETS", str(assets))
+    assert "alexnet differ" in cli(*call).stderr
+
+
+def test_real_faces_are_enlarged_only_where_their_files_are_small(tmp_path):
+    random = np.random.default_rng(0)
+    sides = {"small": (96, 96), "wide": (128, 140), "large": (160, 256)}
+    paths = [tmp_path / f"{name}.png" for name in sides]
+    pictures = [random.integers(0, 256, (*side, 3), np.uint8) for side in sides.values()]
+    for path, picture in zip(paths, pictures, strict=True):
+        write_png(path, picture)
+    found = real_at(paths, 128, "crop")
+    bicubic = Image.fromarray(pictures[0]).resize((128, 128), Image.Resampling.BICUBIC)
+    assert np.array_equal(found.images[0], np.asarray(bicubic))
+    assert np.array_equal(found.images[1], pictures[1][:, 6:134])
+    assert found.images.shape == (3, 128, 128, 3)
+    assert (found.enlarged, found.smallest_px) == (1, 96)
+    assert "1 of 3 are smaller than 128 px (from 96 px on)" in found.in_words()
+
+
+@pytest.mark.parametrize(
+    ("critic", "weight", "said"),
+    [
+        (True, 1.0, "the critic's and the upscaler's own network"),
+        (True, 0.0, "the critic's own network"),
+        (False, 1.0, "the upscaler's own network"),
+        (False, None, "nothing is trained on it"),
+    ],
+)
+def test_whose_network_it_is_is_said(critic, weight, said):
+    upscaler = None if weight is None else Mock(config=SrganConfig(perceptual_weight=weight))
+    found = remarks(DcganConfig(feature_critic=critic), upscaler)
+    assert found.pop("VGG16") == said
+    assert found == dict.fromkeys(["AlexNet", "EfficientNet-Lite0"], "nothing is trained on it")
+
+
+def test_every_network_can_be_asked_for():
+    assert set(NETWORKS) == set(TITLES)
 
 
 def test_without_vgg16_the_command_says_so(cli, drawn, asked_weights, monkeypatch):

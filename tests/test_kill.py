@@ -1,17 +1,18 @@
 """kill -9 at random moments, full disks, two processes on one run: nothing is ever half a file."""
 
+import errno
 import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from children import PATIENCE_S, child, wait_for
 from conftest import spawn
 from corpus import png_claiming
 from PIL import Image
@@ -47,17 +48,11 @@ def test_twenty_kills_leave_only_whole_checkpoints(tmp_path):
     moments = random.Random(0)  # noqa: S311
     committed = 0
     for _ in range(KILLS):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), str(committed)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        said = [int(process.stdout.readline())]
-        time.sleep(moments.uniform(0, 0.08))
-        process.send_signal(signal.SIGKILL)
-        said += [int(line) for line in process.stdout if line.endswith("\n")]
-        process.wait()
-        process.stdout.close()
+        with child("-c", WRITER, tmp_path, committed, stdout=subprocess.PIPE) as process:
+            said = [int(process.stdout.readline())]
+            time.sleep(moments.uniform(0, 0.08))
+            process.send_signal(signal.SIGKILL)
+            said += [int(line) for line in process.stdout if line.endswith("\n")]
         warnings = []
         step, arrays = checkpoint.load_latest(tmp_path, warnings.append)
         assert warnings == [], "no checkpoint that counts may be damaged"
@@ -126,26 +121,25 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fill(path: Path) -> None:
-    with path.open("wb") as file, pytest.raises(OSError, match="space"):
-        while True:
-            os.write(file.fileno(), bytes(100_000))
+def kept_full(path: Path, process) -> None:
+    """Fill the disk until a process ends: what it deletes is not its to use again."""
+    with path.open("wb") as file:
+        while process.poll() is None:
+            try:
+                os.write(file.fileno(), bytes(100_000))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                time.sleep(0.001)
 
 
 def test_a_disk_that_fills_up_keeps_the_last_whole_state(drawn, small_disk):
     arguments = [*TRAIN, "--data", drawn, "--steps", 20_000, "--set", "save_every=10"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anime_pipeline", *map(str, arguments), "--checkpoints", small_disk],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["-m", "anime_pipeline", *arguments, "--checkpoints", small_disk]
     state = small_disk / "dcgan" / "1-cpu" / "state"
-    deadline = time.monotonic() + 120
-    while not checkpoint.steps_in(state) and time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
-    fill(small_disk / "filler")
-    _, stderr = process.communicate(timeout=120)
+    with child(*command, stderr=subprocess.PIPE) as process:
+        assert wait_for(process, lambda: checkpoint.steps_in(state)), process.stderr.read()
+        kept_full(small_disk / "filler", process)
+        stderr = process.stderr.read()
     assert process.returncode == 1 and "Traceback" not in stderr
     assert "No space left" in stderr and str(small_disk) in stderr
     saved, _ = checkpoint.load_latest(state, pytest.fail)
@@ -154,16 +148,12 @@ def test_a_disk_that_fills_up_keeps_the_last_whole_state(drawn, small_disk):
         "-m", "anime_pipeline", "train-dcgan", "--resume", state.parent, "--dry-run"
     )  # fmt: skip
     assert again.returncode == 2
-    resumed = subprocess.Popen(
-        [sys.executable, "-m", "anime_pipeline", "train-dcgan", "--resume", state.parent],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while checkpoint.steps_in(state)[-1] == saved and time.monotonic() < deadline:
-        assert resumed.poll() is None, resumed.stderr.read()
-        time.sleep(0.01)
-    resumed.send_signal(signal.SIGTERM)
-    _, stderr = resumed.communicate(timeout=120)
+    command = ["-m", "anime_pipeline", "train-dcgan", "--resume", state.parent]
+    with child(*command, stderr=subprocess.PIPE) as resumed:
+        further = wait_for(resumed, lambda: checkpoint.steps_in(state)[-1] > saved)
+        assert further, resumed.stderr.read()
+        resumed.send_signal(signal.SIGTERM)
+        _, stderr = resumed.communicate(timeout=PATIENCE_S)
     assert resumed.returncode == 130 and f"Resuming at step {saved} " in stderr
 
 

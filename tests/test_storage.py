@@ -1,10 +1,8 @@
 import json
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from children import child, wait_for
 from conftest import spawn
 
 from anime_pipeline.core.errors import UsageError
@@ -45,14 +43,9 @@ while True:
 @pytest.mark.parametrize("delay_s", [0.03, 0.11, 0.17])
 def test_kill_at_any_moment_leaves_a_whole_file(tmp_path, delay_s):
     path = tmp_path / "state.json"
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
-    try:
-        while not path.exists():
-            time.sleep(0.01)
+    with child("-c", WRITER, path) as process:
+        assert wait_for(process, path.exists)
         time.sleep(delay_s)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
     document = json.loads(path.read_text())
     assert document["number"] == document["again"]
     sweep_temporaries(tmp_path)

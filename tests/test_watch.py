@@ -111,7 +111,7 @@ def test_diversity_is_zero_for_one_face_and_one_for_real_ones():
 
 FAST = [
     "train-dcgan", "--batch-size", 16, "--precision", "float32", "--set", "diff_augment=false",
-    "--set", "image_size=8", "--width", 4, "--set", "width_d=4",
+    "--set", "image_size=8", "--width", 4, "--set", "width_d=4", "--set", "look_every=20",
 ]  # fmt: skip
 STILL = ["--set", "learning_rate_g=1e-9"]
 
@@ -123,8 +123,8 @@ def warnings_of(folder, stage="dcgan"):
 
 
 def test_a_generator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
-    result = cli(*FAST, *STILL, "--data", drawn, "--steps", 700, "--set", "image_size=16",
-                 "--set", "r1_gamma=0", "--set", "learning_rate_d=1e-3")  # fmt: skip
+    result = cli(*FAST, *STILL, "--data", drawn, "--steps", 280, "--set", "image_size=16",
+                 "--set", "r1_gamma=0", "--set", "learning_rate_d=2e-3")  # fmt: skip
     assert result.code == 0, result.stderr
     assert "vanishing-generator" in warnings_of(tmp_path / "checkpoints")
     (run,) = list_runs(tmp_path / "checkpoints" / "dcgan")
@@ -134,7 +134,7 @@ def test_a_generator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
 
 
 def test_a_discriminator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
-    result = cli(*FAST, "--data", drawn, "--steps", 300, "--set", "learning_rate_d=1e-9",
+    result = cli(*FAST, "--data", drawn, "--steps", 100, "--set", "learning_rate_d=1e-9",
                  "--set", "learning_rate_g=1e-3")  # fmt: skip
     assert result.code == 0, result.stderr
     assert warnings_of(tmp_path / "checkpoints") == ["lost-discriminator"]
@@ -142,7 +142,7 @@ def test_a_discriminator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
 
 def test_a_generator_that_draws_one_face_is_noticed(tiny_images, tmp_path):
     """The latent's weights are zero, so that every seed is the same face."""
-    config = replace(TINY_DCGAN, steps=400, learning_rate_g=1e-9, diff_augment=False)
+    config = replace(TINY_DCGAN, steps=60, look_every=6, learning_rate_g=1e-9, diff_augment=False)
     task = DcganTask(config, tiny_images)
     state = task.initial_state()
     params = state["generator"]["params"]
@@ -156,10 +156,11 @@ def test_a_generator_that_draws_one_face_is_noticed(tiny_images, tmp_path):
 
 def test_an_upscaler_that_is_led_astray_is_noticed(drawn, cli, tmp_path):
     result = cli(
-        "train-srgan", "--data", drawn, "--init", "fidelity", "--steps", 300, "--batch-size", 4,
+        "train-srgan", "--data", drawn, "--init", "fidelity", "--steps", 60, "--batch-size", 4,
         "--hr-size", 64, "--crop-size", 8, "--adversarial-share", 1, "--perceptual-weight", 0,
         "--set", "width_d=4", "--set", "pixel_weight=0", "--set", "adversarial_weight=1",
         "--set", "learning_rate_adversarial=0.003", "--precision", "float32",
+        "--set", "look_every=10",
     )  # fmt: skip
     assert result.code == 0, result.stderr
     assert warnings_of(tmp_path / "checkpoints", "srgan") == ["psnr-drop"]

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from children import PATIENCE_S
 from test_web_api import API, refused
 from test_web_worker import in_thread
 from web import wait_until
@@ -25,14 +26,15 @@ class Gate:
         self.open = threading.Event()
 
     def __call__(self, drawings):
-        assert self.open.wait(30)
+        assert self.open.wait(PATIENCE_S)
         return [np.full((32, 32, 3), 127, np.uint8) for _ in drawings]
 
 
 @pytest.fixture
 def full(tmp_path):
     """An app with a queue of two places that are both taken; it ends with the gate open."""
-    made = create_app(Settings(checkpoints=tmp_path / "checkpoints", queue=2))
+    settings = Settings(checkpoints=tmp_path / "checkpoints", queue=2, face_timeout_s=PATIENCE_S)
+    made = create_app(settings)
     worker, gate = made.extensions[EXTENSION].worker, Gate()
     worker._compute = gate
     threads = [
@@ -42,8 +44,8 @@ def full(tmp_path):
     yield made
     gate.open.set()
     for thread in threads:
-        thread.join(20)
-    assert worker.stop(20)
+        thread.join(PATIENCE_S)
+    assert worker.stop(PATIENCE_S)
 
 
 @pytest.mark.parametrize("method,path", COSTLY)
@@ -70,7 +72,7 @@ def test_a_full_server_refuses_before_it_reads_anything(method, path):
     class Drawing:
         cost = 1
 
-    waiting, _ = in_thread(lambda: worker.draw([Drawing()], 20))
+    waiting, _ = in_thread(lambda: worker.draw([Drawing()], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1)
     reached.clear()
     content, status, headers = ask(path, method)
@@ -84,9 +86,9 @@ def test_a_full_server_refuses_before_it_reads_anything(method, path):
     known = ask(path, method, HTTP_IF_NONE_MATCH='"x"')[1]
     assert known.startswith("200" if method == "GET" else "503"), "who has it already costs nothing"
     gate.open.set()
-    waiting.join(20)
+    waiting.join(PATIENCE_S)
     assert ask(path, method)[1] == "200 OK"
-    assert worker.stop(20)
+    assert worker.stop(PATIENCE_S)
 
 
 def test_a_full_app_refuses_faces_and_answers_the_rest(full):
@@ -124,7 +126,7 @@ def test_other_sites_cannot_embed_what_costs_time(client, path):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_models_thread_makes_the_process_unhealthy(tmp_path):
-    made = create_app(Settings(checkpoints=tmp_path / "checkpoints"))
+    made = create_app(Settings(checkpoints=tmp_path / "checkpoints", face_timeout_s=PATIENCE_S))
     worker, client = made.extensions[EXTENSION].worker, made.test_client()
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
 
@@ -139,4 +141,4 @@ def test_a_dead_models_thread_makes_the_process_unhealthy(tmp_path):
     assert answer.status_code == 503 and b"thread" in answer.data
     assert client.get("/readyz").status_code == 503
     refused(client.get(f"{API}/generate?seed=2&size=32"), 503)
-    assert time.perf_counter() - begun < 10, "nobody waits for it"
+    assert time.perf_counter() - begun < PATIENCE_S, "nobody waits for it"

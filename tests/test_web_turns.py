@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from children import PATIENCE_S
 from hypothesis import given
 from hypothesis import strategies as st
 from test_web_worker import Fake, in_thread, numbers
@@ -124,36 +125,38 @@ def test_one_address_leaves_places_for_others():
     free = threading.Event()
 
     def compute(drawings):
-        assert free.wait(20)
+        assert free.wait(PATIENCE_S)
         return [np.array(drawing.number) for drawing in drawings]
 
     worker = Worker(compute, most_waiting=32)
     calls = []
 
     def ask(client):
-        calls.append(in_thread(lambda: worker.draw([Fake(1)], 20, client)))
+        calls.append(in_thread(lambda: worker.draw([Fake(1)], PATIENCE_S, client)))
         wait_until(lambda: worker.waiting == len(calls))
 
     for _ in range(24):  # as many as the page asks for at once
         ask("greedy")
     with pytest.raises(BusyError, match="24 requests from this address"):
-        worker.draw([Fake(1)], 20, "greedy")
+        worker.draw([Fake(1)], PATIENCE_S, "greedy")
     for index in range(4):
         ask(f"other {index}")
     free.set()
     for thread, found in calls:
-        thread.join(20)
+        thread.join(PATIENCE_S)
         assert numbers(found[0]) == [1]
-    assert worker.stop(20)
+    assert worker.stop(PATIENCE_S)
 
 
 def test_small_requests_are_answered_soon_while_large_ones_are_worked_on():
     """One of 32 large faces, sent again and again, against 25 small ones: all get theirs soon."""
     costs = []
+    done_at = {}
 
     def compute(drawings):
         costs.append(sum(drawing.cost for drawing in drawings))
         time.sleep(costs[-1] / FACES_A_SECOND)
+        done_at.update({drawing.number: sum(costs) for drawing in drawings if drawing.cost == 1})
         return [np.array(drawing.number) for drawing in drawings]
 
     worker, ended = Worker(compute, most_waiting=32), threading.Event()
@@ -161,7 +164,7 @@ def test_small_requests_are_answered_soon_while_large_ones_are_worked_on():
     def greedy():
         while not ended.is_set():
             try:
-                worker.draw([Fake(number, 17) for number in range(32)], 20, "greedy")
+                worker.draw([Fake(number, 17) for number in range(32)], PATIENCE_S, "greedy")
             except BusyError:
                 time.sleep(0.01)
 
@@ -169,18 +172,19 @@ def test_small_requests_are_answered_soon_while_large_ones_are_worked_on():
     for thread in threads:
         thread.start()
     wait_until(lambda: costs)
-    waits = []
+    waits = []  # counted in what is computed until then, which no machine's speed changes
     for number in range(25):
-        begun = time.perf_counter()
-        assert numbers(worker.draw([Fake(number)], 20, f"small {number % 3}")) == [number]
-        waits.append(time.perf_counter() - begun)
+        begun = sum(costs[:-1])
+        pictures = worker.draw([Fake(number)], PATIENCE_S, f"small {number % 3}")
+        assert numbers(pictures) == [number]
+        waits.append(done_at[number] - begun)
     ended.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_S)
     # What is being computed, and the own: at the true pace of 40 a second half a second.
-    assert sorted(waits)[len(waits) // 2] < 3 * 17 / FACES_A_SECOND
+    assert sorted(waits)[len(waits) // 2] <= 3 * 17
     assert max(costs) <= max(MOST_AT_ONCE, 17)
-    assert worker.stop(20)
+    assert worker.stop(PATIENCE_S)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -192,8 +196,8 @@ def test_a_thread_that_died_lets_nobody_wait_and_is_told(caplog):
 
     worker.on_batch = die
     with pytest.raises(BusyError, match="lost"):
-        worker.draw([Fake(1)], 20)
+        worker.draw([Fake(1)], PATIENCE_S)
     wait_until(lambda: worker.broken)
     assert not worker.alive and "start the server anew" in caplog.text
     with pytest.raises(BusyError):
-        worker.draw([Fake(1)], 20)
+        worker.draw([Fake(1)], PATIENCE_S)

@@ -7,6 +7,7 @@ import zlib
 from contextlib import contextmanager
 
 import pytest
+from children import PATIENCE_S
 from PIL import Image
 from test_web_api import API, refused
 from web import picture_bytes, upload, wait_until
@@ -121,7 +122,7 @@ def test_an_upload_that_waits_can_be_given_up(app, client):
     worker = app.extensions[EXTENSION].worker
     go_on = threading.Event()
     blocking = threading.Thread(
-        target=lambda: worker.run_long(LongJob(lambda _: go_on.wait(20)), 20)
+        target=lambda: worker.run_long(LongJob(lambda _: go_on.wait(PATIENCE_S)), PATIENCE_S)
     )
     blocking.start()
     wait_until(lambda: worker._running is not None)
@@ -135,5 +136,5 @@ def test_an_upload_that_waits_can_be_given_up(app, client):
             assert not go_on.is_set(), "what it waited for still runs"
     finally:
         go_on.set()
-        blocking.join(20)
+        blocking.join(PATIENCE_S)
     assert client.get(f"{API}/upscale/waiting-1").get_json()["state"] == "done"

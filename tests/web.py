@@ -6,6 +6,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import numpy as np
+from children import PATIENCE_S
 from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
@@ -49,7 +50,7 @@ def served(folder, *options):
         yield found
 
 
-def fetch(url, timeout=30, **headers):
+def fetch(url, timeout=PATIENCE_S, **headers):
     """Return status, headers and body of a GET, whatever the status."""
     request = urllib.request.Request(url, headers=headers)  # noqa: S310
     try:
@@ -60,7 +61,7 @@ def fetch(url, timeout=30, **headers):
             return error.code, error.headers, error.read()
 
 
-def wait_until(holds, seconds=20):
+def wait_until(holds, seconds=PATIENCE_S):
     """Wait for a condition, and fail if it does not come true."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -84,7 +84,11 @@ class DcganStage:
 
         records = [store.records[row] for row in train]
         condition = of_records(parse_names(config.condition), records)
-        return DcganTask(config, store.images[train], condition)
+        task = DcganTask(config, store.images[train], condition)
+        network = _snapshot_network(task)
+        # Part of what a resumed run must find again: another network would choose by other figures.
+        task.facts = task.facts | ({"snapshots": network} if network else {})
+        return task
 
     def with_length(self, task: Any, config: DcganConfig, request: Request) -> DcganConfig:
         """Fix the number of steps."""
@@ -107,12 +111,15 @@ class DcganStage:
             ExportGenerator,
             KidOnVal,
             SampleGrid,
+            chosen_by,
         )
         from anime_pipeline.training.watch import Watch
 
-        # Where the critic has no VGG16, its weights may not be there at all.
-        can_compare = task.features is not None and len(val_images) > 1
-        measured: list[Callback] = [KidOnVal(task, val_images)] if can_compare else []
+        measured: list[Callback] = []
+        network = _snapshot_network(task)
+        if network and len(val_images) > 1:
+            say(f"best.npz will be the best snapshot by {chosen_by(network)}.")
+            measured.append(KidOnVal(task, val_images, network))
         return [
             *measured,
             SampleGrid(task),
@@ -122,6 +129,15 @@ class DcganStage:
             MetricsLog(50, task.config.batch_size * task.config.d_steps),
             ExportGenerator(task),
         ]
+
+
+def _snapshot_network(task: DcganTask) -> str | None:
+    """Return the feature network that chooses the best snapshot; None where there is none."""
+    from anime_pipeline.training.dcgan_callbacks import VGG16, snapshot_network
+
+    network = snapshot_network()
+    # Where the critic has no VGG16, its weights may not be there at all.
+    return None if network == VGG16 and task.features is None else network
 
 
 def _has_vgg() -> bool:

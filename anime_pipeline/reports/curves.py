@@ -18,7 +18,7 @@ PANELS = (
         "Discriminator accuracy",
         ("accuracy_real_train", "accuracy_real_val", "accuracy_fake", "auc_real_fake"),
     ),
-    ("Distance from held-out faces (KID, 32 px features)", ("kid_val",)),
+    ("Distance from held-out faces (KID)", ("kid_val",)),
     ("Variety of the faces (1: as real ones)", ("diversity",)),
     ("PSNR on held-out pairs (dB)", ("val_psnr_db", "val_psnr_bicubic_db")),
     ("Error of the guessed hair and skin", ("guess_d", "guess_g")),

@@ -16,21 +16,30 @@ from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.grid import make_grid
 from anime_pipeline.images.sheet import Label, labelled_sheet
 from anime_pipeline.metrics import attributes
-from anime_pipeline.metrics.features import SMALLEST_PX, Features
+from anime_pipeline.metrics.features import ALEXNET, SMALLEST_PX, TITLES, VGG16, Features
 from anime_pipeline.metrics.fid import Extractor
 from anime_pipeline.metrics.memorisation import Memorisation, nearest, thumbnails
 from anime_pipeline.reports.evaluation import (
     Evaluation,
+    Figure,
     copies,
     inception_distance,
-    likeness_and_variety,
     spreads,
+    variety,
     wishes,
+)
+from anime_pipeline.reports.likeness import (
+    LargeReal,
+    frechet_distance,
+    likeness,
+    protocol,
+    see,
 )
 
 MAGNIFY = 3
 GRID_SEEDS = 64
 BLIND_EACH = 32
+UPSCALED, UPSCALED_ROW = 16, 8
 CLOSEST = 8
 ASKED = 1000  # faces that are asked for a held-out face's colours
 LEAK_SEEDS, GROUP_FACES = 64, 100
@@ -67,11 +76,23 @@ class Faces:
         real: Held-out faces uint8 [M, S, S, 3], in random order.
         records: What is known of each of them.
         train: Faces that it was trained on, uint8 [T, S, S, 3]; none if `real` includes them.
+        large: The held-out faces as large as stage two's, where drawn ones are to be enlarged.
     """
 
     real: np.ndarray
     records: list[Record]
     train: np.ndarray
+    large: LargeReal | None = None
+
+
+class Upscaler(Protocol):
+    """What is asked of stage two; see `inference.upscaler.Upscaler`."""
+
+    def upscale_batch(
+        self, lr_images: np.ndarray, batch_size: int = 8, progress: Any = None
+    ) -> np.ndarray:
+        """Enlarge pictures uint8 [N, S, S, 3]."""
+        ...
 
 
 def evaluate(
@@ -81,6 +102,8 @@ def evaluate(
     truncation: float,
     stage: Stage,
     inception: Extractor | None = None,
+    networks: Sequence[str] = (ALEXNET, VGG16),
+    upscaler: Upscaler | None = None,
 ) -> Evaluation:
     """Measure a generator.
 
@@ -91,18 +114,25 @@ def evaluate(
         truncation: Scales the latents.
         stage: Opens a progress bar with a title.
         inception: The network that FID is defined by, where its weights are at hand.
+        networks: Which of `metrics.features` compare the faces. VGG16 is among them: variety and
+            copies are by it.
+        upscaler: Stage two, if what it makes of the faces is to be compared, too, with
+            `faces.large`.
     """
     with stage("Drawing") as update:
         latent = generator.latents(seeds) * np.float32(truncation)
         fake = generator.draw(latent, generator.condition(seeds), 64, update)
     result = Evaluation({})
-    features = Features()
-    with stage("VGG16 at 128 px") as update:
-        result.figures += likeness_and_variety(faces.real, fake, features, update)
+    sets = {fake.shape[1]: (faces.real, fake)}
+    if upscaler and faces.large:
+        with stage("Upscaling") as update:
+            enlarged = upscaler.upscale_batch(fake, progress=update)
+        sets[enlarged.shape[1]] = (faces.large.images, enlarged)
+        result.pictures["upscaled"] = _upscaled(enlarged, faces.large.images, seeds[0])
+    _compare(networks, sets, stage, result)
     if inception:
         with stage("Inception-v3 at 299 px") as update:
             result.figures.append(inception_distance(faces.real, fake, inception, update))
-    result.facts["vgg16"] = f"{features.source} weights"
     if len(faces.train):
         small = Features(size_px=max(SMALLEST_PX, fake.shape[1]))
         with stage("Nearest training faces") as update:
@@ -120,6 +150,37 @@ def evaluate(
         with stage("Wishes") as update:
             _measure_wishes(generator, faces, truncation, result, update)
     return result
+
+
+def _compare(
+    networks: Sequence[str],
+    sets: dict[int, tuple[np.ndarray, np.ndarray]],
+    stage: Stage,
+    result: Evaluation,
+) -> None:
+    """Let each network compare real and drawn faces of each side in pixels."""
+    first: list[Figure] = []
+    for name in networks:
+        features = Features(name)
+        result.facts[name] = f"{features.source} weights"
+        for px, (real, fake) in sets.items():
+            with stage(f"{TITLES[name]}, faces of {px} px") as update:
+                seen = see(real, fake, features, update)
+                result.figures += likeness(seen, features, px)
+            if name == VGG16 and not first:
+                first.append(frechet_distance(seen, features, px))
+                first += variety(real, fake, seen, protocol(features, px, len(real)))
+    result.figures += first
+
+
+def _upscaled(fake: np.ndarray, real: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
+    """Show drawn faces after stage two above real ones of that size."""
+    each = min(UPSCALED, len(fake), len(real)) // UPSCALED_ROW * UPSCALED_ROW
+    caption = (
+        f"Above: seeds {seed} to {seed + each - 1} after stage two, {fake.shape[1]} px. Below: "
+        "as many real held-out faces brought to that size."
+    )
+    return make_grid(np.concatenate([fake[:each], real[:each]]), UPSCALED_ROW), caption
 
 
 def _blind(real: np.ndarray, fake: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, str]]:

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.metrics import attributes, diversity
-from anime_pipeline.metrics.features import Features, common_scale
+from anime_pipeline.metrics.features import Features
 from anime_pipeline.metrics.fid import Extractor, fid
-from anime_pipeline.metrics.frechet import frechet
-from anime_pipeline.metrics.kid import SUBSET_SIZE, kid
 from anime_pipeline.metrics.memorisation import Memorisation, memorisation, thumbnails
-from anime_pipeline.metrics.precision_recall import precision_recall
 
 Progress = Callable[[int, int], None]
 
@@ -24,8 +21,8 @@ EXPLANATIONS = {
     "KID and the Frechet distance are distances: smaller is better, and two halves of the real "
     "faces give the best that can be. Precision is the share of drawn faces that lie among real "
     "ones (are they good?), recall the share of real faces that lie among drawn ones (is every "
-    "kind there?). Other features or protocols give other figures, and only a line called FID is "
-    "FID.",
+    "kind there?). Figures of one network or size compare with none of another, and only a line "
+    "called FID is FID.",
     VARIETY: "How much faces differ from each other. Feature distance: 1 is as varied as real "
     "faces, near 0 is collapse. MS-SSIM is the likeness of random pairs: well above that of real "
     "pairs means that the faces repeat themselves.",
@@ -52,6 +49,8 @@ class Figure:
         best: The same of real faces, or what is ideal.
         worst: The same by chance, where that can be measured.
         protocol: What a reader needs to compare it.
+        network: The feature network by which it compares, where a report sets several side by side.
+        px: Side of the faces that were compared, likewise.
     """
 
     section: str
@@ -62,6 +61,8 @@ class Figure:
     best: float | None = None
     worst: float | None = None
     protocol: str = ""
+    network: str = ""
+    px: int | None = None
 
 
 @dataclass
@@ -72,11 +73,15 @@ class Evaluation:
         facts: What was measured, on what, with what.
         figures: In the order of the report.
         pictures: PNG-ready uint8 arrays by file stem, with a caption each.
+        remarks: What a reader should know of a feature network before believing it, by its title.
+        missing: Why a feature network was not asked and how to get it, by its title.
     """
 
     facts: dict[str, Any]
     figures: list[Figure] = field(default_factory=list)
     pictures: dict[str, tuple[np.ndarray, str]] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -85,46 +90,30 @@ class Evaluation:
             "facts": self.facts,
             "figures": [asdict(figure) for figure in self.figures],
             "pictures": captions,
+            "remarks": self.remarks,
+            "missing": self.missing,
         }
 
 
-def _part(progress: Progress | None, before: int, total: int) -> Progress | None:
+def part_of(progress: Progress | None, before: int, total: int) -> Progress | None:
     """Return what reports a part's progress as the whole's."""
     return None if progress is None else lambda done, _: progress(before + done, total)
 
 
-def likeness_and_variety(
-    real: np.ndarray, fake: np.ndarray, features: Features, progress: Progress | None = None
+def variety(
+    real: np.ndarray, fake: np.ndarray, seen: tuple[np.ndarray, np.ndarray], protocol: str
 ) -> list[Figure]:
-    """Compare sets of faces uint8 [N, 32, 32, 3] by the full protocol.
+    """Compare how much faces uint8 [N, 32, 32, 3] differ from each other.
 
     Args:
-        real: Held-out faces, N >= 4, in random order.
-        fake: Generated faces, N >= 4.
-        features: VGG16 at 128 px.
-        progress: Called with (done, total).
+        real: Held-out faces.
+        fake: Generated faces.
+        seen: The features of both, by one scale.
+        protocol: How those were computed.
     """
-    total = len(real) + len(fake)
-    r = features(real, _part(progress, 0, total))
-    f = features(fake, _part(progress, len(real), total))
-    scale = common_scale(r)
-    r, f = r / scale, f / scale
-    one, other = r[::2], r[1::2]
-    protocol = f"VGG16 ({features.source} weights) at {features.size_px} px, {len(real)} real"
-    distance, floor = kid(r, f), kid(one, other)
-    covered, ideal = precision_recall(r, f), precision_recall(one, other)
     n = len(fake)
-    # Where every subset is the whole set they agree, which says nothing of the error.
-    error = None if n == len(real) <= SUBSET_SIZE else distance.error
     return [
-        Figure(LIKENESS, "KID-VGG16", distance.mean, n, error, floor.mean, None, protocol),
-        Figure(LIKENESS, "Frechet-VGG16", frechet(r, f), n, None, frechet(one, other), None,
-               f"{protocol}; its best is of half as many faces, which makes it larger"),
-        Figure(LIKENESS, "precision", covered.precision, n, None, ideal.precision, None,
-               f"k = 3, at most 1000 each; {protocol}"),
-        Figure(LIKENESS, "recall", covered.recall, n, None, ideal.recall, None,
-               f"k = 3, at most 1000 each; {protocol}"),
-        Figure(VARIETY, "feature distance (real = 1)", diversity.distance_ratio(r, f), n, None,
+        Figure(VARIETY, "feature distance (real = 1)", diversity.distance_ratio(*seen), n, None,
                1.0, 0.0, protocol),
         Figure(VARIETY, "MS-SSIM of pairs", diversity.ms_ssim(fake), n, None,
                diversity.ms_ssim(real), 1.0, "3 scales, 5 px window, 1000 pairs, RGB"),
@@ -134,7 +123,7 @@ def likeness_and_variety(
 def inception_distance(
     real: np.ndarray, fake: np.ndarray, inception: Extractor, progress: Progress | None = None
 ) -> Figure:
-    """Compare sets of faces as the literature does; arguments as of `likeness_and_variety`."""
+    """Compare sets of at least 4 faces as the literature does, real ones in random order."""
     distance, floor = fid(real, fake, inception, progress)
     protocol = f"Inception-v3 of 2015-12-05, pool_3, resized by its graph, {len(real)} real; "
     protocol += "falls with the number of faces, so its best, of half as many, is too large"
@@ -165,7 +154,7 @@ def copies(
     total = sum(map(len, sets))
     found = []
     for images in sets:
-        step = _part(progress, done, total)
+        step = part_of(progress, done, total)
         found.append(features(np.ascontiguousarray(images), step))
         done += len(images)
     by_features = memorisation(found[0], found[1], found[2:])

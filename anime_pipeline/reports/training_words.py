@@ -13,8 +13,8 @@ MEASUREMENTS = {
     "kid_val": (
         "Distance to held-out faces (KID)",
         "How far the drawn faces are, as a crowd, from real ones that training never saw. 0 would "
-        "be no difference; what counts is that it falls. It is measured on small pictures: compare "
-        "it with runs on the same pictures only, not with the KID of a report.",
+        "be no difference; what counts is that it falls. config.json says by which network "
+        "(snapshots); compare it with runs by the same one on the same pictures only.",
     ),
     "diversity": (
         "Variety of the faces",

@@ -185,9 +185,12 @@ def check_same_surroundings(
     """Refuse to resume with another loss network; warn where libraries have changed.
 
     Raises:
-        UsageError: If, say, VGG16's weights come from another source than before.
+        UsageError: If, say, VGG16's weights come from another source than before, or AlexNet's,
+            which chose the best snapshot, are gone.
     """
-    if run.task_facts != task_facts:
+    # Runs begun before 0.6 recorded nothing of how their snapshots are chosen.
+    ignored = {"snapshots"} - run.task_facts.keys()
+    if run.task_facts != {k: v for k, v in task_facts.items() if k not in ignored}:
         raise UsageError(
             f"{run.folder} was started with {run.task_facts or 'nothing'}; now there is "
             f"{task_facts or 'nothing'}. Set $ANIME_PIPELINE_ASSETS as it was then."

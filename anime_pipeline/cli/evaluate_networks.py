@@ -1,0 +1,84 @@
+"""What `evaluate` compares faces by, at which sizes, and what it says of that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from anime_pipeline.cli.common import progress_bar, stderr
+from anime_pipeline.core.config import SCALE, DcganConfig
+from anime_pipeline.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.reports.evaluate import Faces
+
+# In the order of reports: first those that nobody flatters.
+NETWORKS = ("alexnet", "efficientnet-lite", "vgg16")
+UNTRAINED = "nothing is trained on it"
+
+
+def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """Return the feature networks to ask, and why others cannot be asked, by title.
+
+    Raises:
+        PipelineError: If one that was asked for by name is missing.
+    """
+    from anime_pipeline.metrics.features import ALEXNET, TITLES, VGG16, why_missing
+
+    networks, missing = [], {}
+    for name in NETWORKS:
+        # Variety and copies are by VGG16, whatever else compares the faces.
+        if name not in {VGG16, *(wanted or [ALEXNET])}:
+            continue
+        reason = why_missing(name)
+        if reason is None:
+            networks.append(name)
+        elif name in wanted:
+            raise PipelineError(f"{TITLES[name]} cannot be asked: {reason}.")
+        else:
+            missing[TITLES[name]] = reason
+            stderr().print(f"Warning: faces are not compared by {TITLES[name]}: {reason}.",
+                           markup=False)  # fmt: skip
+    return networks, missing
+
+
+def source(network: str) -> str:
+    """Return where a network's weights come from, as `Features.source` will have it."""
+    from anime_pipeline.models.assets import VGG_FILE, find_asset
+
+    vgg16 = "torch" if find_asset(VGG_FILE) else "caffe"
+    return {"vgg16": vgg16, "alexnet": "lpips"}.get(network, "tensorflow")
+
+
+def with_large(faces: Faces, config: DcganConfig) -> Faces:
+    """Add the real faces at the size of stage two's."""
+    from anime_pipeline.reports.likeness import real_at
+
+    paths = [record.path for record in faces.records]
+    with progress_bar("Reading large faces") as update:
+        large = real_at(paths, config.image_size * SCALE, config.fit, update)
+    return replace(faces, large=large)
+
+
+def about_stage_two(upscaler: Upscaler | None, faces: Faces) -> dict[str, str]:
+    """Return what a report says of its figures after stage two."""
+    if upscaler is None or faces.large is None:
+        return {"upscaler": "none: only faces as stage one draws them were compared"}
+    px = faces.large.images.shape[1]
+    weights = upscaler.weights
+    return {
+        "upscaler": f"{weights.path.name}, sha256 {weights.sha256[:16]}",
+        f"real at {px} px": faces.large.in_words(),
+    }
+
+
+def remarks(config: DcganConfig, upscaler: Upscaler | None) -> dict[str, str]:
+    """Return by title what a reader should know of each network before believing it."""
+    from anime_pipeline.metrics.features import TITLES, VGG16
+
+    owners = ["critic's"] if config.feature_critic else []
+    if upscaler is not None and upscaler.config.perceptual_weight:
+        owners.append("upscaler's")
+    own = f"the {' and the '.join(owners)} own network" if owners else UNTRAINED
+    return dict.fromkeys(TITLES.values(), UNTRAINED) | {TITLES[VGG16]: own}

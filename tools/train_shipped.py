@@ -41,7 +41,7 @@ from anime_pipeline.models.precision import best_precision  # noqa: E402
 # What may be better than the preset, by numbers that share its compiled code.
 ARMS: dict[str, dict[str, float]] = {
     "preset": {},
-    "quick": {"learning_rate_g": 4e-4, "learning_rate_d": 4e-4},
+    "quick": {"learning_rate_g": 8e-4, "learning_rate_d": 8e-4},
     "loose": {"r1_gamma": 0.04, "r2_gamma": 0.04},
 }
 ARM_SHARE = 0.065  # of the clock, each

@@ -17,6 +17,9 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
         blocks=2,
         width_d=64,
         batch_size=256,
+        # At half of this rate KID was four times as large after the same 486,000 images.
+        learning_rate_g=4e-4,
+        learning_rate_d=4e-4,
         beta_1=0.0,
         beta_2_start=0.9,
         decay=False,

@@ -4,13 +4,21 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import layers
 
 from anime_pipeline.core.config import DcganConfig, from_dict
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.models import backend, dcgan, srgan
-from anime_pipeline.models.blocks import DepthToSpace, MinibatchStdDev, Modulate, UpsampleConv
+from anime_pipeline.models.blocks import (
+    DepthToSpace,
+    MinibatchStdDev,
+    Modulate,
+    UpsampleBilinear,
+    UpsampleConv,
+)
 from anime_pipeline.models.dcgan_reference import dropout_shapes
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.taps import feature_taps
@@ -31,6 +39,14 @@ def test_upsample_conv_equals_resize_then_convolve():
     np.testing.assert_allclose(y, np.asarray(plain(large)), atol=1e-5)
 
 
+@given(st.integers(1, 6), st.integers(1, 6))
+@settings(max_examples=15, deadline=None)
+def test_bilinear_upsampling_equals_keras(height, width):
+    x = RANDOM.standard_normal((2, height, width, 3)).astype(np.float32)
+    wanted = layers.UpSampling2D(2, interpolation="bilinear")(x)
+    np.testing.assert_allclose(np.asarray(UpsampleBilinear()(x)), np.asarray(wanted), atol=1e-5)
+
+
 def test_depth_to_space_equals_tensorflow():
     tf = pytest.importorskip("tensorflow")
     x = RANDOM.standard_normal((2, 3, 5, 12)).astype(np.float32)
@@ -45,7 +61,9 @@ def test_minibatch_stddev_is_the_spread_within_each_group():
     assert np.ptp(extra[:4]) == 0 and extra[4:].max() < 2e-4
 
 
-@pytest.mark.parametrize("layer", [UpsampleConv(5), DepthToSpace(2), MinibatchStdDev(2)])
+@pytest.mark.parametrize(
+    "layer", [UpsampleConv(5), UpsampleBilinear(), DepthToSpace(2), MinibatchStdDev(2)]
+)
 def test_layers_survive_serialisation_and_predict_their_shape(layer):
     x = np.zeros((4, 6, 6, 8), np.float32)
     again = type(layer).from_config(layer.get_config())
@@ -55,7 +73,7 @@ def test_layers_survive_serialisation_and_predict_their_shape(layer):
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "reference"])
 def test_dcgan_shapes_and_range(name):
-    config = replace(DCGAN_PRESETS[name], condition="", feature_critic=False)
+    config = replace(DCGAN_PRESETS[name], condition="", feature_critic=False, precision="float32")
     generator, critic = dcgan.build_generator(config), dcgan.build_discriminator(config)
     latent = latents([0, 1, 2, 3], config.latent_dim, config.latent_distribution)
     images = np.asarray(generator(latent, training=False))
@@ -79,6 +97,46 @@ def test_a_conditional_critic_has_a_head_per_view_and_guesses():
     latent = latents([0, 1], 128)
     faces = dcgan.build_generator(config)([latent, condition[:2]], training=False)
     assert tuple(faces.shape) == (2, 32, 32, 3)
+
+
+def residual(**changes):
+    return DcganConfig(architecture="residual", width=4, width_d=4, **changes)
+
+
+def test_a_residual_critic_judges_the_whole_and_patches_of_four_maps():
+    config = residual(condition="hair,eyes", feature_critic=True, feature_px=64)
+    taps = feature_taps(config)
+    assert [(tap.name, tap.size, tap.channels) for tap in taps] == [
+        ("block2_conv2", 32, 128), ("block3_conv3", 16, 256),
+        ("block4_conv3", 8, 512), ("block5_conv3", 4, 512),
+    ]  # fmt: skip
+    critic = dcgan.build_discriminator(config, taps)
+    maps = [
+        RANDOM.standard_normal((4, tap.size, tap.size, tap.channels)).astype(np.float32)
+        for tap in taps
+    ]
+    images, condition = RANDOM.uniform(-1, 1, (4, 32, 32, 3)), np.ones((4, 15), np.float32)
+    logits, guess = (np.asarray(o) for o in critic([images, *maps, condition], training=False))
+    assert logits.shape == (4, 5, 16) and guess.shape == (4, 15)
+    # One verdict on the whole, sixteen on a map; a map that changes moves its own head alone.
+    spread = np.ptp(logits, axis=2)
+    assert (spread[:, 0] == 0).all() and (spread[:, 1:] > 0).all()
+    maps[2] = maps[2] * 2
+    changed = np.asarray(critic([images, *maps, condition], training=False)[0]) != logits
+    assert changed.any(axis=(0, 2)).tolist() == [False, False, False, True, False]
+
+
+def test_residual_networks_keep_no_statistics_and_begin_as_their_skips():
+    generator = dcgan.build_generator(residual(blocks=2, condition="length"))
+    assert not generator.non_trainable_variables
+    last = [v for v in generator.variables if v.path.endswith("conv2/kernel")]
+    assert len(last) == 6  # one each at 4 and 8 px, two at 16 and 32
+    assert not any(np.asarray(v).any() for v in last)
+
+
+def test_a_coarse_map_is_no_head():
+    names = [tap.name for tap in feature_taps(residual(feature_critic=True))]
+    assert names == ["block2_conv2", "block3_conv3", "block4_conv3"]  # 2 px are no layout
 
 
 def test_a_critic_can_do_without_the_spread_of_a_batch():

@@ -54,6 +54,48 @@ def test_a_condition_trains_every_part_that_reads_it(tiny_images):
     assert {"guess_d", "guess_g", "r1", "r2"} <= set(losses[0])
 
 
+RESIDUAL = replace(
+    TINY_DCGAN, architecture="residual", beta_1=0.0, beta_2_start=0.9, decay=False,
+    learning_rate_fall=4.0, gamma_fall=10.0,
+)  # fmt: skip
+
+
+def test_a_residual_run_trains_every_weight_and_reads_its_patches(tiny_images, assets):
+    config = replace(RESIDUAL, feature_critic=True, feature_px=64)
+    task = DcganTask(config, tiny_images)
+    before = flatten(backend.to_numpy(task.initial_state()))
+    after, losses = run_steps(task, 5)
+    kernels = {key for key in before if key.endswith("kernel") and "|m|" not in key}
+    assert moved(before, after) >= {key for key in kernels if "|params|" in key}
+    assert np.isfinite([value for row in losses for value in row.values()]).all()
+    state = task.initial_state()
+    assert task.judge(state, tiny_images[:5]).shape == (5,)
+
+
+def test_rates_and_penalties_fall_along_a_cosine(tiny_images):
+    task = DcganTask(replace(RESIDUAL, steps=100), tiny_images)
+    first, middle, last = (task.inputs(step) for step in (0, 50, 100))
+    config = task.config
+    assert first["learning_rate_g"] == np.float32(config.learning_rate_g)
+    assert last["learning_rate_g"] == np.float32(config.learning_rate_g / 4)
+    assert middle["learning_rate_d"] == pytest.approx(config.learning_rate_d * 0.625)
+    assert first["r1_gamma"] == np.float32(config.r1_gamma)
+    assert last["r2_gamma"] == np.float32(config.r2_gamma / 10)
+    assert [float(i["beta_2"]) for i in (first, middle, last)] == pytest.approx([0.9, 0.945, 0.99])
+
+
+def test_a_rescheduled_task_shares_what_is_compiled_and_no_more(tiny_images):
+    task = DcganTask(RESIDUAL, tiny_images)
+    other = task.rescheduled(replace(RESIDUAL, steps=7, learning_rate_g=1e-3, r1_gamma=1.0))
+    assert other.total_steps == 7 and task.total_steps == RESIDUAL.steps
+    fresh = DcganTask(other.config, tiny_images)
+    ours, theirs = (run_steps(t, 2)[0] for t in (other, fresh))
+    assert not moved(ours, theirs)
+    for change in ({"width": 8}, {"r1_gamma": 0.0}, {"seed": 1}):
+        with pytest.raises(ValueError, match="changes of"):
+            task.rescheduled(replace(RESIDUAL, **change))
+
+
 def test_the_feature_critic_trains_and_keeps_vgg_out_of_the_state(tiny_images, assets):
     task = DcganTask(replace(TINY_DCGAN, feature_critic=True), tiny_images)
     assert task.facts == {"vgg16": "torch"}

@@ -75,11 +75,13 @@ def report(summary: dict[str, Any], request: Request, as_json: bool) -> None:
 def _start(stage: Stage, request: Request) -> dict[str, Any]:
     with waiting("Loading the libraries"):
         from anime_pipeline.models import backend
+        from anime_pipeline.models.precision import check_precision
         from anime_pipeline.training.session import create_run, training_split
 
     backend.make_deterministic()
     extra = _extra_callbacks(request)
     preset, config = stage.new_config(request)
+    check_precision(config.precision)
     roots = request.roots_or_default
     store = stage.open_pictures(roots, config)
     config = stage.with_data(config, store)
@@ -103,11 +105,13 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
 def _resume(stage: Stage, request: Request) -> dict[str, Any]:
     with waiting("Loading the libraries"):
         from anime_pipeline.models import backend
+        from anime_pipeline.models.precision import check_precision
         from anime_pipeline.training import session
 
     backend.make_deterministic()
     folder = request.checkpoints / stage.name
     run = session.open_run(folder, str(request.resume), stage.config_type)
+    check_precision(run.config.precision)
     overrides = dict(request.overrides)
     if request.steps is not None:
         overrides["steps"] = request.steps

@@ -13,7 +13,12 @@ import numpy as np
 from onnx import ModelProto
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.machine import cpu_has_bfloat16, cpu_name, usable_cores
+from anime_pipeline.core.machine import (
+    bfloat16_forbidden_by,
+    cpu_has_bfloat16,
+    cpu_name,
+    usable_cores,
+)
 
 LIBRARY = "openvino"
 
@@ -25,9 +30,11 @@ def require_bfloat16() -> None:
         PipelineError: If the processor or the library is missing; says which.
     """
     if not cpu_has_bfloat16():
+        setting = bfloat16_forbidden_by()
+        cause = f"${setting} allows" if setting else f"This processor ({cpu_name()}) has"
         raise PipelineError(
-            f"This processor ({cpu_name()}) has no instructions for bfloat16 (AVX512-BF16 or AMX). "
-            "Leave --precision out: float32 is the fastest here."
+            f"{cause} no instructions for bfloat16 (AVX512-BF16 or AMX). Leave --precision out: "
+            "float32 is the fastest here."
         )
     if importlib.util.find_spec(LIBRARY) is None:
         raise PipelineError(

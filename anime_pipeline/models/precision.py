@@ -9,7 +9,13 @@ from typing import Any, cast
 from keras import ops
 
 from anime_pipeline.core.config import Precision
-from anime_pipeline.core.machine import arithmetic_settings, cpu_has_bfloat16, cpu_name
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.machine import (
+    arithmetic_settings,
+    bfloat16_forbidden_by,
+    cpu_has_bfloat16,
+    cpu_name,
+)
 from anime_pipeline.core.storage import atomic_write_json, cache_folder
 from anime_pipeline.models import backend
 
@@ -40,6 +46,20 @@ def best_precision() -> Precision:
     best: Precision = "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
     atomic_write_json(path, remembered | {machine: best})
     return best
+
+
+def check_precision(precision: Precision) -> None:
+    """Refuse arithmetic that would end the process without a word.
+
+    Raises:
+        UsageError: If oneDNN is held to instructions on which TensorFlow's bfloat16 crashes.
+    """
+    setting = bfloat16_forbidden_by()
+    if precision == "bfloat16" and setting and not backend.has_gpu():
+        raise UsageError(
+            f"The run computes in bfloat16, and ${setting} allows no instructions for it. Unset "
+            "the variable, or start a run with --precision float32."
+        )
 
 
 def resolve_preset(wanted: str | None) -> str:

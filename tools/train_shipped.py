@@ -4,8 +4,8 @@
     KERAS_BACKEND=jax python tools/train_shipped.py --from PACK --minutes 11 --out OUT
 
 The clock runs from the start of the process: reading, compiling and judging count. Stage one times
-its steps, trains a few arms of the recipe briefly, lets AlexNet (nothing is trained on it) choose on
-the val side, and trains the best afresh with its whole schedule for the time that is left. Stage
+its steps, trains a few arms of the recipe briefly, lets AlexNet (nothing is trained on it) choose
+on the val side, and trains the best afresh with its whole schedule for the time that is left. Stage
 two goes on from the shipped upscalers. Started again with the same --out, it goes on where it was.
 Weights, log and samples lie in OUT, each file below 16 MiB; whatever happens, the newest weights.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections import deque
@@ -38,6 +39,8 @@ from anime_pipeline.core.storage import atomic_write, atomic_write_json  # noqa:
 from anime_pipeline.models import backend  # noqa: E402
 from anime_pipeline.models.precision import best_precision  # noqa: E402
 
+AUTOTUNE = "autotune"  # of a pack, see `_remember_what_is_compiled`
+
 # What may be better than the preset, by numbers that share its compiled code.
 ARMS: dict[str, dict[str, float]] = {
     "preset": {},
@@ -45,6 +48,7 @@ ARMS: dict[str, dict[str, float]] = {
     "loose": {"r1_gamma": 0.04, "r2_gamma": 0.04},
 }
 ARM_SHARE = 0.065  # of the clock, each
+FINAL_SHARE = 0.4  # of the clock, that must be left for the last run, or there are no arms
 TIMING_SHARE = 0.03  # 20 seconds of eleven minutes
 LOG_EVERY = 50  # steps; reading a metric waits for the device
 AHEAD = 12  # steps whose arrays are being prepared
@@ -124,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=0.7, help="stage one's, of both")
     parser.add_argument("--arms", nargs="*", choices=sorted(ARMS), default=list(ARMS))
     parser.add_argument("--out", type=Path, default=Path("outputs/shipped"))
+    parser.add_argument("--from-noise", action="store_true", help="stage two, not from the shipped")
     parser.add_argument("--samples", type=int, default=2000, help="faces drawn to be judged")
     parser.add_argument("--set", action="append", default=[], help="FIELD=VALUE of stage one")
     parser.add_argument("--set-srgan", action="append", default=[], help="FIELD=VALUE of stage two")
@@ -136,6 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ["ANIME_PIPELINE_ASSETS"] = str(given.source / "networks")
     given.out.mkdir(parents=True, exist_ok=True)
     clock, log = Clock(given.minutes), Log(given.out / "log.jsonl")
+    if backend.name() == "jax":
+        _remember_what_is_compiled(given.source, given.out)
     log("start", backend=backend.name(), gpu=backend.has_gpu(), minutes=given.minutes,
         pack=read_manifest(given.source))  # fmt: skip
     if given.stage in ("dcgan", "both"):
@@ -144,8 +151,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stage_one(given, clock, end, overrides, log)
     if given.stage in ("srgan", "both"):
         overrides = parse_assignments(given.set_srgan, SrganConfig())
-        stage_two(given.source, clock, given.out, overrides, log)
+        stage_two(given, clock, overrides, log)
     log("end")
+
+
+def _remember_what_is_compiled(source: Path, out: Path) -> None:
+    """Let JAX keep what it compiles and which kernels it found fastest, in OUT/compiled.
+
+    Trying kernels out took 340 of 400 seconds before the first step on an H200. The choices are a
+    small folder: put into a pack as `autotune`, it spares the next machine of that kind the search.
+    """
+    import jax
+
+    place = out / "compiled"
+    kept = place / "xla_gpu_per_fusion_autotune_cache_dir"
+    if (source / AUTOTUNE).is_dir() and not kept.exists():
+        shutil.copytree(source / AUTOTUNE, kept)
+    jax.config.update("jax_compilation_cache_dir", str(place))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    jax.config.update("jax_persistent_cache_enable_xla_caches", kept.name)
 
 
 def stage_one(
@@ -174,10 +198,12 @@ def stage_one(
         begin = clock.passed
         log("real against real", **judges(train.images[-given.samples :]))
         judging = clock.passed - begin
-        chosen = {}
-        if len(arms) > 1:
-            steps = int(ARM_SHARE * clock.seconds / seconds)
-            steps = max(1, steps)
+        chosen = ARMS[arms[0]] if arms else {}
+        after = end - clock.passed - len(arms) * (ARM_SHARE * clock.seconds + judging)
+        if len(arms) > 1 and after < FINAL_SHARE * clock.seconds:
+            log("no arms", why="too little time is left after compiling", arm=arms[0])
+        elif len(arms) > 1:
+            steps = max(1, int(ARM_SHARE * clock.seconds / seconds))
             found = {
                 name: _arm(task, name, ARMS[name] | {"steps": steps}, judges, given.samples, log)
                 for name in arms
@@ -327,19 +353,21 @@ def _export(task: Any, state: Any, step: int, out: Path) -> None:
     save_weights(path, arrays, DCGAN_KIND, to_dict(task.config), training, dtype="float16")
 
 
-def stage_two(source: Path, clock: Clock, out: Path, overrides: dict[str, Any], log: Log) -> None:
+def stage_two(given: argparse.Namespace, clock: Clock, overrides: dict[str, Any], log: Log) -> None:
     """Train the upscaler on until the clock ends: pixel loss first, then the adversarial phase."""
     from anime_pipeline.models.weights import SRGAN_KIND, load_weights
     from anime_pipeline.models.zoo import find_weights
     from anime_pipeline.training.srgan_task import SrganTask
 
-    images = read_large(source)["train"]
+    out, images = given.out, read_large(given.source)["train"]
     plan_path = out / "plan-srgan.json"
     plan = json.loads(plan_path.read_text(encoding="utf-8")) if plan_path.is_file() else None
-    init = load_weights(find_weights("fidelity", SRGAN_KIND), SRGAN_KIND)
+    init = None
+    if not given.from_noise:
+        init = load_weights(find_weights("fidelity", SRGAN_KIND), SRGAN_KIND)
     config = from_dict(SrganConfig, plan) if plan else SRGAN_PRESETS["gpu"]
     if plan is None:
-        fitting = {"init_sha256": init.sha256, "precision": best_precision()}
+        fitting = {"init_sha256": init.sha256 if init else "", "precision": best_precision()}
         config = replace(config, **fitting | overrides)
         share = config.adversarial_steps / config.steps
         scratch = SrganTask(config, images, init)

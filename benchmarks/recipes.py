@@ -4,12 +4,12 @@
     python benchmarks/recipes.py --data FACES --minutes 60 --only cpu --only reference
 
 Every recipe is the `cpu` preset with some things changed; `reference` is the original project's.
-Each run starts from nothing and is judged once, at its end, on the held-out val side: KID, precision
-and recall on AlexNet's features, which nothing is trained on, and on VGG16's, as `anime-pipeline
-evaluate` does on the test side. Processor time is that of all cores together, so that a busy machine changes little; to run
-two comparisons at once, give each a core (`taskset -c 0 python ...`). Results are printed as
-Markdown and appended to a JSON file, which lets a stopped comparison go on: what stands there is
-not run again.
+Each run starts from nothing and is judged once, at its end, on the held-out val side: KID,
+precision and recall on AlexNet's features, which nothing is trained on, and on VGG16's, as
+`anime-pipeline evaluate` does on the test side. Processor time is that of all cores together, so
+that a busy machine changes little; to run two comparisons at once, give each a core (`taskset -c 0
+python ...`). Results are printed as Markdown and appended to a JSON file, which lets a stopped
+comparison go on: what stands there is not run again.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from anime_pipeline.metrics.features import TITLES
 from anime_pipeline.models.assets import VGG_FILE
 from anime_pipeline.reports.evaluation import Evaluation, Figure
 from anime_pipeline.reports.evaluation_page import as_html, cells
-from anime_pipeline.reports.likeness import real_at
+from anime_pipeline.reports.likeness import Seen, likeness, real_at
 
 LAB = rgb_to_lab(np.random.default_rng(0).integers(0, 256, (60, 3)))
 
@@ -180,6 +180,16 @@ def test_real_faces_are_enlarged_only_where_their_files_are_small(tmp_path):
     assert found.images.shape == (3, 128, 128, 3)
     assert (found.enlarged, found.smallest_px) == (1, 96)
     assert "1 of 3 are smaller than 128 px (from 96 px on)" in found.in_words()
+    assert "choose no generator by it" in found.caution
+    assert real_at(paths[1:], 128, "crop").caution == ""
+
+
+def test_a_caution_stands_beside_the_figures_it_is_about():
+    rows = np.random.default_rng(0).random((2, 12, 6))
+    network = Mock(network="alexnet", source="lpips", size_px=128)
+    for note in ("", "soft"):
+        figures = likeness(Seen(*rows), network, 128, note)
+        assert all(figure.protocol.endswith("; soft") is bool(note) for figure in figures)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def evaluate(
             enlarged = upscaler.upscale_batch(fake, progress=update)
         sets[enlarged.shape[1]] = (faces.large.images, enlarged)
         result.pictures["upscaled"] = _upscaled(enlarged, faces.large.images, seeds[0])
-    _compare(networks, sets, stage, result)
+    _compare(networks, sets, stage, result, faces.large.caution if faces.large else "")
     if inception:
         with stage("Inception-v3 at 299 px") as update:
             result.figures.append(inception_distance(faces.real, fake, inception, update))
@@ -157,8 +157,9 @@ def _compare(
     sets: dict[int, tuple[np.ndarray, np.ndarray]],
     stage: Stage,
     result: Evaluation,
+    caution: str,
 ) -> None:
-    """Let each network compare real and drawn faces of each side in pixels."""
+    """Let each network compare real and drawn faces of each side; `caution` is of enlarged ones."""
     first: list[Figure] = []
     for name in networks:
         features = Features(name)
@@ -166,7 +167,7 @@ def _compare(
         for px, (real, fake) in sets.items():
             with stage(f"{TITLES[name]}, faces of {px} px") as update:
                 seen = see(real, fake, features, update)
-                result.figures += likeness(seen, features, px)
+                result.figures += likeness(seen, features, px, caution if px > min(sets) else "")
             if name == VGG16 and not first:
                 first.append(frechet_distance(seen, features, px))
                 first += variety(real, fake, seen, protocol(features, px, len(real)))

@@ -21,6 +21,24 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+# The files that take longest, the longest first: what two processes begin last should be short.
+LONG_FILES = [
+    f"test_{name}.py"
+    for name in (
+        "resume", "training_steps", "comforts", "web_serving", "browser_checks", "browser_studio",
+        "watch", "calls", "kill", "slim", "web_models", "browser_pages", "browser_blend",
+        "browser_faces", "web_schema", "web_settings", "export", "examples", "cli", "web_api",
+        "upscale_cli", "browser_upscale", "duplicates", "data", "web_app", "runtime",
+    )
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long files; those that are not named keep their order."""
+    place = {name: index for index, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def private_cache(tmp_path_factory):
     """Keep cached arrays out of the user's folder, for subprocesses too."""

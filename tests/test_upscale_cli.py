@@ -180,7 +180,7 @@ def test_memory_is_bounded_and_progress_is_shown(tmp_path):
         "from anime_pipeline.images.save import write_picture\n"
         "from PIL import Image\n"
         "upscaler = Upscaler.load(find_weights('fidelity', 'srgan-generator'))\n"
-        "limit = resident_bytes() + 200_000_000\n"
+        "limit = resident_bytes() + 150_000_000\n"
         "picture = Image.open('wide.png')\n"
         "seen = []\n"
         "enlarger = Enlarger(upscaler, Target(), max_bytes=limit)\n"

@@ -71,7 +71,6 @@ def test_the_seed_by_hand_by_steps_and_by_dice(browser):
     field = browser.one("#seed")
     field.send_keys(Keys.CONTROL, "a")
     changed(browser, lambda: field.send_keys("9"))
-    address(browser, seed="107")
     assert browser.time_passes(), "who types may go on for a while"
     address(browser, seed="9")
     changed(browser, lambda: browser.click("[data-dice]"))

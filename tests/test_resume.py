@@ -111,7 +111,7 @@ def test_resume_matrix(stage, backend, cut, drawn, tmp_path):
 def interrupted(drawn, tmp_path_factory):
     """A DCGAN run stopped by Ctrl-C."""
     folder = tmp_path_factory.mktemp("runs")
-    arguments = [*command("dcgan", drawn, folder), "--steps", 100_000]
+    arguments = [*command("dcgan", drawn, folder), "--steps", 100_000, "--set", "look_every=20"]
     code, stderr = kill_when(arguments, folder, "dcgan", 40, signal.SIGINT)
     return folder, code, stderr
 

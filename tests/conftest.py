@@ -21,6 +21,17 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+# Two processes that each compute with all cores get in each other's way: each takes its own, and so
+# do its children.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if WORKER and hasattr(os, "sched_setaffinity"):
+    CORES = sorted(os.sched_getaffinity(0))
+    if len(CORES) >= int(os.environ["PYTEST_XDIST_WORKER_COUNT"]):
+        os.sched_setaffinity(
+            0, CORES[int(WORKER.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
+        )
+
+
 # The files that take longest, the longest first: what two processes begin last should be short.
 LONG_FILES = [
     f"test_{name}.py"

@@ -112,6 +112,7 @@ print(json.dumps(result))
 """
 
 
+@pytest.mark.slow  # compiling on JAX takes half a minute; the default is one step a call
 def test_steps_in_one_scan_train_as_single_steps_do():
     pytest.importorskip("jax")
     process = spawn("-c", SCANNED, Path(__file__).parent, **JAX)

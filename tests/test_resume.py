@@ -92,7 +92,9 @@ def check_resume(stage, cut, drawn, tmp_path, options=(), **environment):
     assert_equal_states(last_state(whole, stage), last_state(cut_run, stage))
 
 
-@pytest.mark.parametrize("stage,cut", [("dcgan", 8), ("srgan", 12)])
+@pytest.mark.parametrize(
+    "stage,cut", [("dcgan", 8), pytest.param("srgan", 12, marks=pytest.mark.slow)]
+)
 def test_killed_and_resumed_equals_uninterrupted(stage, cut, drawn, tmp_path):
     check_resume(stage, cut, drawn, tmp_path)
 

@@ -122,6 +122,7 @@ def warnings_of(folder, stage="dcgan"):
     return [line.split(": ")[1] for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.slow  # the rule itself is tested on rows above
 def test_a_generator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
     result = cli(*FAST, *STILL, "--data", drawn, "--steps", 280, "--set", "image_size=16",
                  "--set", "r1_gamma=0", "--set", "learning_rate_d=2e-3")  # fmt: skip
@@ -133,6 +134,7 @@ def test_a_generator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
     assert "Warning: The discriminator is always right" in result.stderr
 
 
+@pytest.mark.slow  # the rule itself is tested on rows above
 def test_a_discriminator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
     result = cli(*FAST, "--data", drawn, "--steps", 100, "--set", "learning_rate_d=1e-9",
                  "--set", "learning_rate_g=1e-3")  # fmt: skip

@@ -35,7 +35,9 @@ def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]
         if reason is None:
             networks.append(name)
         elif name in wanted:
-            raise PipelineError(f"{TITLES[name]} cannot be asked: {reason}.")
+            raise PipelineError(
+                f"{TITLES[name]} cannot be asked: {reason}. Leave --network {name} out, or see to it."
+            )
         else:
             missing[TITLES[name]] = reason
             stderr().print(f"Warning: faces are not compared by {TITLES[name]}: {reason}.",

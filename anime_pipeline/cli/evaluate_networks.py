@@ -36,7 +36,8 @@ def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]
             networks.append(name)
         elif name in wanted:
             raise PipelineError(
-                f"{TITLES[name]} cannot be asked: {reason}. Leave --network {name} out, or see to it."
+                f"{TITLES[name]} cannot be asked: {reason}. "
+                f"Leave --network {name} out, or see to that."
             )
         else:
             missing[TITLES[name]] = reason

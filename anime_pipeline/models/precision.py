@@ -57,8 +57,8 @@ def check_precision(precision: Precision) -> None:
     setting = bfloat16_forbidden_by()
     if precision == "bfloat16" and setting and not backend.has_gpu():
         raise UsageError(
-            f"The run computes in bfloat16, and ${setting} allows no instructions for it. Unset "
-            "the variable, or start a run with --precision float32."
+            f"The run computes in bfloat16, and ${setting} allows no instructions for it. Leave "
+            "the variable out, or start a run with --precision float32."
         )
 
 

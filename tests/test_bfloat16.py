@@ -148,3 +148,12 @@ def test_doctor_says_what_bfloat16_means_here(case, cli, modern, monkeypatch):
     assert f"training uses {best} here" in check["detail"]
     assert ("refused" in check["detail"]) == (best == "float32")
     assert ("ONEDNN_MAX_CPU_ISA=AVX2" in check["detail"]) == (case == "emulated, as")
+
+
+def test_training_in_bfloat16_is_refused_where_it_would_crash(drawn, cli, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    refused = cli("train-dcgan", "--data", drawn, "--precision", "bfloat16", "--steps", 1)
+    assert refused.code == 2
+    assert "$ONEDNN_MAX_CPU_ISA=AVX2 allows no instructions for it" in " ".join(
+        refused.stderr.split()
+    )

@@ -52,7 +52,7 @@ def wall() -> str:
         start=start,
         next_start=start + WALL,
         colours=palettes(),
-        wishes=services().catalogue.generator().colours,
+        wishes=services().catalogue.generator().wishes,
         weights=mark,
         look=wishes,
     )
@@ -78,7 +78,7 @@ def studio() -> str:
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
-        wishes=draw.colours,
+        wishes=draw.wishes,
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
@@ -118,7 +118,7 @@ def upscale() -> str:
 def how() -> str:
     """Tell how it works."""
     draw = services().catalogue.generator()
-    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.colours)
+    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.wishes)
 
 
 @blueprint.get("/api")

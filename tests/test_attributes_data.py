@@ -1,6 +1,5 @@
-"""Hair and skin: estimates from pixels, names of colours, prompts, and `annotate`."""
+"""Hair and skin: estimates from pixels, names of colours, and `annotate`."""
 
-import re
 import shutil
 
 import numpy as np
@@ -11,17 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from anime_pipeline.core.errors import DataError, UsageError
-from anime_pipeline.data import prompt as grammar
 from anime_pipeline.data.characters import COLOR_FILE, read_color_csv
 from anime_pipeline.data.estimate import estimate_colors
-from anime_pipeline.data.prompt import parse_prompt
 from anime_pipeline.images.codec import read_rgb
 from anime_pipeline.images.colour import delta_e, rgb_to_lab
 from anime_pipeline.images.colour_names import (
     HAIR_COLOURS,
-    SILVER,
     SKIN_COLOURS,
-    named_colours,
     nearest_hair_name,
     parse_colour,
 )
@@ -128,82 +123,6 @@ def test_other_words_are_refused_with_the_names(text):
     assert repr(text) in str(error.value)
     with pytest.raises(UsageError, match="pale, fair, light, tan, brown, dark"):
         parse_colour(text, "skin")
-
-
-# Prompts
-
-
-@pytest.mark.parametrize(
-    ("text", "hair", "skin", "ignored"),
-    [
-        ("long silver hair, tan skin", SILVER, TAN, ["long"]),
-        ("pink-haired girl", PINK, None, []),
-        ("a Black_hair girl, 1girl", BLACK, None, []),
-        ("blonde", HAIR_COLOURS["blonde"], None, []),
-        ("dark skin", None, SKIN_COLOURS["dark"], []),
-        ("green eyes", None, None, ["green eyes"]),
-        ("a tan girl with #f80 hair and red eyes!", (255, 136, 0), TAN, ["red eyes"]),
-        ("hair: pink, eyes: green", PINK, None, ["eyes green"]),
-        ("her hair is pink and long", PINK, None, ["long"]),
-        ("long hair blue eyes", None, None, ["long hair", "blue eyes"]),
-        ("red hair ribbon, black hair", BLACK, None, ["red hair ribbon"]),
-        ("red umbrella", None, None, ["red umbrella"]),
-        ("pink twintails", PINK, None, ["twintails"]),
-        ("black and pink hair", PINK, None, ["black"]),
-        ("pink hair, black hair", PINK, None, ["black hair"]),
-        ("pink hair without glasses", PINK, None, ["without glasses"]),
-        ("not black hair but pink", PINK, None, ["not black hair"]),
-        ("no pink hair", None, None, ["no pink hair"]),
-        ("blue skin", None, None, ["blue skin"]),
-        ("dark hair", BLACK, None, []),
-        ("smiling anime face 🙂 日本 #12", None, None, ["smiling 🙂 日本 #12"]),
-        ("", None, None, []),
-        (" , : ;", None, None, []),
-    ],
-)
-def test_prompts(text, hair, skin, ignored):
-    found = parse_prompt(text)
-    assert (found.hair, found.skin, found.ignored) == (hair, skin, ignored)
-
-
-def lightness_and_chroma(text):
-    lightness, a, b = rgb_to_lab(np.array(parse_prompt(text).hair))
-    return lightness, np.hypot(a, b)
-
-
-@pytest.mark.parametrize("name", ["red", "blue", "green", "pink", "#4060c0"])
-def test_modifiers_change_lightness_and_chroma(name):
-    plain = lightness_and_chroma(f"{name} hair")
-    assert lightness_and_chroma(f"dark {name} hair")[0] < plain[0] - 5
-    assert lightness_and_chroma(f"light {name} hair")[0] > plain[0] + 5
-    assert lightness_and_chroma(f"light-{name}-haired")[0] > plain[0] + 5
-    assert lightness_and_chroma(f"pale {name} hair")[1] < plain[1]
-    assert lightness_and_chroma(f"pastel {name} hair")[1] < plain[1]
-    assert lightness_and_chroma(f"bright {name} hair")[1] > plain[1]
-
-
-WORDS = st.sampled_from(
-    "pink black dark pale light tan hair skin eyes girl long ribbon twintails no with and , : ; "
-    "#fa0 #12 hair-bow the xyz".split()
-)
-KNOWN = (
-    grammar._FILLERS | grammar._SEPARATORS | grammar._PERSONS | set(grammar._MODIFIERS)
-    | set(grammar._THINGS) | set(named_colours("hair")) | set(named_colours("skin"))
-)  # fmt: skip
-
-
-@given(st.lists(WORDS, max_size=12).map(" ".join) | st.text(max_size=40))
-def test_nothing_is_lost_in_silence(text):
-    found = parse_prompt(text)
-    ignored = " ".join(found.ignored)
-    for word in re.findall(r"\w+", text.replace("_", " ")):
-        colour = f"#{word}" in text and len(word) in (3, 6)
-        assert colour or word.casefold() in KNOWN or word in ignored, (word, found)
-    # In the order of the text.
-    place = 0
-    for phrase in found.ignored:
-        place = text.replace("_", " ").find(phrase.split()[0], place)
-        assert place >= 0
 
 
 # The command

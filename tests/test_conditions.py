@@ -13,6 +13,7 @@ from anime_pipeline.data import conditions
 from anime_pipeline.data.characters import Colors
 from anime_pipeline.data.dataset import Record, open_dataset
 from anime_pipeline.data.tags import read_tag_csv
+from anime_pipeline.data.words import WORDS
 
 NAMES = ("hair", "Hat", "skin")
 PINK = Colors((229, 139, 177), (250, 240, 230))
@@ -141,3 +142,87 @@ def test_tags_of_both_layouts_reach_the_records(drawn, tmp_path):
     frame = pd.DataFrame({"Blond_Hair": [1], "Hat": [-1]}, index=["000001.jpg"])
     frame.to_csv(celeba / "list_attr_celeba.csv")
     assert [record.tags for record in open_dataset(celeba).records] == [{"Blond_Hair"}]
+
+
+WORDED = ("eyes", "hair", "length")
+TAGGED = [
+    record(PINK, {"blue_eyes", "long_hair", "long_length"}),
+    record(None, {"red_eyes", "blue_eyes"}),  # two words are none
+    record(None, {"short_length"}),
+    record(),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "word"),
+    [
+        ("eyes", {"blue_eyes", "pink_hair"}, "blue"),
+        ("eyes", {"blue_eyes", "red_eyes"}, None),
+        ("eyes", {"plaid_eyes"}, None),
+        ("length", {"short_length"}, "short"),
+        ("length", set(), None),
+        ("length", None, None),
+    ],
+)
+def test_a_word_is_known_where_tags_give_just_one(name, tags, word):
+    found = conditions.word_of(name, None if tags is None else frozenset(tags))
+    assert (None if found is None else WORDS[name][found]) == word
+
+
+def test_words_are_columns_of_their_own():
+    rows = conditions.of_records(WORDED, TAGGED)
+    assert rows.shape == (4, conditions.width(WORDED)) == (4, 11 + 4 + 2)
+    eyes, length = (rows[:, conditions.columns(WORDED, name)] for name in ("eyes", "length"))
+    assert eyes.sum(axis=1).tolist() == [conditions.WORD, 0, 0, 0]
+    assert eyes[0, WORDS["eyes"].index("blue")] == conditions.WORD
+    assert length.tolist() == [[conditions.WORD, 0], [0, 0], [0, conditions.WORD], [0, 0]]
+    assert [conditions.words_asked(WORDED, row) for row in rows] == [
+        {"eyes": "blue", "length": "long"}, {}, {"length": "short"}, {},
+    ]  # fmt: skip
+    assert conditions.without_tags(("Hat", *WORDED)) == ("hair", "eyes", "length")
+
+
+def test_all_of_a_known_word_is_to_be_shown():
+    names = ("hair", "skin", "eyes")  # as shipped: what stands before a word is left as it is
+    both = conditions.known_values(names, conditions.of_records(names, TAGGED[:1]))
+    assert both[0].tolist() == [1, 1, 1, 0] * 2 + [1] * 11
+    known = conditions.known_values(WORDED, conditions.of_records(WORDED, TAGGED))
+    assert known[0].tolist() == [1] * 11 + [1, 1, 1, 0] + [1] * 2
+    assert known[2].tolist() == [0] * 15 + [1, 1] and not known[1].any()
+
+
+@given(st.integers(0, 2**40), st.integers(0, 10**6))
+def test_perturbing_drops_a_word_whole_and_leaves_it_be_otherwise(seed, step):
+    rows = conditions.of_records(WORDED, TAGGED * 10)
+    result = conditions.perturb(WORDED, rows, seed, step)
+    for name in ("eyes", "length"):
+        before, after = (each[:, conditions.columns(WORDED, name)] for each in (rows, result))
+        same, none = (after == before).all(axis=1), (after == 0).all(axis=1)
+        assert (same | none).all()
+
+
+@given(st.sampled_from(WORDS["eyes"]), st.sampled_from(WORDS["length"]))
+def test_words_are_wished_for_by_name(eyes, length):
+    rows = conditions.of_records(WORDED, TAGGED)
+    made = conditions.fulfil(WORDED, rows, {"eyes": eyes, "length": length})
+    asked = [conditions.words_asked(WORDED, row) for row in made]
+    assert asked == [{"eyes": eyes, "length": length}] * 4
+    place = conditions.columns(WORDED, "hair")
+    np.testing.assert_array_equal(made[:, place], rows[:, place])
+
+
+def test_a_wish_for_another_word_lists_those_there_are():
+    rows = conditions.of_records(WORDED, TAGGED)
+    with pytest.raises(UsageError, match="plaid.*aqua, black.*yellow"):
+        conditions.fulfil(WORDED, rows, {"eyes": "plaid"})
+    with pytest.raises(UsageError, match="length.*eyes, hair: these weights"):
+        conditions.fulfil(("eyes", "hair"), rows[:, :15], {"length": "long"})
+
+
+def test_words_that_few_pictures_have_are_no_condition_by_themselves():
+    many = [record(PINK, {"blue_eyes"})] * 2 + [record(PINK, {"long_length"})] + [record(PINK)] * 9
+    assert conditions.resolve(AUTO, many) == "hair,skin,eyes"
+    assert conditions.resolve("eyes,length", many) == "eyes,length"
+    assert conditions.resolve(AUTO, many[:2]) == "hair,skin,eyes"
+    with pytest.raises(UsageError, match="anything about length.*eyes, hair, skin"):
+        conditions.resolve("length", many[:2])

@@ -187,11 +187,13 @@ def test_models_tell_what_can_be_asked_for(client):
     document = client.get(f"{API}/models").get_json()
     assert document["default"] == "dcgan" and document["upscaler"]["realism"] is True
     model = document["models"][0]
-    assert model["shipped"] and model["wishes"] == ["hair", "skin"] and model["error"] is None
+    assert model["shipped"] and model["wishes"] == ["hair", "skin", "eyes", "length"]
+    assert model["error"] is None and list(document["colours"]) == ["hair", "skin", "eyes"]
     for part, colours in document["colours"].items():
         for name in colours:
             answer = client.get(f"{API}/generate?{part}={name}&size=32", headers=JSON)
-            assert answer.get_json()["faces"][0][part].startswith("#")
+            said = answer.get_json()["faces"][0][part]
+            assert said == name if part == "eyes" else said.startswith("#")
 
 
 def test_an_upload_is_enlarged_as_the_command_line_does(client, cli, tmp_path):

@@ -16,6 +16,8 @@ from anime_pipeline.web import serving
     [
         ("/studio?seed=abc", ("Its seed must be a whole number from 0 to 9,223,",)),
         ("/studio?seed=7&strength=2", ("Its strength must be a number from 0 to 1.",)),
+        ("/?eyes=plaid", ("Its eyes must be one of random, aqua, black",)),
+        ("/studio?length=medium", ("Its length must be one of random, long, short.",)),
         ("/?hair=nocolour", ("Its hair must be one of random, aqua, ", "#rrggbb")),
         ("/studio?weights=x", ("Its weights must be 8 to 16 digits from 0-9 and a-f.",)),
         ("/studio?model=nope", ("No model called &#39;nope&#39; is served here.",)),
@@ -67,6 +69,7 @@ def test_the_api_page_tells_what_a_stop_is(client):
     assert "in this order" in rows["stops"][4]
     stop = {name: row for name, row in rows.items() if name.startswith("stops[].")}
     assert list(stop)[:3] == ["stops[].seed", "stops[].hair", "stops[].skin"]
+    assert rows["stops[].length"][3] == "random, long, short"
     assert all(row[4] for row in rows.values()), "each has a meaning"
 
 

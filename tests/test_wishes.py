@@ -33,10 +33,10 @@ def test_words_come_before_a_prompt_and_a_prompt_before_a_picture(tmp_path):
 
 
 def test_what_a_prompt_cannot_say_is_named(capsys):
-    assert set(gather_wishes(None, None, None, "long silver hair, green eyes")) == {"hair"}
+    assert set(gather_wishes(None, None, None, "wavy silver hair, green lips")) == {"hair"}
     said = capsys.readouterr().err
-    assert "long" in said and "green eyes" in said
-    with pytest.raises(UsageError, match="hair or skin"):
+    assert "wavy" in said and "green lips" in said
+    with pytest.raises(UsageError, match="hair, skin or eyes"):
         gather_wishes(None, None, None, "a smiling girl")
 
 
@@ -49,8 +49,9 @@ def test_a_tag_is_asked_for_or_against_not_both():
 
 
 def test_wishes_stand_in_names_and_texts():
-    assert wish_texts({"hair": (255, 0, 16), "Hat": True, "Bow": False}, 0.5) == {
-        "hair": "#ff0010", "Hat": "yes", "Bow": "no", "truncation": "0.5",
+    wishes = {"hair": (255, 0, 16), "Hat": True, "Bow": False, "eyes": "blue"}
+    assert wish_texts(wishes, 0.5) == {
+        "hair": "#ff0010", "Hat": "yes", "Bow": "no", "eyes": "blue", "truncation": "0.5",
     }  # fmt: skip
     assert wish_texts({}, 1.0) == {}
 

@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from anime_pipeline.core.runs import STAGES, list_runs
+from anime_pipeline.data.words import RANDOM, WORDS
 
 
 def run_names(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -22,6 +23,24 @@ def weights_names(context: click.Context, _: click.Parameter, typed: str) -> lis
     from anime_pipeline.models.zoo import shipped
 
     return [*_starting_with(typed, list(shipped()))[:-1], *run_names(context, _, typed)]
+
+
+def colour_names(_: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the names of colours for `--hair` and `--skin`; after a comma, for the next one."""
+    from anime_pipeline.images.colour_names import main_colours
+
+    part = str(parameter.name)
+    return _next_word(typed, [*main_colours(part), RANDOM])  # type: ignore[arg-type]
+
+
+def words(_: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the words for `--eyes` and `--hair-length`; after a comma, for the next one."""
+    return _next_word(typed, [*WORDS[str(parameter.name)], RANDOM])
+
+
+def _next_word(typed: str, names: list[str]) -> list[CompletionItem]:
+    before, comma, begun = typed.rpartition(",")
+    return [CompletionItem(before + comma + name) for name in names if name.startswith(begun)]
 
 
 def _starting_with(typed: str, names: list[str]) -> list[CompletionItem]:

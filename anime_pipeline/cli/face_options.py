@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
+from anime_pipeline.cli import complete
 from anime_pipeline.cli.common import FiniteRange, Function
-from anime_pipeline.cli.complete import weights_names
+from anime_pipeline.data.words import RANDOM, WORDS, parse_word
+
+# What can be wished for of every face, by the names that conditions have for it.
+OPTIONS = {"hair": "--hair", "skin": "--skin", "eyes": "--eyes", "length": "--hair-length"}
 
 
 def weights_options(function: Function) -> Function:
@@ -20,7 +24,7 @@ def weights_options(function: Function) -> Function:
     ):
         function = click.option(
             name,
-            shell_complete=weights_names,
+            shell_complete=complete.weights_names,
             default=default,
             show_default=default is not None,
             help=f"Stage {stage}: a shipped name, a .npz file or a run folder{shown}.",
@@ -49,27 +53,42 @@ def truncation_option(function: Function) -> Function:
 
 
 def wish_options(function: Function) -> Function:
-    """Add `--hair`, `--skin` and `--truncation`."""
+    """Add `--hair`, `--skin`, `--eyes`, `--hair-length` and `--truncation`."""
     function = truncation_option(function)
+    words = "random [default: random, as training pictures have it]."
+    for part in ("length", "eyes"):
+        function = word_option(part, f"{', '.join(WORDS[part])}, or {words}")(function)
     for part in ("skin", "hair"):
-        function = click.option(
-            f"--{part}",
-            help="A name, #rrggbb, or random [default: random, as training pictures have it].",
-        )(function)
+        function = colour_option(part, f"A name, #rrggbb, or {words}")(function)
     return function
 
 
-def read_wishes(hair: str | None, skin: str | None) -> dict[str, Any]:
-    """Return colours by name; what is None or ``"random"`` is left out.
+def colour_option(part: str, words: str) -> Callable[[Function], Function]:
+    """Add `--hair` or `--skin`, with the names of colours for Tab."""
+    return click.option(f"--{part}", shell_complete=complete.colour_names, help=words)
+
+
+def word_option(name: str, words: str) -> Callable[[Function], Function]:
+    """Add the option for a name in `WORDS`, with its words for Tab."""
+    return click.option(OPTIONS[name], name, shell_complete=complete.words, help=words)
+
+
+def read_wishes(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return colours and words by name; what is None or ``"random"`` is left out.
+
+    Args:
+        texts: What the options say, by name; those that are no wishes are passed over.
 
     Raises:
-        UsageError: If a text is no colour.
+        UsageError: If a text is no colour, or none of the words.
     """
     from anime_pipeline.images.colour_names import parse_colour
 
-    texts = {"hair": hair, "skin": skin}
+    asked = {name: texts.get(name) for name in OPTIONS}
     return {
-        part: parse_colour(text, part)  # type: ignore[arg-type]
-        for part, text in texts.items()
-        if text is not None and text != "random"
+        name: parse_word(text, name, f"value for {OPTIONS[name]}")
+        if name in WORDS
+        else parse_colour(text, name)  # type: ignore[arg-type]
+        for name, text in asked.items()
+        if text is not None and text.strip().casefold() != RANDOM
     }

@@ -21,13 +21,13 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
-from anime_pipeline.cli.face_options import weights_options, wish_options
+from anime_pipeline.cli.face_options import OPTIONS, weights_options, wish_options
 from anime_pipeline.cli.loading import load_models
-from anime_pipeline.cli.wishes import gather_wishes
+from anime_pipeline.cli.wishes import gather_wishes, only_known
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
-from anime_pipeline.inference.asked import shown_colours, wish_texts
+from anime_pipeline.inference.asked import asked_of_each, wish_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ MANIFEST = "manifest.json"
 )
 @wish_options
 @click.option("--like", type=UserPath(), help="Take hair and skin colour from a picture.")
-@click.option("--prompt", help='Hair and skin in words: "long silver hair, tan skin".')
+@click.option("--prompt", help='In words: "long silver hair, tan skin, blue eyes".')
 @click.option("--with", "tags", multiple=True, help="A tag that the weights were trained on.")
 @click.option("--without", "not_tags", multiple=True, help="The opposite of a tag.")
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
@@ -77,7 +77,7 @@ def command(
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
 
-    The same seed, wishes and weights always give the same face. Hair and skin are those of a
+    The same seed, wishes and weights always give the same face. Hair, skin and eyes are those of a
     training picture, drawn by the seed, unless something is wished for. Each PNG records how it
     was made, and manifest.json lists all faces of the folder.
     """
@@ -86,9 +86,11 @@ def command(
         if seed_text is None
         else parse_seeds(seed_text, count)
     )
-    wishes = gather_wishes(options["hair"], options["skin"], like, prompt, tags, not_tags)
+    asked = {name: options[name] for name in OPTIONS}
+    wishes = gather_wishes(like=like, prompt=prompt, tags=tags, not_tags=not_tags, **asked)
     wanted = (options["checkpoint"], options["upscaler"], options["realism"])
     draw, enlarge = load_models(*wanted, upscale)
+    wishes = only_known(wishes, options, draw.names)
     condition = draw.condition(seeds, wishes)
     sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
     weights = {stage: source.facts() for stage, source in sources.items()}
@@ -103,7 +105,7 @@ def command(
     if enlarge:
         with progress_bar("Upscaling") as update:
             pictures = enlarge.upscale_batch(pictures, min(batch_size, 8), update)
-    result = _write(job, pictures, grid, overwrite, shown_colours(draw.names, condition))
+    result = _write(job, pictures, grid, overwrite, asked_of_each(draw.names, condition))
     if as_json:
         print_json(result)
     else:
@@ -167,7 +169,7 @@ def _write(
     pictures: np.ndarray,
     grid: bool,
     overwrite: bool,
-    colours: list[dict[str, str]],
+    asked: list[dict[str, str]],
 ) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.grid import make_grid
@@ -182,8 +184,8 @@ def _write(
         "weights": job.weights,
         "wishes": job.wishes,
         "faces": [
-            {"file": job.face(seed), "seed": seed, **shown}
-            for seed, shown in zip(job.seeds, colours, strict=True)
+            {"file": job.face(seed), "seed": seed, **each}
+            for seed, each in zip(job.seeds, asked, strict=True)
         ],
     }
     if grid:

@@ -17,9 +17,17 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
-from anime_pipeline.cli.face_options import read_wishes, truncation_option, weights_options
+from anime_pipeline.cli.face_options import (
+    OPTIONS,
+    colour_option,
+    read_wishes,
+    truncation_option,
+    weights_options,
+    word_option,
+)
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.words import WORDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +41,10 @@ SHEET_COLUMNS = 12
 
 @click.command("interpolate")
 @click.option("--seeds", required=True, help="Faces to pass, such as 3,17,42.")
-@click.option("--hair", help="A colour for all of them, or one each, with commas between.")
-@click.option("--skin", help="Likewise.")
+@colour_option("hair", "A colour for all of them, or one each, with commas between.")
+@colour_option("skin", "Likewise.")
+@word_option("eyes", f"Likewise, of {', '.join(WORDS['eyes'])}.")
+@word_option("length", "Likewise, long or short.")
 @truncation_option
 @click.option("--frames", type=click.IntRange(1, 1000), default=24, show_default=True,
               help="Frames from one face to the next.")  # fmt: skip
@@ -53,8 +63,6 @@ SHEET_COLUMNS = 12
 @json_option
 def command(
     seeds: str,
-    hair: str | None,
-    skin: str | None,
     truncation: float,
     frames: int,
     loop: bool,
@@ -66,32 +74,33 @@ def command(
     out: Path,
     overwrite: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Travel from face to face, or with one seed from colour to colour.
 
     Latents move on the sphere, colours in Lab. With one seed and several colours only the colours
-    travel: interpolate --seeds 7 --hair pink,blue,silver
+    travel: interpolate --seeds 7 --hair pink,blue,silver --eyes blue,red,blue
     """
     if out.suffix not in SUFFIXES:
         raise UsageError(
             f"Invalid value for --out: {out}. Expected a name that ends in {', '.join(SUFFIXES)}."
         )
     stops = parse_seeds(seeds, None)
-    colours = {part: _split(text) for part, text in (("hair", hair), ("skin", skin)) if text}
-    count = max([len(stops), *(len(texts) for texts in colours.values())])
+    wanted = {name: _split(options[name]) for name in OPTIONS if options[name]}
+    count = max([len(stops), *(len(texts) for texts in wanted.values())])
     if count < 2:
         raise UsageError(f"Expected at least two faces to travel between. Received: {seeds}")
-    lengths = {"seeds": len(stops)} | {part: len(texts) for part, texts in colours.items()}
-    for name, length in lengths.items():
-        if length not in (1, count):
+    counts = {"--seeds": len(stops)} | {OPTIONS[name]: len(wanted[name]) for name in wanted}
+    for option, given in counts.items():
+        if given not in (1, count):
             raise UsageError(
-                f"Expected one of --{name} or as many as there are stops ({count}). "
-                f"Received: {length}"
+                f"Expected one of {option} or as many as there are stops ({count}). "
+                f"Received: {given}"
             )
     if not overwrite and out.exists():
         raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
-    latent, condition = _journey(draw, stops, colours, count, frames, loop)
+    latent, condition = _journey(draw, stops, wanted, count, frames, loop)
     with progress_bar("Drawing") as update:
         pictures = draw.draw(latent * truncation, condition, 32, update)
     if enlarge:
@@ -100,7 +109,7 @@ def command(
     elif out.suffix != ".png":
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
     _write(out, pictures, fps, f"anime-pipeline {__version__}, seeds {seeds}")
-    result: dict[str, Any] = {"out": str(out), "frames": len(pictures), "seeds": stops, **colours}
+    result: dict[str, Any] = {"out": str(out), "frames": len(pictures), "seeds": stops, **wanted}
     if as_json:
         print_json(result)
     else:
@@ -114,7 +123,7 @@ def _split(text: str) -> list[str]:
 def _journey(
     draw: FaceGenerator,
     stops: list[int],
-    colours: dict[str, list[str]],
+    wanted: dict[str, list[str]],
     count: int,
     frames: int,
     loop: bool,
@@ -127,8 +136,7 @@ def _journey(
 
     conditions = []
     for index in range(count):
-        texts = {part: of(words, index) for part, words in colours.items()}
-        wishes = read_wishes(texts.get("hair"), texts.get("skin"))
+        wishes = read_wishes({name: of(texts, index) for name, texts in wanted.items()})
         conditions.append(draw.condition([of(stops, index)], wishes)[0])
     latents = list(draw.latents([of(stops, index) for index in range(count)]))
     return walk(latents, frames, loop, True), walk(conditions, frames, loop, False)

@@ -9,10 +9,17 @@ import click
 
 from anime_pipeline import __version__
 from anime_pipeline.cli.common import UserPath, json_option, print_json, progress_bar, stderr
-from anime_pipeline.cli.face_options import truncation_option, weights_options
+from anime_pipeline.cli.face_options import (
+    colour_option,
+    read_wishes,
+    truncation_option,
+    weights_options,
+    word_option,
+)
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.inference.asked import as_hex
 
 if TYPE_CHECKING:
@@ -23,8 +30,10 @@ MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels 
 
 @click.command("palette")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
-@click.option("--hair", help="Rows: names or #rrggbb with commas between [default: all names].")
-@click.option("--skin", help="Columns, likewise [default: all names].")
+@colour_option("hair", "Rows: names or #rrggbb with commas between [default: all names].")
+@colour_option("skin", "Columns, likewise [default: all names].")
+@word_option("eyes", f"Of all of them: {', '.join(WORDS['eyes'])} [default: by the seed].")
+@word_option("length", "Of all of them: long or short [default: by the seed].")
 @truncation_option
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
@@ -37,6 +46,8 @@ def command(
     seed: int,
     hair: str | None,
     skin: str | None,
+    eyes: str | None,
+    length: str | None,
     truncation: float,
     upscale: bool,
     checkpoint: str,
@@ -54,13 +65,18 @@ def command(
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
+    shared = read_wishes({"eyes": eyes, "length": length})
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     cells = [(row.colour, column.colour) for row in rows for column in columns]
-    wishes = {"hair": [cell[0] for cell in cells], "skin": [cell[1] for cell in cells]}
+    wishes: dict[str, Any] = {
+        "hair": [cell[0] for cell in cells],
+        "skin": [cell[1] for cell in cells],
+    }
     seeds = [seed] * len(cells)
-    condition = draw.condition(seeds, wishes)
+    condition = draw.condition(seeds, wishes | shared)
     text = {"seed": str(seed), "truncation": f"{truncation:g}", "weights": draw.weights.sha256}
-    text |= {"hair": _texts(rows), "skin": _texts(columns)}
+    asked = {name: shared.get(name, RANDOM) for name in WORDS}
+    text |= {"hair": _texts(rows), "skin": _texts(columns), **asked}
     text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
     if not overwrite:
         refuse_other_picture(out, text, "pass --overwrite")

@@ -16,11 +16,17 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
-from anime_pipeline.cli.face_options import read_wishes, weights_options
+from anime_pipeline.cli.face_options import (
+    colour_option,
+    read_wishes,
+    weights_options,
+    word_option,
+)
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
-from anime_pipeline.inference.asked import shown_colours, wish_line
+from anime_pipeline.data.words import WORDS
+from anime_pipeline.inference.asked import asked_of_each, wish_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +36,10 @@ LARGE = 128  # side of the pictures in the comparison
 
 @click.command("project")
 @click.argument("picture", type=UserPath(dir_okay=False))
-@click.option("--hair", help="Then give the face other hair: a name or #rrggbb.")
-@click.option("--skin", help="Likewise.")
+@colour_option("hair", "Then give the face other hair: a name or #rrggbb.")
+@colour_option("skin", "Likewise.")
+@word_option("eyes", f"Then give it other eyes: {', '.join(WORDS['eyes'])}.")
+@word_option("length", "Then let its hair be long or short.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=300, show_default=True)
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
@@ -40,8 +48,6 @@ LARGE = 128  # side of the pictures in the comparison
 @json_option
 def command(
     picture: Path,
-    hair: str | None,
-    skin: str | None,
     steps: int,
     upscale: bool,
     checkpoint: str,
@@ -50,6 +56,7 @@ def command(
     out: Path,
     overwrite: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Find the face nearest to a picture among all that stage one can draw.
 
@@ -61,7 +68,7 @@ def command(
     from anime_pipeline.images.codec import fit_square, read_rgb, write_png
     from anime_pipeline.images.marks import refuse_other_picture
 
-    wishes = read_wishes(hair, skin)
+    wishes = read_wishes(options)
     whole = read_rgb(picture)
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     import_keras_quietly()
@@ -87,8 +94,8 @@ def command(
     software = {"Software": f"anime-pipeline {__version__}"}
     write_png(out / names[0], face[0], software | text)
     write_png(out / names[1], _compared(whole, face[0]), software | text)
-    colours = shown_colours(draw.names, condition)[0]
-    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **text, **colours}
+    asked = asked_of_each(draw.names, condition)[0]
+    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **text, **asked}
     document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
     atomic_write_json(out / names[2], document)
     if as_json:

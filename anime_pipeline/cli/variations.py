@@ -42,8 +42,6 @@ def command(
     seed: int,
     strength: float,
     count: int,
-    hair: str | None,
-    skin: str | None,
     truncation: float,
     upscale: bool,
     checkpoint: str,
@@ -52,6 +50,7 @@ def command(
     out: Path,
     overwrite: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Draw the neighbours of a face: one PNG each, and a sheet that begins with the face itself."""
     import numpy as np
@@ -60,7 +59,7 @@ def command(
     from anime_pipeline.images.grid import make_grid
     from anime_pipeline.images.marks import refuse_other_picture
 
-    wishes = read_wishes(hair, skin)
+    wishes = read_wishes(options)
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     from anime_pipeline.inference.latents import variations
 

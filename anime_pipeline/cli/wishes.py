@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from anime_pipeline.cli.common import stderr
 from anime_pipeline.cli.face_options import read_wishes
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.words import RANDOM, WORDS
 
 
 def gather_wishes(
@@ -18,13 +19,15 @@ def gather_wishes(
     prompt: str | None,
     tags: Sequence[str] = (),
     not_tags: Sequence[str] = (),
+    eyes: str | None = None,
+    length: str | None = None,
 ) -> dict[str, Any]:
-    """Return colours by name, and True or False by tag.
+    """Return colours and words by name, and True or False by tag.
 
-    --hair and --skin come before --prompt, and that before --like.
+    --hair, --skin, --eyes and --hair-length come before --prompt, and that before --like.
 
     Raises:
-        UsageError: If a prompt says nothing that can be drawn, or a colour cannot be read.
+        UsageError: If a prompt says nothing that can be drawn, or a wish cannot be read.
         DataError: If the picture cannot be read.
     """
     both = set(tags) & set(not_tags)
@@ -41,20 +44,49 @@ def gather_wishes(
         wishes |= {"hair": found.hair, "skin": found.skin}
     if prompt is not None:
         wishes |= _read_prompt(prompt)
-    return wishes | read_wishes(hair, skin)
+    return wishes | read_wishes({"hair": hair, "skin": skin, "eyes": eyes, "length": length})
+
+
+def only_known(
+    wishes: Mapping[str, Any], options: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """Leave out words that a prompt alone asked for and that weights know nothing of; say so.
+
+    A prompt says much that cannot be drawn. If nothing would be left, or an option asked for it,
+    the weights refuse it themselves.
+
+    Args:
+        wishes: What `gather_wishes` returned.
+        options: The command's options by name.
+        names: What the weights know.
+    """
+    lost = {
+        name: wish
+        for name, wish in wishes.items()
+        if name in WORDS and name not in names and options.get(name) in (None, RANDOM)
+    }
+    if not lost or len(lost) == len(wishes):
+        return dict(wishes)
+    said = {"eyes": "{} eyes", "length": "{} hair"}
+    words = ", ".join(said[name].format(wish) for name, wish in lost.items())
+    stderr().print(f"Not drawn (these weights know nothing of it): {words}", markup=False)
+    return {name: wish for name, wish in wishes.items() if name not in lost}
 
 
 def _read_prompt(text: str) -> dict[str, Any]:
     from anime_pipeline.data.prompt import parse_prompt
 
     prompt = parse_prompt(text)
-    wishes = {k: v for k, v in (("hair", prompt.hair), ("skin", prompt.skin)) if v is not None}
-    if not wishes:
+    if not prompt.wishes:
         raise UsageError(
-            f"Invalid value for --prompt: {text!r}. Expected colours of hair or skin, such as "
-            "'long silver hair, tan skin': nothing else can be asked for."
+            f"Invalid value for --prompt: {text!r}. Expected something about hair, skin or eyes, "
+            "such as 'long silver hair, tan skin, blue eyes': nothing else can be asked for."
         )
     if prompt.ignored:
         ignored = ", ".join(prompt.ignored)
-        stderr().print(f"Not drawn (only hair and skin colour can be): {ignored}", markup=False)
-    return wishes
+        stderr().print(
+            "Not drawn (only colour and length of hair, skin and the colour of eyes can be): "
+            f"{ignored}",
+            markup=False,
+        )
+    return prompt.wishes

@@ -17,6 +17,7 @@ import numpy as np
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.randomness import stream
+from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
 
 if TYPE_CHECKING:
@@ -29,14 +30,6 @@ CENTRE_AND_SPREAD: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "skin": ((93.5, 2.0, 11.0), (5.0, 4.6, 6.4)),
 }
 COLOUR_WIDTH = 4
-# Words that `tags.csv` may give, a column each; ours are those that people gave to thousands.
-WORDS: dict[str, tuple[str, ...]] = {
-    "eyes": (
-        "aqua", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red",
-        "yellow",
-    ),
-    "length": ("long", "short"),
-}  # fmt: skip
 WORD = 2.0  # what stands at the word that is true: as much in all as a colour's three numbers
 ENOUGH = 0.1  # share of pictures that must have a word for it to be a condition by itself
 MAX_TABLE = 4096  # drawn from at random; more rows would only make the weights larger
@@ -89,6 +82,11 @@ def resolve(text: str, records: Sequence[Record]) -> str:
             f"Expected some of what is known of these pictures: {there}."
         )
     return ",".join(parse_names(text))
+
+
+def without_tags(names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of `names` that are colours or words, always in the same order."""
+    return tuple(name for name in (*CENTRE_AND_SPREAD, *WORDS) if name in names)
 
 
 def word_of(name: str, tags: frozenset[str] | None) -> int | None:
@@ -145,6 +143,20 @@ def of_records(names: Sequence[str], records: Sequence[Record]) -> np.ndarray:
     return result
 
 
+def words_asked(names: Sequence[str], row: np.ndarray) -> dict[str, str]:
+    """Return the words that one condition [K] asks for, by name.
+
+    What it leaves open is left out, and what it only hints at, as a condition may that was searched
+    for.
+    """
+    found = {}
+    for name in names:
+        values = row[columns(names, name)]
+        if name in WORDS and values.max() > WORD / 2:
+            found[name] = WORDS[name][int(values.argmax())]
+    return found
+
+
 def draw(seeds: Sequence[int], table: np.ndarray) -> np.ndarray:
     """Draw a condition per seed from a table of training conditions: float32 [N, K]."""
     rows = [int(stream(seed, "condition").integers(len(table))) for seed in seeds]
@@ -178,8 +190,8 @@ def known_values(names: Sequence[str], conditions: np.ndarray) -> np.ndarray:
     """Return 1 where a condition holds a known value to be shown, 0 elsewhere: float32 [N, K]."""
     result = (conditions != 0).astype(np.float32)
     for name in names:
+        place = columns(names, name)
         if name in CENTRE_AND_SPREAD:
-            place = columns(names, name)
             result[:, place] = conditions[:, place][:, 3:]
             result[:, place.stop - 1] = 0
         elif name in WORDS:

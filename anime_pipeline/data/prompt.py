@@ -1,7 +1,8 @@
-"""Prompts such as "long silver hair, tan skin": a small table-driven grammar, no language model.
+"""Prompts such as "long silver hair, blue eyes": a small table-driven grammar, no language model.
 
 Words between separators form phrases. A phrase ends at the thing that it describes (hair, skin,
-eyes, a girl); what the grammar can express becomes a colour, and all else is handed back.
+eyes, a girl); what the grammar can express becomes a colour or a word that can be wished for, and
+all else is handed back.
 """
 
 from __future__ import annotations
@@ -9,23 +10,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 
+from anime_pipeline.data.words import known_words
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
-from anime_pipeline.images.colour_names import Part, Rgb, named_colours, parse_colour
+from anime_pipeline.images.colour_names import Rgb, named_colours, parse_colour
 
-_THINGS: dict[str, Part] = {
+Thing = Literal["hair", "skin", "eyes"]
+
+_THINGS: dict[str, Thing] = {
     **dict.fromkeys(("hair", "hairs", "haired"), "hair"),
     **dict.fromkeys(("skin", "skinned", "complexion"), "skin"),
+    **dict.fromkeys(("eye", "eyes", "eyed"), "eyes"),
 }
+_LENGTHS = known_words("length")  # of the hair
 # Their colour is the hair's; they themselves cannot be asked for.
 _HAIRSTYLES = frozenset(
     "twintails pigtails ponytail braid braids bangs fringe bob curls locks ahoge bun".split()
 )
 # Things that have a colour of their own, which cannot be asked for.
 _OTHER_THINGS = frozenset(
-    "eye eyes eyed lips lipstick ribbon ribbons bow hat cap hood hairband headband band hairpin "
+    "lips lipstick eyebrow eyebrows eyelash eyelashes eyepatch eyeshadow patch "
+    "ribbon ribbons bow hat cap hood hairband headband band hairpin "
     "ornament clip flower flowers glasses dress shirt uniform clothes scarf choker ears horns "
     "background sky".split()
 )
@@ -36,6 +44,8 @@ _FILLERS = frozenset(
     "colored coloured headed".split()
 )
 _SEPARATORS = frozenset("and with but also plus , ; . : | / & + \n ( )".split(" "))
+# Between two things said of one: "long, pink hair", "her hair is pink and long".
+_JOINTS = frozenset((",", "and", "but"))
 _NEGATIONS = frozenset("no not without never non isn't".split())
 
 # How a modifier changes Lab: (lightness it tends to, how far 0..1, factor of chroma).
@@ -57,20 +67,34 @@ _TOKEN = re.compile(r"#\w*|\w+(?:['’]\w+)*|[,;.:|/&+()\n]|[^\x00-\x7f\w\s]+")
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a prompt asks for: RGB 0..255 or nothing; `ignored` is what it asks for in vain."""
+    """What a prompt asks for; `ignored` is what it asks for in vain.
 
-    hair: Rgb | None
-    skin: Rgb | None
+    Attributes:
+        wishes: RGB 0..255 for `hair` and `skin`, a word for `eyes` and `length`.
+        ignored: Phrases that could not be expressed, in the order of the text.
+    """
+
+    wishes: dict[str, Any]
     ignored: list[str]
+
+    @property
+    def hair(self) -> Rgb | None:
+        """The colour of the hair, if any."""
+        return self.wishes.get("hair")
+
+    @property
+    def skin(self) -> Rgb | None:
+        """The colour of the skin, if any."""
+        return self.wishes.get("skin")
 
 
 @dataclass
 class _Phrase:
-    """A run of words, and the colour that it says, if any; `named` if it says of what."""
+    """A run of words, and what it says, if anything; `named` if it says of what."""
 
     words: list[str]
-    part: Part | None = None
-    rgb: Rgb | None = None
+    wish: str | None = None
+    value: Rgb | str | None = None
     named: bool = False
 
 
@@ -81,14 +105,14 @@ class _Reader:
     phrases: list[_Phrase] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     thing: str | None = None  # described by nothing yet: "hair: pink"
+    more_of: str | None = None  # described just now, perhaps not to the end: "hair: pink, long"
     negated: bool = False
 
     def read(self, tokens: list[str]) -> None:
         for token, following in pairwise([*tokens, ""]):
             word = _key(token)
             if word in _SEPARATORS:
-                # "hair: pink" goes on over its colon.
-                self.close(keep_thing=word == ":")
+                self.separate(word)
             elif word in _NEGATIONS:
                 self.close()
                 self.negated = True
@@ -100,34 +124,46 @@ class _Reader:
             elif word in _OTHER_THINGS:
                 self.describe(token, None)
             elif word in _PERSONS:
+                self.more_of = None  # a short girl
                 self.close()
             elif word not in _FILLERS:
                 self.pending.append(token)
         self.close()
 
-    def describe(self, thing: str, part: Part | None, style: bool = False) -> None:
+    def separate(self, word: str) -> None:
+        lengths = self.pending and all(_key(each) in _LENGTHS for each in self.pending)
+        if word in _JOINTS and lengths and not self.more_of:
+            return  # of hair that is still to come: "long, pink hair"
+        thing = self.more_of if lengths else self.thing
+        # "hair: pink" goes on over its colon.
+        self.close(keep_thing=word == ":")
+        self.more_of = thing if word in _JOINTS else None
+
+    def describe(self, thing: str, part: Thing | None, style: bool = False) -> None:
         """End a phrase at the thing that it describes; a style of hair is one more to ignore."""
         words, self.pending = self.pending, []
+        self.more_of = None
         if self.negated:
             self.phrases.append(_Phrase([*words, thing]))
             self.negated = False
             return
         self.drop_thing()
-        found = _last_colour(words, part, named=True) if part else None
-        if found:
-            first, end, rgb = found
-            self.add_ignored(words[:first])
-            name = [] if style else [thing]
-            self.phrases.append(_Phrase(words[first:end] + name, part, rgb, named=True))
-            self.add_ignored(words[end:] + ([thing] if style else []))
+        found = _said(words, part, named=True, lengths=not style) if part else []
+        if any(phrase.wish for phrase in found):
+            if style:
+                found.append(_Phrase([thing]))
+            else:
+                _most_telling(found).words.append(thing)
+            self.phrases += found
         elif words or style:
             self.phrases.append(_Phrase([*words, thing]))
         else:
             self.thing = thing
 
     def close(self, keep_thing: bool = False) -> None:
-        """End a phrase that names nothing: its colour is the last thing's, or the hair's."""
+        """End a phrase that names nothing: what it says is of the last thing, or of the hair."""
         words, self.pending = self.pending, []
+        more_of, self.more_of = self.more_of, None
         if self.negated or not words:
             self.add_ignored(words)
             self.negated = False
@@ -135,16 +171,18 @@ class _Reader:
                 self.drop_thing()
             return
         thing, self.thing = self.thing, None
+        if not thing and more_of and all(_key(word) in _LENGTHS for word in words):
+            self.phrases += _said(words, _THINGS[_key(more_of)], named=True)
+            return
         part = _THINGS.get(_key(thing)) if thing else _part_of(words[-1])
-        found = _last_colour(words, part, named=bool(thing)) if part else None
+        found = _said(words, part, named=bool(thing), lengths=bool(thing)) if part else []
         # "red umbrella" says nothing of hair: the colour has to come last.
-        if found and (thing or found[1] == len(words)):
-            first, end, rgb = found
-            name = [thing] if thing else []
-            phrase = _Phrase(name + words[first:end], part, rgb, named=bool(thing))
-            before, after = _Phrase(words[:first]), _Phrase(words[end:])
-            ordered = (phrase, before, after) if thing else (before, phrase, after)
-            self.phrases += [phrase for phrase in ordered if phrase.words]
+        if any(phrase.wish for phrase in found) and (thing or found[-1].wish):
+            if thing:
+                telling = _most_telling(found)
+                telling.words.insert(0, thing)
+                found.sort(key=lambda phrase: phrase is not telling)
+            self.phrases += found
         else:
             self.add_ignored(([thing] if thing else []) + words)
 
@@ -158,43 +196,78 @@ class _Reader:
 
 
 def parse_prompt(text: str) -> Prompt:
-    """Read what a prompt says of hair and skin.
+    """Read what a prompt says of hair, skin and eyes.
 
     Args:
-        text: Words in English, such as ``"pink-haired girl, dark skin, green eyes"``; colours by
-            name or as ``#rrggbb``; dark, light, pale, bright and pastel change a colour.
+        text: Words in English, such as ``"long pink hair, dark skin, green eyes"``; colours of hair
+            and skin by name or as ``#rrggbb``, which dark, light, pale, bright and pastel change;
+            of eyes, one of the words of `data.words`.
 
     Returns:
-        The colours, and in order everything that could not be expressed, such as
-        ``["green eyes"]``; nothing said, or nothing understood, is no error. Of two colours for
-        one part the first is kept, one said of the part ("pink hair") before one that stands
-        alone ("pink").
+        The wishes, and in order everything that could not be expressed, such as ``["a hat"]``;
+        nothing said, or nothing understood, is no error. Of two wishes for one thing the first is
+        kept, one said of the thing ("pink hair") before one that stands alone ("pink").
     """
     reader = _Reader()
     reader.read(_TOKEN.findall(text.replace("_", " ")))
-    chosen: dict[Part, _Phrase] = {}
+    chosen: dict[str, _Phrase] = {}
     for phrase in sorted(reader.phrases, key=lambda phrase: not phrase.named):
-        if phrase.part and phrase.rgb:
-            chosen.setdefault(phrase.part, phrase)
+        if phrase.wish:
+            chosen.setdefault(phrase.wish, phrase)
     kept = {id(phrase) for phrase in chosen.values()}
     ignored = [" ".join(phrase.words) for phrase in reader.phrases if id(phrase) not in kept]
-    colours = {part: phrase.rgb for part, phrase in chosen.items()}
-    return Prompt(colours.get("hair"), colours.get("skin"), ignored)
+    order = ("hair", "skin", "eyes", "length")
+    return Prompt({name: chosen[name].value for name in order if name in chosen}, ignored)
 
 
 def _key(token: str) -> str:
     return token.casefold().replace("’", "'")
 
 
-def _part_of(word: str) -> Part:
+def _part_of(word: str) -> Thing:
     """Return what a colour that stands alone is said of."""
     return "skin" if _key(word) in _SKIN_ALONE else "hair"
 
 
-def _last_colour(words: list[str], part: Part, named: bool) -> tuple[int, int, Rgb] | None:
-    """Find the colour closest to the end: where it begins and ends, modifiers included, and it."""
-    names = named_colours(part)
+def _said(words: list[str], part: Thing, named: bool, lengths: bool = True) -> list[_Phrase]:
+    """Split words into what they say of a thing and runs that say nothing, by their first words."""
     keys = [_key(word) for word in words]
+    places = list(range(len(words)))
+    found: list[tuple[int, _Phrase]] = []
+    length = [place for place in places if keys[place] in _LENGTHS][-1:]
+    if length and part == "hair" and lengths:
+        [at] = length
+        found.append((at, _Phrase([words[at]], "length", _LENGTHS[keys[at]], named)))
+        places.remove(at)
+    colour = _last_colour([keys[place] for place in places], part, named)
+    if colour:
+        first, end, value = colour
+        of_colour, places = places[first:end], places[:first] + places[end:]
+        phrase = _Phrase([words[place] for place in of_colour], part, value, named)
+        found.append((of_colour[0], phrase))
+    run: list[int] = []
+    for place in places:
+        if run and place != run[-1] + 1:
+            found.append((run[0], _Phrase([words[each] for each in run])))
+            run = []
+        run.append(place)
+    if run:
+        found.append((run[0], _Phrase([words[each] for each in run])))
+    return [phrase for _, phrase in sorted(found, key=lambda pair: pair[0])]
+
+
+def _most_telling(phrases: list[_Phrase]) -> _Phrase:
+    """Return the phrase that a thing's own name goes with: that of its colour, or else length."""
+    return max((one for one in phrases if one.wish), key=lambda one: one.wish != "length")
+
+
+def _last_colour(keys: list[str], part: Thing, named: bool) -> tuple[int, int, Rgb | str] | None:
+    """Find the colour closest to the end: where it begins and ends, modifiers included, and it."""
+    if part == "eyes":
+        words = known_words("eyes")
+        places = [place for place, key in enumerate(keys) if key in words][-1:]
+        return (places[0], places[0] + 1, words[keys[places[0]]]) if places else None
+    names = named_colours(part)
     for place in reversed(range(len(keys))):
         word = keys[place]
         if word in names or re.fullmatch(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", word, re.ASCII):

@@ -48,6 +48,21 @@ SKIN_COLOURS: dict[str, Rgb] = {
     "dark": (155, 108, 86),
 }
 
+# What the words for eyes look like, to choose among them. A network is told the word alone.
+EYE_COLOURS: dict[str, Rgb] = {
+    "black": (52, 48, 56),
+    "brown": (128, 82, 58),
+    "orange": (222, 130, 52),
+    "yellow": (232, 194, 72),
+    "red": (196, 52, 64),
+    "pink": (226, 118, 160),
+    "purple": (136, 88, 180),
+    "blue": (72, 122, 208),
+    "aqua": (84, 190, 204),
+    "green": (92, 164, 96),
+    "gray": (150, 150, 160),
+}
+
 _OTHER_WORDS: dict[Part, dict[str, str]] = {
     "hair": {
         "grey": "gray",

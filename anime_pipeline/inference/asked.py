@@ -16,21 +16,25 @@ def as_hex(rgb: Iterable[int]) -> str:
 
 def palettes() -> dict[str, dict[str, str]]:
     """Return the named colours to choose from: by part and name, as ``#rrggbb``."""
-    from anime_pipeline.images.colour_names import main_colours
+    from anime_pipeline.images.colour_names import EYE_COLOURS, main_colours
 
+    named = {"hair": main_colours("hair"), "skin": main_colours("skin"), "eyes": EYE_COLOURS}
     return {
-        "hair": {name: as_hex(rgb) for name, rgb in main_colours("hair").items()},
-        "skin": {name: as_hex(rgb) for name, rgb in main_colours("skin").items()},
+        part: {name: as_hex(rgb) for name, rgb in colours.items()}
+        for part, colours in named.items()
     }
 
 
 def wish_texts(wishes: Mapping[str, Any], truncation: float) -> dict[str, str]:
     """Return wishes as they stand in file names and in the text entries of pictures."""
-    texts = {
-        name: ("yes" if wish else "no") if isinstance(wish, bool) else as_hex(wish)
-        for name, wish in wishes.items()
-    }
+    texts = {name: _text(wish) for name, wish in wishes.items()}
     return texts | ({} if truncation == 1 else {"truncation": f"{truncation:g}"})
+
+
+def _text(wish: Any) -> str:
+    if isinstance(wish, bool):
+        return "yes" if wish else "no"
+    return wish if isinstance(wish, str) else as_hex(wish)
 
 
 def wish_line(wishes: Mapping[str, Any], truncation: float) -> str:
@@ -39,13 +43,27 @@ def wish_line(wishes: Mapping[str, Any], truncation: float) -> str:
     return ", ".join(f"{name} {value}" for name, value in texts.items()) or "none"
 
 
-def shown_colours(names: Sequence[str], condition: np.ndarray) -> list[dict[str, str]]:
-    """Return the colours that each face was asked to show, as ``#rrggbb`` by name."""
-    # Here: commands import this module before they know whether they need NumPy.
-    from anime_pipeline.data.conditions import CENTRE_AND_SPREAD, columns, decode_colour
+def asked_of_each(names: Sequence[str], condition: np.ndarray) -> list[dict[str, str]]:
+    """Return what each face was asked to show, by its wishes or by its seed.
 
-    parts = [name for name in names if name in CENTRE_AND_SPREAD]
+    Args:
+        names: What the conditions are on.
+        condition: A row for each face.
+
+    Returns:
+        Colours as ``#rrggbb`` and words, by name; what was left open is left out.
+    """
+    # Here: commands import this module before they know whether they need NumPy.
+    from anime_pipeline.data import conditions
+
+    parts = [name for name in names if name in conditions.CENTRE_AND_SPREAD]
+    places = {part: conditions.columns(names, part) for part in parts}
     return [
-        {part: as_hex(decode_colour(part, row[columns(names, part)])) for part in parts}
+        {
+            part: as_hex(conditions.decode_colour(part, row[place]))
+            for part, place in places.items()
+            if row[place][-1]  # or nothing is known of it
+        }
+        | conditions.words_asked(names, row)
         for row in condition
     ]

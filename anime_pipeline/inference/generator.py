@@ -31,7 +31,7 @@ class FaceGenerator:
     Attributes:
         config: The training configuration, in float32.
         weights: What the generator was loaded from.
-        names: What faces can be asked for, such as ``("hair", "skin")``; may be empty.
+        names: What faces can be asked for, such as ``("hair", "eyes")``; may be empty.
 
     Example:
         >>> draw = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND))
@@ -49,9 +49,9 @@ class FaceGenerator:
         self._session = Session(generator_graph(weights))
 
     @property
-    def colours(self) -> tuple[str, ...]:
-        """The parts whose colour can be asked for, of ``"hair"`` and ``"skin"``."""
-        return tuple(part for part in conditions.CENTRE_AND_SPREAD if part in self.names)
+    def wishes(self) -> tuple[str, ...]:
+        """What can be asked for by a colour or a word, of hair, skin, eyes and length."""
+        return conditions.without_tags(self.names)
 
     @classmethod
     def load(cls, path: Path) -> FaceGenerator:
@@ -95,8 +95,8 @@ class FaceGenerator:
     def condition(self, seeds: Sequence[int], wishes: Wishes | None = None) -> np.ndarray:
         """Return what the faces of seeds are asked to show: float32 [N, K].
 
-        Each seed draws a combination that a training picture had, so that hair and skin go
-        together as they do there; wishes then replace their part of it.
+        Each seed draws a combination that a training picture had, so that hair, skin and
+        eyes go together as they do there; wishes then replace their part of it.
         """
         if self._table is None:
             return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), wishes or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anime_pipeline.core.runs import STAGES
+from anime_pipeline.data.words import WORDS
 
 Json = dict[str, Any]
 
@@ -15,6 +16,8 @@ COLOUR: Json = {"type": "string", "pattern": "^#[0-9a-f]{6}$"}
 DATA_URI: Json = {"type": "string", "pattern": "^data:image/png;base64,"}
 MARK: Json = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 TRUTH: Json = {"type": "boolean"}
+EYES: Json = {"type": "string", "enum": list(WORDS["eyes"])}
+LENGTH: Json = {"type": "string", "enum": list(WORDS["length"])}
 
 
 def _list_of(schema: Json) -> Json:
@@ -57,7 +60,7 @@ SCHEMAS: Json = {
         size=WHOLE,
         faces=_list_of(
             _object(
-                {"hair": COLOUR, "skin": COLOUR},
+                {"hair": COLOUR, "skin": COLOUR, "eyes": EYES, "length": LENGTH},
                 seed=WHOLE,
                 variation=WHOLE,
                 strength=NUMBER,
@@ -86,7 +89,7 @@ SCHEMAS: Json = {
             )
         ),
         upscaler=_object(weights=MARK, realism=TRUTH),
-        colours=_object(hair=_table_of(COLOUR), skin=_table_of(COLOUR)),
+        colours=_object(**dict.fromkeys(("hair", "skin", "eyes"), _table_of(COLOUR))),
         limits=_table_of(WHOLE),
     ),
     "Runs": _object(runs=_list_of(_object(_WHERE_KNOWN, **_RUN))),

@@ -196,7 +196,7 @@ class Catalogue:
             names = conditions.parse_names(config.condition)
         except Exception as error:  # as in `generator`
             return Offer(name, is_shipped, "", 0, (), _reason(error, path))
-        wishes = tuple(part for part in conditions.CENTRE_AND_SPREAD if part in names)
+        wishes = conditions.without_tags(names)
         return Offer(name, is_shipped, self.mark(weights), config.image_size, wishes)
 
     def upscaler(self, realism: float) -> Upscaler:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from anime_pipeline import __version__
-from anime_pipeline.inference.asked import shown_colours, wish_texts
+from anime_pipeline.inference.asked import asked_of_each, wish_texts
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.latents import variations, walk
 from anime_pipeline.inference.upscaler import Upscaler
@@ -72,12 +72,12 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
     said = [
         {
             "seed": seed,
-            **colours,
+            **each,
             "variation": asked.variation,
             "strength": asked.strength,
             "url": f"{GENERATE_PATH}?{urlencode({'seed': seed, **shared, 'weights': mark})}",
         }
-        for seed, colours in zip(seeds, shown_colours(draw.names, condition), strict=True)
+        for seed, each in zip(seeds, asked_of_each(draw.names, condition), strict=True)
     ]
     texts = [_text(draw, upscalers, seed, asked, asked.truncation) for seed in seeds]
     return Faces(mark, asked.size, seeds, drawings, texts, said)

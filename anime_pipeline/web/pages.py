@@ -15,7 +15,7 @@ from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import GENERATE_PATH
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.reading import read_texts
-from anime_pipeline.web.requests import GenerateQuery
+from anime_pipeline.web.requests import WISHES, GenerateQuery
 from anime_pipeline.web.schemas import allowed_in_words
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
@@ -33,10 +33,10 @@ def wall() -> str:
     digits = text.isascii() and text.isdecimal() and len(text) < 20
     known = digits and int(text) <= MAX_SEED - WALL
     start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
-    look = {part: request.args[part] for part in ("hair", "skin") if request.args.get(part)}
-    asked = _read({"seed": str(start), **look})
+    wishable = services().catalogue.generator().wishes
+    asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in wishable}})
     mark = _mark(asked)
-    wishes = {part: getattr(asked, part) for part in look if getattr(asked, part)}
+    wishes = {name: getattr(asked, name) for name in wishable if getattr(asked, name)}
     faces = [
         {
             "seed": seed,
@@ -52,7 +52,7 @@ def wall() -> str:
         start=start,
         next_start=start + WALL,
         colours=palettes(),
-        wishes=services().catalogue.generator().colours,
+        wishes=wishable,
         weights=mark,
         look=wishes,
     )
@@ -71,6 +71,8 @@ def studio() -> str:
     mark = catalogue.mark(draw.weights)
     face = asked.model_dump(exclude={"count", "weights", "size"})
     shown = asked.model_dump(exclude_defaults=True, exclude={"count", "weights", "size"})
+    for name in set(WISHES) - set(draw.wishes):
+        shown.pop(name, None)  # a wish that this model knows nothing of
     query = {"seed": asked.seed, **shown, "weights": mark}
     return render_template(
         "studio.html",
@@ -78,7 +80,7 @@ def studio() -> str:
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
-        wishes=draw.colours,
+        wishes=draw.wishes,
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
@@ -118,7 +120,7 @@ def upscale() -> str:
 def how() -> str:
     """Tell how it works."""
     draw = services().catalogue.generator()
-    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.colours)
+    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.wishes)
 
 
 @blueprint.get("/api")

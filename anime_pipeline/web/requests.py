@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from anime_pipeline.core.config import MAX_SEED, SCALE
+from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
 
@@ -21,7 +22,7 @@ SIZES = (32, 128, 512)  # stage one's, enlarged once, enlarged twice
 SCALES = (2, 3, 4, 8)
 FORMS = "x-forms"  # what a pattern allows, in words; JSON schema lets others add such keys
 
-FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "size")
+FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "eyes", "length", "size")
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
@@ -42,10 +43,8 @@ def _one_of(choices: tuple[int, ...]) -> tuple[Any, ...]:
 
 def _colour(part: Part) -> tuple[Any, ...]:
     """Return a check of a colour, written in any case as on the command line."""
-    words = ("random", *sorted(named_colours(part)))
-    # JSON schema has no other way to say that case does not matter.
-    any_case = "|".join("".join(f"[{c}{c.upper()}]" for c in word) for word in words)
-    pattern = f"^({any_case}|#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}})$"
+    words = (RANDOM, *sorted(named_colours(part)))
+    pattern = f"^({_any_case(words)}|#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}})$"
 
     def check(text: str) -> str:
         word = text.lower() if text.isascii() else text
@@ -58,14 +57,40 @@ def _colour(part: Part) -> tuple[Any, ...]:
     return AfterValidator(check), Field(json_schema_extra={"pattern": pattern, FORMS: forms})
 
 
+def _any_case(words: Iterable[str]) -> str:
+    """Return a pattern of words; JSON schema has no other way to say that case does not matter."""
+    return "|".join("".join(f"[{c}{c.upper()}]" for c in word) for word in words)
+
+
+def _word(name: str) -> tuple[Any, ...]:
+    """Return a check of one of `WORDS`, written in any case as on the command line."""
+    words = (RANDOM, *WORDS[name])
+
+    def check(text: str) -> str:
+        word = text.lower() if text.isascii() else text
+        if word not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return word
+
+    extra: dict[str, Any] = {"pattern": f"^({_any_case(words)})$", FORMS: list(words)}
+    return AfterValidator(check), Field(json_schema_extra=extra)
+
+
 def _wish(part: Part) -> Any:
     text = f"Colour of the {part}: a name, #rrggbb, or random (as the seed draws it)."
     examples = [max(named_colours(part)), "#e58bb1"]
     return Field(default=None, description=text, examples=examples)
 
 
+def _wish_word(text: str, name: str) -> Any:
+    text += " One word, or random (as the seed draws it)."
+    return Field(default=None, description=text, examples=[WORDS[name][-1]])
+
+
 Hair = Annotated[str, *_colour("hair")]
 Skin = Annotated[str, *_colour("skin")]
+Eyes = Annotated[str, *_word("eyes")]
+Length = Annotated[str, *_word("length")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Size = Annotated[int, *_one_of(SIZES)]
 Scale = Annotated[int, *_one_of(SCALES)]
@@ -81,24 +106,39 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Look(_Strict):
-    """What a face shall show, and which neighbour of it is meant."""
+class _Wishes(_Strict):
+    """What a face shall show."""
 
     hair: Hair | None = _wish("hair")
     skin: Skin | None = _wish("skin")
+    eyes: Eyes | None = _wish_word("Colour of the eyes.", "eyes")
+    length: Length | None = _wish_word("Length of the hair.", "length")
+
+    @property
+    def wishes(self) -> Wishes:
+        """What was asked for: RGB 0..255 for hair and skin, words for eyes and length."""
+        colours: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
+        words = {"eyes": self.eyes, "length": self.length}
+        found: Wishes = {
+            part: parse_colour(text, part)
+            for part, text in colours.items()
+            if text is not None and text != RANDOM
+        }
+        return found | {k: word for k, word in words.items() if word not in (None, RANDOM)}
+
+
+WISHES = tuple(_Wishes.model_fields)
+
+
+class Look(_Wishes):
+    """What a face shall show, and which neighbour of it is meant."""
+
     variation: int = Field(
         default=0, ge=0, le=9999, description="Which neighbour of the face; needs a strength."
     )
     strength: float = Field(
         default=0.0, ge=0, le=1, description="How far the neighbour is: 0 is the face itself."
     )
-
-    @property
-    def wishes(self) -> Wishes:
-        """Colours that were asked for, RGB 0..255 by name."""
-        texts: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
-        asked = {p: t for p, t in texts.items() if t not in (None, "random")}
-        return {part: parse_colour(str(text), part) for part, text in asked.items()}
 
 
 class _Picture(_Strict):
@@ -176,19 +216,18 @@ class _Journey(_Picture):
     size: Annotated[int, *_one_of(SIZES[:2])] = Field(default=128, description="Side in pixels.")
 
 
-class InterpolateQuery(_Journey):
+class InterpolateQuery(_Journey, _Wishes):
     """A journey over faces that are given by their seeds."""
 
     seeds: list[Seed] = Field(
         min_length=2, max_length=MOST_STOPS, description="Faces to pass.", examples=["3,17"]
     )
-    hair: Hair | None = _wish("hair")
-    skin: Skin | None = _wish("skin")
 
     @property
     def chosen(self) -> list[Stop]:
         """Return the faces to pass."""
-        return [Stop(seed=seed, hair=self.hair, skin=self.skin) for seed in self.seeds]
+        look = {name: getattr(self, name) for name in WISHES}
+        return [Stop(seed=seed, **look) for seed in self.seeds]
 
 
 class InterpolateBody(_Journey):

@@ -6,6 +6,8 @@
  * @property {string} seed digits: seeds may be too large for a number of JavaScript
  * @property {string} hair a name, #rrggbb, or "" as the seed draws it
  * @property {string} skin likewise
+ * @property {string} eyes a word, or ""
+ * @property {string} length of the hair: "long", "short" or ""
  * @property {number} truncation
  * @property {number} realism
  * @property {number} variation
@@ -16,10 +18,13 @@
 
 /** @type {Readonly<Face>} */
 export const PLAIN = Object.freeze({
-  seed: "0", hair: "", skin: "", truncation: 1, realism: 0.75, variation: 0, strength: 0, model: "", weights: "",
+  seed: "0", hair: "", skin: "", eyes: "", length: "", truncation: 1, realism: 0.75, variation: 0, strength: 0, model: "", weights: "",
 });
 export const MAX_SEED = 2n ** 63n - 1n;
 const NUMBERS = /** @type {const} */ (["truncation", "realism", "variation", "strength"]);
+/** What can be wished for, by its name in addresses. */
+export const WISHES = /** @type {const} */ (["hair", "skin", "eyes", "length"]);
+const WORD = /^[a-z]{2,20}$/i;
 const COLOUR = /^([a-z]{2,20}|#[0-9a-f]{6})$/i;
 
 /**
@@ -31,9 +36,10 @@ export function readFace(query) {
   const values = new URLSearchParams(query);
   /** @type {Face} */
   const face = { ...PLAIN, seed: readSeed(values.get("seed") ?? "") ?? PLAIN.seed };
-  for (const part of /** @type {const} */ (["hair", "skin"])) {
+  for (const part of WISHES) {
     const text = (values.get(part) ?? "").toLowerCase();
-    if (COLOUR.test(text) && text !== "random") face[part] = text;
+    const known = part === "hair" || part === "skin" ? COLOUR : WORD;
+    if (known.test(text) && text !== "random") face[part] = text;
   }
   for (const name of NUMBERS) {
     const value = Number(values.get(name) ?? PLAIN[name]);
@@ -63,12 +69,11 @@ export function writeFace(face, more = {}) {
 /**
  * The part of a face that one stop of an interpolation has too, without its seed.
  * @param {Face} face
- * @returns {{hair?: string, skin?: string, variation?: number, strength?: number}}
+ * @returns {{hair?: string, skin?: string, eyes?: string, length?: string, variation?: number, strength?: number}}
  */
 export function lookOf(face) {
   return {
-    ...(face.hair ? { hair: face.hair } : {}),
-    ...(face.skin ? { skin: face.skin } : {}),
+    ...Object.fromEntries(WISHES.filter((name) => face[name]).map((name) => [name, face[name]])),
     // A neighbour at no distance is the face itself, whatever its number.
     ...(face.strength ? { variation: face.variation, strength: face.strength } : {}),
   };
@@ -95,19 +100,30 @@ export function studioUrl(face) {
 /**
  * Describe a face in words, for alternative texts.
  * @param {Face} face
- * @param {{hair?: string, skin?: string}} [shown] the colours that the server says it shows
+ * @param {{hair?: string, skin?: string, eyes?: string}} [shown] what the server says it shows
  */
 export function describe(face, shown = {}) {
-  const hair = face.hair || shown.hair;
-  const skin = face.skin || shown.skin;
-  const colours = [hair && `${hair} hair`, skin && `${skin} skin`].filter(Boolean).join(" and ");
+  const look = lookInWords({ ...face, hair: face.hair || shown.hair || "", skin: face.skin || shown.skin || "", eyes: face.eyes || shown.eyes || "" });
   const neighbour = face.strength ? `, neighbour ${face.variation} at ${Math.round(face.strength * 100)}%` : "";
-  return `Face of seed ${face.seed}${neighbour}${colours ? `, with ${colours}` : ""}`;
+  return `Face of seed ${face.seed}${neighbour}${look ? `, with ${look}` : ""}`;
+}
+
+/**
+ * What is wished for in words, such as "long pink hair and blue eyes"; nothing if nothing is.
+ * @param {Pick<Face, "hair"|"skin"|"eyes"|"length">} look
+ */
+export function lookInWords({ hair, skin, eyes, length }) {
+  const parts = [
+    hair || length ? `${[length, hair].filter(Boolean).join(" ")} hair` : "", skin && `${skin} skin`, eyes && `${eyes} eyes`,
+  ].filter(Boolean);
+  const last = parts.pop() ?? "";
+  return parts.length ? `${parts.join(", ")} and ${last}` : last;
 }
 
 /** @param {Face} face @param {string|number} detail @param {string} [ending] */
 export function fileName(face, detail, ending = "png") {
-  const parts = ["face", face.seed, face.hair, face.skin, face.strength ? `n${face.variation}` : "", detail];
+  const words = [face.hair, face.skin, face.eyes && `${face.eyes}-eyes`, face.length && `${face.length}-hair`];
+  const parts = ["face", face.seed, ...words, face.strength ? `n${face.variation}` : "", detail];
   return `${parts.filter((part) => part !== "").join("-").replaceAll("#", "")}.${ending}`;
 }
 

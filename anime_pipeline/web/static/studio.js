@@ -4,10 +4,11 @@
 import { RequestError, messageOf, newestOnly, request, requestJson } from "./api.js";
 import { onMissing, paintHeart, retryMissing, toggleHeart } from "./cards.js";
 import { alarm, copyText, paintRange, saveBlob, settled, toast } from "./common.js";
-import { PLAIN, describe, diceSeed, fileName, imageUrl, keyOf, readFace, readSeed, stepSeed, writeFace } from "./face.js";
+import { PLAIN, WISHES, describe, diceSeed, fileName, imageUrl, keyOf, readFace, readSeed, stepSeed, writeFace } from "./face.js";
 import { createNeighbours } from "./neighbours.js";
 import { showRecent } from "./recent.js";
 import { favourites, recent } from "./store.js";
+import { createWordPicker } from "./swatches.js";
 import { createTrail } from "./trail.js";
 import { createPicker } from "./wheel.js";
 
@@ -31,7 +32,7 @@ let face = { ...readFace(location.search), weights: "" };
 /** @type {Map<string, string>} weights that draw here, by model; "" is the default model */
 const served = new Map([[face.model, find("[data-studio]").dataset.weights || ""]]);
 let view = 128;
-/** @type {{hair?: string, skin?: string}} */
+/** @type {{hair?: string, skin?: string, eyes?: string}} */
 let shown = {};
 /** @type {ReturnType<typeof setTimeout>|undefined} while a change waits to be remembered */
 let waiting;
@@ -39,8 +40,10 @@ let waiting;
 const withWeights = () => ({ ...face, weights: served.get(face.model) ?? "" });
 const trail = createTrail(writeFace(face));
 const pickers = new Map([...document.querySelectorAll("[data-picker]")].map((root) => {
-  const part = /** @type {HTMLElement} */ (root).dataset.picker ?? "";
-  return [part, createPicker(/** @type {HTMLElement} */ (root), (value) => change({ [part]: value }))];
+  const place = /** @type {HTMLElement} */ (root);
+  const part = place.dataset.picker ?? "";
+  const create = place.querySelector("[data-wheel]") ? createPicker : createWordPicker;
+  return [part, create(place, (value) => change({ [part]: value }))];
 }));
 const neighbours = createNeighbours(find("[data-neighbours]"), (variation) =>
   change({ variation, strength: variation ? Number(spreadField.value) : 0 }));
@@ -80,9 +83,9 @@ async function display(answer, wanted) {
   portrait.src = answer.image;
   portrait.classList.remove("absent");
   portrait.classList.toggle("pixels", wanted.size === 32);
-  shown = { hair: answer.hair, skin: answer.skin };
+  shown = { hair: answer.hair, skin: answer.skin, eyes: answer.eyes };
   portrait.alt = describe(wanted.face, shown);
-  for (const part of /** @type {const} */ (["hair", "skin"])) pickers.get(part)?.shown(answer[part] ?? "");
+  for (const part of WISHES) pickers.get(part)?.shown(answer[part] ?? "");
 }
 
 /** @param {string} words nothing when all is well */
@@ -147,7 +150,7 @@ function showControls() {
   if (document.activeElement !== seedField || readSeed(seedField.value) !== face.seed) seedField.value = face.seed;
   seedField.removeAttribute("aria-invalid");
   hint(SEED_HINT);
-  for (const [part, picker] of pickers) picker.set(face[/** @type {"hair"|"skin"} */ (part)]);
+  for (const [part, picker] of pickers) picker.set(face[/** @type {typeof WISHES[number]} */ (part)]);
   for (const name of SLIDERS) setSlider(find(`#${name}`), face[name]);
   if (face.strength) setSlider(spreadField, face.strength);
   if (modelField) modelField.value = face.model;
@@ -280,7 +283,7 @@ function serveActions() {
   favourites.onChange(updateLinks);
 }
 
-for (const part of /** @type {const} */ (["hair", "skin"])) {
+for (const part of WISHES) {
   if (!pickers.has(part)) face[part] = ""; // a wish that this model knows nothing of
 }
 onMissing(problem); // neighbours that did not come share the face's message

@@ -1,9 +1,9 @@
 // @ts-check
-/** The wall: new faces, more faces, one hair or skin colour for all of them. */
+/** The wall: new faces, more faces, one wish for all of them. */
 
 import { fillCard, makeCard, onMissing, paintHeart, retryMissing, serveHearts, watchImage } from "./cards.js";
 import { settled } from "./common.js";
-import { PLAIN, describe, diceSeed, readFace, readSeed, stepSeed } from "./face.js";
+import { PLAIN, WISHES, describe, diceSeed, lookInWords, readFace, readSeed, stepSeed } from "./face.js";
 import { favourites } from "./store.js";
 import { nameWhatIsPointedAt } from "./swatches.js";
 
@@ -25,10 +25,11 @@ const missingWords = /** @type {HTMLElement} */ (document.querySelector("[data-m
 let start = wall.dataset.start || "0";
 let rounds = 0;
 
-/** The wish that is chosen now. @returns {Pick<Face, "hair"|"skin">} */
+/** What is wished for now. @returns {Pick<Face, "hair"|"skin"|"eyes"|"length">} */
 function wishes() {
   const values = form ? new FormData(form) : new FormData();
-  return { hair: String(values.get("hair") ?? ""), skin: String(values.get("skin") ?? "") };
+  const [hair, skin, eyes, length] = WISHES.map((name) => String(values.get(name) ?? ""));
+  return { hair, skin, eyes, length };
 }
 
 /** @param {string} seed @returns {Face} */
@@ -66,12 +67,12 @@ function redraw() {
   updateMore();
 }
 
-/** The wish changed: the same seeds in other colours, however many are shown. */
+/** The wishes changed: the same seeds with others, however many are shown. */
 function recolour() {
   nameWishes();
   for (const card of /** @type {HTMLElement[]} */ ([...wall.children])) fillCard(card, faceOfCard(card));
-  const { hair, skin } = wishes();
-  status.textContent = `The wall is drawn again${hair ? `, with ${hair} hair` : ""}${skin ? `, with ${skin} skin` : ""}.`;
+  const look = lookInWords(wishes());
+  status.textContent = `The wall is drawn again${look ? `, with ${look}` : ""}.`;
   history.replaceState(null, "", pageUrl());
   updateMore();
 }
@@ -93,10 +94,10 @@ function updateMore() {
 
 function readAddress() {
   const values = new URLSearchParams(location.search);
-  const { hair, skin } = readFace(location.search);
+  const look = readFace(location.search);
   start = readSeed(values.get("start") ?? "") ?? start;
-  for (const [name, value] of [["hair", hair], ["skin", skin]]) {
-    const input = form?.querySelector(`input[name="${name}"][value="${value}"]`);
+  for (const name of WISHES) {
+    const input = form?.querySelector(`input[name="${name}"][value="${look[name]}"]`);
     if (input instanceof HTMLInputElement) input.checked = true;
   }
   nameWishes();

@@ -1,0 +1,167 @@
+"""Asking for eyes and for long or short hair on the command line, with the shipped weights."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import spawn
+from PIL import Image
+
+from anime_pipeline.cli.wishes import gather_wishes, only_known
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.words import OTHER_WORDS, WORDS, known_words, parse_word
+from anime_pipeline.images.colour_names import EYE_COLOURS
+from anime_pipeline.inference.asked import asked_of_each
+from anime_pipeline.inference.generator import FaceGenerator
+from anime_pipeline.models.zoo import find_weights
+
+ASKED = ("--eyes", "Grey", "--hair-length", "short")
+
+
+@pytest.fixture(scope="module")
+def draw():
+    return FaceGenerator.load(find_weights("dcgan", "dcgan-generator"))
+
+
+def test_words_and_what_people_say_for_them():
+    assert WORDS["eyes"] == tuple(sorted(WORDS["eyes"])) and set(EYE_COLOURS) == set(WORDS["eyes"])
+    for name in WORDS:
+        assert set(OTHER_WORDS[name].values()) <= set(WORDS[name])
+        assert not set(OTHER_WORDS[name]) & set(WORDS[name])
+        assert all(parse_word(f" {word.upper()} ", name, "x") in WORDS[name]
+                   for word in known_words(name))  # fmt: skip
+    with pytest.raises(UsageError, match="Invalid value.*aqua, black.*yellow. Received: 'plaid'"):
+        parse_word("plaid", "eyes", "value")
+
+
+def test_options_come_before_a_prompt():
+    found = gather_wishes(None, None, None, "long hair, red eyes", eyes="blue", length="random")
+    assert found == {"eyes": "blue", "length": "long"}
+
+
+def test_the_shipped_weights_draw_other_eyes_and_other_hair(draw):
+    assert draw.wishes == ("hair", "skin", "eyes", "length")
+    seeds = range(8)
+    faces = {word: draw.generate(seeds, wishes={"eyes": word}) for word in ("red", "blue")}
+    assert (faces["red"] != faces["blue"]).any(axis=(1, 2, 3)).all()
+    redder = faces["red"][..., 0].astype(int) - faces["red"][..., 2]
+    bluer = faces["blue"][..., 0].astype(int) - faces["blue"][..., 2]
+    assert redder.mean() > bluer.mean()
+    long, short = (draw.generate(seeds, wishes={"length": word}) for word in ("long", "short"))
+    assert (long != short).any(axis=(1, 2, 3)).all()
+
+
+def test_each_face_tells_what_it_was_asked(draw):
+    condition = draw.condition(range(40), {"eyes": "blue"})
+    told = asked_of_each(draw.names, condition)
+    assert {face["eyes"] for face in told} == {"blue"}
+    assert {face.get("length") for face in told} > {"long", "short"} - {None}
+    condition[0] = 0
+    assert asked_of_each(draw.names, condition)[0] == {}
+
+
+def test_generate_from_the_real_command_and_again_from_what_its_picture_says(tmp_path):
+    call = ("-m", "anime_pipeline", "generate", "--seed", "5-6", "--hair", "pink", *ASKED)
+    first = spawn(*call, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    made = json.loads(first.stdout)
+    assert made["wishes"] == {"hair": "#db7787", "eyes": "gray", "length": "short"}
+    assert [(face["eyes"], face["length"]) for face in made["faces"]] == [("gray", "short")] * 2
+    name = made["faces"][0]["file"]
+    assert name == "face_000005_32_hair-db7787_eyes-gray_length-short.png"
+    manifest = json.loads((tmp_path / "outputs/manifest.json").read_text())
+    assert manifest["faces"][0]["wishes"] == made["wishes"]
+    with Image.open(tmp_path / "outputs" / name) as picture:
+        text, pixels = dict(picture.text), np.asarray(picture)
+    again = spawn(
+        "-m", "anime_pipeline", "generate", "--seed", text["seed"], "--hair", text["hair"],
+        "--eyes", text["eyes"], "--hair-length", text["length"], "--out", "again", cwd=tmp_path,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    with Image.open(tmp_path / "again" / name) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+
+
+def test_a_prompt_asks_for_what_options_ask_for(cli, tmp_path):
+    call = ("generate", "--seed", 5, "--json")
+    made = cli(*call, "--prompt", "short hair, silver eyes, a hat")
+    assert made.json["wishes"] == {"eyes": "gray", "length": "short"}
+    assert "Not drawn" in made.stderr and made.stderr.rstrip().endswith("hat")
+    assert cli(*call, *ASKED).json["faces"] == made.json["faces"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--eyes", "plaid"], "--eyes. Expected one of aqua, black, blue"),
+        (["--hair-length", "medium"], "--hair-length. Expected one of long, short."),
+        (["--eyes", ""], "--eyes. Expected one of"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["generate"],
+        ["variations", "--seed", 1],
+        ["interpolate", "--seeds", "1,2"],
+        ["palette"],
+    ],
+)
+def test_other_words_are_refused_with_those_there_are(cli, command, arguments, words):
+    result = cli(*command, *arguments)
+    if command[0] == "interpolate" and arguments[1] == "":
+        return  # nothing asked for
+    assert result.code == 2 and words in result.stderr.replace("\n", " ")
+
+
+def test_weights_that_know_nothing_of_it_refuse_it(cli, asked_weights):
+    for option in (("--eyes", "blue"), ("--hair-length", "long"), ("--prompt", "blue eyes")):
+        result = cli("generate", "--checkpoint", asked_weights, *option)
+        assert result.code == 2 and "Expected one for hair, skin, Hat" in result.stderr
+
+
+def test_the_rest_of_a_prompt_is_drawn_by_weights_that_know_nothing_of_eyes(cli, asked_weights):
+    call = ("generate", "--checkpoint", asked_weights, "--json", "--prompt", "pink hair, blue eyes")
+    made = cli(*call)
+    assert made.json["wishes"] == {"hair": "#db7787"}
+    assert "Not drawn (these weights know nothing of it): blue eyes" in made.stderr
+    assert cli(*call, "--eyes", "red").code == 2  # an option means it
+    assert only_known({"eyes": "red"}, {}, ("hair",)) == {"eyes": "red"}
+
+
+def test_variations_journeys_and_palettes_take_them(cli, tmp_path):
+    near = cli("variations", "--seed", 3, "-n", 2, *ASKED, "--json")
+    assert near.json["wishes"] == "eyes gray, length short"
+    other = cli("variations", "--seed", 3, "-n", 2, "--eyes", "red")
+    assert other.code == 2 and "--overwrite" in other.stderr
+    way = cli("interpolate", "--seeds", 7, "--eyes", "blue,red", "--frames", 2, "--out", "a.png",
+              "--hair-length", "long,short", "--json")  # fmt: skip
+    assert way.json["eyes"] == ["blue", "red"] and way.json["length"] == ["long", "short"]
+    odd = cli("interpolate", "--seeds", "3,4,5", "--hair-length", "long,short", "--out", "b.png")
+    assert odd.code == 2 and "--hair-length" in odd.stderr
+    sheet = ("palette", "--hair", "pink", "--skin", "tan", "--json")
+    red = cli(*sheet, "--eyes", "red").json
+    assert red["eyes"] == "red"
+    with Image.open(tmp_path / red["out"]) as picture:
+        assert picture.text["eyes"] == "red"
+    assert cli(*sheet, "--eyes", "blue").code == 2  # another picture of that name is there
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("generate --eyes bl", {"black", "blue"}),
+        ("variations --hair-length ", {"long", "short", "random"}),
+        ("interpolate --eyes red,gr", {"red,gray", "red,green"}),
+        ("project --hair si", {"silver"}),
+        ("palette --skin pale,t", {"pale,tan"}),
+    ],
+)
+def test_tab_offers_the_words(typed, offered):
+    code = "from anime_pipeline.cli.main import main; main(prog_name='anime-pipeline')"
+    result = spawn(
+        "-c", code, _ANIME_PIPELINE_COMPLETE="bash_complete",
+        COMP_WORDS=f"anime-pipeline {typed}", COMP_CWORD=str(len(typed.split(" "))),
+    )  # fmt: skip
+    found = {line.split(",", 1)[1] for line in result.stdout.splitlines()}
+    assert found == offered, result.stderr

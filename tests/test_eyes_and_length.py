@@ -9,9 +9,12 @@ from PIL import Image
 
 from anime_pipeline.cli.wishes import gather_wishes, only_known
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.conditions import columns
 from anime_pipeline.data.words import OTHER_WORDS, WORDS, known_words, parse_word
 from anime_pipeline.images.colour_names import EYE_COLOURS
 from anime_pipeline.inference.asked import asked_of_each
+from anime_pipeline.inference.export_usage import _parts as parts_of
+from anime_pipeline.inference.export_usage import usage
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.models.zoo import find_weights
 
@@ -165,3 +168,23 @@ def test_tab_offers_the_words(typed, offered):
     )  # fmt: skip
     found = {line.split(",", 1)[1] for line in result.stdout.splitlines()}
     assert found == offered, result.stderr
+
+
+def test_an_export_says_where_the_words_stand(draw):
+    parts = {part["name"]: part for part in parts_of(draw.config)}
+    for name, words in WORDS.items():
+        place = columns(draw.names, name)
+        part = parts[name]
+        assert (part["first"], part["count"]) == (place.start, len(words))
+        assert tuple(part["words"]) == words
+        row = draw.condition([0], {name: words[1]})[0]
+        assert row[part["first"] + 1] == part["strength"] == row[place].sum()
+    document = {
+        "file": "a.onnx", "form": "onnx", "weights": {"dcgan": {"file": "a", "sha256": "0" * 64}},
+        "output": {"image": "float32"}, "latent_distribution": "normal",
+        "condition": list(parts.values()), "difference_from_keras": None,
+        "within_one_level": None, "examples": {"latent": [[0.0]], "condition": [[0.0]]},
+    }  # fmt: skip
+    said = " ".join(usage(document, "a.json").split())
+    assert "length, from column 19: 2.0 at one of long, short, in this order" in said
+    assert "yes, -1 for no" not in said

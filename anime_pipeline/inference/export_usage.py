@@ -10,6 +10,7 @@ import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.data import conditions
+from anime_pipeline.data.words import WORDS
 from anime_pipeline.inference.export import EXAMPLES, Exported
 from anime_pipeline.models.weights import Weights
 
@@ -82,5 +83,7 @@ def _parts(config: DcganConfig) -> list[dict[str, Any]]:
         part: dict[str, Any] = {"name": name, "first": place.start}
         part["count"] = place.stop - place.start
         centre, spread = conditions.CENTRE_AND_SPREAD.get(name, (None, None))
+        words = WORDS.get(name)
+        part |= {"words": words and list(words), "strength": words and conditions.WORD}
         result.append(part | {"centre": centre and list(centre), "spread": spread and list(spread)})
     return result

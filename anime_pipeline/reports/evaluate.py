@@ -28,6 +28,7 @@ from anime_pipeline.reports.evaluation import (
     variety,
     wishes,
 )
+from anime_pipeline.reports.eyes import measure_words
 from anime_pipeline.reports.likeness import (
     LargeReal,
     frechet_distance,
@@ -149,6 +150,7 @@ def evaluate(
     if set(COLOURS) <= set(generator.names):
         with stage("Wishes") as update:
             _measure_wishes(generator, faces, truncation, result, update)
+    measure_words(generator, upscaler, faces, truncation, stage, result)
     return result
 
 

@@ -32,7 +32,7 @@ EXPLANATIONS = {
     WISHES: "Whether faces show the colours that they were asked for, in CIEDE2000 (1 is just "
     "noticeable). The measure is noisy: real faces against their own table give the best that can "
     "be measured, shuffled wishes the worst. Skin should change with the hair no more than the "
-    "measure does by itself.",
+    "measure does by itself. Of eyes, the share that a colour measure gives the word asked for.",
 }
 
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
+import tarfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,8 @@ from anime_pipeline.core.storage import atomic_write, atomic_write_json  # noqa:
 from anime_pipeline.models import backend  # noqa: E402
 from anime_pipeline.models.precision import best_precision  # noqa: E402
 
-AUTOTUNE = "autotune"  # of a pack, see `_remember_what_is_compiled`
+AUTOTUNE = "autotune.tar"  # of OUT and of a pack, see `_remember_what_is_compiled`
+KERNELS = "xla_gpu_per_fusion_autotune_cache_dir"  # XLA's own name for what it found
 
 # What may be better than the preset, by numbers that share its compiled code.
 ARMS: dict[str, dict[str, float]] = {
@@ -158,18 +159,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _remember_what_is_compiled(source: Path, out: Path) -> None:
     """Let JAX keep what it compiles and which kernels it found fastest, in OUT/compiled.
 
-    Trying kernels out took 340 of 400 seconds before the first step on an H200. The choices are a
-    small folder: put into a pack as `autotune`, it spares the next machine of that kind the search.
+    Trying kernels out took 340 of 400 seconds before the first step on an H200. The choices are
+    small: OUT/autotune.tar, put into a pack, spares the next machine of that kind the search.
     """
     import jax
 
     place = out / "compiled"
-    kept = place / "xla_gpu_per_fusion_autotune_cache_dir"
-    if (source / AUTOTUNE).is_dir() and not kept.exists():
-        shutil.copytree(source / AUTOTUNE, kept)
+    if (source / AUTOTUNE).is_file() and not (place / KERNELS).exists():
+        with tarfile.open(source / AUTOTUNE) as archive:
+            archive.extractall(place, filter="data")
     jax.config.update("jax_compilation_cache_dir", str(place))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-    jax.config.update("jax_persistent_cache_enable_xla_caches", kept.name)
+    jax.config.update("jax_persistent_cache_enable_xla_caches", KERNELS)
+
+
+def _pack_kernels(out: Path) -> None:
+    """Write what was found about this GPU as one file; nothing without one."""
+    if (out / "compiled" / KERNELS).is_dir():
+        with tarfile.open(out / AUTOTUNE, "w") as archive:
+            archive.add(out / "compiled" / KERNELS, KERNELS)
 
 
 def stage_one(
@@ -193,6 +201,7 @@ def stage_one(
         judges_ready: Future[Judges] = aside.submit(Judges, held_out)
         if plan is None:
             seconds = _seconds_per_step(task, TIMING_SHARE * clock.seconds, log)
+            _pack_kernels(out)
         judges = judges_ready.result()
     if plan is None:
         begin = clock.passed

@@ -21,7 +21,7 @@ import packing  # noqa: E402
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory):
     folder = tmp_path_factory.mktemp("practice") / "faces"
-    done = spawn("-m", "anime_pipeline", "sample-data", folder, "--count", 60, "--size", 128)
+    done = spawn("-m", "anime_pipeline", "sample-data", folder, "--count", 300, "--size", 128)
     assert done.returncode == 0, done.stderr
     for place in {path.parent for path in folder.rglob("*.png")}:
         words = ["file,hair,eyes,length"]

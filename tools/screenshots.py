@@ -23,7 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from anime_pipeline.web.running import running
 
 SIZE = (1120, 760)
-BLEND = "/blend?a=seed%3D37&b=seed%3D32%26hair%3Dblue"
+BLEND = "/blend?a=seed%3D37&b=seed%3D17"
 PICTURES_DONE = (
     "return !document.querySelector('[aria-busy=true]') &&"
     " [...document.images].filter((one) => one.getClientRects().length)"
@@ -66,7 +66,7 @@ def enlarge(chrome: webdriver.Chrome, url: str) -> None:
     """Upload a small face and wait for the comparison."""
     show(chrome, f"{url}/upscale")
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        with urllib.request.urlopen(f"{url}/api/v1/generate?seed=32&size=32") as face:  # noqa: S310
+        with urllib.request.urlopen(f"{url}/api/v1/generate?seed=36&size=32") as face:  # noqa: S310
             file.write(face.read())
         file.flush()
         chrome.find_element(By.ID, "upscale-file").send_keys(file.name)

@@ -34,6 +34,7 @@ from packing import Faces, pack, read_large, read_manifest, read_small  # noqa: 
 from anime_pipeline.cli.training_options import parse_assignments  # noqa: E402
 from anime_pipeline.core import checkpoint  # noqa: E402
 from anime_pipeline.core.config import DcganConfig, SrganConfig, from_dict, to_dict  # noqa: E402
+from anime_pipeline.core.errors import DataError  # noqa: E402
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS  # noqa: E402
 from anime_pipeline.core.storage import atomic_write, atomic_write_json  # noqa: E402
 from anime_pipeline.models import backend  # noqa: E402
@@ -51,6 +52,7 @@ ARMS: dict[str, dict[str, float]] = {
 ARM_SHARE = 0.065  # of the clock, each
 FINAL_SHARE = 0.4  # of the clock, that must be left for the last run, or there are no arms
 TIMING_SHARE = 0.03  # 20 seconds of eleven minutes
+LEAST_HELD_OUT = 8
 LOG_EVERY = 50  # steps; reading a metric waits for the device
 AHEAD = 12  # steps whose arrays are being prepared
 PATIENCE_SHARE = 0.03  # of the clock, that a plan may be late before it is cut
@@ -197,6 +199,11 @@ def stage_one(
     task = DcganTask(config, train.images, train.condition)
     log("ready", parameters=[n.model.count_params() for n in (task.generator, task.discriminator)])
     held_out = faces["val"].images[: given.samples]
+    if len(held_out) < LEAST_HELD_OUT:
+        raise DataError(
+            f"The pack's val side holds {len(held_out)} faces. Needed are {LEAST_HELD_OUT}, to "
+            "judge by: Make the pack of more pictures, a few hundred at least."
+        )
     with ThreadPoolExecutor(1) as aside:  # compiling is most of both, and each uses one core
         judges_ready: Future[Judges] = aside.submit(Judges, held_out)
         if plan is None:

@@ -133,8 +133,9 @@ def build_discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Mod
         size //= 2
         x = layers.AveragePooling2D(2, name=f"down{size}", dtype=make.policy)(x)
         x = make.conv(x, 2 * x.shape[-1], 1, f"widen{size}", gain=1.0)
+    filters = x.shape[-1]
     x = _spread(config, make.lrelu(x, "trunk"), "minibatch_stddev")
-    x = make.lrelu(make.conv(x, x.shape[-1] // 2 * 2, 3, "last"), "last")
+    x = make.lrelu(make.conv(x, filters, 3, "last"), "last")
     flat = layers.Flatten(name="flatten", dtype="float32")(x)
     logit = make.dense(flat, 1, "logits", gain=1.0)
     pooled = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)

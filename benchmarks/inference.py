@@ -37,7 +37,7 @@ from anime_pipeline.core.randomness import latents
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.models.ranges import lr_to_model, to_uint8
 draw, enlarge = keras_model("draw"), keras_model("enlarge")
-inputs = [latents(range(16), 128), np.zeros((16, 8), np.float32)]
+inputs = [latents(range(16), 128), np.zeros((16, draw.inputs[1].shape[1]), np.float32)]
 faces = to_uint8(draw.predict(inputs, verbose=0))
 for seed, face in enumerate(to_uint8(enlarge.predict(lr_to_model(faces), verbose=0))):
     write_png(Path(sys.argv[1], f"face_{seed}.png"), face, {})

@@ -27,6 +27,9 @@ from typing import Any
 
 STARTED = time.monotonic()
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Comparing the results of every kernel that is tried out takes longer than trying them, and a
+# search for better matrix products than the library's is long for what 1x1 convolutions save.
+os.environ.setdefault("XLA_FLAGS", "--xla_gpu_autotune_level=2 --xla_gpu_enable_triton_gemm=false")
 
 import numpy as np  # noqa: E402
 from packing import Faces, pack, read_large, read_manifest, read_small  # noqa: E402
@@ -55,6 +58,7 @@ TIMING_SHARE = 0.03  # 20 seconds of eleven minutes
 LEAST_HELD_OUT = 8
 LOG_EVERY = 50  # steps; reading a metric waits for the device
 AHEAD = 12  # steps whose arrays are being prepared
+END_SHARE = 0.04  # of the clock, for the last looks and files
 PATIENCE_SHARE = 0.03  # of the clock, that a plan may be late before it is cut
 
 
@@ -188,7 +192,7 @@ def stage_one(
     """Train a generator until `end` seconds after the start."""
     from anime_pipeline.training.dcgan_task import DcganTask
 
-    source, out, arms = given.source, given.out, given.arms
+    source, out = given.source, given.out
     faces, names = read_small(source), read_manifest(source)["faces32"]["condition"]
     train: Faces = faces["train"]
     plan_path = out / "plan-dcgan.json"
@@ -204,50 +208,75 @@ def stage_one(
             f"The pack's val side holds {len(held_out)} faces. Needed are {LEAST_HELD_OUT}, to "
             "judge by: Make the pack of more pictures, a few hundred at least."
         )
-    with ThreadPoolExecutor(1) as aside:  # compiling is most of both, and each uses one core
-        judges_ready: Future[Judges] = aside.submit(Judges, held_out)
+    with ThreadPoolExecutor(1) as aside:  # what is judged need not hold training up
         if plan is None:
             seconds = _seconds_per_step(task, TIMING_SHARE * clock.seconds, log)
             _pack_kernels(out)
-        judges = judges_ready.result()
-    if plan is None:
-        begin = clock.passed
-        log("real against real", **judges(train.images[-given.samples :]))
-        judging = clock.passed - begin
-        chosen = ARMS[arms[0]] if arms else {}
-        after = end - clock.passed - len(arms) * (ARM_SHARE * clock.seconds + judging)
-        if len(arms) > 1 and after < FINAL_SHARE * clock.seconds:
-            log("no arms", why="too little time is left after compiling", arm=arms[0])
-        elif len(arms) > 1:
-            steps = max(1, int(ARM_SHARE * clock.seconds / seconds))
-            found = {
-                name: _arm(task, name, ARMS[name] | {"steps": steps}, judges, given.samples, log)
-                for name in arms
-            }
-            best = min(found, key=lambda name: found[name])
-            log("chosen", arm=best, kid_alexnet=found)
-            chosen = ARMS[best]
-        left = end - clock.passed - 3 * judging - 0.03 * clock.seconds
-        config = replace(config, **chosen, steps=max(1, int(left / seconds)))
-        plan = {"config": to_dict(config), "seconds_per_step": seconds}
-        atomic_write_json(plan_path, plan)
-        log("plan", steps=config.steps, images=config.steps * config.batch_size, seconds_left=left)
-    task = task.rescheduled(config)
-    latest = end + PATIENCE_SHARE * clock.seconds
-    state = _train(
-        task, out / "state-dcgan", clock, latest, log, lambda s, n: _export(task, s, n, out)
-    )
-    samples = task.sample(state, given.samples)
-    atomic_write(out / "samples.npy", lambda file: np.save(file, samples))  # type: ignore[arg-type]
-    log("final", **judges(samples))
+        ready: Future[Judges] = aside.submit(Judges, held_out)
+
+        def look(state: Any, step: int) -> Future[dict[str, float]]:
+            samples = task.sample(state, given.samples)
+            return aside.submit(lambda: _looked(ready.result(), samples, log, step=step))
+
+        if plan is None:
+            plan = _plan(given, clock, end, task, seconds, look, log)
+            atomic_write_json(plan_path, plan)
+        task = task.rescheduled(from_dict(DcganConfig, plan["config"]))
+
+        def export(state: Any, step: int) -> None:
+            _export(task, state, step, out)
+            look(state, step)
+
+        latest = end + PATIENCE_SHARE * clock.seconds
+        state = _train(task, out / "state-dcgan", clock, latest, log, export)
+        samples = task.sample(state, given.samples)
+        atomic_write(out / "samples.npy", lambda file: np.save(file, samples))  # type: ignore[arg-type]
+        real = train.images[-given.samples :]
+        aside.submit(lambda: _looked(ready.result(), real, log, of="training faces")).result()
     count = min(256, len(faces["val"].images))
     looks = {"train": train.images[:count], "val": faces["val"].images[:count]}
     looks["drawn"] = task.fakes(state, count)
     log("mean logits", **{name: float(task.judge(state, x).mean()) for name, x in looks.items()})
 
 
+def _looked(judges: Judges, images: np.ndarray, log: Log, **facts: Any) -> dict[str, float]:
+    figures = judges(images)
+    log("judged", **facts, **figures)
+    return figures
+
+
+def _plan(
+    given: argparse.Namespace,
+    clock: Clock,
+    end: float,
+    task: Any,
+    seconds: float,
+    look: Callable[[Any, int], Future[dict[str, float]]],
+    log: Log,
+) -> dict[str, Any]:
+    """Compare the arms if time allows, and return the last run's configuration."""
+    arms, chosen = given.arms, ARMS[given.arms[0]] if given.arms else {}
+    after = end - clock.passed - len(arms) * 1.1 * ARM_SHARE * clock.seconds
+    if len(arms) > 1 and after < FINAL_SHARE * clock.seconds:
+        log("no arms", why="too little time is left after compiling", arm=arms[0])
+    elif len(arms) > 1:
+        steps = max(1, int(ARM_SHARE * clock.seconds / seconds))
+        found = {name: _arm(task, name, ARMS[name] | {"steps": steps}, look, log) for name in arms}
+        best = min(found, key=lambda name: found[name])
+        log("chosen", arm=best, kid_alexnet=found)
+        chosen = ARMS[best]
+    left = end - clock.passed - END_SHARE * clock.seconds
+    config = replace(task.config, **chosen, steps=max(1, int(left / seconds)))
+    log("plan", steps=config.steps, images=config.steps * config.batch_size, seconds_left=left)
+    return {"config": to_dict(config), "seconds_per_step": seconds}
+
+
 def _arm(
-    task: Any, name: str, changes: dict[str, Any], judges: Judges, samples: int, log: Log
+    task: Any,
+    name: str,
+    changes: dict[str, Any],
+    look: Callable[[Any, int], Future[dict[str, float]]],
+    log: Log,
 ) -> float:
     """Train one arm from the start and return its distance from real faces."""
     task = task.rescheduled(replace(task.config, **changes))
@@ -257,7 +286,7 @@ def _arm(
         state, metrics = task.advance(state, step, inputs)
         if step % LOG_EVERY == 0:
             log("step", arm=name, step=step, **_numbers(metrics[0]))
-    figures = judges(task.sample(state, samples))
+    figures = look(state, step + 1).result()
     log("arm", arm=name, seconds=round(time.monotonic() - begin, 1), **changes, **figures)
     distance = figures["kid_alexnet"]
     return distance if np.isfinite(distance) else float("inf")
@@ -302,13 +331,14 @@ def _train(
 
 
 def _seconds_per_step(task: Any, seconds: float, log: Log) -> float:
-    """Compile all forms of a step at once, then time whole rounds of them on a scratch state."""
-    begin = time.monotonic()
-    forms = {task.form(step): step for step in reversed(range(_round(task)))}
-    with ThreadPoolExecutor(len(forms)) as pool:
-        list(pool.map(lambda s: _wait(task.advance(task.initial_state(), s, task.inputs(s))),
-                      forms.values()))  # fmt: skip
-    log("compiled", seconds=round(time.monotonic() - begin, 1))
+    """Compile all forms of a step, then time whole rounds of them on a scratch state.
+
+    One form after another: what one finds about a kernel, the next need not try out.
+    """
+    for form, step in {task.form(step): step for step in reversed(range(_round(task)))}.items():
+        begin = time.monotonic()
+        _wait(task.advance(task.initial_state(), step, task.inputs(step)))
+        log("compiled", form=form, seconds=round(time.monotonic() - begin, 1))
     state, count, begin, metrics = task.initial_state(), 0, time.monotonic(), None
     for step, inputs in _prepared(task, 0):
         state, metrics = task.advance(state, step, inputs)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import TINY_DCGAN
+from scipy.stats import mannwhitneyu
 
 from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, list_runs, read_metrics
 from anime_pipeline.data.sample import write_sample_dataset
@@ -15,6 +16,7 @@ from anime_pipeline.training.dcgan_callbacks import (
     DiscriminatorAccuracy,
     Diversity,
     mean_pair_distance,
+    rank_share,
 )
 from anime_pipeline.training.dcgan_task import DcganTask
 from anime_pipeline.training.loop import Progress
@@ -107,6 +109,16 @@ def test_diversity_is_zero_for_one_face_and_one_for_real_ones():
         np.linalg.norm(np.rint(small[i]) - np.rint(small[j])) for i in range(20) for j in range(i)
     ]
     assert mean_pair_distance(images) == pytest.approx(np.mean(pairs), rel=0.01)
+
+
+@pytest.mark.parametrize("counts", [(256, 256), (7, 256), (1, 1)])
+def test_the_share_of_ranks_is_that_of_mann_and_whitney(counts):
+    """With ties, which a saturated discriminator gives."""
+    random = np.random.default_rng(0)
+    above, below = (random.integers(0, 20, count).astype(np.float32) for count in counts)
+    wanted = mannwhitneyu(above, below).statistic / (counts[0] * counts[1])
+    assert rank_share(above, below) == pytest.approx(wanted, rel=1e-12)
+    assert rank_share(above + 100, below) == 1 and rank_share(below, below) == 0.5
 
 
 FAST = [

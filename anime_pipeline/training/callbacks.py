@@ -178,12 +178,15 @@ class AfterEpoch(Callback):
 
     def __init__(self, call: Callable[[Path], None]) -> None:
         self.call = call
+        self._called_at = -1
 
     def after_step(self, progress: Progress) -> None:
         """Call at each epoch's end."""
         if progress.ends_epoch:
             self.call(progress.folder)
+            self._called_at = progress.step
 
     def on_stop(self, progress: Progress) -> None:
-        """Call a last time."""
-        self.call(progress.folder)
+        """Call a last time, unless the last step ended an epoch: nothing is new since."""
+        if progress.step != self._called_at:
+            self.call(progress.folder)

@@ -208,12 +208,15 @@ TINY_CALL = [
 
 @pytest.fixture(scope="session")
 def two_runs(drawn, tmp_path_factory) -> Path:
-    """A folder with two short runs of stage one that differ in their loss."""
+    """A folder with two short runs of stage one that differ in their loss.
+
+    Penalties would be second forms of their steps, and take longest to compile.
+    """
     folder = tmp_path_factory.mktemp("runs")
     for loss in ("bce", "hinge"):
         call = [
             "anime-pipeline", *TINY_CALL, "--data", drawn, "--steps", 120, "--loss", loss,
-            "--tensorboard", "--checkpoints", folder,
+            "--tensorboard", "--checkpoints", folder, "--set", "r1_gamma=0", "--set", "r2_gamma=0",
         ]  # fmt: skip
         # In this process, where TensorFlow is imported already.
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:

@@ -206,7 +206,7 @@ def test_convolutions_without_bfloat16_instructions():
     names = ("test_convolutions_equal_keras", "test_the_kernel_gradient_is_differentiable")
     tests = [f"{__file__}::{name}" for name in names]
     done = spawn(
-        "-m", "pytest", *tests, "-k", "not float32", "-p", "no:cacheprovider", cwd=ROOT,
+        "-m", "pytest", *tests, "-k", "not float32", "-p", "no:cacheprovider", "-n", 0, cwd=ROOT,
         TF_ENABLE_ONEDNN_OPTS="0", ONEDNN_MAX_CPU_ISA="", DNNL_MAX_CPU_ISA="",
     )  # fmt: skip
     assert done.returncode == 0 and "9 passed" in done.stdout, done.stdout

@@ -204,19 +204,22 @@ def test_learning_rates_follow_their_schedules(tiny_images):
     assert rates == pytest.approx([2.5e-6, 2.5e-4, 5e-6, 1e-4, 5e-5], rel=1e-2)
 
 
+def both_stages(images):
+    """Return the losses of both stages' steps, on networks of few layers: JAX compiles slowly."""
+    small = conditional(images[:, ::2, ::2], image_size=8)
+    large = SrganTask(replace(TINY_SRGAN, blocks=1), np.repeat(np.repeat(images, 2, 1), 2, 2))
+    return [run_steps(task, 12)[1] for task in (small, large)]
+
+
 # Runs in a process where importing TensorFlow fails, as where it is not installed.
 JAX_TRAINING = """
 import sys
 sys.modules["tensorflow"] = None
 import json, numpy as np
 sys.path.insert(0, sys.argv[1])
-from conftest import TINY_SRGAN
-from test_training_steps import conditional, run_steps
-from anime_pipeline.training.srgan_task import SrganTask
+from test_training_steps import both_stages
 images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
-large = np.repeat(np.repeat(images, 2, 1), 2, 2)
-asked = conditional(images)
-result = [run_steps(asked, 12)[1], run_steps(SrganTask(TINY_SRGAN, large), 12)[1]]
+result = both_stages(images)
 assert not any(name.startswith("tensorflow.") for name in sys.modules)
 print(json.dumps(result))
 """
@@ -229,12 +232,7 @@ def test_jax_without_tensorflow_trains_the_same(tiny_images):
     process = spawn("-c", JAX_TRAINING, Path(__file__).parent, **JAX)
     assert process.returncode == 0, process.stderr[-2000:]
     theirs = json.loads(process.stdout)
-    large = np.repeat(np.repeat(tiny_images, 2, 1), 2, 2)
-    ours = [
-        run_steps(conditional(tiny_images), 12)[1],
-        run_steps(SrganTask(TINY_SRGAN, large), 12)[1],
-    ]
-    for mine, other in zip(ours, theirs, strict=True):
+    for mine, other in zip(both_stages(tiny_images), theirs, strict=True):
         for a, b in zip(mine, other, strict=True):
             # Holes are exactly 0, where the two backends give a leaky unit another slope until
             # its bias has moved: gradients of pictures differ, and what follows from them a little.

@@ -36,11 +36,11 @@ def workplace(tmp_path_factory):
     "call",
     [
         "generate -n 2 --upscale --grid --prompt pink",
-        "generate -n 2 --like practice/000_sakura/face_0_0_0.png --out like",
+        "generate -n 2 --like {face} --out like",
         "palette --out palette.png",
         "variations --seed 3 --out variations",
         "interpolate --seeds 1,2 --frames 4 --out walk.gif",
-        "upscale practice --out large",
+        "upscale {face} --out large",
         "benchmark --data practice --side all --limit 4",
         "export --out export",
         "inspect practice",
@@ -50,7 +50,7 @@ def workplace(tmp_path_factory):
 )
 def test_it_works(call, workplace):
     first = sorted((workplace / "practice").glob("*/*.png"))[0].relative_to(workplace)
-    arguments = call.replace("practice/000_sakura/face_0_0_0.png", str(first)).split()
+    arguments = call.format(face=first).split()
     done = slim(*arguments, cwd=workplace)
     assert done.returncode == 0, done.stderr
 

@@ -73,6 +73,9 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path, mon
     plan = cli(*TINY_CALL, "--data", drawn, "--steps", 50, "--dry-run", "--json").json
     assert plan["steps"] == 50 and plan["config"]["width"] == 4
     assert sum(plan["images"].values()) == 120 and plan["minutes"] > 0
+    seen = plan["an_hour"]["images_seen"]
+    assert seen == pytest.approx(50 * plan["config"]["batch_size"] * 60 / plan["minutes"], rel=0.01)
+    assert plan["an_hour"]["passes"] == pytest.approx(seen / plan["images"]["train"], rel=0.01)
     from anime_pipeline.core.config import from_dict
     from anime_pipeline.models.dcgan import build_generator
 

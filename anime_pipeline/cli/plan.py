@@ -57,6 +57,8 @@ def describe_plan(
     if hasattr(config, "fidelity_steps"):
         phases = [(0, config.fidelity_steps), (config.fidelity_steps, config.adversarial_steps)]
     seconds = sum(count * seconds_per_step(task, first) for first, count in phases if count)
+    minutes = seconds / 60 / PLANNED_SHARE
+    seen = config.steps * config.batch_size * getattr(config, "d_steps", 1) * 60 / minutes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "preset": preset,
@@ -69,7 +71,8 @@ def describe_plan(
             player: sum(array.size for array in _params(state[player]))
             for player in ("generator", "discriminator")
         },
-        "minutes": seconds / 60 / PLANNED_SHARE,
+        "minutes": minutes,
+        "an_hour": {"images_seen": round(seen), "passes": seen / max(1, len(split.train))},
         "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "disk_bytes": needed_bytes(task, state, config),
         "config": to_dict(config),
@@ -84,7 +87,7 @@ def _params(player: Any) -> list[Any]:
 
 def plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the plan as (name, text) for people; fields of the configuration come last."""
-    images, parameters = plan["images"], plan["parameters"]
+    images, parameters, hour = plan["images"], plan["parameters"], plan["an_hour"]
     lines = [
         ("Preset", f"{plan['preset']} on {plan['backend']}"),
         ("Pictures", f"train {images['train']}, val {images['val']}, test {images['test']}"),
@@ -94,6 +97,10 @@ def plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
             f"generator {parameters['generator']:,}, discriminator {parameters['discriminator']:,}",
         ),
         ("Time", f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken"),
+        (
+            "An hour",
+            f"would show it {hour['images_seen']:,} pictures, {hour['passes']:.1f} times the set",
+        ),
         (
             "Memory",
             f"{plan['peak_memory_bytes'] / 1e6:,.0f} MB at most so far, those steps included",

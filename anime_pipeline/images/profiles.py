@@ -39,6 +39,26 @@ def to_srgb(picture: Image.Image) -> Image.Image:
         return picture
 
 
+def grey_profile_curve(picture: Image.Image) -> np.ndarray | None:
+    """Return what 16-bit levels are in sRGB by a picture's grey profile.
+
+    The library converts grey of 8 bits. Between two of these, profiles are straight enough.
+
+    Returns:
+        uint8 [65536]; None without a usable profile of grey.
+    """
+    content = picture.info.get("icc_profile")
+    if not content:
+        return None
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+        known = np.asarray(_grey_to_srgb(ramp, profile))[0]
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    return np.rint(np.interp(np.arange(2**16), np.arange(256) * 257, known)).astype(np.uint8)
+
+
 def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     """Tell whether a profile moves no colour by more than rounding; names prove nothing.
 

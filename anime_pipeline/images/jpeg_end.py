@@ -18,18 +18,24 @@ FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))  # sequential and progressive
 PROGRESSIVE = frozenset((0xC2, 0xCA))
 SCAN, COEFFICIENTS = 0xDA, 64
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # what ends the data of a scan
-# Long enough to change some blocks; of every bit there is one of either kind at some place.
-OTHERS = (b"\x5a\xa5" * 32, b"\xa5\x5a" * 32)
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+OTHERS = (b"\x5a\xa5" * 32, b"\xa5\x5a" * 32)  # long enough to change some blocks
 
 
 def with_end(content: bytes) -> bytes | None:
     """Return a JPEG with the end that it lacks, or None if pixels are missing, too."""
     body = content[:-1] if content.endswith(b"\xff") else content
-    if not _gives_all(body):
+    scan = _last_scan(body)
+    if scan is None:
         return None
     whole = body + END
     expected = _pixels(whole)
-    return whole if all(_pixels(body + other + END) == expected for other in OTHERS) else None
+    # What is missing may begin with a restart marker: decoders take no data before it.
+    marks = [mark[1] & 7 for mark in RESTART.findall(body, scan)]
+    following = [(marks[-1] + 1 if marks else 0) + number & 7 for number in range(8)]
+    restarts = [b"\xff" + bytes([0xD0 + number]) for number in following]
+    tails = (b"".join(bits + mark for mark in restarts) + bits for bits in OTHERS)
+    return whole if all(_pixels(body + tail + END) == expected for tail in tails) else None
 
 
 def _pixels(content: bytes) -> bytes:
@@ -38,8 +44,11 @@ def _pixels(content: bytes) -> bytes:
         return hashlib.sha256(picture.tobytes()).digest()
 
 
-def _gives_all(content: bytes) -> bool:
-    """Tell whether the scans together give all bits of all coefficients, and the last is begun."""
+def _last_scan(content: bytes) -> int | None:
+    """Return where the data of the last scan begins.
+
+    None if the file ends elsewhere, or the scans do not give all bits of all coefficients.
+    """
     place = 2
     missing: dict[int, set[int]] = {}  # by component
     progressive = False
@@ -52,7 +61,7 @@ def _gives_all(content: bytes) -> bool:
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
         body = content[begin:place]
         if place > len(content):
-            return False
+            return None
         if kind in FRAMES:
             progressive = kind in PROGRESSIVE
             missing = {number: set(range(COEFFICIENTS)) for number in body[6::3]}
@@ -60,9 +69,9 @@ def _gives_all(content: bytes) -> bool:
             _take(missing, body, progressive)
             found = MARKER.search(content, place)
             if not found:
-                return bool(missing) and not any(missing.values())
+                return place if missing and not any(missing.values()) else None
             place = found.start()
-    return False
+    return None
 
 
 def _take(missing: dict[int, set[int]], scan: bytes, progressive: bool) -> None:

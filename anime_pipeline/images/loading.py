@@ -174,7 +174,7 @@ def _still_png(picture: Image.Image, content: bytes, name: str) -> Image.Image:
     if header.depth == 16 and (space or (header.key and header.colour_type == RGB)):
         return _wide_png(picture, content, header, space)
     picture.load()
-    if header.key and picture.mode in ("L", "RGB"):
+    if header.key and picture.mode in ("1", "L", "RGB"):
         # Pillow compares with levels that it has scaled to 8 bits, and with bits beyond the depth.
         scaled = tuple(level * (255 // (2**header.depth - 1)) for level in header.key)
         picture.info["transparency"] = scaled if header.colour_type == RGB else scaled[0]

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2  # colour types whose transparency is one colour
-CHROMATICITIES = 8  # numbers in cHRM: x and y of white, red, green and blue
+# Bytes of side chunks that always have as many; others are as damaged as with a wrong checksum.
+LENGTHS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7, b"acTL": 8}
 
 
 class Chunk(NamedTuple):
@@ -75,7 +76,7 @@ def body_of(content: bytes, chunk: Chunk) -> bytes:
 
 
 def without_damaged_extras(content: bytes) -> bytes:
-    """Return a PNG without the ancillary chunks whose checksum is wrong; others as they are.
+    """Return a PNG without the ancillary chunks that are damaged; others as they are.
 
     That of a critical chunk (its name begins with a capital) stays for the decoder to refuse.
     """
@@ -91,12 +92,15 @@ def without_damaged_extras(content: bytes) -> bytes:
 
 
 def _is_damaged(view: memoryview, chunk: Chunk) -> bool:
+    length = chunk.end - chunk.begin - 12
+    if LENGTHS.get(chunk.kind, length) != length:
+        return True
     found = int.from_bytes(view[chunk.end - 4 : chunk.end], "big")
     return zlib.crc32(view[chunk.begin + 4 : chunk.end - 4]) != found
 
 
 def read_header(content: bytes) -> PngHeader:
-    """Read what stands before the pixels of a PNG.
+    """Read what stands before the pixels of a PNG `without_damaged_extras`.
 
     Raises:
         ValueError: If it does not begin like one.
@@ -114,24 +118,20 @@ def read_header(content: bytes) -> PngHeader:
 
 
 def _fact(kind: bytes, body: bytes, depth: int, colour_type: int) -> dict[str, object]:
-    """Return what one chunk says; nothing for one of the wrong length, as if it were not there."""
+    """Return what one chunk says."""
     numbers = [int.from_bytes(body[i : i + 4], "big") for i in range(0, min(len(body), 32), 4)]
     if kind == b"tRNS" and len(body) == {GREY: 2, RGB: 6}.get(colour_type):
         # "If the image bit depth is less than 16 bits, the least significant bits are used."
         samples = [int.from_bytes(body[i : i + 2], "big") for i in range(0, len(body), 2)]
         return {"key": tuple(sample & (2**depth - 1) for sample in samples)}
-    if kind == b"cICP" and len(body) == 4:
-        return {"cicp": tuple(body)}
-    if kind == b"iCCP":
-        return {"profiled": True}
-    if kind == b"sRGB":
-        return {"srgb": True}
-    if kind == b"gAMA" and len(body) == 4 and numbers[0]:
+    if kind == b"gAMA" and numbers[0]:
         return {"gamma": numbers[0] / 100_000}
-    if kind == b"cHRM" and len(body) == 4 * CHROMATICITIES:
-        return {"chromaticities": tuple(number / 100_000 for number in numbers)}
-    if kind == b"acTL" and len(body) == 8:
-        return {"animated": numbers[0]}
-    if kind == b"fcTL":
-        return {"default_is_frame": True}
-    return {}
+    facts: dict[bytes, dict[str, object]] = {
+        b"cICP": {"cicp": tuple(body)},
+        b"iCCP": {"profiled": True},
+        b"sRGB": {"srgb": True},
+        b"cHRM": {"chromaticities": tuple(number / 100_000 for number in numbers)},
+        b"acTL": {"animated": numbers[0] if numbers else 0},
+        b"fcTL": {"default_is_frame": True},
+    }
+    return facts.get(kind, {})

@@ -60,6 +60,9 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         _, width, height, left, top, ticks, rate, disposal, blend = CONTROL.unpack(control)
         if left + width > header.size[0] or top + height > header.size[1] or not width * height:
             raise ValueError(f"frame {number}: it does not lie within the picture")
+        whole = (width, height, left, top) == (*header.size, 0, 0)
+        if number == 1 and header.default_is_frame and not whole:
+            raise ValueError("frame 1: it is the picture that stills show, and has another size")
         if disposal not in DISPOSALS or blend > OVER:
             raise ValueError(f"frame {number}: unknown way to compose it")
         # As in the file's own header: bits, colour type, compression, filters, interlacing.

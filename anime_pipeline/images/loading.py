@@ -187,11 +187,11 @@ def _wide_png(
     picture: Image.Image, content: bytes, header: PngHeader, space: png_colour.ColourSpace | None
 ) -> Image.Image:
     """Decode colours of 16 bits, of which Pillow would keep 8: too few to tell what they mean."""
-    if header.animated:
+    if header.default_is_frame:  # and nothing else of the animation is to be looked at
         content = next(apng.stored_frames(content)).content
+    picture.load()  # says what is wrong, where OpenCV would write to stderr
     samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16:
-        picture.load()  # says what is wrong
         raise ValueError("its pixels cannot be decoded")
     rounded = png_colour.grey_curve(None, 2**16)
     rgb = samples[..., 2::-1]

@@ -339,6 +339,17 @@ def test_a_jpeg_cut_anywhere_is_whole_or_refused(kind, mode):
             assert np.array_equal(read, whole), length
 
 
+def test_a_jpeg_that_lacks_whole_scans_is_refused():
+    """Nothing is cut off in it, and what was there decodes: but not to what the picture is."""
+    content = saved(SMOOTH, "JPEG", progressive=True)
+    scans = [place for place in range(len(content)) if content[place : place + 2] == b"\xff\xda"]
+    tables = [content.rindex(b"\xff\xc4", 0, place) for place in scans[1:]]
+    assert len(tables) > 5
+    for place in {*tables, *scans[1:]}:
+        with pytest.raises(DataError, match="^cut: damaged"):
+            decode(content[:place], "cut")
+
+
 def test_a_jpeg_without_end_may_be_followed_by_anything():
     content = saved(SMOOTH, "JPEG")
     assert np.array_equal(decode(content[:-2] + bytes(300)), decode(content))

@@ -17,9 +17,10 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import atomic_write_bytes
-from anime_pipeline.images.profiles import to_srgb
-
-MAX_PIXELS = 64_000_000
+from anime_pipeline.images.grey import is_wide, to_eight_bits
+from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
+from anime_pipeline.images.loading import loaded, opened
+from anime_pipeline.images.png_chunks import without_damaged_extras
 
 # Pillow's names; what it converts to RGB without guessing a range. I and its kin are 16-bit.
 READABLE_MODES = frozenset(
@@ -37,16 +38,12 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# The limit above is checked before anything is decoded. Pillow's own would stop the headers of our
-# larger results from being read.
-Image.MAX_IMAGE_PIXELS = None
-
 
 def decode(content: bytes, name: str = "image") -> np.ndarray:
     """Decode picture bytes to upright RGB.
 
     Args:
-        content: A PNG, JPEG, WebP, GIF, BMP or TIFF file's bytes; first frame if animated.
+        content: A PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF file's bytes; first frame if animated.
         name: How error messages call the picture.
 
     Returns:
@@ -74,13 +71,11 @@ def open_picture(
     if not content:
         raise DataError(f"{name}: the file is empty (0 bytes)")
     with naming(name):
-        picture = Image.open(io.BytesIO(content), formats=formats)
-        # Before decoding: a 10 kB file can ask for gigabytes of memory.
-        if picture.width * picture.height > MAX_PIXELS:
-            raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")
-        picture.load()
+        content = without_damaged_extras(content)
+        picture = opened(content, name, formats)
+        result = loaded(picture, content, name)
         turn = turn_of(picture)
-        return to_srgb(picture if turn is None else picture.transpose(turn))
+        return result if turn is None else result.transpose(turn)
 
 
 def turn_of(picture: Image.Image) -> Image.Transpose | None:
@@ -116,9 +111,7 @@ def to_rgb(picture: Image.Image, name: str = "image") -> np.ndarray:
             rgba = Image.fromarray(to_rgba(picture, name))
             white = Image.new("RGBA", rgba.size, "white")
             return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
-        if picture.mode.startswith("I"):
-            return np.repeat(_eight_bits(np.asarray(picture))[..., None], 3, axis=2)
-        _check_mode(picture, name)
+        picture = _of_eight_bits(picture, name)
         # To the same mode, Pillow would copy.
         return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
@@ -126,29 +119,20 @@ def to_rgb(picture: Image.Image, name: str = "image") -> np.ndarray:
 def to_rgba(picture: Image.Image, name: str = "image") -> np.ndarray:
     """Convert an upright Pillow image of any mode to uint8 RGBA [H, W, 4]; see `decode`."""
     with naming(name):
-        if picture.mode.startswith("I"):
-            # Pillow loses the one transparent level of 16-bit grey when it converts.
-            levels, hidden = np.asarray(picture), picture.info.get("transparency")
-            grey, alpha = _eight_bits(levels), np.full(levels.shape, 255, np.uint8)
-            if isinstance(hidden, int):
-                alpha[levels == hidden] = 0
-            return np.dstack([grey, grey, grey, alpha])
-        _check_mode(picture, name)
+        picture = _of_eight_bits(picture, name)
         return np.asarray(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
 
 
-def _check_mode(picture: Image.Image, name: str) -> None:
+def _of_eight_bits(picture: Image.Image, name: str) -> Image.Image:
+    if is_wide(picture):
+        hidden = picture.info.get("transparency")
+        return to_eight_bits(picture, name, key=hidden if isinstance(hidden, int) else None)
     if picture.mode not in READABLE_MODES:
         raise DataError(
             f"{name}: pixels of type {picture.mode} are not supported; save it as 8- or 16-bit "
             "RGB or grey"
         )
-
-
-def _eight_bits(levels: np.ndarray) -> np.ndarray:
-    """Scale 16-bit levels to 8 bits, rounded; Pillow would clip them."""
-    wide = np.clip(levels, 0, 65_535).astype(np.uint16)
-    return (wide // 257 + (wide % 257 > 128)).astype(np.uint8)
+    return picture
 
 
 def has_alpha(picture: Image.Image) -> bool:

@@ -1,19 +1,25 @@
-"""Animations: GIF, WebP and PNG files of more than one frame."""
+"""Animations: GIF, WebP, PNG and AVIF files of more than one frame."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from PIL import Image, ImageSequence
+from PIL import Image, ImageSequence, features
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images.codec import MAX_PIXELS, naming, to_rgba, turn_of
+from anime_pipeline.images import apng, gif_frames
+from anime_pipeline.images.codec import naming, to_rgba, turn_of
+from anime_pipeline.images.composition import compose
+from anime_pipeline.images.loading import MAX_PIXELS, opened, read_frame
+from anime_pipeline.images.png_chunks import without_damaged_extras
 from anime_pipeline.images.profiles import to_srgb
 
-FORMATS = {"GIF": "gif", "WEBP": "webp", "PNG": "png"}
+# By Pillow's names, what they are written as: nothing here writes AVIF, and PNG loses nothing.
+FORMATS = {"GIF": "gif", "WEBP": "webp"} | ({"AVIF": "png"} if features.check("avif") else {})
 UNSAID_MS = 100  # what browsers take where a file gives no duration
 
 
@@ -33,29 +39,35 @@ class Animation:
 
 
 def animated_kind(path: Path) -> str | None:
-    """Return ``"gif"``, ``"webp"`` or ``"png"`` for a file of several frames, by its content."""
-    return _kind(path) if path.is_file() else None  # opening a named pipe would wait for ever
+    """Return what a file of several frames is written as, ``"gif"``, ``"webp"`` or ``"png"``.
 
-
-def kind_of(content: bytes) -> str | None:
-    """Return ``"gif"``, ``"webp"`` or ``"png"`` for bytes of several frames, None for others."""
-    return _kind(io.BytesIO(content))
-
-
-def _kind(source: Path | IO[bytes]) -> str | None:
+    Its content tells, not its name; None for all others.
+    """
+    if not path.is_file():  # opening a named pipe would wait for ever
+        return None
     try:
-        with Image.open(source, formats=list(FORMATS)) as picture:
-            return FORMATS[picture.format or ""] if len(_frame_range(picture)) > 1 else None
-    except Exception:  # no animation, or damaged: that is named when it is read
+        with path.open("rb") as file:
+            return _kind(file)
+    except OSError:  # named when it is read
         return None
 
 
-def _frame_range(picture: Image.Image) -> range:
-    """Return the numbers of the frames that belong to the animation.
+def kind_of(content: bytes) -> str | None:
+    """Return the same for a file's bytes."""
+    return _kind(io.BytesIO(content))
 
-    A PNG may hold another picture in front, for programs that show no animations.
-    """
-    return range(int(getattr(picture, "default_image", False)), getattr(picture, "n_frames", 1))
+
+def _kind(file: IO[bytes]) -> str | None:
+    frames = apng.count_frames(file)
+    if frames:
+        return "png" if frames > 1 else None
+    file.seek(0)
+    try:
+        with Image.open(file, formats=list(FORMATS)) as picture:
+            moves = getattr(picture, "n_frames", 1) > 1
+            return FORMATS[picture.format or ""] if moves else None
+    except Exception:  # no animation, or damaged: that is named when it is read
+        return None
 
 
 def read_animation(content: bytes, name: str = "image") -> Animation:
@@ -65,29 +77,53 @@ def read_animation(content: bytes, name: str = "image") -> Animation:
         DataError: If the file is damaged, or all frames together have too many pixels.
     """
     with naming(name):
-        picture = Image.open(io.BytesIO(content))
-        numbers = _frame_range(picture)
-        if picture.width * picture.height * len(numbers) > MAX_PIXELS:
-            raise DataError(
-                f"{name}: {len(numbers)} frames of {picture.width}x{picture.height} are more than "
-                f"{MAX_PIXELS:,} pixels; resize it first"
-            )
-        loop = _plays(picture)
+        content = without_damaged_extras(content)
+        picture = opened(content, name)
+        loop, durations = _plays(picture), []
         turn, profile = turn_of(picture), picture.info.get("icc_profile")
-        frames, durations = [], []
-        for number, frame in enumerate(ImageSequence.Iterator(picture)):
-            frame.load()  # first: some readers learn the duration with it
-            if number not in numbers:
-                continue
-            still = frame.copy()
-            if profile:
+        frames = []
+        for still, duration_ms in _shown(picture, content, name):
+            # The frames of a PNG are in sRGB already: its chunks say more than a profile.
+            if profile and picture.format != "PNG":
                 still.info["icc_profile"] = profile
             still = Image.fromarray(to_rgba(to_srgb(still), name))
             frames.append(still if turn is None else still.transpose(turn))
-            durations.append(int(frame.info.get("duration") or UNSAID_MS))
+            durations.append(duration_ms or UNSAID_MS)
     if all(frame.getchannel("A").getextrema() == (255, 255) for frame in frames):
         frames = [frame.convert("RGB") for frame in frames]
     return Animation(frames, durations, loop)
+
+
+def _shown(picture: Image.Image, content: bytes, name: str) -> Iterator[tuple[Image.Image, int]]:
+    """Yield what is seen of each frame, and for how long, in ms; 0 where nothing is said."""
+    if picture.format not in ("PNG", "GIF"):
+        _check_pixels(name, picture.size, [picture.size] * getattr(picture, "n_frames", 1))
+        for frame in ImageSequence.Iterator(picture):
+            frame.load()  # first: some readers learn the duration with it
+            yield frame.copy(), int(frame.info.get("duration") or 0)
+        return
+    # Twice: what all frames take is known before the first is decoded.
+    if picture.format == "PNG":
+        size, frames = picture.size, apng.stored_frames
+    else:
+        size, frames = gif_frames.canvas_of(content), gif_frames.stored_frames
+    _check_pixels(name, size, (frame.size for frame in frames(content)))
+    pictures = compose(size, frames(content), lambda part: read_frame(part, name))
+    for stored, still in zip(frames(content), pictures, strict=True):
+        yield still, stored.duration_ms
+
+
+def _check_pixels(name: str, size: tuple[int, int], frames: Iterable[tuple[int, int]]) -> None:
+    """Refuse an animation whose frames, all held at once, have too many pixels."""
+    count = pixels = 0
+    for frame in frames:
+        count += 1
+        pixels += max(size[0] * size[1], frame[0] * frame[1])
+    if pixels > MAX_PIXELS:
+        raise DataError(
+            f"{name}: {count} frames of {size[0]}x{size[1]} are more than {MAX_PIXELS:,} pixels; "
+            "resize it first"
+        )
 
 
 def _plays(picture: Image.Image) -> int:

@@ -123,17 +123,41 @@ def keep_flat(alpha: np.ndarray, enlarged: np.ndarray, first_row: int, height: i
         first_row: Row of the enlarged picture that the strip begins with.
         height: Of the enlarged picture.
     """
-    rows = _sources(np.arange(first_row, first_row + len(enlarged)), len(alpha), height)
-    columns = _sources(np.arange(enlarged.shape[1]), alpha.shape[1], enlarged.shape[1])
+    least, flat = _flat_places(alpha, enlarged.shape[:2], first_row, height)
+    return np.where(flat & ((least == 0) | (least == 255)), least, enlarged)
+
+
+def keep_flat_colours(
+    rgb: np.ndarray, enlarged: np.ndarray, first_row: int, height: int
+) -> np.ndarray:
+    """Return enlarged colours, exactly those of the source wherever the neighbourhood is of one.
+
+    A network moves a flat colour by a few levels, and a second pass makes a texture of that.
+
+    Args:
+        rgb: uint8 [H, W, 3] before enlargement.
+        enlarged: uint8 [h, w, 3], rows from `first_row` on.
+        first_row: Row of the enlarged picture that the strip begins with.
+        height: Of the enlarged picture.
+    """
+    least, flat = _flat_places(rgb, enlarged.shape[:2], first_row, height)
+    return np.where(flat.all(axis=2, keepdims=True), least, enlarged)
+
+
+def _flat_places(
+    picture: np.ndarray, shape: tuple[int, ...], first_row: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least of each pixel's neighbourhood in the source, and whether it is the most."""
+    rows = _sources(np.arange(first_row, first_row + shape[0]), len(picture), height)
+    columns = _sources(np.arange(shape[1]), picture.shape[1], shape[1])
     # A side that shrinks mixes more than two pixels each way.
-    reach = math.ceil(2 * max(1, len(alpha) / height))
-    across = math.ceil(2 * max(1, alpha.shape[1] / enlarged.shape[1]))
+    reach = math.ceil(2 * max(1, len(picture) / height))
+    across = math.ceil(2 * max(1, picture.shape[1] / shape[1]))
     low, high = max(0, rows[0] - reach), rows[-1] + reach + 1
     kernel = np.ones((2 * reach + 1, 2 * across + 1), np.uint8)
-    least, most = cv2.erode(alpha[low:high], kernel), cv2.dilate(alpha[low:high], kernel)
-    flat = (least == most) & ((least == 0) | (least == 255))
+    least, most = cv2.erode(picture[low:high], kernel), cv2.dilate(picture[low:high], kernel)
     at = np.ix_(rows - low, columns)
-    return np.where(flat[at], least[at], enlarged)
+    return np.asarray(least[at]), (least == most)[at]
 
 
 def _sources(numbers: np.ndarray, have: int, wanted: int) -> np.ndarray:

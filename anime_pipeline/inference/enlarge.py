@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from anime_pipeline.core.config import SCALE
 from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
 from anime_pipeline.images.save import whole_bytes
 from anime_pipeline.images.strips import resize_strips
-from anime_pipeline.images.transparency import keep_flat, split_alpha
+from anime_pipeline.images.transparency import keep_flat, keep_flat_colours, split_alpha
 from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
 from anime_pipeline.inference.target import Size, Target
 from anime_pipeline.inference.upscaler import PLAIN, Extras, Progress, Upscaler
@@ -25,6 +25,7 @@ from anime_pipeline.inference.upscaler import PLAIN, Extras, Progress, Upscaler
 RGB_BYTES_PER_PX = 10
 CONVERTED_BYTES_PER_PX = 14
 ALPHA_BYTES_PER_PX = 24
+GREY_BAND_ROWS = 256  # looked at together; most pictures show a colour in the first
 SOURCE_FRAME_BYTES_PER_PX = 8  # every frame of an animation, as RGBA and then as RGB
 
 
@@ -79,7 +80,7 @@ class Enlarger:
         """Prepare one upright sRGB picture; the work is done when the strips are read.
 
         Transparency is enlarged by the same network, so that the edge of a shape and its alpha
-        agree; grey stays grey.
+        agree; where R = G = B in every pixel, it stays so.
 
         Args:
             picture: Any mode that `images.codec` reads.
@@ -99,14 +100,15 @@ class Enlarger:
         self, picture: Image.Image, size: Size, tile_px: int, progress: Progress | None
     ) -> Enlarged:
         rgb, alpha = _planes(picture)
+        grey = is_grey(rgb)
         if alpha is None or alpha.min() == 255:
-            strips = self._strips(rgb, size, tile_px, progress)
+            strips = self._strips(rgb, size, tile_px, progress, grey)
             channels = _channels(picture)
             if channels == 3:
                 return Enlarged(size, 3, strips)
-            return Enlarged(size, channels, map(_opaque if channels == 4 else _to_grey, strips))
+            return Enlarged(size, channels, map(_opaque if channels == 4 else _one_channel, strips))
         halves = [_part(progress, index) for index in (0, 1)]
-        colours = self._strips(rgb, size, tile_px, halves[0])
+        colours = self._strips(rgb, size, tile_px, halves[0], grey)
         masks = self._alpha_strips(alpha, size, tile_px, halves[1])
         return Enlarged(size, 4, (np.dstack(pair) for pair in zip(colours, masks, strict=True)))
 
@@ -163,7 +165,12 @@ class Enlarger:
         return min(tile_px, self._most_tile_px)
 
     def _strips(
-        self, rgb: np.ndarray, size: Size, tile_px: int, progress: Progress | None
+        self,
+        rgb: np.ndarray,
+        size: Size,
+        tile_px: int,
+        progress: Progress | None,
+        grey: bool = False,
     ) -> Iterator[np.ndarray]:
         height, width = rgb.shape[:2]
         factor = max(size[0] / width, size[1] / height)
@@ -173,12 +180,15 @@ class Enlarger:
         if factor > SCALE:
             quarter = _quarter((width, height), size)
             share = width * height / (width * height + quarter[0] * quarter[1])
-            first = self._strips(rgb, quarter, tile_px, _slice(progress, 0, share))
-            rgb = np.concatenate(list(first))
+            first = self._strips(rgb, quarter, tile_px, _slice(progress, 0, share), grey)
+            rgb = np.concatenate(list(_keeping_flat(rgb, quarter, first)))
             progress = _slice(progress, share, 1)
             height, width = rgb.shape[:2]
         strips = self.upscaler.strips(rgb, tile_px, progress, self.extras)
-        yield from resize_strips(strips, (width * SCALE, height * SCALE), size)
+        if grey:  # between two passes, too: the second would make more of any tint
+            strips = map(_without_tint, strips)
+        result = resize_strips(strips, (width * SCALE, height * SCALE), size)
+        yield from _keeping_flat(rgb, size, result) if factor > SCALE else result
 
     def _alpha_strips(
         self, alpha: np.ndarray, size: Size, tile_px: int, progress: Progress | None
@@ -194,6 +204,15 @@ class Enlarger:
                 mask = keep_flat(alpha, mask, row, size[1])
             row += len(mask)
             yield mask
+
+
+def _keeping_flat(
+    rgb: np.ndarray, size: Size, strips: Iterable[np.ndarray]
+) -> Iterator[np.ndarray]:
+    row = 0
+    for strip in strips:
+        yield keep_flat_colours(rgb, strip, row, size[1])
+        row += len(strip)
 
 
 def _quarter(size: Size, wanted: Size) -> Size:
@@ -219,8 +238,26 @@ def _planes(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return split_alpha(to_rgba(picture))
 
 
-def _to_grey(strip: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.cvtColor(strip, cv2.COLOR_RGB2GRAY))[..., None]
+def is_grey(rgb: np.ndarray) -> bool:
+    """Tell whether R = G = B in every pixel of uint8 [H, W, 3], whatever mode the file has.
+
+    Drawings in black and white come as RGB, palettes and colour JPEG, and a tint that a network
+    gives their lines is seen at once.
+    """
+    for top in range(0, len(rgb), GREY_BAND_ROWS):
+        band = rgb[top : top + GREY_BAND_ROWS]
+        if (band[..., :2] != band[..., 1:]).any():
+            return False
+    return True
+
+
+def _without_tint(strip: np.ndarray) -> np.ndarray:
+    grey = cv2.cvtColor(strip, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
+
+
+def _one_channel(strip: np.ndarray) -> np.ndarray:
+    return strip[..., :1]
 
 
 def _opaque(strip: np.ndarray) -> np.ndarray:

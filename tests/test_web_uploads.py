@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 from children import PATIENCE_S
-from PIL import Image
+from PIL import Image, features
 from test_web_api import API, refused
 from web import picture_bytes, upload, wait_until
 
@@ -92,6 +92,26 @@ def test_a_good_file_of_many_chunks_is_taken(client):
     many = PNG[:33] + chunk(b"prVt") * (MOST_CHUNKS - 10) + PNG[33:]
     assert not has_many_chunks(many) and upload(client, many).status_code == 200
     assert not has_many_chunks(PNG[:8]) and not has_many_chunks(PNG[:40])
+
+
+def test_a_png_with_a_damaged_side_chunk_is_taken(client):
+    text = bytearray(chunk(b"tEXt", b"a\x00b"))
+    text[-1] ^= 1
+    damaged = PNG[:33] + bytes(text) + PNG[33:]
+    assert upload(client, damaged).data == upload(client, PNG).data
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow reads no AVIF here")
+def test_an_avif_is_taken(client):
+    assert upload(client, picture_bytes(16, 16, "AVIF")).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animation_is_refused_in_words(client, kind):
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+    refused(upload(client, buffer.getvalue()), 422, "animation")
 
 
 def test_uploads_from_elsewhere_are_limited(made):

@@ -31,7 +31,7 @@ WORDS = {
     429: "Too much for one client; Retry-After says when to go on.",
     503: "Too much to do, or stopping; Retry-After says when to try again.",
 }
-PICTURES = "image/png, image/jpeg, image/webp, image/gif, image/bmp"
+PICTURES = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/avif"
 COMPUTING = (404, 406, 409, 422, 429, 503)
 
 Json = dict[str, Any]

@@ -50,7 +50,7 @@ def upload_schema() -> Json:
     image = {
         "type": "string",
         "format": "binary",
-        "description": "A PNG, JPEG, WebP, GIF or BMP file of at most "
+        "description": "A PNG, JPEG, WebP, AVIF, GIF or BMP file of at most "
         f"{MAX_UPLOAD_BYTES / 1e6:g} MB and {MAX_UPLOAD_PIXELS / 1e6:g} megapixels.",
     }
     return {

@@ -8,9 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from anime_pipeline.images.codec import has_alpha, open_picture
+from anime_pipeline.images.png_chunks import without_damaged_extras
 from anime_pipeline.images.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
@@ -20,7 +21,7 @@ from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from anime_pipeline.web.work import BusyError, LongJob
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", *(["AVIF"] if features.check("avif") else []))
 NAME = "The picture"
 # Others are served between two tiles, so they must be small: this one takes about a third of a
 # second on two cores.
@@ -105,10 +106,13 @@ def check_upload(content: bytes, scale: int) -> None:
         raise Problem(
             413, f"{NAME} has more than {MAX_UPLOAD_BYTES // 10**6} MB. Send a smaller file."
         )
+    # Damaged side chunks are left out as when decoding, but looking for them in many takes long.
+    header = content if has_many_chunks(content) else without_damaged_extras(content)
     try:
         # Only these parsers ever see the bytes.
-        with Image.open(FewReads(content), formats=FORMATS) as found:
+        with Image.open(FewReads(header), formats=FORMATS) as found:
             kind, (width, height), alpha = found.format, found.size, has_alpha(found)
+            moves = getattr(found, "is_animated", False)
     except UnidentifiedImageError:
         raise Problem(415, f"{NAME} is none of {', '.join(FORMATS)}. Send one of these.") from None
     except TooManyPartsError:
@@ -116,6 +120,12 @@ def check_upload(content: bytes, scale: int) -> None:
     except Exception as error:  # hostile bytes make the parsers raise whatever they like
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise Problem(422, f"{NAME} is damaged ({reason}). Save it anew.") from None
+    if moves:
+        raise Problem(
+            422,
+            f"{NAME} is an animation, of which only one frame would be enlarged. Send that, or "
+            "enlarge all with `anime-pipeline upscale`.",
+        )
     if width * height > MAX_UPLOAD_PIXELS:
         raise Problem(
             422,

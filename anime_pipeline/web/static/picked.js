@@ -1,7 +1,7 @@
 // @ts-check
 /** A picture that somebody chose: looked at in the browser before anything is sent. */
 
-const KINDS = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/x-ms-bmp"]);
+const KINDS = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/x-ms-bmp", "image/avif"]);
 
 /** A picture that cannot be taken, with words for people in `message`. */
 export class UnfitError extends Error {}
@@ -20,7 +20,7 @@ export class UnfitError extends Error {}
  */
 export async function pick(file, limits) {
   if (file.type && !KINDS.has(file.type)) {
-    throw new UnfitError(`“${file.name}” is no PNG, JPEG, WebP, GIF or BMP file. Save the picture as one of these first.`);
+    throw new UnfitError(`“${file.name}” is no PNG, JPEG, WebP, AVIF, GIF or BMP file. Save the picture as one of these first.`);
   }
   if (file.size === 0) throw new UnfitError(`“${file.name}” is empty. Choose another file.`);
   if (file.size > limits.bytes) {

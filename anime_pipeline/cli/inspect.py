@@ -19,6 +19,7 @@ from anime_pipeline.cli.common import (
     stderr,
     waiting,
 )
+from anime_pipeline.cli.training import say
 from anime_pipeline.core.config import FITS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     with waiting("Listing the pictures"):
         dataset = open_dataset(data)
     with progress_bar(f"Reading {data}") as update:
-        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
+        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update, warn=say)
     require_pictures(store, [data])
     name = data.resolve().name
     with progress_bar("Comparing pictures") as update:

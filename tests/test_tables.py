@@ -162,8 +162,8 @@ def test_attribute_rows_that_cannot_be_used_are_named_and_the_others_read(tmp_pa
     problems = []
     frame = read_attributes(path, problems)
     assert frame.index.tolist() == ["1.jpg", "4.jpg"] and not frame.loc["1.jpg", "Male"]
-    assert [text.removeprefix(f"{path}:").split(":")[0] for text in problems] == ["3", "4", "5"]
-    assert "'0', expected -1 or 1" in problems[0]
+    assert sorted(text.removeprefix(f"{path}:")[0] for text in problems) == ["3", "4", "5"]
+    assert f"{path}:3: 2.jpg: '0' in a table of -1 and 1" in problems
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,20 @@ def test_attributes_are_joined_by_meaning_and_absent_ones_counted(tmp_path):
     dataset = open_dataset(tmp_path)
     assert [record.tags for record in dataset.records] == [{"Hat"}, set(), None]
     assert dataset.rows_without_image == [str(tmp_path / "9.jpg")]
+
+
+def test_inspect_counts_attributes_as_they_are_used_and_names_a_broken_table(cli, tmp_path):
+    write_pictures(tmp_path / "img_align_celeba", "1.JPG", "2.jpg", "3.jpg")
+    table = tmp_path / "list_attr_celeba.csv"
+    table.write_text("id,Hat\n1.jpg,1\n2.jpg,0\n9.jpg,1\n")
+    facts = cli("inspect", tmp_path, "--json").json
+    assert facts["attributes"]["images_with_attributes"] == 2
+    assert "1 for 2 pictures (3 rows in the table, of which 1 name absent files)" in " ".join(
+        cli("inspect", tmp_path).stdout.split()
+    )
+    table.write_text("nothing like it")
+    result = cli("inspect", tmp_path)
+    assert result.code == 0 and "not a CelebA attribute table" in " ".join(result.stdout.split())
 
 
 def test_unused_labels_are_one_line_with_counts_and_examples(tmp_path):

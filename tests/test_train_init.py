@@ -159,7 +159,7 @@ def test_what_init_refuses(cli, earlier, faces):
     result = cli("train-dcgan", "--init", "fidelity", "--data", faces)
     assert result.code == 5
     result = cli("train-dcgan", "--resume", earlier, "--init", earlier)
-    assert result.code == 2 and "Leave --init out" in result.stderr
+    assert result.code == 2 and f"Leave --init {earlier} out" in result.stderr
     result = cli("train-dcgan", "--data", faces, "--set", "init_sha256=abc")
     assert result.code == 2 and "--init" in result.stderr
 

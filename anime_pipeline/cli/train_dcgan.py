@@ -60,7 +60,7 @@ def command(as_json: bool, init: str | None, **values: Any) -> None:
     """
     request = read_request(values, DcganConfig())
     if request.resume and init:
-        raise UsageError("--resume keeps the run's weights. Leave --init out.")
+        raise UsageError(f"--resume keeps the run's weights. Leave --init {init} out.")
     summary = train(DcganStage(_find_beginning(init)), request)
     report(summary, request, as_json)
 

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 IMAGE_FOLDER = "img_align_celeba"
 ATTRIBUTE_FILES = ("list_attr_celeba.csv", "list_attr_celeba.txt")
 
-_YES = frozenset({"1", "1.0", "+1", "True", "true"})
-_MINUS = frozenset({"-1", "-1.0"})
-_ZERO = frozenset({"0", "0.0", "False", "false"})
+_YES, _MINUS, _ZERO = "1", "-", "0"
+_LETTERS = (
+    dict.fromkeys(("1", "1.0", "+1", "True", "true"), _YES)
+    | dict.fromkeys(("-1", "-1.0"), _MINUS)
+    | dict.fromkeys(("0", "0.0", "False", "false"), _ZERO)
+)
 
 
 def find_attribute_table(root: Path) -> Path | None:
@@ -56,22 +59,20 @@ def read_attributes(path: Path, problems: list[str] | None = None) -> pd.DataFra
     try:
         text = decode_text(read_bytes(path))
         names, rows = _spaced(text) if path.suffix == ".txt" else _separated(text)
-        found = list(rows)
+        found = _values(path, len(names), rows, said)
     except (TableError, csv.Error) as error:
         raise DataError(
             f"{path}: not a CelebA attribute table ({error}). Expected a header of names, "
             "then one row a picture with its file name first."
         ) from None
-    values = _values(path, len(names), found, said)
-    if not names or not values:
+    if not names or not found:
         raise DataError(
             f"{path}: not a CelebA attribute table. Expected values -1 and 1 (or 0 and 1) below a "
-            f"header of names. Received {len(found)} row(s), none of them like that."
+            f"header of names. Received {len(said)} row(s), none of them like that."
         )
-    return pd.DataFrame(
-        np.array(list(values.values()), bool), index=pd.Index(list(values), dtype=str),
-        columns=names,
-    )  # fmt: skip
+    letters = np.frombuffer("".join(found.values()).encode(), np.uint8).reshape(-1, len(names))
+    index = pd.Index(list(found), dtype=str)
+    return pd.DataFrame(letters == ord(_YES), index=index, columns=names)
 
 
 def _spaced(text: str) -> tuple[list[str], Iterator[Row]]:
@@ -91,22 +92,26 @@ def _separated(text: str) -> tuple[list[str], Iterator[Row]]:
     return header[1:], rows
 
 
-def _values(path: Path, count: int, rows: list[Row], problems: list[str]) -> dict[str, list[bool]]:
-    """Return what the usable rows say, by file name; the others are named."""
-    known = set().union(*(cells[1:] for _, cells in rows))
-    # 0 is no where nothing is -1; where both stand, 0 might mean unknown and nobody is asked.
-    no = _MINUS if known & _MINUS else _ZERO
-    allowed = _YES | no
-    values: dict[str, list[bool]] = {}
+def _values(path: Path, count: int, rows: Iterator[Row], problems: list[str]) -> dict[str, str]:
+    """Return what the usable rows say, a letter a value, by file name; the others are named."""
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
     for line, (name, *cells) in rows:
         where = f"{path}:{line}: {name}"
-        if len(cells) != count:
-            problems.append(f"{where}: {len(cells)} values, expected {count}")
-        elif not allowed.issuperset(cells):
-            odd = next(cell for cell in cells if cell not in allowed)
-            problems.append(f"{where}: {odd!r}, expected {'-1' if no is _MINUS else '0'} or 1")
+        try:
+            letters = "".join(map(_LETTERS.__getitem__, cells))  # CelebA has eight million
+        except KeyError as error:
+            problems.append(f"{where}: {error.args[0]!r}, expected -1 or 1")
+            continue
+        if len(letters) != count:
+            problems.append(f"{where}: {len(letters)} values, expected {count}")
         elif name in values:
             problems.append(f"{where}: second row for this file, ignored")
         else:
-            values[name] = [cell in _YES for cell in cells]
+            values[name], lines[name] = letters, line
+    # 0 is no where nothing is -1; where both stand, 0 might mean unknown and nobody is asked.
+    if any(_MINUS in letters for letters in values.values()):
+        for name in [name for name, letters in values.items() if _ZERO in letters]:
+            problems.append(f"{path}:{lines[name]}: {name}: '0' in a table of -1 and 1")
+            del values[name]
     return values

@@ -34,6 +34,7 @@ FORMS = {
     "first line of empty cells": ",,,,,,\n" + PLAIN,
     "separator line": "sep=;\r\n" + PLAIN.replace(",", ";"),
     "separator line, quoted": '"sep=\t"\n\n' + PLAIN.replace(",", "\t"),
+    "separator line of a sign that nobody would guess": "sep=|\n" + PLAIN.replace(",", "|"),
     "empty last rows": PLAIN + ",,,,,,\n,\n",
     "empty last column": PLAIN.replace("\n", ",\n"),
     "all quoted, semicolons": "\n".join(

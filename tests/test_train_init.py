@@ -87,10 +87,14 @@ def test_weights_by_path_have_no_discriminator(cli, earlier, faces):
     assert find_beginning(str(earlier)).discriminator
 
 
-def test_a_damaged_state_is_passed_over_and_left_as_it_is(earlier, tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "another's"])
+def test_a_damaged_state_is_passed_over_and_left_as_it_is(earlier, tmp_path, damage):
     folder = shutil.copytree(earlier, tmp_path / "run")
     for path in (folder / "state").glob("*.npz"):
-        path.write_bytes(path.read_bytes()[:-100])
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-100])
+        else:  # whole by itself, but not what was saved at that step
+            path.with_suffix(".json").write_text(json.dumps({"step": 8, "sha256": "0" * 64}))
     before = sorted(folder.rglob("*"))
     assert find_beginning(str(folder)).discriminator == {}
     assert sorted(folder.rglob("*")) == before

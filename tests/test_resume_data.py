@@ -220,10 +220,16 @@ def test_runs_of_0_5_are_refused_on_other_pictures_and_without_any_labels(resume
     assert result.code == 4 and "order, which follows from their names" in result.stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", None])
-def test_a_damaged_record_costs_only_the_details(resume, faces, stopped, content):
-    path = stopped / PICTURES_FILE
-    path.unlink() if content is None else path.write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"{}" * 500, None])
+def test_a_damaged_record_is_none(finished, tmp_path, content):
+    whole = (finished / PICTURES_FILE).read_bytes()
+    (tmp_path / PICTURES_FILE).write_bytes(whole[:-50] if content is None else content)
+    assert read_pictures(tmp_path) is None
+    assert read_pictures(tmp_path / "nowhere") is None
+
+
+def test_a_damaged_record_costs_only_the_details(resume, faces, stopped):
+    (stopped / PICTURES_FILE).write_bytes(b"PK\x03\x04 torn")
     Image.new("RGB", (32, 32), "red").save(faces / "extra.png")
     result = resume()
     assert result.code == 4 and "another content, number or order" in result.stderr

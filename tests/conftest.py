@@ -36,8 +36,9 @@ if WORKER and hasattr(os, "sched_setaffinity"):
 LONG_FILES = [
     f"test_{name}.py"
     for name in (
-        "resume", "training_steps", "comforts", "web_serving", "browser_checks", "browser_studio",
-        "watch", "calls", "kill", "slim", "web_models", "browser_pages", "browser_blend",
+        "resume", "resume_data", "train_init", "training_steps", "comforts", "web_serving",
+        "browser_checks", "browser_studio", "watch", "calls", "kill", "slim", "web_models",
+        "browser_pages", "browser_blend",
         "browser_faces", "web_schema", "web_settings", "export", "examples", "cli", "web_api",
         "upscale_cli", "browser_upscale", "duplicates", "data", "web_app", "runtime",
     )

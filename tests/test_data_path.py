@@ -75,6 +75,36 @@ def test_rows_belong_to_their_records(mixed, cache):
             assert np.array_equal(store.images[row], picture)
 
 
+def test_no_flipped_byte_of_the_cache_is_trained_on(drawn, cache):
+    dataset = open_dataset(drawn)
+    first = np.array(load_store(dataset, 16).images)
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    places = [4, 9, 40, 200, len(whole) // 2, len(whole) - 1000, len(whole) - 1]  # header to sum
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        damaged[-2000] ^= 128
+        path.write_bytes(damaged)
+        said: list[str] = []
+        assert np.array_equal(load_store(dataset, 16, warn=said.append).images, first)
+        assert len(said) == 1 and str(path) in said[0] and "damaged" in said[0]
+        assert path.read_bytes() == whole
+    load_store(dataset, 16, warn=said.append)
+    load_store(dataset, 17, warn=said.append)
+    assert len(said) == 1, "nothing is said of what is whole or was never there"
+
+
+def test_no_flipped_byte_of_the_groups_moves_a_picture_to_another_side(drawn, cache):
+    thumbnails = load_store(open_dataset(drawn), 16).thumbnails
+    groups = cached_groups(thumbnails)
+    (path,) = cache.glob("groups-*")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 37):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
+        assert np.array_equal(cached_groups(thumbnails), groups)
+
+
 def test_progress_is_told_and_ends_with_everything(mixed, cache):
     said: list[tuple[int, int]] = []
     store = load_store(open_dataset(mixed), 16, progress=lambda *now: said.append(now))

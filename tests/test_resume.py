@@ -166,7 +166,8 @@ def test_resume_on_changed_pictures_is_refused(interrupted, cli, drawn):
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({**facts, "data": [str(extra)]}))
     result = cli("train-dcgan", "--resume", path.parent)
-    assert result.code == 2 and "are not those" in result.stderr
+    assert result.code == 4 and "are not those" in result.stderr
+    assert "1 added (first new.png)" in result.stderr
 
 
 def test_the_run_folder_serves_generate_and_logs_make_sense(interrupted, cli, tmp_path):

@@ -111,17 +111,14 @@ def _annotate(
 
 def _estimate(path: Path, skipped: list[Skipped]) -> Colors | None:
     """Estimate one picture's colours, or note why they cannot be."""
-    from anime_pipeline.data.estimate import estimate_colors
-    from anime_pipeline.images.codec import decode
+    from anime_pipeline.data.annotation import estimate_file
     from anime_pipeline.images.files import Skipped
 
-    try:
-        return estimate_colors(decode(path.read_bytes()))
-    except OSError as error:
-        skipped.append(Skipped(str(path), f"cannot be read ({error.strerror})"))
-    except DataError as error:
-        skipped.append(Skipped(str(path), str(error).removeprefix("image: ")))
-    return None
+    found = estimate_file(path)
+    if isinstance(found, Skipped):
+        skipped.append(found)
+        return None
+    return found
 
 
 def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:

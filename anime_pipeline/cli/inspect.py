@@ -19,6 +19,7 @@ from anime_pipeline.cli.common import (
     stderr,
     waiting,
 )
+from anime_pipeline.cli.training import say
 from anime_pipeline.core.config import FITS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     with waiting("Listing the pictures"):
         dataset = open_dataset(data)
     with progress_bar(f"Reading {data}") as update:
-        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update)
+        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update, warn=say)
     require_pictures(store, [data])
     name = data.resolve().name
     with progress_bar("Comparing pictures") as update:
@@ -125,11 +126,10 @@ def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[s
         "skipped": [vars(item) for item in skipped],
     }
     if dataset.attributes is not None:
-        listed = {record.path.name for record in store.records} & set(dataset.attributes.index)
         facts["attributes"] = {
             "names": list(dataset.attributes.columns),
             "rows": len(dataset.attributes),
-            "images_with_attributes": len(listed),
+            "images_with_attributes": sum(record.tags is not None for record in store.records),
         }
     return facts
 
@@ -165,7 +165,8 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
             (
                 "Attributes",
                 f"{len(attributes['names'])} for {attributes['images_with_attributes']} pictures "
-                f"({attributes['rows']} rows in the table)",
+                f"({attributes['rows']} rows in the table, of which "
+                f"{len(facts['rows_without_image'])} name absent files)",
             )
         )
     else:

@@ -111,4 +111,5 @@ def _of_run(document: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("that run began from other weights, which a file cannot give: use --init")
     if not config["train_count"]:
         del config["train_count"]  # 0 stands for the stable split, which is the default
-    return {"data": document["data"], "preset": document["preset"], **config}
+    annotated = {"annotate": True} if document.get("annotated") else {}
+    return {"data": document["data"], "preset": document["preset"], **annotated, **config}

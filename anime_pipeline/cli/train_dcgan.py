@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anime_pipeline.cli.common import waiting
+from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.training import open_store, report, say, train
 from anime_pipeline.cli.training_options import Request, read_request, training_options
 from anime_pipeline.core.config import LOSSES, DcganConfig
-from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.presets import DCGAN_PRESETS
+from anime_pipeline.core.errors import DataError, PipelineError, UsageError
+from anime_pipeline.core.presets import AUTO, DCGAN_PRESETS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from anime_pipeline.data.store import Store
+    from anime_pipeline.training.beginning import Beginning
     from anime_pipeline.training.dcgan_task import DcganTask
     from anime_pipeline.training.loop import Callback
 
@@ -38,14 +41,27 @@ if TYPE_CHECKING:
     default=None,
     help="Let the discriminator look at VGG16's features too [default: on].",
 )
-def command(as_json: bool, **values: Any) -> None:
+@click.option(
+    "--annotate",
+    is_flag=True,
+    help="Estimate hair and skin of pictures without a row in color.csv; nothing is written there.",
+)
+@click.option(
+    "--init",
+    shell_complete=weights_names,
+    help="Start from weights: a shipped name, a .npz file or a run, whose discriminator is taken "
+    "on too.",
+)
+def command(as_json: bool, init: str | None, **values: Any) -> None:
     """Train stage one: a DCGAN that draws 32x32 faces.
 
     Every run has its own folder with samples after each epoch (several at once for small sets),
     metrics, curves, and a state that --resume continues exactly. Ctrl-C saves first.
     """
     request = read_request(values, DcganConfig())
-    summary = train(DcganStage(), request)
+    if request.resume and init:
+        raise UsageError(f"--resume keeps the run's weights. Leave --init {init} out.")
+    summary = train(DcganStage(_find_beginning(init)), request)
     report(summary, request, as_json)
 
 
@@ -55,12 +71,19 @@ class DcganStage:
     name = "dcgan"
     config_type = DcganConfig
 
+    def __init__(self, beginning: Beginning | None = None) -> None:
+        """Remember --init; None starts from noise."""
+        self.beginning = beginning
+
     def new_config(self, request: Request) -> tuple[str, DcganConfig]:
         """Resolve the preset, the arithmetic, and whether the critic can have its features."""
         from anime_pipeline.models.precision import best_precision, resolve_preset
 
         preset = resolve_preset(request.preset)
-        config = replace(DCGAN_PRESETS[preset], **request.overrides)
+        if self.beginning:
+            config = self.beginning.fit_config(DCGAN_PRESETS[preset], request.overrides)
+        else:
+            config = replace(DCGAN_PRESETS[preset], **request.overrides)
         if "precision" not in request.overrides and preset != "reference":
             config = replace(config, precision=best_precision())
         if "feature_critic" not in request.overrides:
@@ -69,22 +92,48 @@ class DcganStage:
 
     def open_pictures(self, roots: Sequence[Path], config: DcganConfig) -> Store:
         """Decode the pictures at the generator's size."""
-        return open_store(roots, config.image_size, config.fit)
+        return open_store(roots, config.image_size, config.fit, labels=True)
 
     def with_data(self, config: DcganConfig, store: Store) -> DcganConfig:
         """Decide what faces can be asked for: what the pictures' tables know."""
-        from anime_pipeline.data.conditions import resolve
+        from anime_pipeline.data.conditions import parse_names, resolve, silent_names
 
-        return replace(config, condition=resolve(config.condition, store.records))
+        if self.beginning:  # its networks are made for a condition
+            silent = silent_names(parse_names(config.condition), store.records)
+            if silent:
+                say(
+                    f"No picture says anything about {', '.join(silent)}, which the weights of "
+                    "--init can be asked for: the new ones will forget what it means."
+                )
+            return config
+        condition = resolve(config.condition, store.records)
+        if config.condition == AUTO and not condition:
+            say(
+                "No labels for most pictures: the faces cannot be asked for by hair, skin or other "
+                "words. --annotate estimates hair and skin."
+            )
+        return replace(config, condition=condition)
 
     def make_task(self, config: DcganConfig, store: Store, train: np.ndarray) -> DcganTask:
-        """Build the networks."""
+        """Build the networks.
+
+        Raises:
+            DataError: If no training picture says anything about what the faces are to be asked
+                for.
+        """
         from anime_pipeline.data.conditions import of_records, parse_names
         from anime_pipeline.training.dcgan_task import DcganTask
 
         records = [store.records[row] for row in train]
         condition = of_records(parse_names(config.condition), records)
-        task = DcganTask(config, store.images[train], condition)
+        if config.condition and not condition.any():
+            raise DataError(
+                f"None of {len(train)} training pictures says anything about {config.condition}, "
+                "which the networks are to be asked for. Add rows to color.csv or tags.csv, give "
+                "--annotate for hair and skin, or start a run without --init and with "
+                "--condition ''."
+            )
+        task = DcganTask(config, store.images[train], condition, self.beginning)
         network = _snapshot_network(task)
         # Part of what a resumed run must find again: another network would choose by other figures.
         task.facts = task.facts | ({"snapshots": network} if network else {})
@@ -115,6 +164,9 @@ class DcganStage:
         )
         from anime_pipeline.training.watch import Watch
 
+        if self.beginning:
+            other = "and the run's" if task.discriminator_is_trained else "from noise the"
+            say(f"Starting from {self.beginning.weights.path}, {other} discriminator.")
         measured: list[Callback] = []
         network = _snapshot_network(task)
         if network and len(val_images) > 1:
@@ -129,6 +181,15 @@ class DcganStage:
             MetricsLog(50, task.config.batch_size * task.config.d_steps),
             ExportGenerator(task),
         ]
+
+
+def _find_beginning(wanted: str | None) -> Beginning | None:
+    if wanted is None:
+        return None
+    with waiting("Loading the libraries"):
+        from anime_pipeline.training.beginning import find_beginning
+
+    return find_beginning(wanted)
 
 
 def _snapshot_network(task: DcganTask) -> str | None:

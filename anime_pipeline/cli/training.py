@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.live import display
 from anime_pipeline.cli.plan import describe_plan, plan_lines, require_room
-from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 
@@ -74,6 +75,7 @@ def report(summary: dict[str, Any], request: Request, as_json: bool) -> None:
 
 def _start(stage: Stage, request: Request) -> dict[str, Any]:
     with waiting("Loading the libraries"):
+        from anime_pipeline.data.expectations import poor_prospects
         from anime_pipeline.models import backend
         from anime_pipeline.models.precision import check_precision
         from anime_pipeline.training.session import create_run, training_split
@@ -83,9 +85,11 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     preset, config = stage.new_config(request)
     check_precision(config.precision)
     roots = request.roots_or_default
-    store = stage.open_pictures(roots, config)
+    store = _open(stage, roots, config, request.annotate)
     config = stage.with_data(config, store)
     split = training_split(store, config.train_count)
+    for warning in poor_prospects(store, split.train):
+        say(warning)
     with waiting("Building the networks and timing them"):
         task = stage.make_task(config, store, split.train)
         final = stage.with_length(task, config, request)
@@ -96,7 +100,9 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     state = task.initial_state()
     require_room(request.checkpoints, task, state, final)
     stderr().print(f"{preset} preset, {final.precision}, {final.steps} steps", markup=False)
-    run = create_run(request.checkpoints / stage.name, preset, final, roots, store, task.facts)
+    folder = request.checkpoints / stage.name
+    facts, annotated = task.facts, request.annotate
+    run = create_run(folder, preset, final, roots, store, split.train, facts, annotated)
     with locked(run.folder):
         callbacks = stage.callbacks(task, store.images[split.val])
         return _drive(task, run, 0, state, callbacks, extra)
@@ -106,7 +112,7 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
     with waiting("Loading the libraries"):
         from anime_pipeline.models import backend
         from anime_pipeline.models.precision import check_precision
-        from anime_pipeline.training import session
+        from anime_pipeline.training import session, unchanged
 
     backend.make_deterministic()
     folder = request.checkpoints / stage.name
@@ -116,10 +122,17 @@ def _resume(stage: Stage, request: Request) -> dict[str, Any]:
     if request.steps is not None:
         overrides["steps"] = request.steps
     session.check_unchanged(run, request.preset, overrides)
+    if request.annotate and not run.annotated:
+        raise UsageError(
+            f"{run.folder} was started without --annotate. Leave it out, or start a new run from "
+            f"its weights with --annotate --init {run.folder}."
+        )
     with locked(run.folder):
-        store = stage.open_pictures(request.roots or [Path(r) for r in run.data], run.config)
-        session.check_same_data(run, store)
+        roots = request.roots or [Path(root) for root in run.data]
+        store = _open(stage, roots, run.config, run.annotated)
+        store = unchanged.same_pictures(run, store, roots, say)
         split = session.training_split(store, run.config.train_count)
+        unchanged.check_same_labels(run, store, split.train, roots)
         task = stage.make_task(run.config, store, split.train)
         session.check_same_surroundings(run, task.facts, say)
         start, state = session.restore(run, task, say)
@@ -144,16 +157,42 @@ def say(text: str) -> None:
     stderr().print(text, markup=False)
 
 
-def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) -> Store:
-    """Open and decode folders of faces with progress, reporting what was skipped."""
+def _open(stage: Stage, roots: Sequence[Path], config: Any, annotate: bool) -> Store:
+    """Open a stage's pictures; where wanted, estimate the colours that no table gives."""
+    store = stage.open_pictures(roots, config)
+    if not annotate:
+        return store
+    from anime_pipeline.data.annotation import estimate_missing
+
+    bare = sum(record.colors is None for record in store.records)
+    with progress_bar("Estimating colours") as update:
+        records, skipped = estimate_missing(store.records, update)
+    first = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+    say(f"Estimated hair and skin of {bare - len(skipped)} of {bare} pictures without{first}.")
+    return replace(store, records=records)
+
+
+def open_store(
+    roots: Sequence[Path], size: int, fit: Any, min_side: int = 1, labels: bool = False
+) -> Store:
+    """Open and decode folders of faces with progress, reporting what was skipped.
+
+    Args:
+        roots: Folders of faces.
+        size: Side of the fitted squares in pixels.
+        fit: How pictures become square.
+        min_side: Pictures with a shorter side are left out.
+        labels: Whether labels matter, so that those which cannot be used are reported too.
+    """
     from anime_pipeline.data.dataset import drop_repeated, open_dataset
     from anime_pipeline.data.duplicates import cached_groups
+    from anime_pipeline.data.labels import unused_labels
     from anime_pipeline.data.store import load_store, require_pictures
 
     with waiting("Listing the pictures"):
         datasets = drop_repeated([open_dataset(root) for root in roots])
     with progress_bar(f"Reading {', '.join(str(dataset.root) for dataset in datasets)}") as update:
-        store = load_store(datasets, size, fit, min_side, update)
+        store = load_store(datasets, size, fit, min_side, update, warn=say)
     require_pictures(store, roots)
     with progress_bar("Comparing pictures") as update:
         cached_groups(store.thumbnails, update)  # splitting finds them there
@@ -164,6 +203,8 @@ def open_store(roots: Sequence[Path], size: int, fit: Any, min_side: int = 1) ->
             f"first {first.path}: {first.reason}",
             markup=False,
         )
+    if labels and (unused := unused_labels(datasets)):
+        say(unused)
     return store
 
 

@@ -40,6 +40,7 @@ class Request:
         minutes: --minutes, or None.
         dry_run: Whether only to say what would be done.
         tensorboard: Whether to write TensorBoard event files too.
+        annotate: Whether to estimate colours of hair and skin where there are none.
     """
 
     roots: list[Path]
@@ -52,6 +53,7 @@ class Request:
     minutes: float | None
     dry_run: bool = False
     tensorboard: bool = False
+    annotate: bool = False
 
     @property
     def roots_or_default(self) -> list[Path]:
@@ -150,6 +152,7 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     dry_run, tensorboard = rest.pop("dry_run"), rest.pop("tensorboard")
     if dry_run and resume:
         raise UsageError(f"--dry-run is for new runs and {resume} is one already. Leave one out.")
+    annotate = rest.pop("annotate", False)  # stage one's
     overrides = parse_assignments([*assigned_in_file, *rest.pop("assignments")], config)
     if rest.get("precision") == "auto":
         rest.pop("precision")
@@ -169,6 +172,7 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
         minutes,
         dry_run,
         tensorboard,
+        annotate,
     )
 
 

@@ -48,6 +48,7 @@ class DcganConfig:
     feature_critic: bool = False  # D looks at VGG16's features too, see models/taps.py
     feature_px: int = 0  # pictures are enlarged to this side for VGG16; 0: seen as they are
     minibatch_std: bool = True  # D sees how much a batch varies, `reference`'s never does
+    init_sha256: str = ""  # weights file that the generator starts from; empty: from noise
     # Optimisation
     loss: LossName = "rpgan"  # relativistic pairs hold on to variety; `bce` drops it first
     real_label: float = 1.0

@@ -1,22 +1,32 @@
 """CelebA-style folders: `img_align_celeba/*.jpg` beside a table of +-1 attributes.
 
 Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015. Both the original `.txt` (count
-line, then names, then rows separated by spaces) and the common `.csv` re-export are read.
+line, then names, then rows separated by spaces) and the common `.csv` re-export are read, and those
+that say 0 for no.
 """
 
 from __future__ import annotations
 
-import io
+import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.data.tables import Row, TableError, decode_text, read_bytes, split_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 IMAGE_FOLDER = "img_align_celeba"
 ATTRIBUTE_FILES = ("list_attr_celeba.csv", "list_attr_celeba.txt")
+
+_YES, _MINUS, _ZERO = "1", "-", "0"
+_LETTERS = (
+    dict.fromkeys(("1", "1.0", "+1", "True", "true"), _YES)
+    | dict.fromkeys(("-1", "-1.0"), _MINUS)
+    | dict.fromkeys(("0", "0.0", "False", "false"), _ZERO)
+)
 
 
 def find_attribute_table(root: Path) -> Path | None:
@@ -29,39 +39,79 @@ def find_attribute_table(root: Path) -> Path | None:
     return None
 
 
-def read_attributes(path: Path) -> pd.DataFrame:
+def read_attributes(path: Path, problems: list[str] | None = None) -> pd.DataFrame:
     """Read the attribute table.
+
+    Args:
+        path: The table; yes is 1, and no is -1 or 0, one of them throughout.
+        problems: Receives the rows that cannot be used, by line.
 
     Returns:
         Frame of booleans indexed by image file name, one column per attribute.
 
     Raises:
-        DataError: If the table cannot be parsed or holds values other than -1 and 1.
+        DataError: If no row of the table can be used.
     """
+    import numpy as np
     import pandas as pd  # here: takes longer to import than most folders to read
 
+    said = [] if problems is None else problems
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".txt":
-            lines = text.splitlines()
-            # The original starts with the number of rows on a line of its own.
-            body = lines[1:] if lines and lines[0].strip().isdigit() else lines
-            names = body[0].split() if body else []
-            frame = pd.read_csv(
-                io.StringIO("\n".join(body[1:])), sep=r"\s+", names=["image_id", *names]
-            )
-            frame = frame.set_index("image_id")
-        else:
-            frame = pd.read_csv(io.StringIO(text), index_col=0)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        text = decode_text(read_bytes(path))
+        names, rows = _spaced(text) if path.suffix == ".txt" else _separated(text)
+        found = _values(path, len(names), rows, said)
+    except (TableError, csv.Error) as error:
         raise DataError(
             f"{path}: not a CelebA attribute table ({error}). Expected a header of names, "
             "then one row a picture with its file name first."
         ) from None
-    if frame.empty or not frame.isin([-1, 1]).all(axis=None):
+    if not names or not found:
         raise DataError(
-            f"{path}: not a CelebA attribute table. Expected values -1 and 1 below a "
-            "header of names."
+            f"{path}: not a CelebA attribute table. Expected values -1 and 1 (or 0 and 1) below a "
+            f"header of names. Received {len(said)} row(s), none of them like that."
         )
-    frame.index = frame.index.astype(str)
-    return frame == 1
+    letters = np.frombuffer("".join(found.values()).encode(), np.uint8).reshape(-1, len(names))
+    index = pd.Index(list(found), dtype=str)
+    return pd.DataFrame(letters == ord(_YES), index=index, columns=names)
+
+
+def _spaced(text: str) -> tuple[list[str], Iterator[Row]]:
+    """Split the original form: the header has no name for the first column."""
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, cells) for number, cells in lines if cells]
+    if lines and len(lines[0][1]) == 1 and lines[0][1][0].isdigit():
+        del lines[0]  # the number of rows on a line of its own
+    names = lines[0][1] if lines else []
+    if lines and names[0] == "image_id" and len(lines) > 1 and len(lines[1][1]) == len(names):
+        names = names[1:]
+    return names, iter(lines[1:])
+
+
+def _separated(text: str) -> tuple[list[str], Iterator[Row]]:
+    header, rows = split_rows(text)
+    return header[1:], rows
+
+
+def _values(path: Path, count: int, rows: Iterator[Row], problems: list[str]) -> dict[str, str]:
+    """Return what the usable rows say, a letter a value, by file name; the others are named."""
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for line, (name, *cells) in rows:
+        where = f"{path}:{line}: {name}"
+        try:
+            letters = "".join(map(_LETTERS.__getitem__, cells))  # CelebA has eight million
+        except KeyError as error:
+            problems.append(f"{where}: {error.args[0]!r}, expected -1 or 1")
+            continue
+        if len(letters) != count:
+            problems.append(f"{where}: {len(letters)} values, expected {count}")
+        elif name in values:
+            problems.append(f"{where}: second row for this file, ignored")
+        else:
+            values[name], lines[name] = letters, line
+    # 0 is no where nothing is -1; where both stand, 0 might mean unknown and nobody is asked.
+    if any(_MINUS in letters for letters in values.values()):
+        for name in [name for name, letters in values.items() if _ZERO in letters]:
+            problems.append(f"{path}:{lines[name]}: {name}: '0' in a table of -1 and 1")
+            del values[name]
+    return values

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from anime_pipeline.data.tables import TableError, decode_text, plain_name, read_bytes, split_rows
 
 COLOR_FILE = "color.csv"
 COLOR_COLUMNS = ("hair_r", "hair_g", "hair_b", "skin_r", "skin_g", "skin_b")
 HEADER = ",".join(("file", *COLOR_COLUMNS))
+_WHOLE = re.compile(r"(\d{1,4})(?:[.,]0*)?")
 
 Rgb = tuple[int, int, int]
 
@@ -35,15 +38,16 @@ def read_color_csv(path: Path) -> ColorTable:
     """Read a `color.csv`; bad rows are named in `problems` and left out, never guessed.
 
     Args:
-        path: The CSV: header `file,hair_r,hair_g,hair_b,skin_r,skin_g,skin_b`, integers 0..255.
+        path: The CSV: header `file,hair_r,hair_g,hair_b,skin_r,skin_g,skin_b` in any case, integers
+            0..255, also as ``12.0``; see `data.tables` for the forms of text.
 
     Returns:
         The table; empty with a problem if the file cannot be used at all.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        return ColorTable(problems=[f"{path}: cannot be read ({error.strerror})"])
+        content = read_bytes(path)
+    except TableError as error:
+        return ColorTable(problems=[f"{path}: {error}"])
     return parse_color_csv(content, str(path))
 
 
@@ -51,49 +55,53 @@ def parse_color_csv(content: bytes, name: str) -> ColorTable:
     """Parse the bytes of a `color.csv`; `name` is how problems call it. See `read_color_csv`."""
     table = ColorTable()
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        table.problems.append(f"{name}: not UTF-8 text; save it as UTF-8 CSV")
-        return table
-    try:
-        # Not pandas: it shifts columns silently where rows hold one cell too many, and people are
-        # told the line of each bad row.
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = [cell.strip() for cell in next(reader, [])]
+        header, rows = split_rows(decode_text(content))
+        header = [cell.casefold() for cell in header]
         missing = [name for name in ("file", *COLOR_COLUMNS) if name not in header]
         if missing:
             absent = ", ".join(missing)
             table.problems.append(f"{name}: column(s) {absent} missing; expected {HEADER}")
             return table
-        twice = sorted({cell for cell in header if header.count(cell) > 1})
+        twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
         if twice:
             table.problems.append(f"{name}: column(s) {', '.join(twice)} twice; expected {HEADER}")
             return table
-        for row in reader:
-            if row:
-                _add_row(table, f"{name}:{reader.line_num}", header, row)
+        seen: set[str] = set()
+        for line, cells in rows:
+            _add_row(table, f"{name}:{line}", header, cells, seen)
+    except TableError as error:
+        table.problems.append(f"{name}: {error}")
     except csv.Error as error:
         table.problems.append(f"{name}: not a CSV table ({error})")
     return table
 
 
-def _add_row(table: ColorTable, where: str, header: list[str], row: list[str]) -> None:
-    """Add one row, or say what is wrong with it."""
+def _add_row(
+    table: ColorTable, where: str, header: list[str], row: list[str], seen: set[str]
+) -> None:
+    """Add one row, or say what is wrong with it; `seen` holds the files that have one."""
     table.rows += 1
     if len(row) != len(header):
         table.problems.append(f"{where}: {len(row)} cells, expected {len(header)}")
         return
-    cells = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
-    name, values = cells["file"], [cells[column] for column in COLOR_COLUMNS]
+    cells = dict(zip(header, row, strict=True))
+    name, values = cells["file"], [_level(cells[column]) for column in COLOR_COLUMNS]
     if not name:
         table.problems.append(f"{where}: no file name")
-    elif not all(value.isdecimal() and len(value) < 5 and int(value) <= 255 for value in values):
+    elif None in values:
         table.problems.append(f"{where}: {name}: colours must be integers 0..255")
-    elif name in table.by_file:
+    elif plain_name(name) in seen:
         table.problems.append(f"{where}: {name}: second row for this file, ignored")
     else:
-        r, g, b, skin_r, skin_g, skin_b = map(int, values)
+        r, g, b, skin_r, skin_g, skin_b = (value or 0 for value in values)
         table.by_file[name] = Colors((r, g, b), (skin_r, skin_g, skin_b))
+        seen.add(plain_name(name))
+
+
+def _level(cell: str) -> int | None:
+    """Read a level 0..255; None if it is none. Programs write ``12.0``, some countries ``12,0``."""
+    whole = _WHOLE.fullmatch(cell)
+    return int(whole[1]) if whole and int(whole[1]) <= 255 else None
 
 
 def format_color_csv(rows: list[tuple[str, Colors]]) -> str:

@@ -84,6 +84,11 @@ def resolve(text: str, records: Sequence[Record]) -> str:
     return ",".join(parse_names(text))
 
 
+def silent_names(names: Sequence[str], records: Sequence[Record]) -> list[str]:
+    """Return those of `names` that no picture says anything about."""
+    return [name for name in names if not of_records([name], records).any()]
+
+
 def without_tags(names: Sequence[str]) -> tuple[str, ...]:
     """Return those of `names` that are colours or words, always in the same order."""
     return tuple(name for name in (*CENTRE_AND_SPREAD, *WORDS) if name in names)

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data import celeba
-from anime_pipeline.data.characters import COLOR_FILE, Colors, ColorTable, read_color_csv
+from anime_pipeline.data.characters import COLOR_FILE, Colors, read_color_csv
+from anime_pipeline.data.tables import match_names
 from anime_pipeline.data.tags import TAG_FILE, Tags, read_tag_csv
 from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Row = TypeVar("Row")
 Kind = Literal["characters", "celeba", "tree"]
 
 
@@ -34,7 +36,19 @@ class Record:
 
 @dataclass
 class Dataset:
-    """The pictures below one root, with the colour rows that belong to them."""
+    """The pictures below one root, with the rows of tables that belong to them.
+
+    Attributes:
+        root: Folder or file that was opened.
+        kind: Its layout.
+        records: The pictures, sorted.
+        skipped: Files that are no pictures.
+        color_rows: Rows of all `color.csv`.
+        color_problems: What cannot be used of any table, by line.
+        rows_without_image: Pictures that tables name and that are not there, by path.
+        folders_without_colors: Folders of pictures without a `color.csv`.
+        attributes: CelebA's table; None elsewhere, and where it cannot be used.
+    """
 
     root: Path
     kind: Kind
@@ -80,14 +94,7 @@ def open_dataset(root: Path) -> Dataset:
         )
     table_path = celeba.find_attribute_table(root)
     if table_path:
-        attributes = celeba.read_attributes(table_path)
-        names = attributes.columns.tolist()
-        tags = {
-            str(file): frozenset(compress(names, row))
-            for file, row in zip(attributes.index, attributes.to_numpy().tolist(), strict=True)
-        }
-        records = [Record(path, tags=tags.get(path.name)) for path in paths]
-        return Dataset(root, "celeba", records, skipped, attributes=attributes)
+        return _join_attributes(root, paths, skipped, table_path)
     return _join_colors(root, paths, skipped)
 
 
@@ -120,33 +127,68 @@ def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
     return fresh
 
 
+def _join_attributes(
+    root: Path, paths: list[Path], skipped: list[Skipped], table_path: Path
+) -> Dataset:
+    dataset = Dataset(root, "celeba", [], skipped)
+    tags: Tags = {}
+    try:
+        frame = celeba.read_attributes(table_path, dataset.color_problems)
+        names = frame.columns.tolist()
+        tags = {
+            str(file): frozenset(compress(names, row))
+            for file, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)
+        }
+        dataset.attributes = frame
+    except DataError as error:
+        # The pictures are worth as much without it.
+        dataset.color_problems = [str(error)]
+    rows = match_names({path.name for path in paths}, tags)
+    dataset.records += [
+        Record(path, tags=tags[rows[path.name]] if path.name in rows else None) for path in paths
+    ]
+    absent = tags.keys() - rows.values()
+    dataset.rows_without_image += [str(table_path.parent / name) for name in sorted(absent)]
+    return dataset
+
+
 def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Dataset:
     dataset = Dataset(root, "tree", [], skipped)
     # Names as texts: hashing and taking apart thousands of Path objects would take half the time.
-    names: dict[str, set[str]] = {}
+    names: dict[str, list[str]] = {}
     places = [os.path.split(path) for path in paths]
     for folder, name in places:
-        names.setdefault(folder, set()).add(name.strip())  # as cells are read
-    tables: dict[str, ColorTable] = {}
+        names.setdefault(folder, []).append(name)
+    colors: dict[str, dict[str, Colors]] = {}
     tags: dict[str, Tags] = {}
     for folder in sorted(names, key=Path):
         color_path, tag_path = Path(folder, COLOR_FILE), Path(folder, TAG_FILE)
         if color_path.is_file():
-            tables[folder] = read_color_csv(color_path)
+            table = read_color_csv(color_path)
+            dataset.color_rows += table.rows
+            dataset.color_problems += table.problems
+            colors[folder] = _by_picture(dataset, folder, names[folder], table.by_file)
         else:
             dataset.folders_without_colors.append(str(Path(folder)))
         if tag_path.is_file():
-            tags[folder], problems = read_tag_csv(tag_path)
+            found, problems = read_tag_csv(tag_path)
             dataset.color_problems += problems
-    if tables or any(re.match(r"\d+_", os.path.basename(folder)) for folder in names):
+            tags[folder] = _by_picture(dataset, folder, names[folder], found)
+    if colors or any(re.match(r"\d+_", os.path.basename(folder)) for folder in names):
         dataset.kind = "characters"
     for path, (folder, name) in zip(paths, places, strict=True):
-        table, name = tables.get(folder), name.strip()
-        colors = table.by_file.get(name) if table else None
-        dataset.records.append(Record(path, colors, tags.get(folder, {}).get(name)))
-    for folder, table in tables.items():
-        dataset.color_rows += table.rows
-        dataset.color_problems += table.problems
-        absent = (name for name in table.by_file if name not in names[folder])
-        dataset.rows_without_image += [str(Path(folder, name)) for name in absent]
+        known = colors.get(folder, {}).get(name)
+        dataset.records.append(Record(path, known, tags.get(folder, {}).get(name)))
+    # Both tables may name a picture that is gone.
+    dataset.rows_without_image = list(dict.fromkeys(dataset.rows_without_image))
     return dataset
+
+
+def _by_picture(
+    dataset: Dataset, folder: str, names: list[str], rows: dict[str, Row]
+) -> dict[str, Row]:
+    """Return a folder's rows by the names of its pictures; rows of no picture are noted."""
+    meant = match_names(names, rows)
+    used = set(meant.values())
+    dataset.rows_without_image += [str(Path(folder, row)) for row in rows if row not in used]
+    return {name: rows[row] for name, row in meant.items()}

@@ -8,7 +8,9 @@ which pictures are sorted to be compared with their neighbours only, then 4x4 ce
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
+from typing import IO
 
 import cv2
 import numpy as np
@@ -111,13 +113,23 @@ def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> n
     digest.update(f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode())
     path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npy"
     try:
-        groups = np.load(path, allow_pickle=False)
-        if groups.shape == (len(thumbnails),) and groups.dtype == np.int32:
+        with path.open("rb") as file:
+            groups, checksum = (np.load(file, allow_pickle=False) for _ in range(2))
+        if (
+            groups.shape == (len(thumbnails),)
+            and groups.dtype == np.int32
+            and checksum == zlib.crc32(groups.data)
+        ):
             return np.asarray(groups)
     except UNREADABLE:
         pass  # never computed, or damaged: computed now
     groups = near_duplicate_groups(thumbnails, progress)
-    atomic_write(path, lambda file: np.save(file, groups))
+
+    def write(file: IO[bytes]) -> None:
+        np.save(file, groups)
+        np.save(file, np.array(zlib.crc32(np.ascontiguousarray(groups).data), np.uint32))
+
+    atomic_write(path, write)
     return groups
 
 

@@ -1,9 +1,10 @@
 """One cache entry: every usable picture of a list decoded, fitted and written to a single file.
 
 The file is a `.npy` array of the pictures, [n, size, size, 3], that can be memory-mapped, followed
-by the smaller arrays as `numpy.save` writes them. It is written as decoding goes on, to a temporary
-that is locked meanwhile and renamed when complete, so memory stays small and nothing is ever half
-an entry; what a killed process left is swept by the next that builds.
+by the smaller arrays as `numpy.save` writes them and the CRC-32 of all that, four bytes, so that
+nobody trains on what a disk or a stray write changed. It is written as decoding goes on, to a
+temporary that is locked meanwhile and renamed when complete, so memory stays small and nothing is
+ever half an entry; what a killed process left is swept by the next that builds.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import math
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +38,10 @@ from anime_pipeline.images.files import Skipped
 from anime_pipeline.images.plain import decode_plain
 
 STALE_S = 60.0  # a temporary that nobody has written to for so long, nor holds locked, is left over
+
+_NPY_START = 10  # bytes before a `.npy` file's header, the last two of which give its length
+_CHECKSUM_BYTES = 4
+_CHECKED_AT_ONCE = 2**24
 
 _PICTURES_A_TASK = 16  # handing over one at a time would take as long as decoding it
 
@@ -127,8 +134,10 @@ def _read(path: Path) -> bytes:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """Return a cache entry, or None if it is missing or not whole."""
+    """Return a cache entry, or None if it is missing or any byte of it is not as it was written."""
     try:
+        if not _is_whole(path):
+            return None
         with path.open("rb") as file:
             images, thumbnails = _mapped(file), _mapped(file)
             hashes, sizes, kept, notes = (np.load(file, allow_pickle=False) for _ in range(4))
@@ -139,6 +148,31 @@ def read_entry(path: Path) -> Entry | None:
         return Entry(images, thumbnails, hashes, sizes, kept, skipped, bool(facts["transient"]))
     except UNREADABLE:
         return None
+
+
+def _is_whole(path: Path) -> bool:
+    """Compare the content with its checksum, at the speed of memory: gigabytes a second."""
+    content = np.memmap(path, np.uint8, mode="r")
+    body = _NPY_START + int.from_bytes(content[_NPY_START - 2 : _NPY_START].tobytes(), "little")
+    end, checksum = len(content) - _CHECKSUM_BYTES, 0
+    if end < body:
+        return False
+    for start in range(body, end, _CHECKED_AT_ONCE):
+        checksum = zlib.crc32(content[start : min(start + _CHECKED_AT_ONCE, end)].data, checksum)
+    checksum = zlib.crc32(content[:body].data, checksum)
+    return checksum == int.from_bytes(content[end:].tobytes(), "little")
+
+
+class _Summing:
+    """A file that is written to, and the CRC-32 of what was."""
+
+    def __init__(self, file: IO[bytes], checksum: int) -> None:
+        self.file = file
+        self.checksum = checksum
+
+    def write(self, content: bytes | memoryview) -> int:
+        self.checksum = zlib.crc32(content, self.checksum)
+        return self.file.write(content)
 
 
 def _mapped(file: IO[bytes]) -> np.ndarray:
@@ -208,24 +242,36 @@ def _write(
     whole = _Decoded()
     image_shape = (wanted.size, wanted.size, 3)
     _write_header(file, (len(pictures), *image_shape))
+    body = _Summing(file, 0)
     starts = range(0, len(pictures), _PICTURES_A_TASK)
     with in_order(decode_some, starts, workers) as results:
         try:
             for some in results:
-                file.writelines(image.data for image in some.images)
+                for image in some.images:
+                    body.write(np.ascontiguousarray(image).data)
                 whole.extend(some)
                 if progress:
                     progress(len(whole.kept) + len(whole.skipped), len(pictures))
         finally:
             stopped.set()
+    _write_rest(body, whole)
+    # How many pictures there are is known only now, so the checksum takes the header last.
+    header = io.BytesIO()
+    _write_header(header, (len(whole.kept), *image_shape))
+    checksum = zlib.crc32(header.getvalue(), body.checksum)
+    file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
+    file.seek(0)
+    file.write(header.getvalue())
+
+
+def _write_rest(file: _Summing, whole: _Decoded) -> None:
+    """Write all but the pictures; `numpy.save` needs nothing of a file but `write`."""
     np.save(file, np.array(whole.thumbnails, np.uint8).reshape(-1, *THUMBNAIL_SHAPE))
     np.save(file, np.array(whole.hashes, np.uint64))
     np.save(file, np.array(whole.sizes, np.int32).reshape(-1, 2))
     np.save(file, np.array(whole.kept, np.int64))
     notes = json.dumps({"skipped": whole.skipped, "transient": whole.transient})
     np.save(file, np.frombuffer(notes.encode(), np.uint8))
-    file.seek(0)
-    _write_header(file, (len(whole.kept), *image_shape))
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:

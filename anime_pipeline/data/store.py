@@ -1,14 +1,15 @@
 """The array store: every usable picture decoded once, fitted and kept as one memory-mapped file.
 
 The cache key covers each file's path, size and modification time and all settings, so a changed
-folder is decoded anew. Two processes may build the same entry at once: they write the same bytes.
+folder is decoded anew, and so is one whose entry is damaged. Two processes may build the same entry
+at once: they write the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from anime_pipeline.data.splits import Split, split_by_content
 from anime_pipeline.images.files import Skipped
 
 # Raise when decoding or fitting changes, so that old entries are not used.
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def load_store(
     min_side: int = 1,
     progress: Progress | None = None,
     workers: int = 0,
+    warn: Callable[[str], None] | None = None,
 ) -> Store:
     """Return datasets as arrays, from the cache where nothing has changed.
 
@@ -66,12 +68,14 @@ def load_store(
         min_side: Pictures with a shorter side than this are skipped, with the reason.
         progress: Called with (done, total) while decoding.
         workers: Decoding threads; 0: as many as this process may use cores.
+        warn: Told where the cache is damaged and the pictures are decoded anew.
 
     Returns:
         The store; empty if no picture is usable, see `require_pictures`.
 
     Raises:
-        DataError: If another process deletes the entry while it is read.
+        DataError: If another process deletes the entry while it is read, or the disk does not give
+            back what was written.
     """
     datasets = [datasets] if isinstance(datasets, Dataset) else datasets
     everything = [record for dataset in datasets for record in dataset.records]
@@ -80,10 +84,15 @@ def load_store(
     path = cache_folder() / f"pictures-{_cache_key(paths, wanted)}.npy"
     entry = read_entry(path)
     if entry is None:
+        if warn and path.exists():
+            warn(f"Warning: the picture cache {path} is damaged; reading the pictures again.")
         build_entry(path, paths, wanted, progress, workers)
         entry = read_entry(path)
     if entry is None:
-        raise DataError(f"The cache entry {path} vanished while it was read; try again.")
+        raise DataError(
+            f"The cache entry {path} vanished, or its disk does not give back what was written; "
+            "try again. If it comes back, set $ANIME_PIPELINE_CACHE to a folder on another disk."
+        )
     if entry.transient:
         # Whatever could not be read this time is tried again the next time.
         path.unlink(missing_ok=True)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
+
+from anime_pipeline.data.tables import TableError, decode_text, plain_name, read_bytes, split_rows
+from anime_pipeline.data.words import WORDS
 
 TAG_FILE = "tags.csv"
 
 Tags = dict[str, frozenset[str]]
+
+# Columns that mean something to us, in any case; other names are the user's and stay as they are.
+_OWN_COLUMNS = ("file", "hair", *WORDS)
 
 
 def read_tag_csv(path: Path) -> tuple[Tags, list[str]]:
     """Read a folder's tags.
 
     Args:
-        path: The CSV: `file`, then columns of words; an empty cell says nothing.
+        path: The CSV: `file`, then columns of words; an empty cell says nothing. See `data.tables`
+            for the forms of text.
 
     Returns:
         Tags by file name, such as ``{"a.png": {"pink_hair", "blue_eyes"}}``, and problems.
@@ -23,21 +29,25 @@ def read_tag_csv(path: Path) -> tuple[Tags, list[str]]:
     tags: Tags = {}
     problems: list[str] = []
     try:
-        # Not pandas: a set has a table a folder, and it takes ten times as long for small ones.
-        text = path.read_bytes().decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = [cell.strip() for cell in next(reader, [])]
+        header, rows = split_rows(decode_text(read_bytes(path)))
+        header = [cell.casefold() if cell.casefold() in _OWN_COLUMNS else cell for cell in header]
         if "file" not in header:
             return {}, [f"{path}: column file missing; expected a header such as file,hair,eyes"]
         file = header.index("file")
-        kinds = [(place, f"_{kind}") for place, kind in enumerate(header) if place != file]
-        for row in reader:
-            if len(row) == len(header):
-                words = ((row[place].strip(), kind) for place, kind in kinds)
-                tags[row[file].strip()] = frozenset(word + kind for word, kind in words if word)
-            elif row:
-                where = f"{path}:{reader.line_num}"
-                problems.append(f"{where}: {len(row)} cells, expected {len(header)}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        kinds = [(place, kind) for place, kind in enumerate(header) if place != file]
+        names: dict[str, str] = {}
+        for line, cells in rows:
+            if len(cells) != len(header):
+                problems.append(f"{path}:{line}: {len(cells)} cells, expected {len(header)}")
+                continue
+            found = frozenset(_tag(cells[place], kind) for place, kind in kinds if cells[place])
+            name = names.setdefault(plain_name(cells[file]), cells[file])
+            if tags.setdefault(name, found) != found:
+                problems.append(f"{path}:{line}: {name}: second row for this file, ignored")
+    except (TableError, csv.Error) as error:
         return {}, [f"{path}: not a table of tags ({error})"]
     return tags, problems
+
+
+def _tag(word: str, kind: str) -> str:
+    return f"{word.casefold() if kind in WORDS else word}_{kind}"

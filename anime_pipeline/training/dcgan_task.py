@@ -17,7 +17,9 @@ from anime_pipeline.models.dcgan_reference import REFERENCE_DROPOUT, dropout_sha
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model, to_uint8
 from anime_pipeline.models.taps import FeatureTaps, feature_taps
+from anime_pipeline.models.weights import assign
 from anime_pipeline.training import augment
+from anime_pipeline.training.beginning import Beginning
 from anime_pipeline.training.calls import CompiledStep, steps_per_call
 from anime_pipeline.training.dcgan_step import DcganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
@@ -32,12 +34,20 @@ SCHEDULES = frozenset(
 
 
 class DcganTask:
-    """Stage one as the training loop sees it."""
+    """Stage one as the training loop sees it.
+
+    Attributes:
+        discriminator_is_trained: Whether it starts from that of an earlier run, not from noise.
+    """
 
     stage = "dcgan"
 
     def __init__(
-        self, config: DcganConfig, train_images: np.ndarray, condition: np.ndarray | None = None
+        self,
+        config: DcganConfig,
+        train_images: np.ndarray,
+        condition: np.ndarray | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         """Build the networks.
 
@@ -46,8 +56,10 @@ class DcganTask:
             train_images: uint8 [N, S, S, 3], training side only; indexed a batch at a time.
             condition: float32 [N, K], what the pictures show; needed if the configuration has a
                 condition.
+            beginning: Weights that the networks start from; None starts from noise.
 
         Raises:
+            CheckpointError: If `beginning` does not fit the generator.
             PipelineError: If the critic is to see VGG16's features and there are no weights of it.
             ValueError: If `condition` does not fit the configuration.
         """
@@ -69,6 +81,10 @@ class DcganTask:
         self.facts = {"vgg16": self.features.source} if self.features else {}
         self.generator = Network(build_generator(config))
         self.discriminator = Network(build_discriminator(config, taps))
+        self.discriminator_is_trained = False
+        if beginning:
+            assign(self.generator.model, beginning.weights)
+            self.discriminator_is_trained = beginning.fill_discriminator(self.discriminator)
         self._steps = {
             with_penalty: CompiledStep(
                 DcganStep(config, self.generator, self.discriminator, self.features, with_penalty)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import time
@@ -11,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
+
+import numpy as np
 
 from anime_pipeline import __version__
 from anime_pipeline.core import checkpoint
@@ -28,6 +29,7 @@ from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import splits
 from anime_pipeline.data.store import Store, split_store
 from anime_pipeline.models import backend
+from anime_pipeline.training import run_data
 from anime_pipeline.training.calls import calls
 from anime_pipeline.training.loop import Task
 from anime_pipeline.training.state import State
@@ -38,7 +40,19 @@ PLANNED_SHARE = 0.85
 
 @dataclass(frozen=True)
 class Run(Generic[Config]):
-    """A run folder and what its `config.json` says."""
+    """A run folder and what its `config.json` says.
+
+    Attributes:
+        folder: The run folder.
+        preset: The preset it began from.
+        config: Its configuration.
+        data: Folders of pictures.
+        data_fingerprint: Of the pictures.
+        task_facts: What a resumed run must find again, see `training.loop.Task`.
+        libraries: Versions it began with.
+        labels_fingerprint: Of the labels it uses; None in runs from before 0.6.
+        annotated: Whether missing colours are estimated.
+    """
 
     folder: Path
     preset: str
@@ -47,12 +61,8 @@ class Run(Generic[Config]):
     data_fingerprint: str
     task_facts: dict[str, str]
     libraries: dict[str, str]
-
-
-def fingerprint(store: Store) -> str:
-    """Return a short hash of the pictures' content and order, and of how they are divided."""
-    rule = f"split rule {splits.RULE_VERSION}".encode()
-    return hashlib.sha256(store.hashes.tobytes() + rule).hexdigest()[:16]
+    labels_fingerprint: str | None = None
+    annotated: bool = False
 
 
 def training_split(store: Store, train_count: int) -> splits.Split:
@@ -84,12 +94,31 @@ def create_run(
     config: Config,
     data: list[Path],
     store: Store,
+    train: np.ndarray,
     task_facts: dict[str, str],
+    annotated: bool = False,
 ) -> Run[Config]:
-    """Make a run folder and record everything that decides the run."""
+    """Make a run folder and record everything that decides the run.
+
+    Args:
+        stage_folder: Where runs of this stage are.
+        preset: Name of the preset.
+        config: The resolved configuration.
+        data: Folders of pictures.
+        store: The pictures, with the labels that the run uses.
+        train: The store's rows on the training side.
+        task_facts: What a resumed run must find again.
+        annotated: Whether missing colours were estimated.
+    """
     folder = new_run_folder(stage_folder, preset)
     roots = [str(root.resolve()) for root in data]
-    run = Run(folder, preset, config, roots, fingerprint(store), task_facts, {})
+    condition = str(getattr(config, "condition", ""))  # stage two has none
+    pictures = run_data.pictures_of(store, train, condition, data)
+    content = run_data.pictures_fingerprint(store)
+    labels = run_data.labels_fingerprint(pictures)
+    run = Run(folder, preset, config, roots, content, task_facts, {}, labels, annotated)
+    # Before the configuration, without which a folder counts as no run.
+    run_data.write_pictures(folder, pictures)
     atomic_write_json(
         folder / RUN_CONFIG,
         {
@@ -97,7 +126,9 @@ def create_run(
             "preset": preset,
             "config": to_dict(config),
             "data": roots,
-            "data_fingerprint": run.data_fingerprint,
+            "data_fingerprint": content,
+            "labels_fingerprint": labels,
+            "annotated": annotated,
             "images": len(store.images),
             "backend": backend.name(),
             "task": task_facts,
@@ -133,6 +164,8 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
             facts["data_fingerprint"],
             facts["task"],
             facts["libraries"],
+            facts.get("labels_fingerprint"),
+            bool(facts.get("annotated")),
         )
         made_on = facts["backend"]
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
@@ -202,20 +235,6 @@ def check_same_surroundings(
     if changed:
         warn(
             f"Warning: {', '.join(changed)} since the run began; it continues, but not bit for bit."
-        )
-
-
-def check_same_data(run: Run[Config], store: Store) -> None:
-    """Refuse to resume on pictures that have changed.
-
-    Raises:
-        UsageError: If the pictures differ from those the run was started on.
-    """
-    if fingerprint(store) != run.data_fingerprint:
-        raise UsageError(
-            f"The pictures are not those that {run.folder} was started on (from "
-            f"{', '.join(run.data)}), or this version divides them differently, so it cannot be "
-            "continued exactly. Restore them, name their new place with --data, or start a new run."
         )
 
 

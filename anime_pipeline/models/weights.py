@@ -12,18 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE, check_finite
-from anime_pipeline.core.config import Config, from_dict
+from anime_pipeline.core.arrays import UNREADABLE, Arrays, check_finite, open_arrays
+from anime_pipeline.core.config import Config, DcganConfig, SrganConfig, from_dict
 from anime_pipeline.core.errors import CheckpointError, UsageError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, NotAFileError
 from anime_pipeline.core.storage import atomic_write, sha256_of
+from anime_pipeline.core.parameters import MOST_PARAMETERS, most_parameters
 
 DCGAN_KIND = "dcgan-generator"
 SRGAN_KIND = "srgan-generator"
+CONFIGS: dict[str, type[DcganConfig] | type[SrganConfig]] = {
+    DCGAN_KIND: DcganConfig,
+    SRGAN_KIND: SrganConfig,
+}
 
 DESCRIPTION = "description.json"
 CONDITION_TABLE = "condition/table"  # what the training pictures showed; no part of the network
 
 FORMAT = 1
+MOST_INFLATED = 50_000_000  # numbers from compressed members: 200 MB
 
 
 @dataclass(frozen=True)
@@ -99,30 +106,67 @@ def load_weights(path: Path, kind: str) -> Weights:
         kind: What it must hold, see `Weights`.
 
     Raises:
-        CheckpointError: If it is missing, damaged, or of another kind or format.
+        CheckpointError: If it is missing, damaged, larger than its architecture, or of another kind
+            or format.
     """
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"No weights file at {path}. Expected a .npz made by this program.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        strange = [n for n, a in arrays.items() if not isinstance(a, np.ndarray)]
-        if strange:
-            raise ValueError(f"{strange[0]} is no array")
-        description = json.loads(arrays.pop(DESCRIPTION).tobytes())
-        found, version = description["kind"], description["format"]
-        config, training = description["config"], description["training"]
-        wide = {name: _wide(name, array) for name, array in arrays.items()}
+        with open_arrays(path) as file:
+            description = _description(file)
+            found, version = description["kind"], description["format"]
+            config, training = description["config"], description["training"]
+            # What is of another kind is not worth reading, and cannot be told to fit.
+            if version == FORMAT and found == kind:
+                _check_sizes(file, kind, config)
+                names = [name for name in file.headers if name != DESCRIPTION]
+                wide = {name: _wide(name, array) for name, array in file.read_each(names)}
+        sha256 = sha256_of(path)
     except UNREADABLE as error:
         raise CheckpointError(
-            f"{path} is damaged or no weights file of this program ({error}). Expected an .npz "
-            "that training exported."
+            f"{path} is damaged or no weights file of this program ({_reason(error)}). Expected an "
+            ".npz that training exported."
         ) from None
     if version != FORMAT:
         raise CheckpointError(f"{path} has format {version}. Expected format {FORMAT}: update.")
     if found != kind:
         raise CheckpointError(f"{path} holds a {found}. Expected a {kind}.")
-    return Weights(found, config, training, wide, sha256_of(path), path)
+    return Weights(found, config, training, wide, sha256, path)
+
+
+def _reason(error: BaseException) -> str:
+    # Its path stands before it already.
+    return str(error.strerror if isinstance(error, NotAFileError) else error)
+
+
+def _description(file: Arrays) -> dict[str, Any]:
+    header = file.headers[DESCRIPTION]
+    if header.count * header.dtype.itemsize > MAX_DOCUMENT_BYTES:
+        raise ValueError("its description is too long to be one")
+    found = json.loads(file.read(DESCRIPTION)[DESCRIPTION].tobytes())
+    if not isinstance(found, dict) or not isinstance(found["config"], dict):
+        raise ValueError("its description is none")
+    return found
+
+
+def _check_sizes(file: Arrays, kind: str, config: dict[str, Any]) -> None:
+    """Compare what the headers claim with what the architecture can need, before it is read."""
+    try:
+        needed = most_parameters(from_dict(CONFIGS[kind], config))
+    except UsageError:  # of a version that knows more; whoever builds the network will say so
+        needed = MOST_PARAMETERS
+    # What is stored as it is costs no more than its file. What this program writes is.
+    needed = min(needed, MOST_INFLATED if file.inflates else MOST_PARAMETERS)
+    claimed = sum(
+        header.count * max(1, header.dtype.itemsize // 4)  # float64 takes twice as much on its way
+        for name, header in file.headers.items()
+        if name != DESCRIPTION
+    )
+    if claimed > needed:
+        raise ValueError(
+            f"it claims {claimed:,} numbers, and the architecture that it names takes no more than "
+            f"{needed:,}"
+        )
 
 
 def _wide(name: str, array: np.ndarray) -> np.ndarray:

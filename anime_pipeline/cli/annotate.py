@@ -19,6 +19,7 @@ from anime_pipeline.cli.common import (
     stderr,
 )
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +117,7 @@ def _estimate(path: Path, skipped: list[Skipped]) -> Colors | None:
     from anime_pipeline.images.files import Skipped
 
     try:
-        return estimate_colors(decode(path.read_bytes()))
+        return estimate_colors(decode(read_regular(path, MAX_PICTURE_BYTES)))
     except OSError as error:
         skipped.append(Skipped(str(path), f"cannot be read ({error.strerror})"))
     except DataError as error:

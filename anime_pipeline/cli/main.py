@@ -16,6 +16,8 @@ from anime_pipeline.core.errors import (
     TrainingInterruptedError,
     in_words,
 )
+from anime_pipeline.core.signals import stopping_as_ctrl_c
+from anime_pipeline.core.text import visible
 
 # command name -> (module, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -101,6 +103,13 @@ def run() -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody wants to read it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    with stopping_as_ctrl_c():
+        code = _exit_code()
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    code: object
     try:
         code = main(standalone_mode=False)
     except click.exceptions.Exit as request:
@@ -109,10 +118,11 @@ def run() -> NoReturn:
         click.echo("Interrupted.", err=True)
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
+        error.message = visible(error.message)
         error.show()
         code = error.exit_code
     except TrainingInterruptedError as request:
-        click.echo(str(request), err=True)
+        click.echo(visible(str(request)), err=True)
         code = request.exit_code
     except BrokenPipeError:
         # The reader (head, say) has gone; Python would complain again when flushing stdout.
@@ -122,6 +132,6 @@ def run() -> NoReturn:
         failure = in_words(error)
         if failure is None:
             raise  # a defect of this program: the traceback is what its maintainers need
-        click.echo(f"Error: {failure}", err=True)
+        click.echo(f"Error: {visible(str(failure))}", err=True)
         code = failure.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

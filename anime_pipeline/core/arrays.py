@@ -7,6 +7,7 @@ is believed: what a file claims is compared with what it may hold first.
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 import tokenize
@@ -16,11 +17,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.files import in_units, open_regular
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, in_units, open_regular
 
 # What reading damaged bytes as a zip of arrays may raise.
 UNREADABLE = (
@@ -99,6 +101,20 @@ class Arrays:
             )
         return Header(tuple(shape), dtype, fortran, at)
 
+    def require_at_most(self, count: int, *besides: str) -> None:
+        """Refuse a file that claims more than `count` numbers, members `besides` left out.
+
+        Raises:
+            ValueError: If it does.
+        """
+        claimed = sum(
+            header.count * max(1, header.dtype.itemsize // 4)  # float64 takes twice as much to read
+            for name, header in self.headers.items()
+            if name not in besides
+        )
+        if claimed > count:
+            raise ValueError(f"it claims {claimed:,} numbers, where no more than {count:,} can be")
+
     def read(self, *names: str) -> dict[str, np.ndarray]:
         """Read some arrays, or all."""
         return dict(self.read_each(names or self.headers))
@@ -106,6 +122,16 @@ class Arrays:
     def read_each(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield some arrays one by one, with their names."""
         return ((name, self._array(name)) for name in names)
+
+    def document(self, name: str) -> dict[str, Any]:
+        """Read a member that holds bytes of JSON: an object that describes the others."""
+        header = self.headers[name]
+        if header.count * header.dtype.itemsize > MAX_DOCUMENT_BYTES:
+            raise ValueError(f"{name[:80]} is too long to be a description")
+        found = json.loads(self._array(name).tobytes())
+        if not isinstance(found, dict):
+            raise ValueError(f"{name[:80]} describes nothing")
+        return found
 
     def _array(self, name: str) -> np.ndarray:
         header = self.headers[name]

@@ -21,7 +21,6 @@ from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
 
 
-
 class _Shaped(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...

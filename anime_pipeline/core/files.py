@@ -168,10 +168,11 @@ def _open(path: Path, flags: int, within: int | None = None) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK) and flags & os.O_NOFOLLOW:
             raise NotAFileError(error.errno, _is_a("a symbolic link"), str(path)) from None
-        if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket, a pipe without a reader, a folder
-            raise NotAFileError(
-                error.errno, "not a regular file", str(path)
-            ) from None
+        if error.errno in (
+            errno.ENXIO,
+            errno.EISDIR,
+        ):  # a socket, a pipe without a reader, a folder
+            raise NotAFileError(error.errno, "not a regular file", str(path)) from None
         error.filename = str(path)
         raise
 

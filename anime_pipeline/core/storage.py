@@ -37,9 +37,7 @@ _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 
 
-def atomic_write(
-    path: Path, write: Callable[[IO[bytes]], object], *, replace: bool = True
-) -> None:
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: bool = True) -> None:
     """Write a file so that a crash at any moment leaves the old file or the new one.
 
     Args:

@@ -6,7 +6,9 @@ import re
 
 # Control characters but line feed and tab, marks that turn the writing direction (they make a name
 # read as another one), and halves of surrogate pairs, which cannot be encoded.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def visible(text: str) -> str:

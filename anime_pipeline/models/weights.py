@@ -15,9 +15,9 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE, Arrays, check_finite, open_arrays
 from anime_pipeline.core.config import Config, DcganConfig, SrganConfig, from_dict
 from anime_pipeline.core.errors import CheckpointError, UsageError
-from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, NotAFileError
-from anime_pipeline.core.storage import atomic_write, sha256_of
+from anime_pipeline.core.files import NotAFileError
 from anime_pipeline.core.parameters import MOST_PARAMETERS, most_parameters
+from anime_pipeline.core.storage import atomic_write, sha256_of
 
 DCGAN_KIND = "dcgan-generator"
 SRGAN_KIND = "srgan-generator"
@@ -113,7 +113,7 @@ def load_weights(path: Path, kind: str) -> Weights:
         raise CheckpointError(f"No weights file at {path}. Expected a .npz made by this program.")
     try:
         with open_arrays(path) as file:
-            description = _description(file)
+            description = file.document(DESCRIPTION)
             found, version = description["kind"], description["format"]
             config, training = description["config"], description["training"]
             # What is of another kind is not worth reading, and cannot be told to fit.
@@ -139,16 +139,6 @@ def _reason(error: BaseException) -> str:
     return str(error.strerror if isinstance(error, NotAFileError) else error)
 
 
-def _description(file: Arrays) -> dict[str, Any]:
-    header = file.headers[DESCRIPTION]
-    if header.count * header.dtype.itemsize > MAX_DOCUMENT_BYTES:
-        raise ValueError("its description is too long to be one")
-    found = json.loads(file.read(DESCRIPTION)[DESCRIPTION].tobytes())
-    if not isinstance(found, dict) or not isinstance(found["config"], dict):
-        raise ValueError("its description is none")
-    return found
-
-
 def _check_sizes(file: Arrays, kind: str, config: dict[str, Any]) -> None:
     """Compare what the headers claim with what the architecture can need, before it is read."""
     try:
@@ -157,16 +147,7 @@ def _check_sizes(file: Arrays, kind: str, config: dict[str, Any]) -> None:
         needed = MOST_PARAMETERS
     # What is stored as it is costs no more than its file. What this program writes is.
     needed = min(needed, MOST_INFLATED if file.inflates else MOST_PARAMETERS)
-    claimed = sum(
-        header.count * max(1, header.dtype.itemsize // 4)  # float64 takes twice as much on its way
-        for name, header in file.headers.items()
-        if name != DESCRIPTION
-    )
-    if claimed > needed:
-        raise ValueError(
-            f"it claims {claimed:,} numbers, and the architecture that it names takes no more than "
-            f"{needed:,}"
-        )
+    file.require_at_most(needed, DESCRIPTION)
 
 
 def _wide(name: str, array: np.ndarray) -> np.ndarray:

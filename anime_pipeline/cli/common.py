@@ -44,18 +44,20 @@ def stderr() -> Console:
             super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
 
     # No :cat: becomes a picture: it stands in a name, and the name is what must be found again.
-    return Messages(stderr=True, highlight=False, soft_wrap=True, emoji=False, **_terminal_size())
+    return Messages(
+        stderr=True,
+        highlight=False,
+        soft_wrap=True,
+        emoji=False,
+        width=_usable("COLUMNS", 80),
+        height=_usable("LINES", 25),
+    )
 
 
-def _terminal_size() -> dict[str, int]:
-    """Return a size to use where $COLUMNS or $LINES give one that nothing can be shown in."""
-    usual = {"COLUMNS": ("width", 80), "LINES": ("height", 25)}
-    given = {name: os.environ.get(name, "") for name in usual}
-    return {
-        keyword: size
-        for name, (keyword, size) in usual.items()
-        if given[name] and not re.fullmatch("[1-9][0-9]{1,3}", given[name])
-    }
+def _usable(name: str, usual: int) -> int | None:
+    """Return a size to use where a variable gives one that nothing can be shown in, or None."""
+    given = os.environ.get(name)
+    return usual if given and not re.fullmatch("[1-9][0-9]{1,3}", given) else None
 
 
 class UserPath(click.Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import NoReturn
@@ -118,8 +119,9 @@ def _exit_code() -> int:
         click.echo("Interrupted.", err=True)
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.message = visible(error.message)
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        click.echo(visible(said.getvalue()), nl=False, err=True)
         code = error.exit_code
     except TrainingInterruptedError as request:
         click.echo(visible(str(request)), err=True)

@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import open_regular, what_is_wrong
@@ -128,7 +128,8 @@ def _pictures(path: Path, made: Plan) -> list[Path]:
         passed_over += [Skipped(str(path), wrong)] if (wrong := _wrong(path)) else []
         made.skipped += passed_over
         return [] if passed_over else [path]
-    found, results = [], []
+    found: list[Path] = []
+    results: list[Path] = []
     for each in walk(path, passed_over):
         # Known by what they record, wherever they lie: a result of a result is nobody's wish.
         (results if is_result(each) else found).append(each)
@@ -236,7 +237,7 @@ def sort_jobs(jobs: list[Job], request: Request, overwrite: bool) -> Sorted:
     return found
 
 
-def look_at(job: Job, request: Request) -> Skipped | bool | None:
+def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
     """Return what is at a job's target: None for nothing, True for its very result, or what else.
 
     A picture that cannot be read is said to have nothing there: it is named when it is its turn.
@@ -255,16 +256,10 @@ def look_at(job: Job, request: Request) -> Skipped | bool | None:
     differ = [name for name, value in wanted.items() if text.get(name) != value]
     if not differ:
         return True
+    what = f"{job.target} exists and is not an earlier result of this request"
     if differ == ["source"]:
-        what = (
-            f"the result of another picture, or of this one before it changed, is in {job.target}"
-        )
-    else:
-        what = (
-            f"{job.target} exists and is not an earlier result of this request "
-            f"({', '.join(differ)} differ)"
-        )
-    return Skipped(str(job.source), what)
+        what = f"{job.target} is the result of another picture, or of this one before it changed"
+    return Skipped(str(job.source), f"{what} ({', '.join(differ)} differ)")
 
 
 def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:

@@ -97,7 +97,8 @@ class Arrays:
         claimed = math.prod(shape) * dtype.itemsize
         if claimed != member.file_size - at:
             raise ValueError(
-                f"{name[:80]} claims {in_units(claimed)} and holds {in_units(member.file_size - at)}"
+                f"{name[:80]} claims {in_units(claimed)}, and its member is of "
+                f"{in_units(member.file_size - at)}"
             )
         return Header(tuple(shape), dtype, fortran, at)
 

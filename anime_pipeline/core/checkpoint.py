@@ -123,7 +123,7 @@ def load_latest(
         path, _ = _pair(folder, step)
         try:
             loaded = step, _load(path, wanted)
-        except _Damaged as error:
+        except _DamagedError as error:
             warn(f"{error} Using the previous checkpoint.")
             damaged.append(path)
             continue
@@ -139,7 +139,7 @@ def load_latest(
     raise CheckpointError(f"No checkpoint in {folder}. Start a new run without --resume.")
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """A checkpoint that is not whole; the one before it may be."""
 
 
@@ -152,10 +152,12 @@ def _load(path: Path, wanted: dict[str, np.ndarray] | None) -> dict[str, np.ndar
             if wanted is not None:
                 _check_matches(arrays.headers, wanted)
             if sha256_of(path) != expected:
-                raise _Damaged(f"{path} is damaged. Expected sha256 {expected}.")
+                raise _DamagedError(f"{path} is damaged. Expected sha256 {expected}.")
             return arrays.read()
     except UNREADABLE as error:
-        raise _Damaged(f"{path} cannot be read ({error}). Expected a whole checkpoint.") from None
+        raise _DamagedError(
+            f"{path} cannot be read ({error}). Expected a whole checkpoint."
+        ) from None
 
 
 def _check_matches(have: Mapping[str, _Shaped], want: Mapping[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Opening files that others may have put there: regular ones only, never waited for, of a known size.
+"""Opening files that others may have put there: regular ones only, of a known size.
 
 A pipe, a device or a socket under a file's name would keep a program waiting for ever, and a
 symbolic link would lead it out of the folder that it was told to work in.
@@ -171,7 +171,8 @@ def _open(path: Path, flags: int, within: int | None = None) -> int:
         if error.errno in (
             errno.ENXIO,
             errno.EISDIR,
-        ):  # a socket, a pipe without a reader, a folder
+        ):
+            # A socket, a pipe without a reader, a folder.
             raise NotAFileError(error.errno, "not a regular file", str(path)) from None
         error.filename = str(path)
         raise

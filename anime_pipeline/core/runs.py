@@ -133,7 +133,7 @@ def _text_inside(path: Path, most_bytes: int) -> str:
         content = read_regular(path, most_bytes, follow=False)
     except NotAFileError as error:
         raise CheckpointError(
-            f"{path} is {error.strerror}. Expected a file that training wrote: Rename what is there."
+            f"{path} is {error.strerror}. Expected what training writes: Rename what is there."
         ) from None
     return content.decode("utf-8", "replace")
 

@@ -70,7 +70,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: b
 
 
 def _held(temporary: Path) -> IO[bytes]:
-    """Make a file that is locked as long as it is open: so nobody takes it for a killed writer's."""
+    """Make a file that is locked while it is open: nobody takes it for a killed writer's."""
     while True:
         file = os.fdopen(os.open(temporary, _NEW_FILE, 0o600), "wb")
         with contextlib.suppress(OSError):  # a file system without locks, where nothing is swept
@@ -188,8 +188,11 @@ def expand_user(path: Path) -> Path:
 
 def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file."""
+    digest = hashlib.sha256()
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"

@@ -12,7 +12,7 @@ _STEERING = re.compile(
 
 
 def visible(text: str) -> str:
-    """Return text with whatever would steer a terminal written as an escape, such as ``\\x1b``."""
+    """Return text with whatever would steer a terminal written as an escape."""
     return _STEERING.sub(lambda match: ascii(match[0])[1:-1], text)
 
 

@@ -21,10 +21,6 @@ from anime_pipeline.core.storage import atomic_write, sha256_of
 
 DCGAN_KIND = "dcgan-generator"
 SRGAN_KIND = "srgan-generator"
-CONFIGS: dict[str, type[DcganConfig] | type[SrganConfig]] = {
-    DCGAN_KIND: DcganConfig,
-    SRGAN_KIND: SrganConfig,
-}
 
 DESCRIPTION = "description.json"
 CONDITION_TABLE = "condition/table"  # what the training pictures showed; no part of the network
@@ -142,7 +138,9 @@ def _reason(error: BaseException) -> str:
 def _check_sizes(file: Arrays, kind: str, config: dict[str, Any]) -> None:
     """Compare what the headers claim with what the architecture can need, before it is read."""
     try:
-        needed = most_parameters(from_dict(CONFIGS[kind], config))
+        needed = most_parameters(
+            from_dict(DcganConfig, config) if kind == DCGAN_KIND else from_dict(SrganConfig, config)
+        )
     except UsageError:  # of a version that knows more; whoever builds the network will say so
         needed = MOST_PARAMETERS
     # What is stored as it is costs no more than its file. What this program writes is.

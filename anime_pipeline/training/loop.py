@@ -117,7 +117,7 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
         The final state.
 
     Raises:
-        TrainingInterruptedError: After Ctrl-C or another of `STOP_SIGNALS`; callbacks have saved the state.
+        TrainingInterruptedError: After one of `STOP_SIGNALS`; callbacks have saved the state.
     """
     progress = Progress(
         folder, start, task.total_steps, task.steps_per_epoch, state, look_every=task.look_every

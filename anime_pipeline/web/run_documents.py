@@ -132,8 +132,7 @@ def read_document(found: FoundRun, full: bool = False) -> ReadRun:
 
 
 def _damaged(found: FoundRun, text: str, full: bool) -> Document:
-    # The server's own paths are nobody's business.
-    error = printable(text.replace(str(found.folder), f"{found.stage}/{found.name}"))
+    error = printable(_named(found, text))
     document: Document = {
         **_names(found),
         "title": "A run that cannot be read",
@@ -149,6 +148,11 @@ def _damaged(found: FoundRun, text: str, full: bool) -> Document:
     return document | ({"samples": [], "curves": {}, "config": {}} if full else {})
 
 
+def _named(found: FoundRun, text: str) -> str:
+    """Call the run by its name: the server's own paths are nobody's business."""
+    return text.replace(str(found.folder), f"{found.stage}/{found.name}")
+
+
 def _names(found: FoundRun) -> Document:
     return {"name": f"{found.stage}/{found.name}", "stage": found.stage}
 
@@ -162,7 +166,7 @@ def _summary(found: FoundRun, run: RunSummary) -> Document:
         "state": run.state,
         "step": max(0, int(run.step)),
         "total_steps": max(0, run.total_steps),
-        "warnings": [line for line in run.warnings if line.strip()],
+        "warnings": [_named(found, line) for line in run.warnings if line.strip()],
         "latest_sample": grids[-1] if grids else None,
         "metrics": _numbers(run.metrics),
     }

@@ -1,4 +1,4 @@
-"""`upscale` in folders that change: nothing is replaced, nothing done twice, one never stops all."""
+"""`upscale` in folders that change: nothing is replaced or done twice, one never stops all."""
 
 import json
 import os

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,20 +42,7 @@ def stderr() -> Console:
             super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
 
     # No :cat: becomes a picture: it stands in a name, and the name is what must be found again.
-    return Messages(
-        stderr=True,
-        highlight=False,
-        soft_wrap=True,
-        emoji=False,
-        width=_usable("COLUMNS", 80),
-        height=_usable("LINES", 25),
-    )
-
-
-def _usable(name: str, usual: int) -> int | None:
-    """Return a size to use where a variable gives one that nothing can be shown in, or None."""
-    given = os.environ.get(name)
-    return usual if given and not re.fullmatch("[1-9][0-9]{1,3}", given) else None
+    return Messages(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 class UserPath(click.Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -101,6 +102,10 @@ def main() -> None:
 
 def run() -> NoReturn:
     """Run the program: failures become one clear message and the exit code that fits."""
+    for name in ("COLUMNS", "LINES"):
+        # Sizes that nothing can be shown in, or that libraries fail at, are none.
+        if not re.fullmatch("[1-9][0-9]{1,2}", os.environ.get(name, "80"), re.ASCII):
+            del os.environ[name]
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody wants to read it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

@@ -256,10 +256,14 @@ def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
     differ = [name for name, value in wanted.items() if text.get(name) != value]
     if not differ:
         return True
-    what = f"{job.target} exists and is not an earlier result of this request"
     if differ == ["source"]:
-        what = f"{job.target} is the result of another picture, or of this one before it changed"
-    return Skipped(str(job.source), f"{what} ({', '.join(differ)} differ)")
+        reason = f"{job.target} is the result of another picture, or of this one before it changed"
+    else:
+        reason = (
+            f"{job.target} exists and is not an earlier result of this request "
+            f"({', '.join(differ)} differ)"
+        )
+    return Skipped(str(job.source), reason)
 
 
 def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:

@@ -62,6 +62,28 @@ def test_what_is_ignored_stays_ignored(picture, tmp_path):
             process.wait(1)
 
 
+def test_a_closed_terminal_is_no_failure(picture, tmp_path):
+    here, there = os.openpty()
+    pipes = {"stdout": subprocess.PIPE, "stderr": there, "stdin": there}
+    with child("-c", WAITS, "upscale", "a.png", cwd=tmp_path, **pipes) as process:
+        assert process.stdout.readline() == "writing\n"
+        os.close(there)
+        os.close(here)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE_S) == 130
+    assert os.listdir(tmp_path / "outputs") == []
+
+
+def test_a_server_stops_in_order(tmp_path):
+    command = ["-m", "anime_pipeline", "serve", "--port", 0]
+    with child(*command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        assert any("http://" in line for line in process.stderr)
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0 and "has been answered" in stderr
+
+
 def test_handlers_are_put_back():
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     with pytest.raises(KeyboardInterrupt), stopping_as_ctrl_c():

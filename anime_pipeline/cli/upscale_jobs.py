@@ -150,9 +150,20 @@ def _wrong(path: Path) -> str | None:
 
 def is_result(path: Path) -> bool:
     """Tell whether a picture is a result of this command, by what it records."""
+    from PIL import Image
+
     from anime_pipeline.images.marks import picture_text
 
-    return what_is_wrong(path) is None and picture_text(path).keys() >= RESULT_KEYS
+    if what_is_wrong(path) is not None:
+        return False
+    try:
+        with Image.open(path) as picture:
+            # Where a result records what it is. Most pictures have none of these, and to ask for
+            # more would decode them.
+            recorded = bool({"source", "exif", "comment"} & picture.info.keys())
+    except Exception:  # hostile bytes make the decoders raise anything
+        return False
+    return recorded and picture_text(path).keys() >= RESULT_KEYS
 
 
 def _same(first: Path, second: Path) -> bool:

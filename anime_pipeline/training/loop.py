@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from anime_pipeline.core.errors import TrainingInterruptedError
-from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS
+from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
 from anime_pipeline.training.calls import Schedule, calls, ends_epoch
 from anime_pipeline.training.state import State
 
@@ -165,12 +165,11 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 
     def request(*_: object) -> None:
         nonlocal asked_at
+        leave_lost_terminal()
         if not requested.is_set():
             requested.set()
             asked_at = time.monotonic()
-            # The terminal may be what has gone.
-            with suppress(OSError):
-                os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
+            os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
         elif time.monotonic() - asked_at >= ECHO_S:
             raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ from waitress import wasyncore
 
 from anime_pipeline import __version__
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS
+from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
 from anime_pipeline.web.connections import make_server
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.settings import Settings
@@ -107,6 +107,7 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
 
     def stop(number: int, _: object) -> None:
         nonlocal asked_at
+        leave_lost_terminal()
         if not stopping.is_alive():
             asked_at = time.monotonic()
             stopping.start()

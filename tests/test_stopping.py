@@ -10,6 +10,7 @@ import time
 import pytest
 from children import PATIENCE_S, child, wait_for
 from PIL import Image
+from web import served
 
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.signals import STOP_SIGNALS, stopping_as_ctrl_c
@@ -74,14 +75,13 @@ def test_a_closed_terminal_is_no_failure(picture, tmp_path):
     assert os.listdir(tmp_path / "outputs") == []
 
 
-def test_a_server_stops_in_order(tmp_path):
-    command = ["-m", "anime_pipeline", "serve", "--port", 0]
-    with child(*command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        assert any("http://" in line for line in process.stderr)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_a_server_stops_in_order(number, tmp_path):
+    with served(tmp_path) as (process, _):
         for _ in range(2):
-            process.send_signal(signal.SIGHUP)
-        _, stderr = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0 and "has been answered" in stderr
+            process.send_signal(number)
+        stderr = process.stderr.read()
+        assert process.wait(PATIENCE_S) == 0 and "has been answered" in stderr
 
 
 def test_handlers_are_put_back():

@@ -223,6 +223,7 @@ def test_no_sample_is_served_through_a_link(run, tmp_path, linked):
         (run / "samples").mkdir()
         (run / "samples/epoch_0001.png").symlink_to(tmp_path / "elsewhere/epoch_0001.png")
     assert client.get(address).status_code == 404
+    assert client.get("/api/v1/runs/dcgan/1-cpu").json["samples"] == []
     assert client.get("/training/dcgan/1-cpu").status_code == 200
 
 
@@ -262,7 +263,7 @@ def test_a_save_deletes_only_what_it_named_itself(tmp_path):
     others = [
         "state-best.npz", "state-1.npz", "state-1.json", "state-00000001.npz.bak",
         "state-000000001.npz", "state-.json", "my-state-00000001.npz", "state-0000001a.npz",
-        "state-00000001.NPZ", "state-\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661.npz",
+        "state-00000001.NPZ", "state-000000001.json", "state-\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661.npz",
     ]  # fmt: skip
     for name in others:
         (tmp_path / name).write_text(MINE)
@@ -373,6 +374,13 @@ def test_absurd_members_are_one_clear_line(kind, tmp_path, cli):
     result = cli("generate", "-n", 1, "--checkpoint", "w.npz")
     assert result.code == 5 and len(result.stderr.splitlines()) == 1, result.stderr
     assert "w.npz is damaged or no weights file" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["claims more", "claims less"])
+def test_headers_and_directory_must_agree(kind, tmp_path):
+    path = weights_file(tmp_path / "w.npz", {"a": ABSURD[kind]()})
+    with pytest.raises(ValueError, match="claims"), open_arrays(path):
+        pass
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])

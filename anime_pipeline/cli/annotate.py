@@ -19,7 +19,6 @@ from anime_pipeline.cli.common import (
     stderr,
 )
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +116,7 @@ def _estimate(path: Path, skipped: list[Skipped]) -> Colors | None:
     from anime_pipeline.images.files import Skipped
 
     try:
-        return estimate_colors(decode(read_regular(path, MAX_PICTURE_BYTES)))
+        return estimate_colors(decode(path.read_bytes()))
     except OSError as error:
         skipped.append(Skipped(str(path), f"cannot be read ({error.strerror})"))
     except DataError as error:

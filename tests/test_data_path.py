@@ -163,12 +163,11 @@ def test_a_kill_leaves_nothing_but_a_temporary_that_is_swept(drawn, cache):
     assert process.returncode == -signal.SIGKILL
     (left,) = cache.iterdir()
     assert left.suffix == ".partial"
-    store = load_store(open_dataset(drawn), 48)
-    assert len(store.images) == 120
-    assert left.exists(), "it is too young to be told from another process's"
-    os.utime(left, (1_000, 1_000))
     with left.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        store = load_store(open_dataset(drawn), 48)
+        assert len(store.images) == 120
+        os.utime(left, (1_000, 1_000))
         load_store(open_dataset(drawn), 47)
         assert left.exists(), "its writer lives"
     load_store(open_dataset(drawn), 46)

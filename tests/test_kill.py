@@ -258,4 +258,4 @@ def test_upscale_goes_on_where_it_stopped(drawn, cli, tmp_path):
     assert len(again["kept"]) == 2
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(small / pictures[0].name)
     result = cli("upscale", small, "--out", "out")
-    assert result.code == 2 and "--overwrite" in result.stderr
+    assert result.code == 3 and "--overwrite" in result.stderr and pictures[0].name in result.stderr

@@ -17,6 +17,7 @@ import click
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
+from anime_pipeline.core.text import json_visible, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,15 @@ def stderr() -> Console:
     """Return the one console for messages (bars and lines share it); stdout is for results."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    class Messages(Console):
+        """Shows text of others, such as names of files, without being steered by it."""
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            """Print, with escapes for whatever would steer the terminal."""
+            super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
+
+    # No :cat: becomes a picture: it stands in a name, and the name is what must be found again.
+    return Messages(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 class UserPath(click.Path):
@@ -104,7 +113,7 @@ def out_option(default: str) -> Callable[[Function], Function]:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = json_visible(json.dumps(document, indent=2, ensure_ascii=False))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -141,7 +150,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     )
     begun = last_line = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
-        task = p.add_task(title, total=None)
+        task = p.add_task(visible(title), total=None)
 
         def update(done: int, total: int) -> None:
             nonlocal last_line
@@ -162,7 +171,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(*head, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     Console(highlight=False, markup=False, emoji=False, width=UNBROKEN).print(table)
 
 

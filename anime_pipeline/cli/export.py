@@ -13,6 +13,7 @@ from anime_pipeline.cli.common import json_option, out_option, print_json, stder
 from anime_pipeline.cli.face_options import weights_options
 from anime_pipeline.cli.loading import load_weights_of
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 
 if TYPE_CHECKING:
     from anime_pipeline.models.weights import Weights
@@ -98,7 +99,7 @@ def _refuse_existing(
     if overwrite or not there:
         return
     try:
-        document = json.loads(paths[1].read_bytes())
+        document = json.loads(read_regular(paths[1], MAX_DOCUMENT_BYTES))
         facts = {stage: weights.facts() for stage, weights in sources.items()}
         same = document["form"] == form and document["weights"] == facts
     except (OSError, ValueError, KeyError, TypeError):

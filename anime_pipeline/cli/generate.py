@@ -26,6 +26,7 @@ from anime_pipeline.cli.loading import load_models
 from anime_pipeline.cli.wishes import gather_wishes, only_known
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
 from anime_pipeline.inference.asked import asked_of_each, wish_texts
 
@@ -206,7 +207,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         return {}
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_regular(path, MAX_LIST_BYTES))
         faces = {face["file"]: face for face in document["faces"]}
         ours = document.keys() == {"version", "faces"} and all(isinstance(k, str) for k in faces)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -21,6 +21,7 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.training import say
 from anime_pipeline.core.config import FITS
+from anime_pipeline.core.text import visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,7 +187,7 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
     # Last, where they are seen.
     rows += [("" if number else "Warning", text) for number, text in enumerate(warnings)]
     for name, text in rows:
-        table.add_row(name, text)
-    Console(highlight=False, markup=False).print(table)
+        table.add_row(name, visible(text))
+    Console(highlight=False, markup=False, emoji=False).print(table)
     if len(facts["skipped"]) > 20 or len(facts["color_problems"]) > 10:
         stderr().print("The full lists: --json")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, stderr
 from anime_pipeline.cli.live_panel import Look, Pace, describe, draw
+from anime_pipeline.core.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +71,7 @@ class LivePanel:
         self._open = True
         self._live.start()
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOP_SIGNALS:
                 before = signal.getsignal(number)
                 if callable(before):
                     ours = functools.partial(self._on_signal, before)

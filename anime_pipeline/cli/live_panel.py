@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, read_metrics
+from anime_pipeline.core.runs import METRICS_FILE, read_metrics, read_warnings
+from anime_pipeline.core.text import visible
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -79,9 +80,7 @@ class Look:
             measured |= row
         best = min((row["kid_val"] for row in rows if "kid_val" in row), default=None)
         grid = max((folder / "samples").glob("epoch_*.png"), default=None)
-        notes = folder / WARNINGS_FILE
-        text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
-        return cls(measured, best, grid, "".join(text.splitlines()[-1:]))
+        return cls(measured, best, grid, "".join(read_warnings(folder)[-1:]))
 
 
 def describe(progress: Progress, pace: Pace) -> str:
@@ -120,10 +119,10 @@ def draw(progress: Progress, pace: Pace, look: Look, images_per_step: int) -> Pa
     for name, text in _measured_lines(look):
         table.add_row(name, text)
     if look.grid:
-        table.add_row("Last grid", Text(str(look.grid)))
+        table.add_row("Last grid", Text(visible(str(look.grid))))
     if look.warning:
-        table.add_row("Warning", Text(look.warning, style="yellow"))
-    title = Text(f" {progress.folder.parent.name}/{progress.folder.name} ", style="bold")
+        table.add_row("Warning", Text(visible(look.warning), style="yellow"))
+    title = Text(visible(f" {progress.folder.parent.name}/{progress.folder.name} "), style="bold")
     subtitle = Text(f" epoch {progress.epoch} · Ctrl-C saves and stops ", style="dim")
     return Panel(table, title=title, subtitle=subtitle, border_style="magenta", padding=(0, 1))
 

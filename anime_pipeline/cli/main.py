@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -16,6 +18,8 @@ from anime_pipeline.core.errors import (
     TrainingInterruptedError,
     in_words,
 )
+from anime_pipeline.core.signals import stopping_as_ctrl_c
+from anime_pipeline.core.text import visible
 
 # command name -> (module, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -98,9 +102,20 @@ def main() -> None:
 
 def run() -> NoReturn:
     """Run the program: failures become one clear message and the exit code that fits."""
+    for name in ("COLUMNS", "LINES"):
+        # Sizes that nothing can be shown in, or that libraries fail at, are none.
+        if not re.fullmatch("[1-9][0-9]{1,2}", os.environ.get(name, "80"), re.ASCII):
+            del os.environ[name]
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody wants to read it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    with stopping_as_ctrl_c():
+        code = _exit_code()
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    code: object
     try:
         code = main(standalone_mode=False)
     except click.exceptions.Exit as request:
@@ -109,10 +124,12 @@ def run() -> NoReturn:
         click.echo("Interrupted.", err=True)
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        click.echo(visible(said.getvalue()), nl=False, err=True)
         code = error.exit_code
     except TrainingInterruptedError as request:
-        click.echo(str(request), err=True)
+        click.echo(visible(str(request)), err=True)
         code = request.exit_code
     except BrokenPipeError:
         # The reader (head, say) has gone; Python would complain again when flushing stdout.
@@ -122,6 +139,6 @@ def run() -> NoReturn:
         failure = in_words(error)
         if failure is None:
             raise  # a defect of this program: the traceback is what its maintainers need
-        click.echo(f"Error: {failure}", err=True)
+        click.echo(f"Error: {visible(str(failure))}", err=True)
         code = failure.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.runs import RUN_CONFIG
 
 FILE_ASSIGNMENTS = "anime_pipeline.file_assignments"  # key in click's context
@@ -82,7 +83,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     if path.is_dir():
         path /= RUN_CONFIG
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MAX_DOCUMENT_BYTES).decode("utf-8")
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         if path.suffix == ".json":
             values = _of_run(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +12,18 @@ from anime_pipeline.cli.common import (
     UserPath,
     json_option,
     print_json,
-    progress_bar,
-    stderr,
 )
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
-from anime_pipeline.cli.upscale_jobs import Job, measure, plan, remaining
+from anime_pipeline.cli.upscale_batch import Done, finish, run
+from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one, sort_jobs
 from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
-from anime_pipeline.cli.upscale_work import Preparation, writer
-from anime_pipeline.core.errors import DataError, PartialError, UsageError
+from anime_pipeline.cli.upscale_work import Preparation
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import sweep_temporaries
 
 if TYPE_CHECKING:
-    from anime_pipeline.images.files import Skipped
     from anime_pipeline.inference.target import Target
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -56,7 +54,7 @@ class MemorySize(click.ParamType):
     type=UserPath(),
     default="outputs/",
     show_default=True,
-    help="Folder for the results; - writes the only one to stdout.",
+    help="Folder for the results, or the file of the only one, as x.png; - writes it to stdout.",
 )
 @click.option(
     "--scale",
@@ -105,7 +103,7 @@ class MemorySize(click.ParamType):
     type=MemorySize(),
     help="Of the whole process; tiles are made to fit [default: 1GB].",
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace what is in the way and differs.")
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -121,8 +119,9 @@ def command(
     """Upscale pictures (files, folders, or - for stdin) to any size.
 
     Transparency, grey and animations are kept, colour profiles and orientation applied. A picture
-    that cannot be used is skipped and named; the others are still written (exit 3). Run again, it
-    goes on where it stopped: results of the same request are kept.
+    that cannot be used is skipped and named, and so is one whose result would replace something
+    else; the others are still written (exit 3). Run again, it goes on where it stopped: results of
+    the same request are kept, and results in a folder are no pictures to enlarge.
     """
     from anime_pipeline.models.blend import find_upscaler
 
@@ -131,30 +130,69 @@ def command(
         realism = 0.0
     files = find_upscaler(weights or "fidelity", realism, prefer="fidelity")
     check_streams(paths, out, as_json)
-    if out != STREAM and out.exists() and not out.is_dir():
+    named = kind_of_file(paths, out, options["kind"])
+    if named is None and out != STREAM and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
+    options["kind"] = named or options["kind"]
     prepare = Preparation(files, realism, target, options)
     if STREAM in (*paths, out):
-        run_stream(paths[0], out, prepare, overwrite, as_json)
+        run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))
         return
-    skipped: list[Skipped] = []
-    planned = plan(paths, out, options["kind"], skipped)
-    jobs = planned if overwrite else remaining(planned, prepare.request)
-    pixels, needed_bytes = measure(jobs, target)
+    planned = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
+    found = sort_jobs(planned.jobs, prepare.request, overwrite)
+    if found.in_the_way and len(found.in_the_way) == len(planned.jobs) and not planned.skipped:
+        raise UsageError(
+            f"{found.in_the_way[0].reason}. Choose another --out, or pass --overwrite."
+        )
+    for folder in {job.target.parent for job in planned.jobs}:
+        sweep_temporaries(folder, below=False)
+    pixels, needed_bytes = measure(found.open, target)
     require_free(out, needed_bytes, "the results")
-    written = _run(jobs, pixels, prepare, skipped) if jobs else []
-    open_targets = {job.target for job in jobs}
-    kept = [job.target for job in planned if job.target not in open_targets]
+    done = Done(kept=[job.target for job in found.kept], skipped=planned.skipped)
+    done.in_the_way += found.in_the_way
+    if found.open:
+        run(found.open, pixels, prepare, overwrite, done)
     if as_json:
         print_json(
             {
                 "weights": prepare.facts(),
-                "written": [str(path) for path in written],
-                "kept": [str(path) for path in kept],
-                "skipped": [vars(item) for item in skipped],
+                "written": [str(path) for path in done.written],
+                "kept": [str(path) for path in done.kept],
+                "skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)],
+                "passed_over": [str(path) for path in planned.results],
             }
         )
-    _finish(written, kept, out, skipped)
+    finish(done, out, len(planned.results))
+
+
+def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:
+    """Return the format of the file that `--out` names, or None where it names a folder.
+
+    Raises:
+        UsageError: If it names a file and that cannot be.
+    """
+    from anime_pipeline.images.files import IMAGE_SUFFIXES
+    from anime_pipeline.images.save import SUFFIXES
+
+    ending = out.suffix.lower()
+    known = {suffix: kind for kind, suffix in SUFFIXES.items()} | {".jpeg": "jpg"}
+    if out == STREAM or out.is_dir() or ending not in IMAGE_SUFFIXES | known.keys():
+        return None
+    if len(paths) > 1 or paths[0].is_dir():
+        raise UsageError(
+            f"--out {out} names one picture. Received: {', '.join(map(str, paths))}. Name a folder "
+            "for the results, or a single picture."
+        )
+    if ending not in known:
+        raise UsageError(
+            f"--out {out} names a picture of a kind that is not written. Expected a folder, or a "
+            f"name that ends in one of {', '.join(known)}."
+        )
+    if wanted not in ("auto", known[ending]):
+        raise UsageError(
+            f"Received --out {out} and --format {wanted}, which are two formats. Leave one out."
+        )
+    return known[ending]
 
 
 def parse_target(scale: str | None, size: str | None) -> Target:
@@ -185,61 +223,3 @@ def parse_target(scale: str | None, size: str | None) -> Target:
             "if you mean times."
         )
     return Target(box=numbers, exact=exact)
-
-
-def _run(
-    jobs: list[Job], pixels: list[int], prepare: Preparation, skipped: list[Skipped]
-) -> list[Path]:
-    from anime_pipeline.core.storage import atomic_write
-    from anime_pipeline.images.files import Skipped
-
-    written: list[Path] = []
-    enlarger = prepare.enlarger()
-    total, before = sum(pixels), 0
-    with progress_bar("Upscaling (kilopixels)") as update:
-        for job, count in zip(jobs, pixels, strict=True):
-
-            def advance(done: int, of: int, before: int = before, count: int = count) -> None:
-                update((before + count * done // of) // 1000, total // 1000)
-
-            try:
-                content = job.source.read_bytes()
-                write = writer(content, job.kind, job.animated, enlarger, prepare, advance)
-            except OSError as error:
-                skipped.append(Skipped(str(job.source), f"cannot be read ({error.strerror})"))
-            except DataError as error:
-                skipped.append(Skipped(str(job.source), str(error).removeprefix("image: ")))
-            else:
-                try:
-                    atomic_write(job.target, write)
-                    written.append(job.target)
-                except OSError as error:
-                    # Any other failure to write is no fault of the picture: it ends the command.
-                    if error.errno != errno.ENAMETOOLONG:
-                        raise
-                    skipped.append(Skipped(str(job.source), "the result's name is too long"))
-            before += count
-            update(before // 1000, total // 1000)
-    return written
-
-
-def _finish(written: list[Path], kept: list[Path], out: Path, skipped: list[Skipped]) -> None:
-    console = stderr()
-    total = len(written) + len(kept) + len(skipped)
-    before = f" ({len(kept)} were there already)" if kept else ""
-    done = len(written) + len(kept)
-    console.print(f"{done} of {total} pictures upscaled into {out}{before}", markup=False)
-    for item in skipped:
-        # A name may hold what would steer the terminal.
-        name = item.path if item.path.isprintable() else repr(item.path)
-        console.print(f"Skipped {name}: {item.reason}", markup=False)
-    if not done:
-        raise DataError(
-            f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
-            "folders that hold some."
-        )
-    if skipped:
-        raise PartialError(
-            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
-            "and run the command again: what is done is kept."
-        )

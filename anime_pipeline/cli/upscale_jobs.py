@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.files import open_regular, what_is_wrong
+from anime_pipeline.core.storage import sha256_of
 
 if TYPE_CHECKING:
     from anime_pipeline.images.files import Skipped
@@ -35,7 +37,10 @@ class Request:
 
     def text(self, content: bytes) -> dict[str, str]:
         """Return what a result records: by it the very same request is known again."""
-        source = hashlib.sha256(content).hexdigest()
+        return self.text_of(hashlib.sha256(content).hexdigest())
+
+    def text_of(self, source: str) -> dict[str, str]:
+        """Return what the result of a picture records whose file has the sha256 `source`."""
         text = {"source": source, "weights-srgan": self.weights_sha256, "scale": self.scale}
         return text | {"settings": self.settings or "plain"}
 
@@ -50,45 +55,115 @@ class Job:
     animated: bool = False
 
 
-def plan(paths: tuple[Path, ...], out: Path, wanted: str, skipped: list[Skipped]) -> list[Job]:
+@dataclass
+class Plan:
+    """What a call is to do.
+
+    Attributes:
+        jobs: Pictures to enlarge, by their names.
+        skipped: What cannot be enlarged, and why.
+        results: Pictures in folders that were passed over, as they are results of earlier calls.
+    """
+
+    jobs: list[Job] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    results: list[Path] = field(default_factory=list)
+
+
+def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
     """Pair each picture with its target; sub-folders are kept.
 
     Raises:
         UsageError: If two pictures would share a target, or a result would replace an input.
     """
-    from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
+    from anime_pipeline.images.files import Skipped
 
-    jobs: dict[Path, Job] = {}
-    # os.path's, for pathlib's raises where links lead in a circle.
-    results = Path(os.path.realpath(out))
+    made = Plan()
+    claims: dict[Path, list[Job]] = {}
     for path in paths:
         if not path.exists():
-            skipped.append(Skipped(str(path), "no such file or folder"))
+            made.skipped.append(Skipped(str(path), "no such file or folder"))
             continue
         base = path if path.is_dir() else path.parent
-        passed_over: list[Skipped] = []
-        found = list(walk(path, passed_over))
-        if path.is_dir():
-            # Results of an earlier call are no input, where they lie below the folder given.
-            found = [f for f in found if not _is_result(f, results)]
-        # Other files in a folder are no failures; a named file is tried whatever it is.
-        named = [item for item in passed_over if item.reason != NOT_A_PICTURE]
-        skipped += named
-        if not found and (path.is_dir() or not named):
-            skipped.append(Skipped(str(path), "no pictures in it"))
-        # Of a.jpg and a.png the PNG keeps its name, whichever of them came first into the folder.
-        for source in sorted(found, key=lambda file: file.suffix.lower() != ".png"):
-            job = _job(source, out / source.relative_to(base), wanted, jobs)
-            if job.target in jobs and _same(jobs[job.target].source, source):
-                continue  # named twice
+        for source in _pictures(path, made):
+            job = _job(source, out / source.relative_to(base), wanted)
+            claimed = claims.setdefault(job.target, [])
+            if not any(_same(other.source, source) for other in claimed):  # or named twice
+                claimed.append(job)
+    jobs: dict[Path, Job] = {}
+    for claimed in claims.values():
+        for job in _apart(claimed):
             if job.target in jobs:
                 raise UsageError(
-                    f"{jobs[job.target].source} and {source} would both be written to "
+                    f"{jobs[job.target].source} and {job.source} would both be written to "
                     f"{job.target}. Upscale them into different folders with --out."
                 )
             jobs[job.target] = job
     _refuse_inputs_as_targets(jobs)
-    return sorted(jobs.values(), key=lambda job: job.source)
+    made.jobs = sorted(jobs.values(), key=lambda job: job.source)
+    return made
+
+
+def plan_one(source: Path, target: Path, kind: str) -> Plan:
+    """Pair the only picture of a call with the file that its result was given.
+
+    Raises:
+        UsageError: If that is the picture itself.
+    """
+    from anime_pipeline.images.files import Skipped
+
+    if wrong := _wrong(source):
+        return Plan(skipped=[Skipped(str(source), wrong)])
+    job = replace(_job(source, target, kind), target=target)
+    _refuse_inputs_as_targets({target: job})
+    return Plan([job])
+
+
+def _pictures(path: Path, made: Plan) -> list[Path]:
+    """Return the pictures that a path stands for; what is passed over is noted in the plan."""
+    from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
+
+    passed_over: list[Skipped] = []
+    if not path.is_dir():
+        passed_over += [Skipped(str(path), wrong)] if (wrong := _wrong(path)) else []
+        made.skipped += passed_over
+        return [] if passed_over else [path]
+    found: list[Path] = []
+    results: list[Path] = []
+    for each in walk(path, passed_over):
+        # Known by what they record, wherever they lie: a result of a result is nobody's wish.
+        (results if is_result(each) else found).append(each)
+    made.results += results
+    # Other files in a folder are no failures; a named file is tried whatever it is.
+    made.skipped += [item for item in passed_over if item.reason != NOT_A_PICTURE]
+    if not found:
+        reason = "no pictures in it"
+        if results:
+            reason += " but results of earlier calls; name their files to enlarge those again"
+        made.skipped.append(Skipped(str(path), reason))
+    return found
+
+
+def _wrong(path: Path) -> str | None:
+    return what_is_wrong(path) if path.exists() else "no such file or folder"
+
+
+def is_result(path: Path) -> bool:
+    """Tell whether a picture is a result of this command, by what it records."""
+    from PIL import Image
+
+    from anime_pipeline.images.marks import picture_text
+
+    if what_is_wrong(path) is not None:
+        return False
+    try:
+        with Image.open(path) as picture:
+            # Where a result records what it is. Most pictures have none of these, and to ask for
+            # more would decode them.
+            recorded = bool({"source", "exif", "comment"} & picture.info.keys())
+    except Exception:  # hostile bytes make the decoders raise anything
+        return False
+    return recorded and picture_text(path).keys() >= RESULT_KEYS
 
 
 def _same(first: Path, second: Path) -> bool:
@@ -105,47 +180,101 @@ def _refuse_inputs_as_targets(jobs: dict[Path, Job]) -> None:
             )
 
 
-def _job(source: Path, inside: Path, wanted: str, jobs: dict[Path, Job]) -> Job:
+def _job(source: Path, inside: Path, wanted: str) -> Job:
     from anime_pipeline.images.frames import animated_kind
     from anime_pipeline.images.save import SUFFIXES
 
-    moving = animated_kind(source)
+    moving = animated_kind(source) if what_is_wrong(source) is None else None
     kind = wanted if wanted != "auto" else moving or "png"
-    target = inside.with_suffix(SUFFIXES[kind])
-    if target in jobs and jobs[target].source.name != source.name:
-        target = inside.with_name(f"{source.name}{SUFFIXES[kind]}")  # a.jpg beside a.png
-    return Job(source, target, kind, moving is not None)
+    return Job(source, inside.with_suffix(SUFFIXES[kind]), kind, moving is not None)
 
 
-def _is_result(path: Path, results: Path) -> bool:
+def _apart(claimed: list[Job]) -> list[Job]:
+    """Give pictures that share a name but for its ending, as a.jpg and a.png, their own targets.
+
+    The name goes to whichever has its result there already, so that a newcomer to a folder changes
+    nothing; else to the PNG, whichever of them came first. The others' endings become part of it.
+    """
+    if len(claimed) == 1:
+        return claimed
     from anime_pipeline.images.marks import picture_text
 
-    return (
-        Path(os.path.realpath(path)).is_relative_to(results)
-        and picture_text(path).keys() >= RESULT_KEYS
-    )
+    target = claimed[0].target
+    there = picture_text(target).get("source") if what_is_wrong(target) is None else None
+    owners = [job for job in claimed if there and _sha256(job.source) == there]
+    ordered = sorted(claimed, key=lambda job: job.source.suffix.lower() != ".png")
+    first = (owners or ordered)[0]
+    return [
+        job
+        if job is first or job.source.name == first.source.name
+        else replace(job, target=target.with_name(f"{job.source.name}{target.suffix}"))
+        for job in [first, *(job for job in ordered if job is not first)]
+    ]
 
 
-def remaining(jobs: list[Job], request: Request) -> list[Job]:
-    """Return the jobs that are not done yet, refusing to replace other pictures.
+def _sha256(path: Path) -> str | None:
+    try:
+        return sha256_of(path) if what_is_wrong(path) is None else None
+    except OSError:
+        return None
 
-    Raises:
-        UsageError: If a target holds anything but an earlier result of the same request.
+
+@dataclass
+class Sorted:
+    """A plan's jobs, by what is at their targets.
+
+    Attributes:
+        open: Nothing is there, or what is there may be replaced.
+        kept: The result of this very request.
+        in_the_way: Something else, with a reason for each.
     """
-    from anime_pipeline.images.marks import refuse_other_picture
 
-    open_jobs = []
+    open: list[Job] = field(default_factory=list)
+    kept: list[Job] = field(default_factory=list)
+    in_the_way: list[Skipped] = field(default_factory=list)
+
+
+def sort_jobs(jobs: list[Job], request: Request, overwrite: bool) -> Sorted:
+    """Find out which results are there already, and what else is where one should go."""
+    found = Sorted()
     for job in jobs:
-        if not os.path.lexists(job.target):
-            open_jobs.append(job)
-            continue
-        try:
-            wanted = request.text(job.source.read_bytes())
-        except OSError:
-            open_jobs.append(job)  # named when it is its turn
-            continue
-        refuse_other_picture(job.target, wanted, "pass --overwrite")
-    return open_jobs
+        state = look_at(job, request)
+        if state is True:
+            found.kept.append(job)
+        elif state is None or overwrite:
+            found.open.append(job)
+        else:
+            found.in_the_way.append(state)
+    return found
+
+
+def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
+    """Return what is at a job's target: None for nothing, True for its very result, or what else.
+
+    A picture that cannot be read is said to have nothing there: it is named when it is its turn.
+    """
+    from anime_pipeline.images.files import Skipped
+    from anime_pipeline.images.marks import picture_text
+
+    # A dangling link is there, too: perhaps to a disk that is not mounted now.
+    if not os.path.lexists(job.target):
+        return None
+    source = _sha256(job.source)
+    if source is None:
+        return None
+    wanted = request.text_of(source)
+    text = picture_text(job.target) if what_is_wrong(job.target) is None else {}
+    differ = [name for name, value in wanted.items() if text.get(name) != value]
+    if not differ:
+        return True
+    if differ == ["source"]:
+        reason = f"{job.target} is the result of another picture, or of this one before it changed"
+    else:
+        reason = (
+            f"{job.target} exists and is not an earlier result of this request "
+            f"({', '.join(differ)} differ)"
+        )
+    return Skipped(str(job.source), reason)
 
 
 def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:
@@ -157,7 +286,7 @@ def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:
     pixels, needed = [], 0
     for job in jobs:
         try:
-            with Image.open(job.source) as picture:
+            with open_regular(job.source) as file, Image.open(file) as picture:
                 frames = getattr(picture, "n_frames", 1) if job.animated else 1
                 count = picture.width * picture.height * frames
                 width, height = target.size(picture.width, picture.height)

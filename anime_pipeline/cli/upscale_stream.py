@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anime_pipeline.cli.common import print_json, progress_bar, stderr
 from anime_pipeline.cli.upscale_work import Preparation, writer
 from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
 
 if TYPE_CHECKING:
     from anime_pipeline.cli.upscale_work import Write
@@ -45,8 +46,15 @@ def check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
         )
 
 
-def run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool, as_json: bool) -> None:
-    """Enlarge stdin into a folder, or a single file or stdin to stdout."""
+def run_stream(
+    path: Path,
+    out: Path,
+    prepare: Preparation,
+    overwrite: bool,
+    as_json: bool,
+    is_file: bool = False,
+) -> None:
+    """Enlarge stdin into a folder or file, or a single file or stdin to stdout."""
     from anime_pipeline.core.storage import atomic_write
     from anime_pipeline.images.frames import kind_of
     from anime_pipeline.images.marks import picture_text, refuse_other_picture
@@ -55,11 +63,12 @@ def run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool, as_
     content = _read(path)
     moving = kind_of(content)
     kind = prepare.request.kind if prepare.request.kind != "auto" else moving or "png"
-    target = out / f"stdin{SUFFIXES[kind]}"
+    target = out if is_file else out / f"stdin{SUFFIXES[kind]}"
     wanted = prepare.request.text(content)
     kept = False
-    if out != STREAM and not overwrite:
-        refuse_other_picture(target, wanted, "pass --overwrite")
+    if out != STREAM:
+        if not overwrite:
+            refuse_other_picture(target, wanted, "pass --overwrite")
         kept = picture_text(target).items() >= wanted.items()
     if not kept:
         with progress_bar("Upscaling (per mille)") as update:
@@ -73,7 +82,11 @@ def run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool, as_
             if out == STREAM:
                 _pour(write)
                 return
-            atomic_write(target, write)
+            try:
+                atomic_write(target, write, replace=overwrite)
+            except FileExistsError:  # made in the meantime, by another call
+                refuse_other_picture(target, wanted, "pass --overwrite")
+                raise
     if as_json:
         print_json(
             {
@@ -88,9 +101,15 @@ def run_stream(path: Path, out: Path, prepare: Preparation, overwrite: bool, as_
 
 def _read(path: Path) -> bytes:
     if path == STREAM:
-        return sys.stdin.buffer.read()
+        content = sys.stdin.buffer.read(MAX_PICTURE_BYTES + 1)
+        if len(content) > MAX_PICTURE_BYTES:
+            raise DataError(
+                f"stdin: more than {in_units(MAX_PICTURE_BYTES)}. Expected one picture: Name it as "
+                "a file, or make it smaller."
+            )
+        return content
     try:
-        return path.read_bytes()
+        return read_regular(path, MAX_PICTURE_BYTES)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}). Name a picture file."

@@ -7,16 +7,24 @@ without a matching JSON never counts. Reading falls back to the previous one and
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE, check_finite
+from anime_pipeline.core.arrays import UNREADABLE, check_finite, open_arrays
 from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
+
+
+class _Shaped(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
 
 SEPARATOR = "|"  # Keras paths hold slashes, so levels of the tree need another mark
 
@@ -59,45 +67,63 @@ def save(folder: Path, step: int, state: Any, keep: int) -> Path:
     # savez stores uncompressed: float noise hardly compresses and saving should be quick.
     atomic_write(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     atomic_write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256_of(path)})
-    kept = {f"state-{step:08d}" for step in steps_in(folder)[-keep:]}
+    kept = steps_in(folder)[-keep:]
     # Not only the pairs: a kill between the last two lines leaves an array file alone.
-    there = (found for found in folder.glob("state-*") if found.suffix in (".npz", ".json"))
-    for old in {found.with_suffix(".npz") for found in there}:
-        if old.stem not in kept and not old.with_suffix(".damaged").exists():
+    for old in {own for name in os.listdir(folder) if (own := _own_step(name)) is not None}:
+        array, record = _pair(folder, old)
+        if old not in kept and not record.with_suffix(".damaged").exists():
             # The JSON goes first: an array file alone is ignored, a JSON alone would look corrupt.
-            old.with_suffix(".json").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+            for file in (record, array):
+                if file.is_file() and not file.is_symlink():  # a link or a folder is not ours
+                    file.unlink()
     return path
+
+
+def _pair(folder: Path, step: int) -> tuple[Path, Path]:
+    stem = f"state-{step:08d}"
+    return folder / f"{stem}.npz", folder / f"{stem}.json"
+
+
+def _own_step(name: str, kinds: str = "npz|json") -> int | None:
+    """Return the step of a file that `save` names so, to the letter; anything else is not ours."""
+    match = re.fullmatch(rf"state-([0-9]{{8,18}})\.(?:{kinds})", name)
+    if match is None or match[1] != f"{int(match[1]):08d}":
+        return None
+    return int(match[1])
 
 
 def steps_in(folder: Path) -> list[int]:
     """Return the step numbers of committed checkpoints, ascending."""
     if not folder.is_dir():
         return []
-    matches = (re.fullmatch(r"state-(\d+)\.json", path.name) for path in folder.iterdir())
-    return sorted(int(match[1]) for match in matches if match)
+    steps = (_own_step(name, "json") for name in os.listdir(folder))
+    return sorted(step for step in steps if step is not None)
 
 
-def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[str, np.ndarray]]:
+def load_latest(
+    folder: Path, warn: Callable[[str], None], template: Any = None
+) -> tuple[int, dict[str, np.ndarray]]:
     """Read the newest whole checkpoint.
 
     Args:
         folder: The run's checkpoint folder.
         warn: Told about each damaged checkpoint that is passed over.
+        template: A state of the run's form: a file of another one is refused by its headers.
 
     Returns:
         (step, arrays by flat path; see `rebuild`).
 
     Raises:
-        CheckpointError: If there is none, or none is whole.
+        CheckpointError: If there is none, none is whole, or it is of another form.
     """
     steps = steps_in(folder)
     damaged: list[Path] = []
+    wanted = None if template is None else flatten(template)
     for step in reversed(steps):
-        path = folder / f"state-{step:08d}.npz"
+        path, _ = _pair(folder, step)
         try:
-            loaded = step, _load(path)
-        except CheckpointError as error:
+            loaded = step, _load(path, wanted)
+        except _DamagedError as error:
             warn(f"{error} Using the previous checkpoint.")
             damaged.append(path)
             continue
@@ -113,20 +139,28 @@ def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict[st
     raise CheckpointError(f"No checkpoint in {folder}. Start a new run without --resume.")
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+class _DamagedError(Exception):
+    """A checkpoint that is not whole; the one before it may be."""
+
+
+def _load(path: Path, wanted: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
     try:
-        expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
-        if sha256_of(path) != expected:
-            raise CheckpointError(f"{path} is damaged. Expected sha256 {expected}.")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        record = read_regular(path.with_suffix(".json"), MAX_DOCUMENT_BYTES, follow=False)
+        expected = json.loads(record)["sha256"]
+        # Stored as they are, so none takes more than its file, and that is no larger than the form.
+        with open_arrays(path, compressed=False) as arrays:
+            if wanted is not None:
+                _check_matches(arrays.headers, wanted)
+            if sha256_of(path) != expected:
+                raise _DamagedError(f"{path} is damaged. Expected sha256 {expected}.")
+            return arrays.read()
     except UNREADABLE as error:
-        raise CheckpointError(
+        raise _DamagedError(
             f"{path} cannot be read ({error}). Expected a whole checkpoint."
         ) from None
 
 
-def _check_matches(have: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> None:
+def _check_matches(have: Mapping[str, _Shaped], want: Mapping[str, np.ndarray]) -> None:
     """Refuse arrays that are missing, unknown or of another shape, naming the first."""
     wrong = sorted(set(have) ^ set(want))
     wrong += sorted(k for k in set(have) & set(want) if have[k].shape != want[k].shape)

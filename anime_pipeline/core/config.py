@@ -9,6 +9,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.parameters import (
+    MOST_PARAMETERS,
+    most_critic_parameters,
+    most_parameters,
+)
 
 Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
@@ -102,6 +107,7 @@ class DcganConfig:
             f"0 or at least {max(32, self.image_size)}",
             self.feature_px,
         )
+        _require_possible(self)
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,7 @@ class SrganConfig:
         )
         phases = (self.fidelity_steps, self.adversarial_steps)
         _require(min(phases) >= 0 and sum(phases) > 0, "fidelity_steps", "steps to do", phases)
+        _require_possible(self)
 
     @property
     def steps(self) -> int:
@@ -191,6 +198,31 @@ def _require_positive(config: Any, names: tuple[str, ...]) -> None:
 def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
     for name in names:
         _require(getattr(config, name) >= 0, name, "0 or more", getattr(config, name))
+
+
+# Beyond these no machine could begin, and most would end the process without a word.
+AT_MOST = {
+    "batch_size": 65_536,
+    "blocks": 1_000,
+    "crop_size": 4_096,
+    "d_steps": 1_000,
+    "feature_px": 1_024,
+    "hr_size": 4_096,
+    "steps_per_call": 65_536,
+}
+
+
+def _require_possible(config: Any) -> None:
+    for name in AT_MOST.keys() & vars(config).keys():
+        value = getattr(config, name)
+        _require(value <= AT_MOST[name], name, f"at most {AT_MOST[name]:,}", value)
+    players = {
+        "channels" if hasattr(config, "channels") else "width": most_parameters(config),
+        "width_d": most_critic_parameters(config),
+    }
+    for name, count in players.items():
+        expected = f"a network of at most {MOST_PARAMETERS:,} numbers (this one: {count:.2g})"
+        _require(count <= MOST_PARAMETERS, name, expected, getattr(config, name))
 
 
 def _require_common(config: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import platform
 import resource
@@ -11,10 +12,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
+from anime_pipeline.core.signals import STOP_SIGNALS
+from anime_pipeline.core.storage import cache_folder
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -41,12 +45,46 @@ def select_backend() -> str:
     if "KERAS_BACKEND" not in os.environ:
         only_jax = not importlib.util.find_spec("tensorflow") and importlib.util.find_spec("jax")
         os.environ["KERAS_BACKEND"] = "jax" if only_jax else "tensorflow"
+    _shield_keras()
     if os.environ["KERAS_BACKEND"] not in BACKENDS:
         raise UsageError(
             f"Invalid value for $KERAS_BACKEND. Expected one of {', '.join(BACKENDS)}. Received: "
             f"{os.environ['KERAS_BACKEND']!r}"
         )
     return os.environ["KERAS_BACKEND"]
+
+
+# What Keras writes there itself. Anything else, of another project of the same user, would change
+# what our networks compute, or keep Keras from starting.
+KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+
+
+def _shield_keras() -> None:
+    """Keep the user's `keras.json` from reaching us, unless it says what Keras does anyway.
+
+    Keras reads it from $KERAS_HOME when it is imported. Another home of our own then stands in for
+    the user's; what was downloaded there is still found.
+    """
+    if "keras" in sys.modules:
+        return
+    # As Keras finds it; os.path's, for pathlib's raises for a user without a home.
+    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    if not os.path.lexists(home / "keras.json"):
+        return
+    try:
+        settings = json.loads(read_regular(home / "keras.json", MAX_DOCUMENT_BYTES))
+        settings.pop("backend", None)  # which $KERAS_BACKEND decides
+        harmless = settings.items() <= KERAS_DEFAULTS.items()
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        harmless = False
+    if harmless:
+        return
+    ours = cache_folder() / "keras"
+    with suppress(OSError):
+        ours.mkdir(parents=True, exist_ok=True)
+        if (home / "models").is_dir() and not os.path.lexists(ours / "models"):
+            (ours / "models").symlink_to((home / "models").resolve())
+    os.environ["KERAS_HOME"] = str(ours)
 
 
 def has_keras() -> bool:
@@ -99,11 +137,14 @@ def _interrupts_deferred() -> Iterator[None]:
         yield
         return
     asked = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    previous = {n: handler for n in STOP_SIGNALS if callable(handler := signal.getsignal(n))}
+    for number in previous:
+        signal.signal(number, lambda *_: asked.set())
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if asked.is_set():
         raise KeyboardInterrupt
 

@@ -12,15 +12,25 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from anime_pipeline.core.errors import CheckpointError, UsageError
+from anime_pipeline.core.files import (
+    MAX_DOCUMENT_BYTES,
+    NotAFileError,
+    open_lock,
+    open_regular,
+    read_regular,
+)
 
 RUN_CONFIG = "config.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINT_FOLDER = "state"
 WARNINGS_FILE = "warnings.log"
 STAGES = ("dcgan", "srgan")
+
+# A log takes 300 bytes a line, and a run some ten thousand lines. What is read is kept in memory.
+MAX_LOG_BYTES, MAX_LINE, MAX_ROWS = 2**26, 2**16, 300_000
 SURROUNDINGS = ("data", "images", "data_fingerprint", "backend", "version")
 
 
@@ -48,7 +58,7 @@ def _is_file(path: Path) -> bool:
 def new_run_folder(stage_folder: Path, preset: str) -> Path:
     """Make the next free run folder `<n>-<preset>`; two processes never get one number."""
     stage_folder.mkdir(parents=True, exist_ok=True)
-    with (stage_folder / ".lock").open("w") as file:
+    with _lock_file(stage_folder) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         names = (re.match(r"(\d+)-", path.name) for path in stage_folder.iterdir())
         number = max((int(match[1]) for match in names if match), default=0) + 1
@@ -64,7 +74,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: If another process is training in this folder.
     """
-    with (folder / ".lock").open("w") as file:
+    with _lock_file(folder) as file:
         for patience_s in (0.1, 0.3, 0.6, 0):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,19 +90,52 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _lock_file(folder: Path) -> IO[bytes]:
+    try:
+        return open_lock(folder / ".lock")
+    except NotAFileError as error:
+        raise UsageError(
+            f"{folder / '.lock'} is {error.strerror}. Expected a file of this program, or nothing: "
+            "Rename what is there."
+        ) from None
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON-lines log; torn lines and what is no finite number are left out."""
-    if not path.is_file():
+    """Read a JSON-lines log; torn lines and what is no finite number are left out.
+
+    Raises:
+        CheckpointError: If something else than a log of possible size is there; a link, too.
+    """
+    if not os.path.lexists(path):
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in _text_inside(path, MAX_LOG_BYTES).splitlines():
         try:
-            row = json.loads(line)
+            row = json.loads(line) if len(line) <= MAX_LINE else None
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int) and _is_number(row["step"]):
             rows.append({name: value for name, value in row.items() if _is_number(value)})
+            if len(rows) > MAX_ROWS:
+                raise CheckpointError(
+                    f"{path} has more than {MAX_ROWS:,} lines. Expected a run's log: Rename it."
+                )
     return rows
+
+
+def _text_inside(path: Path, most_bytes: int) -> str:
+    """Read a file of a run folder, which may have come from anybody.
+
+    Raises:
+        CheckpointError: If it is a link, none that can be read at once, or too large.
+    """
+    try:
+        content = read_regular(path, most_bytes, follow=False)
+    except NotAFileError as error:
+        raise CheckpointError(
+            f"{path} is {error.strerror}. Expected what training writes: Rename what is there."
+        ) from None
+    return content.decode("utf-8", "replace")
 
 
 def last_values(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -155,7 +198,7 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
         CheckpointError: If it is no run folder, or its `config.json` cannot be read.
     """
     try:
-        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
+        facts = json.loads(_text_inside(folder / RUN_CONFIG, MAX_DOCUMENT_BYTES))
         config, preset = dict(facts["config"]), str(facts["preset"])
         stage = "srgan" if "fidelity_steps" in config else "dcgan"
         phases = ("fidelity_steps", "adversarial_steps") if stage == "srgan" else ("steps",)
@@ -171,8 +214,6 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
 
     saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)
     step = saved[-1] if saved else metrics.get("step", 0)
-    notes = folder / WARNINGS_FILE
-    text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
     return RunSummary(
         folder,
         stage,
@@ -183,16 +224,27 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
         total,
         _state(folder, step, total),
         metrics,
-        text.splitlines(),
+        read_warnings(folder),
         _bytes_below(folder),
     )
+
+
+def read_warnings(folder: Path) -> list[str]:
+    """Return the warnings of a run; where their file is none of its own, one line that says so."""
+    path = folder / WARNINGS_FILE
+    if not os.path.lexists(path):
+        return []
+    try:
+        return _text_inside(path, MAX_DOCUMENT_BYTES).splitlines()
+    except (CheckpointError, OSError) as error:
+        return [f"The warnings are left out: {error}"]
 
 
 def _bytes_below(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):  # a run in progress replaces its files
-            total += path.stat().st_size
+            total += path.lstat().st_size
     return total
 
 
@@ -214,8 +266,7 @@ def find_run(checkpoints: Path, wanted: str) -> Path:
 
 def _state(folder: Path, step: int, total: int) -> str:
     # Whatever lies there under that name, a pipe for one, must not keep anybody waiting.
-    flags = os.O_RDONLY | os.O_NONBLOCK
-    with contextlib.suppress(OSError), os.fdopen(os.open(folder / ".lock", flags), "rb") as file:
+    with contextlib.suppress(OSError), open_regular(folder / ".lock", follow=False) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

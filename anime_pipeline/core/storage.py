@@ -7,19 +7,29 @@ A write goes to a temporary file in the same folder, is flushed to disk and rena
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
+import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import open_regular
 
-TEMPORARY_SUFFIX = ".partial"
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".anime-pipeline-", ".partial"
+_TEMPORARIES = f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"
+_TEMPORARY = re.compile(  # with the writer's process and a number of its own
+    re.escape(TEMPORARY_PREFIX) + r"\d+-[0-9a-f]{12}" + re.escape(TEMPORARY_SUFFIX)
+)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SWEPT: set[tuple[int, int]] = set()  # folders, by device and inode
 
 # The umask can only be read by setting it (so: once, at import); without it mkstemp's 0600 would
 # hide results from the user's group.
@@ -27,30 +37,64 @@ _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 
 
-def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: bool = True) -> None:
     """Write a file so that a crash at any moment leaves the old file or the new one.
 
     Args:
-        path: Target; its folder is made if missing.
+        path: Target; its folder is made if missing. A link there is replaced, not followed.
         write: Called with a binary file object; whatever it writes becomes the file.
+        replace: Whether a file that is there by the time all is written gives way.
+
+    Raises:
+        FileExistsError: If one is there and must not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=TEMPORARY_SUFFIX)
+    _sweep_once(path.parent)
+    name = f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+    temporary = path.parent / name
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _held(temporary) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_UMASK)
-        os.replace(temporary, path)
+            os.fchmod(file.fileno(), 0o666 & ~_UMASK)
+            _give_name(temporary, path, replace)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and str(error.filename or temporary) == temporary:
+        if isinstance(error, OSError) and str(error.filename or temporary) == str(temporary):
             # A full disk names no file by itself, and a failed rename the temporary one.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     fsync_folder(path.parent)
+
+
+def _held(temporary: Path) -> IO[bytes]:
+    """Make a file that is locked while it is open: nobody takes it for a killed writer's."""
+    while True:
+        file = os.fdopen(os.open(temporary, _NEW_FILE, 0o600), "wb")
+        with contextlib.suppress(OSError):  # a file system without locks, where nothing is swept
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # swept between its making and its locking
+
+
+def _give_name(temporary: Path, path: Path, replace: bool) -> None:
+    if replace:
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)  # unlike a rename, it fails where something is there
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+        with folder_locked(path.parent):  # a file system without hard links
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
 
 
 def fsync_folder(folder: Path) -> None:
@@ -99,17 +143,33 @@ def atomic_write_json(path: Path, document: Any) -> None:
     atomic_write_text(path, text + "\n")
 
 
-def sweep_temporaries(folder: Path, older_than_s: float = 0.0) -> None:
-    """Delete what killed writers left below `folder`.
+def sweep_temporaries(folder: Path, below: bool = True) -> None:
+    """Delete what killed writers left in `folder`: files that bear our mark and that nobody holds.
+
+    Others' files, whatever they end in, and those that a living process writes are left alone.
 
     Args:
-        folder: A folder whose lock is held, or a shared one.
-        older_than_s: In a shared folder, how old a file must be to belong to no living writer.
+        folder: Any folder; what cannot be looked at is passed over.
+        below: Whether to look into its sub-folders, too.
     """
-    for path in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime >= older_than_s:
-                path.unlink()
+    found = folder.rglob(_TEMPORARIES) if below else folder.glob(_TEMPORARIES)
+    with contextlib.suppress(OSError):
+        for path in found:
+            if _TEMPORARY.fullmatch(path.name):
+                with contextlib.suppress(OSError), open_regular(path, follow=False) as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+
+
+def _sweep_once(folder: Path) -> None:
+    """Sweep a folder before this process's first write to it."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return  # writing will say what is wrong
+    if (status.st_dev, status.st_ino) not in _SWEPT:
+        _SWEPT.add((status.st_dev, status.st_ino))
+        sweep_temporaries(folder, below=False)
 
 
 def expand_user(path: Path) -> Path:
@@ -128,14 +188,55 @@ def expand_user(path: Path) -> Path:
 
 def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be made again: $ANIME_PIPELINE_CACHE or the user's cache."""
-    explicit = os.environ.get("ANIME_PIPELINE_CACHE")
+    """Return the folder of what can be made again: $ANIME_PIPELINE_CACHE or the user's cache.
+
+    Where that cannot be written to (a read-only home, or none at all), it is a folder in the
+    system's temporary one that nobody else may write to.
+
+    Raises:
+        UsageError: If there is no such place either.
+    """
+    explicit = os.environ.get(CACHE_VARIABLE)
     if explicit:
         return Path(explicit)
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "anime-pipeline"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    except RuntimeError:  # a user without a home
+        return _temporary_cache()
+    folder = Path(base) / "anime-pipeline"
+    return folder if _can_be_written(folder) else _temporary_cache()
+
+
+def _can_be_written(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _temporary_cache() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"anime-pipeline-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+    with contextlib.suppress(OSError):
+        status = folder.lstat()
+        # Anybody may have made a folder of that name, to have us read what they put in it.
+        private = status.st_uid == os.getuid() and not status.st_mode & 0o022
+        if stat.S_ISDIR(status.st_mode) and private and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise UsageError(
+        f"Neither the user's cache folder nor {folder} can be written to. Set ${CACHE_VARIABLE} to "
+        "a folder that can."
+    )

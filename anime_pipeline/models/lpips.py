@@ -13,13 +13,14 @@ import keras
 import numpy as np
 from keras import layers
 
-from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 from anime_pipeline.models.vgg import load_vgg
 
 HEADS = {"alex": "NetLinLayer_{}/Conv_0/kernel", "vgg": "lpips_vgg/lin{}"}
 LAYERS = 5
+MOST_NUMBERS = 20_000_000  # VGG16 has 14.7 million
 VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
 # LPIPS's own input scaling, for [-1, 1]. For VGG16 it is that of its torch weights.
 SHIFT = (-0.030, -0.088, -0.188)
@@ -55,7 +56,9 @@ def load_lpips(net: str) -> LpipsNet:
             "holds it. Set the variable to the folder with the weights of LPIPS."
         )
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_arrays(path) as file:
+            file.require_at_most(MOST_NUMBERS)
+            arrays = file.read()
             heads = [arrays[HEADS[net].format(layer)] for layer in range(LAYERS)]
             heads = [head.astype(np.float32).reshape(-1) for head in heads]
             model = _alexnet(arrays) if net == "alex" else load_vgg(VGG_LAYERS).model
@@ -66,7 +69,7 @@ def load_lpips(net: str) -> LpipsNet:
     return LpipsNet(model, heads)
 
 
-def _alexnet(arrays: np.lib.npyio.NpzFile) -> keras.Model:
+def _alexnet(arrays: dict[str, np.ndarray]) -> keras.Model:
     """Build the convolutions of torchvision's AlexNet: [N, H, W, 3] in [-1, 1] to five maps."""
     image = keras.Input((None, None, 3), name="image")
     x = (image - np.array(SHIFT, np.float32)) / np.array(SCALE, np.float32)

@@ -10,6 +10,7 @@ from keras import ops
 
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.machine import (
     arithmetic_settings,
     bfloat16_forbidden_by,
@@ -37,7 +38,7 @@ def best_precision() -> Precision:
     path = cache_folder() / "precision.json"
     machine = ", ".join([cpu_name(), backend.name(), *arithmetic_settings()])
     try:
-        remembered = dict(json.loads(path.read_text(encoding="utf-8")))
+        remembered = dict(json.loads(read_regular(path, MAX_DOCUMENT_BYTES)))
     except (OSError, ValueError, TypeError):
         remembered = {}
     if remembered.get(machine) in ("bfloat16", "float32"):

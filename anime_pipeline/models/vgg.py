@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.models.assets import VGG_FILE, find_asset
@@ -95,11 +95,14 @@ def _policy(name: str) -> Iterator[None]:
 
 def _assign_asset(base: keras.Model, path: Path) -> None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_arrays(path) as file:
             for layer in base.layers:
                 if layer.weights:
-                    kernel = arrays[f"{layer.name}/kernel"].astype(np.float32)
-                    layer.set_weights([kernel, arrays[f"{layer.name}/bias"].astype(np.float32)])
+                    names = [f"{layer.name}/{part}" for part in ("kernel", "bias")]
+                    wanted = [tuple(weight.shape) for weight in layer.weights]
+                    if [file.headers[name].shape for name in names] != wanted:
+                        raise ValueError(f"{layer.name} is of another shape")
+                    layer.set_weights([a.astype(np.float32) for _, a in file.read_each(names)])
     except UNREADABLE as error:
         raise PipelineError(
             f"{path} is damaged or no VGG16 weights ({error}). Restore the file."

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE, check_finite
-from anime_pipeline.core.config import Config, from_dict
+from anime_pipeline.core.arrays import UNREADABLE, Arrays, check_finite, open_arrays
+from anime_pipeline.core.config import Config, DcganConfig, SrganConfig, from_dict
 from anime_pipeline.core.errors import CheckpointError, UsageError
+from anime_pipeline.core.files import NotAFileError
+from anime_pipeline.core.parameters import MOST_PARAMETERS, most_parameters
 from anime_pipeline.core.storage import atomic_write, sha256_of
 
 DCGAN_KIND = "dcgan-generator"
@@ -24,6 +26,7 @@ DESCRIPTION = "description.json"
 CONDITION_TABLE = "condition/table"  # what the training pictures showed; no part of the network
 
 FORMAT = 1
+MOST_INFLATED = 50_000_000  # numbers from compressed members: 200 MB
 
 
 @dataclass(frozen=True)
@@ -99,30 +102,50 @@ def load_weights(path: Path, kind: str) -> Weights:
         kind: What it must hold, see `Weights`.
 
     Raises:
-        CheckpointError: If it is missing, damaged, or of another kind or format.
+        CheckpointError: If it is missing, damaged, larger than its architecture, or of another kind
+            or format.
     """
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"No weights file at {path}. Expected a .npz made by this program.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        strange = [n for n, a in arrays.items() if not isinstance(a, np.ndarray)]
-        if strange:
-            raise ValueError(f"{strange[0]} is no array")
-        description = json.loads(arrays.pop(DESCRIPTION).tobytes())
-        found, version = description["kind"], description["format"]
-        config, training = description["config"], description["training"]
-        wide = {name: _wide(name, array) for name, array in arrays.items()}
+        with open_arrays(path) as file:
+            description = file.document(DESCRIPTION)
+            found, version = description["kind"], description["format"]
+            config, training = description["config"], description["training"]
+            # What is of another kind is not worth reading, and cannot be told to fit.
+            if version == FORMAT and found == kind:
+                _check_sizes(file, kind, config)
+                names = [name for name in file.headers if name != DESCRIPTION]
+                wide = {name: _wide(name, array) for name, array in file.read_each(names)}
+        sha256 = sha256_of(path)
     except UNREADABLE as error:
         raise CheckpointError(
-            f"{path} is damaged or no weights file of this program ({error}). Expected an .npz "
-            "that training exported."
+            f"{path} is damaged or no weights file of this program ({_reason(error)}). Expected an "
+            ".npz that training exported."
         ) from None
     if version != FORMAT:
         raise CheckpointError(f"{path} has format {version}. Expected format {FORMAT}: update.")
     if found != kind:
         raise CheckpointError(f"{path} holds a {found}. Expected a {kind}.")
-    return Weights(found, config, training, wide, sha256_of(path), path)
+    return Weights(found, config, training, wide, sha256, path)
+
+
+def _reason(error: BaseException) -> str:
+    # Its path stands before it already.
+    return str(error.strerror if isinstance(error, NotAFileError) else error)
+
+
+def _check_sizes(file: Arrays, kind: str, config: dict[str, Any]) -> None:
+    """Compare what the headers claim with what the architecture can need, before it is read."""
+    try:
+        needed = most_parameters(
+            from_dict(DcganConfig, config) if kind == DCGAN_KIND else from_dict(SrganConfig, config)
+        )
+    except UsageError:  # of a version that knows more; whoever builds the network will say so
+        needed = MOST_PARAMETERS
+    # What is stored as it is costs no more than its file. What this program writes is.
+    needed = min(needed, MOST_INFLATED if file.inflates else MOST_PARAMETERS)
+    file.require_at_most(needed, DESCRIPTION)
 
 
 def _wide(name: str, array: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.images.codec import encode_png
 
 
@@ -55,7 +56,7 @@ def refuse_other_report(
     if not any(os.path.lexists(path.with_suffix(f".{kind}")) for kind in kinds):
         return
     try:
-        earlier = dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
+        earlier = dict(json.loads(read_regular(path, MAX_LIST_BYTES))["facts"])
     except (OSError, ValueError, KeyError, TypeError):
         earlier = {}
     # Newer software may measure the same again.

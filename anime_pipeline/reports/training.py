@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import open_inside, read_at_most
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.runs import METRICS_FILE, RUN_CONFIG, RunSummary, read_metrics, read_run
 from anime_pipeline.core.storage import atomic_write_text
@@ -34,6 +35,7 @@ from anime_pipeline.reports.training_words import (
 REPORT_FILE = "report.html"
 SAMPLES = "samples"
 MOST_GRIDS = 6
+MAX_GRID_BYTES = 2**26
 SPARK = (300, 70)  # the view box of a small curve
 
 Row = dict[str, Any]
@@ -129,7 +131,8 @@ def _grids(folder: Path, rows: Sequence[Row]) -> list[dict[str, str]]:
     found: list[tuple[str, bytes]] = []
     for path in sorted((folder / SAMPLES).glob("epoch_*.png")):
         try:
-            content = path.read_bytes()
+            with open_inside(folder, SAMPLES, path.name) as file:
+                content = read_at_most(file, MAX_GRID_BYTES, path)
             decode(content)
         except (OSError, DataError):
             continue  # half of one, or somebody's own
@@ -271,10 +274,8 @@ def _train_images(folder: Path) -> int:
     """Return how many pictures are on the training side, as the exported weights say; or 0."""
     for name in ("generator.npz", "fidelity.npz", "perceptual.npz"):
         try:
-            with np.load(folder / name, allow_pickle=False) as file:
-                return int(
-                    json.loads(file["description.json"].tobytes())["training"]["train_images"]
-                )
+            with open_arrays(folder / name) as file:
+                return int(file.document("description.json")["training"]["train_images"])
         except UNREADABLE:
             continue
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pandas as pd
 
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.files import append_line
 from anime_pipeline.core.runs import CHECKPOINT_FOLDER, METRICS_FILE, read_metrics
 from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text
 from anime_pipeline.training.loop import Callback, Progress, all_finite
@@ -147,10 +147,7 @@ class MetricsLog(Callback):
         row["images_per_second"] = self._steps * self.images_per_step / max(now - self._since, 1e-9)
         row |= progress.logged
         progress.logged = {}
-        with (progress.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(progress.folder / METRICS_FILE, json.dumps(row))
         self._sums.clear()
         self._steps = 0
         self._since = now

@@ -6,6 +6,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from anime_pipeline.core.errors import TrainingInterruptedError
+from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
 from anime_pipeline.training.calls import Schedule, calls, ends_epoch
 from anime_pipeline.training.state import State
 
@@ -115,7 +117,7 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
         The final state.
 
     Raises:
-        TrainingInterruptedError: After Ctrl-C or SIGTERM; callbacks have saved the state.
+        TrainingInterruptedError: After one of `STOP_SIGNALS`; callbacks have saved the state.
     """
     progress = Progress(
         folder, start, task.total_steps, task.steps_per_epoch, state, look_every=task.look_every
@@ -149,21 +151,29 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a flag that is read between steps; a second one kills."""
+    """Turn Ctrl-C and its kin into a flag that is read between steps; a second one ends at once."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     requested = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in signals}
+    previous = {
+        number: handler
+        for number in STOP_SIGNALS
+        if (handler := signal.getsignal(number)) != signal.SIG_IGN  # as under nohup
+    }
+    asked_at = 0.0
 
     def request(*_: object) -> None:
-        requested.set()
-        os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        nonlocal asked_at
+        leave_lost_terminal()
+        if not requested.is_set():
+            requested.set()
+            asked_at = time.monotonic()
+            os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
+        elif time.monotonic() - asked_at >= ECHO_S:
+            raise KeyboardInterrupt
 
-    for number in signals:
+    for number in previous:
         signal.signal(number, request)
     try:
         yield requested.is_set

@@ -6,13 +6,18 @@ uninterrupted one would.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anime_pipeline.core.files import (
+    MAX_DOCUMENT_BYTES,
+    append_line,
+    read_regular,
+    require_regular_if_there,
+)
 from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, read_metrics
 from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.training.loop import Callback, Progress
@@ -176,9 +181,11 @@ class Watch(Callback):
         self._rows = [row for row in rows if row["step"] <= progress.step]
         self._current = set(judge(self._rows))
         path = progress.folder / WARNINGS_FILE
-        if path.is_file():
+        require_regular_if_there(path)
+        if path.exists():
             # Those after the resumed step will be given again.
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            text = read_regular(path, MAX_DOCUMENT_BYTES, follow=False).decode("utf-8", "replace")
+            lines = text.splitlines(keepends=True)
             atomic_write_text(path, "".join(li for li in lines if _step(li) <= progress.step))
 
     def after_step(self, progress: Progress) -> None:
@@ -189,9 +196,6 @@ class Watch(Callback):
         found = judge(self._rows)
         for name in found.keys() - self._current:
             line = f"step {progress.step}: {name}: {found[name]}"
-            with (progress.folder / WARNINGS_FILE).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(progress.folder / WARNINGS_FILE, line)
             self.say(f"Warning: {found[name]}")
         self._current = set(found)

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 from PIL import Image
 
 from anime_pipeline.core.errors import PipelineError, in_words
+from anime_pipeline.core.files import open_inside, read_at_most
 from anime_pipeline.core.runs import (
     METRICS_FILE,
     STAGES,
@@ -25,6 +26,7 @@ from anime_pipeline.web.kept import LeastRecentlyUsed
 SAMPLES_FOLDER = "samples"
 MOST_POINTS = 500
 WIDEST_PX = 640
+MAX_SAMPLE_BYTES = 2**26
 DAMAGED = "damaged"
 KEPT_LAST, KEPT_CURVES = 1000, 10  # a run's curves take a megabyte
 
@@ -81,7 +83,7 @@ def _from_log(
         read: What is wanted of its rows.
     """
     try:
-        found = path.stat()
+        found = path.lstat()
     except OSError:  # none yet; what else is wrong will show in what is read besides
         return read([])
     version = (path, found.st_mtime_ns, found.st_size, found.st_ino)
@@ -130,8 +132,7 @@ def read_document(found: FoundRun, full: bool = False) -> ReadRun:
 
 
 def _damaged(found: FoundRun, text: str, full: bool) -> Document:
-    # The server's own paths are nobody's business.
-    error = printable(text.replace(str(found.folder), f"{found.stage}/{found.name}"))
+    error = printable(_named(found, text))
     document: Document = {
         **_names(found),
         "title": "A run that cannot be read",
@@ -147,6 +148,11 @@ def _damaged(found: FoundRun, text: str, full: bool) -> Document:
     return document | ({"samples": [], "curves": {}, "config": {}} if full else {})
 
 
+def _named(found: FoundRun, text: str) -> str:
+    """Call the run by its name: the server's own paths are nobody's business."""
+    return text.replace(str(found.folder), f"{found.stage}/{found.name}")
+
+
 def _names(found: FoundRun) -> Document:
     return {"name": f"{found.stage}/{found.name}", "stage": found.stage}
 
@@ -160,7 +166,7 @@ def _summary(found: FoundRun, run: RunSummary) -> Document:
         "state": run.state,
         "step": max(0, int(run.step)),
         "total_steps": max(0, run.total_steps),
-        "warnings": [line for line in run.warnings if line.strip()],
+        "warnings": [_named(found, line) for line in run.warnings if line.strip()],
         "latest_sample": grids[-1] if grids else None,
         "metrics": _numbers(run.metrics),
     }
@@ -217,16 +223,31 @@ def shown_size(folder: Path) -> tuple[int, int] | None:
         newest = max(_grids(folder), default=None)
         if newest is None:
             return None
-        with Image.open(newest[1]) as picture:
+        with open_sample(folder, newest[1].name) as file, Image.open(file) as picture:
             times = max(1, WIDEST_PX // picture.width)
             return picture.width * times, picture.height * times
     except (OSError, ValueError, Image.DecompressionBombError):
         return None  # the page shows it as large as it comes
 
 
+def open_sample(folder: Path, file: str) -> IO[bytes]:
+    """Open a sample grid; no link is followed, neither it nor the folder it lies in.
+
+    Raises:
+        OSError: If it cannot be opened, or is no regular file of this run.
+    """
+    return open_inside(folder, SAMPLES_FOLDER, file)
+
+
+def read_sample(folder: Path, file: str) -> bytes:
+    """Read a sample grid, see `open_sample`."""
+    with open_sample(folder, file) as opened:
+        return read_at_most(opened, MAX_SAMPLE_BYTES, Path(SAMPLES_FOLDER, file))
+
+
 def _grids(folder: Path) -> Iterator[tuple[int, Path]]:
     place = folder / SAMPLES_FOLDER
-    if not place.is_dir():
+    if place.is_symlink() or not place.is_dir():
         return
     for path in place.iterdir():
         match = _SAMPLE.fullmatch(path.name)

@@ -36,6 +36,7 @@ from anime_pipeline.web.run_documents import (
     find_runs,
     printable,
     read_document,
+    read_sample,
     sample_path,
     shown_size,
 )
@@ -104,12 +105,12 @@ def one(stage: str, name: str) -> Response:
 @blueprint.get("/runs/<stage>/<name>/samples/<file>")
 def sample(stage: str, name: str, file: str) -> Response:
     """Send a sample grid."""
-    path = sample_path(_wanted(stage, name).folder, file)
-    if path is None:
+    folder = _wanted(stage, name).folder
+    if sample_path(folder, file) is None:
         abort(404, "There is no such sample of this run. Choose one that its page shows.")
     try:
-        content = path.read_bytes()
-    except OSError:  # removed between the look and the reading, or not for us
+        content = read_sample(folder, file)
+    except OSError:  # removed or replaced between the look and the reading, or not for us
         abort(404, "This sample cannot be read. Choose another that the run's page shows.")
     return _unchanging(Response(content, mimetype="image/png"))
 

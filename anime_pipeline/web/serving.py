@@ -17,6 +17,7 @@ from waitress import wasyncore
 
 from anime_pipeline import __version__
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
 from anime_pipeline.web.connections import make_server
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.settings import Settings
@@ -63,7 +64,7 @@ def own_address(family: socket.AddressFamily) -> str | None:
 
 
 def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
-    """Answer requests until SIGINT or SIGTERM; then finish what was accepted and return.
+    """Answer requests until one of `STOP_SIGNALS`; then finish what was accepted and return.
 
     A second signal stops at once.
 
@@ -97,12 +98,21 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
         clear_untrusted_proxy_headers=not services.settings.proxies,
     )
     stopping = _Stop(server, services)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: handler
+        for number in STOP_SIGNALS
+        if (handler := signal.getsignal(number)) != signal.SIG_IGN  # as under nohup
+    }
+    asked_at = 0.0
 
     def stop(number: int, _: object) -> None:
-        if stopping.is_alive():
+        nonlocal asked_at
+        leave_lost_terminal()
+        if not stopping.is_alive():
+            asked_at = time.monotonic()
+            stopping.start()
+        elif time.monotonic() - asked_at >= ECHO_S:
             os._exit(128 + number)  # not through Python's own end: the models' thread is at work
-        stopping.start()
 
     for number in before:
         signal.signal(number, stop)

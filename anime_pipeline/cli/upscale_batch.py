@@ -1,0 +1,142 @@
+"""Carrying out what `upscale` has planned, picture by picture, and telling what became of each."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anime_pipeline.cli.common import progress_bar, stderr
+from anime_pipeline.cli.upscale_jobs import Job, look_at
+from anime_pipeline.cli.upscale_work import Preparation, writer
+from anime_pipeline.core.errors import DataError, PartialError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, NotAFileError, read_regular
+from anime_pipeline.core.storage import atomic_write
+
+if TYPE_CHECKING:
+    from anime_pipeline.cli.upscale_jobs import Request
+    from anime_pipeline.cli.upscale_work import Write
+    from anime_pipeline.images.files import Skipped
+
+
+@dataclass
+class Done:
+    """What has become of the pictures of a call."""
+
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    in_the_way: list[Skipped] = field(default_factory=list)  # these --overwrite would replace
+
+
+def run(
+    jobs: list[Job], pixels: list[int], prepare: Preparation, overwrite: bool, done: Done
+) -> None:
+    """Enlarge pictures one after another, with progress.
+
+    Args:
+        jobs: What to enlarge.
+        pixels: How many each has, for the progress.
+        prepare: What they share.
+        overwrite: Whether results replace what is in the way.
+        done: Receives what became of each.
+    """
+    enlarger = prepare.enlarger()
+    total, before = sum(pixels), 0
+    with progress_bar("Upscaling (kilopixels)") as update:
+        for job, count in zip(jobs, pixels, strict=True):
+
+            def advance(part: int, of: int, before: int = before, count: int = count) -> None:
+                update((before + count * part // of) // 1000, total // 1000)
+
+            try:
+                content = read_regular(job.source, MAX_PICTURE_BYTES)
+                write = writer(content, job.kind, job.animated, enlarger, prepare, advance)
+            except NotAFileError as error:
+                _skip(done, job, str(error.strerror))
+            except OSError as error:
+                _skip(done, job, f"cannot be read ({error.strerror})")
+            except DataError as error:
+                _skip(done, job, str(error).removeprefix("image: "))
+            else:
+                _write(job, write, prepare.request, overwrite, done)
+            before += count
+            update(before // 1000, total // 1000)
+
+
+def _skip(done: Done, job: Job, reason: str) -> None:
+    from anime_pipeline.images.files import Skipped
+
+    done.skipped.append(Skipped(str(job.source), reason))
+
+
+# Faults of the one name; any other failure to write ends the command, for it would meet all.
+OF_THE_NAME = {
+    errno.ENAMETOOLONG: "the result's name is too long",
+    errno.ENOTDIR: "a file is where the result's folder should be",
+    errno.EEXIST: "a file is where the result's folder should be",
+    errno.EISDIR: "a folder is where the result should be",
+    errno.ELOOP: "links lead in a circle where the result should be",
+}
+
+
+def _write(job: Job, write: Write, request: Request, overwrite: bool, done: Done) -> None:
+    """Write one result; what another call has put there in the meantime is not replaced."""
+    try:
+        atomic_write(job.target, write, replace=overwrite)
+    except OSError as error:
+        there = look_at(job, request) if isinstance(error, FileExistsError) else None
+        if there is True:
+            done.kept.append(job.target)
+        elif there:
+            done.in_the_way.append(there)
+        elif reason := OF_THE_NAME.get(error.errno or 0):
+            _skip(done, job, reason)
+        else:
+            raise
+    else:
+        done.written.append(job.target)
+
+
+def finish(done: Done, out: Path, results: int) -> None:
+    """Tell what became of all pictures.
+
+    Args:
+        done: That.
+        out: Where results went.
+        results: How many were passed over as results of earlier calls.
+
+    Raises:
+        DataError: If there is no result.
+        PartialError: If some are missing.
+    """
+    console = stderr()
+    skipped = [*done.skipped, *done.in_the_way]
+    finished = len(done.written) + len(done.kept)
+    total = finished + len(skipped)
+    before = f" ({len(done.kept)} were there already)" if done.kept else ""
+    console.print(f"{finished} of {total} pictures upscaled into {out}{before}", markup=False)
+    if results:
+        console.print(
+            f"Passed over {results} that earlier calls had made; name their files to enlarge them "
+            "again.",
+            markup=False,
+        )
+    for item in skipped:
+        # A name may hold what would steer the terminal.
+        name = item.path if item.path.isprintable() else repr(item.path)
+        console.print(f"Skipped {name}: {item.reason}", markup=False)
+    if not finished:
+        raise DataError(
+            f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
+            "folders that hold some."
+        )
+    if skipped:
+        instead = "choose another --out for them, or pass --overwrite"
+        blocked = len(done.in_the_way)
+        raise PartialError(
+            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
+            "and run the command again: what is done is kept."
+            + (f" {blocked} would replace something else: {instead}." if blocked else "")
+        )

@@ -1,0 +1,207 @@
+"""Opening files that others may have put there: regular ones only, of a known size.
+
+A pipe, a device or a socket under a file's name would keep a program waiting for ever, and a
+symbolic link would lead it out of the folder that it was told to work in.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+MAX_PICTURE_BYTES = 2**30  # the largest picture taken, at 8 bytes a pixel, without compression
+MAX_DOCUMENT_BYTES = 2**20  # of a configuration, or of what a run warned of
+MAX_LIST_BYTES = 2**29  # of a manifest: a million faces take half of it
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class NotAFileError(OSError):
+    """Something else than a regular file, or a larger one than is read, stands at a path."""
+
+
+def open_regular(path: Path, follow: bool = True) -> IO[bytes]:
+    """Open a file to read, without ever waiting for one that is none.
+
+    Args:
+        path: The file.
+        follow: Whether a symbolic link may lead to it.
+
+    Raises:
+        NotAFileError: If something else is there, saying what.
+        OSError: If it cannot be opened.
+    """
+    # Before it is opened too: opening alone sets some devices in motion.
+    _require_regular(path.stat() if follow else path.lstat(), path)
+    flags = _READ if follow else _READ | os.O_NOFOLLOW
+    return os.fdopen(_checked(_open(path, flags), path), "rb")
+
+
+def open_inside(folder: Path, *parts: str) -> IO[bytes]:
+    """Open a file below a folder to read; below the folder no link is followed, wherever it leads.
+
+    Raises:
+        NotAFileError: If it is a link or no regular file, saying what.
+        OSError: If it cannot be opened.
+    """
+    place = folder
+    within = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in parts[:-1]:
+            place /= name
+            _require_no_link(os.stat(name, dir_fd=within, follow_symlinks=False), place)
+            inner = os.open(
+                name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=within
+            )
+            os.close(within)
+            within = inner
+        place /= parts[-1]
+        _require_regular(os.stat(parts[-1], dir_fd=within, follow_symlinks=False), place)
+        return os.fdopen(_checked(_open(place, _READ | os.O_NOFOLLOW, within), place), "rb")
+    finally:
+        os.close(within)
+
+
+def read_regular(path: Path, most_bytes: int, follow: bool = True) -> bytes:
+    """Read a whole file of limited size.
+
+    Raises:
+        NotAFileError: If it is no regular file, or larger.
+        OSError: If it cannot be read.
+    """
+    with open_regular(path, follow) as file:
+        return read_at_most(file, most_bytes, path)
+
+
+def read_inside(folder: Path, *parts: str, most_bytes: int) -> bytes:
+    """Read a whole file below a folder, see `open_inside` and `read_regular`."""
+    with open_inside(folder, *parts) as file:
+        return read_at_most(file, most_bytes, folder.joinpath(*parts))
+
+
+def read_at_most(file: IO[bytes], most_bytes: int, path: Path) -> bytes:
+    """Read an open file to its end, refusing one that is larger before reading any of it."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= most_bytes:
+        content = file.read(most_bytes + 1)  # it may grow, or be of a kind that tells no size
+        if len(content) <= most_bytes:
+            return content
+        size = len(content)
+    raise NotAFileError(errno.EFBIG, f"{in_units(size)}, where {in_units(most_bytes)} are read")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a log and flush it to disk; a link in its place is refused.
+
+    Raises:
+        NotAFileError: If something else than a regular file is there.
+    """
+    descriptor = _checked(_open(path, _WRITE | os.O_APPEND), path)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Open a file to be locked, made if missing; nothing is ever written to it.
+
+    Raises:
+        NotAFileError: If something else than a regular file is there.
+    """
+    return os.fdopen(_checked(_open(path, _WRITE), path), "r+b")
+
+
+def require_regular_if_there(path: Path) -> None:
+    """Refuse a link, a pipe or a folder where a file of ours is read and written anew.
+
+    Raises:
+        NotAFileError: Saying what is there.
+    """
+    if os.path.lexists(path):
+        _require_regular(path.lstat(), path)
+
+
+def what_is_wrong(path: Path, most_bytes: int = MAX_PICTURE_BYTES) -> str | None:
+    """Say in a few words why a path cannot be read as a file, or return None; nothing is opened.
+
+    For walks over folders: one file that is none is passed over and named, see `NotAFileError`.
+    """
+    try:
+        status = path.stat()
+        _require_regular(status, path)
+    except NotAFileError as error:
+        return str(error.strerror)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if status.st_size > most_bytes:
+        return f"{in_units(status.st_size)}, where {in_units(most_bytes)} are read"
+    return None
+
+
+def in_units(count: int) -> str:
+    """Return a number of bytes as people write it."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _open(path: Path, flags: int, within: int | None = None) -> int:
+    """Open, and tell a link that must not be followed from a circle of links."""
+    try:
+        return os.open(path.name if within is not None else path, flags, 0o666, dir_fd=within)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK) and flags & os.O_NOFOLLOW:
+            raise NotAFileError(error.errno, _is_a("a symbolic link"), str(path)) from None
+        if error.errno in (
+            errno.ENXIO,
+            errno.EISDIR,
+        ):
+            # A socket, a pipe without a reader, a folder.
+            raise NotAFileError(error.errno, "not a regular file", str(path)) from None
+        error.filename = str(path)
+        raise
+
+
+def _checked(descriptor: int, path: Path) -> int:
+    """Look again at what was opened: it may be another thing than the one looked at before."""
+    try:
+        _require_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_no_link(status: os.stat_result, path: Path) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise NotAFileError(errno.ELOOP, _is_a("a symbolic link"), str(path))
+
+
+def _require_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kinds: Sequence[str] = [word for test, word in _KINDS if test(status.st_mode)]
+        raise NotAFileError(
+            errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL,
+            _is_a(kinds[0] if kinds else "something unknown"),
+            str(path),
+        )
+
+
+def _is_a(kind: str) -> str:
+    return f"not a regular file but {kind}"

@@ -1,0 +1,65 @@
+"""Signals that ask a command to end: all are answered as Ctrl-C is, and it exits with 130."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+# SIGHUP: the terminal was closed. SIGTERM: `kill`, `timeout`, a machine that shuts down.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+# `timeout` and some shells signal a process and its group at once, and both reach the same process:
+# this soon, a second signal is no second wish.
+ECHO_S = 0.5
+
+
+def leave_lost_terminal() -> None:
+    """Let what is still said go nowhere where the terminal has been closed.
+
+    Writing to it fails from then on, and a failure to say that the state is saved must not keep it
+    from being saved.
+    """
+    for descriptor in (0, 1, 2):
+        with suppress(OSError):
+            # A closed terminal is a device still, and no terminal any more.
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+
+
+@contextmanager
+def stopping_as_ctrl_c() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` in the main thread at any of `STOP_SIGNALS`.
+
+    What is ignored stays ignored: `nohup` and shells' background jobs rely on it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {
+        number: handler
+        for number in STOP_SIGNALS
+        if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler)
+    }
+    asked_at = -ECHO_S
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal asked_at
+        leave_lost_terminal()
+        last, asked_at = asked_at, time.monotonic()
+        if asked_at - last >= ECHO_S:
+            raise KeyboardInterrupt
+
+    for number in previous:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

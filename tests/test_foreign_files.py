@@ -1,0 +1,477 @@
+"""Files that others put where ours are expected: not followed, waited for or believed."""
+
+import io
+import json
+import os
+import socket
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY_DCGAN, spawn
+from test_web_runs import make_app, make_run
+
+from anime_pipeline.core import checkpoint
+from anime_pipeline.core.arrays import open_arrays
+from anime_pipeline.core.config import to_dict
+from anime_pipeline.core.errors import CheckpointError, PipelineError, UsageError
+from anime_pipeline.core.files import (
+    NotAFileError,
+    append_line,
+    open_inside,
+    open_regular,
+    read_regular,
+    what_is_wrong,
+)
+from anime_pipeline.core.runs import locked, new_run_folder, read_metrics, read_run
+from anime_pipeline.core.storage import atomic_write, atomic_write_text
+from anime_pipeline.models.weights import DCGAN_KIND, load_weights, save_weights
+from anime_pipeline.training.callbacks import MetricsLog
+from anime_pipeline.training.loop import Progress
+from anime_pipeline.training.watch import Watch
+
+MINE = "written by somebody, and not to be lost\n"
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    path = tmp_path / "mine.txt"
+    path.write_text(MINE)
+    return path
+
+
+# --- nothing that is opened for writing follows a link
+
+
+def test_a_lock_that_is_a_link_is_refused_and_empties_nothing(tmp_path, mine):
+    stage = tmp_path / "dcgan"
+    stage.mkdir()
+    (stage / ".lock").symlink_to(mine)
+    with pytest.raises(UsageError, match="symbolic link"):
+        new_run_folder(stage, "cpu")
+    with pytest.raises(UsageError, match="symbolic link"), locked(stage):
+        pass
+    assert mine.read_text() == MINE
+
+
+def test_a_lock_of_ours_may_hold_something_and_keeps_it(tmp_path):
+    (tmp_path / ".lock").write_text(MINE)
+    with locked(tmp_path):
+        pass
+    assert (tmp_path / ".lock").read_text() == MINE
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder"])
+def test_logs_are_added_to_regular_files_only(tmp_path, mine, kind):
+    path = tmp_path / "warnings.log"
+    put(kind, path, mine)
+    with pytest.raises(NotAFileError):
+        append_line(path, "step 1: one")
+    assert mine.read_text() == MINE and not (tmp_path / "nowhere").exists()
+
+
+def test_a_training_writes_no_line_into_a_linked_log(tmp_path, mine):
+    progress = Progress(tmp_path, 1, 10, 5, {}, {"loss": 1.0}, {"val": 1.0})
+    (tmp_path / "metrics.jsonl").symlink_to(mine)
+    log = MetricsLog(1, 8)
+    with pytest.raises(PipelineError, match="symbolic link"):
+        log.on_start(progress)
+    with pytest.raises(NotAFileError):
+        log.after_step(progress)
+    (tmp_path / "metrics.jsonl").unlink()
+    (tmp_path / "warnings.log").symlink_to(mine)
+    with pytest.raises(NotAFileError):
+        Watch(print).on_start(progress)
+    assert mine.read_text() == MINE
+
+
+def test_an_atomic_write_replaces_a_link_and_spares_its_target(tmp_path, mine):
+    (tmp_path / "a.txt").symlink_to(mine)
+    atomic_write_text(tmp_path / "a.txt", "new")
+    assert mine.read_text() == MINE and not (tmp_path / "a.txt").is_symlink()
+
+
+def test_a_write_that_must_not_replace_leaves_what_came_first(tmp_path):
+    path = tmp_path / "a.txt"
+
+    def late(file):
+        file.write(b"late")
+        path.write_text("first")  # somebody was faster
+
+    with pytest.raises(FileExistsError, match="a.txt"):
+        atomic_write(path, late, replace=False)
+    assert path.read_text() == "first" and os.listdir(tmp_path) == ["a.txt"]
+    atomic_write(tmp_path / "b.txt", lambda file: file.write(b"b"), replace=False)
+    assert (tmp_path / "b.txt").read_text() == "b" and len(os.listdir(tmp_path)) == 2
+    assert stat.S_IMODE((tmp_path / "b.txt").stat().st_mode) & 0o600 == 0o600
+
+
+# --- what stands under a file's name
+
+
+def put(kind: str, path: Path, target: Path | None = None) -> None:
+    if kind == "link":
+        path.symlink_to(target)
+    elif kind == "dangling":
+        path.symlink_to(path.parent / "nowhere")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        here = os.getcwd()
+        os.chdir(path.parent)  # a socket's address is short
+        try:
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(path.name)
+        finally:
+            os.chdir(here)
+    else:
+        path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device"])
+def test_only_regular_files_are_opened_and_at_once(tmp_path, kind):
+    path = tmp_path / "x"
+    put(kind, path)
+    with pytest.raises(NotAFileError, match=f"not a regular file but a {kind}"):
+        open_regular(path)
+    assert what_is_wrong(path) == f"not a regular file but a {kind}"
+
+
+def test_a_sparse_file_is_refused_by_its_size(tmp_path):
+    path = tmp_path / "x"
+    with path.open("wb") as file:
+        file.truncate(20 * 10**9)
+    with pytest.raises(NotAFileError, match="20.0 GB"):
+        read_regular(path, 2**20)
+    assert "20.0 GB" in what_is_wrong(path)
+    path.write_bytes(b"abc")
+    assert read_regular(path, 3) == b"abc" and what_is_wrong(path) is None
+    with pytest.raises(NotAFileError):
+        read_regular(path, 2)
+
+
+def test_nothing_below_a_folder_leads_out_of_it(tmp_path, mine):
+    inner = tmp_path / "run" / "samples"
+    inner.mkdir(parents=True)
+    (inner / "a").write_text("a")
+    with open_inside(tmp_path / "run", "samples", "a") as file:
+        assert file.read() == b"a"
+    (inner / "b").symlink_to(mine)
+    (tmp_path / "run" / "other").symlink_to(inner)
+    for parts in (("samples", "b"), ("other", "a")):
+        with pytest.raises(NotAFileError, match="symbolic link"):
+            open_inside(tmp_path / "run", *parts)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device"])
+def test_every_file_that_a_command_reads_may_be_none(kind, cli, tmp_path):
+    put(kind, tmp_path / "x.npz")
+    (tmp_path / "outputs").mkdir()
+    put(kind, tmp_path / "outputs/manifest.json")
+    calls = {
+        ("generate", "-n", 1, "--checkpoint", "x.npz"): 5,
+        ("generate", "-n", 1): 2,
+        ("upscale", "x.npz"): 4,
+    }
+    if kind != "folder":
+        calls["train-dcgan", "--config", "x.npz", "--dry-run"] = 2
+        calls["upscale", "x.npz", "--out", "-"] = 2 if kind == "folder" else 4
+    for call, code in calls.items():
+        result = cli(*call)
+        assert result.code == code, (call, result)
+        assert len(result.stderr.strip().splitlines()) <= 3 and "Traceback" not in result.stderr
+
+
+# --- what a run folder serves and tells
+
+
+@pytest.fixture
+def run(tmp_path):
+    rows = [{"step": 10, "epoch": 1, "loss_g": 0.5}]
+    return make_run(tmp_path / "checkpoints/dcgan/1-cpu", rows=rows, epochs=(1,))
+
+
+def test_the_run_page_follows_no_link(run, tmp_path, mine):
+    make_run(tmp_path / "checkpoints/dcgan/2-cpu")
+    client = make_app(tmp_path / "checkpoints").test_client()
+    secret = MINE.strip()
+    for name in ("warnings.log", "metrics.jsonl", "config.json"):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(mine)
+        for address in ("/training", "/training/dcgan/1-cpu", "/api/v1/runs"):
+            answer = client.get(address)
+            assert answer.status_code == 200 and secret not in answer.text, (name, address)
+            assert "symbolic link" in answer.text and str(run / name) not in answer.text
+        names = [each["name"] for each in client.get("/api/v1/runs").json["runs"]]
+        assert names == ["dcgan/2-cpu", "dcgan/1-cpu"], "it hides no other"
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_no_sample_is_served_through_a_link(run, tmp_path, linked):
+    client = make_app(tmp_path / "checkpoints").test_client()
+    address = "/runs/dcgan/1-cpu/samples/epoch_0001.png"
+    assert client.get(address).status_code == 200
+    (run / "samples").rename(tmp_path / "elsewhere")
+    if linked == "folder":
+        (run / "samples").symlink_to(tmp_path / "elsewhere")
+    else:
+        (run / "samples").mkdir()
+        (run / "samples/epoch_0001.png").symlink_to(tmp_path / "elsewhere/epoch_0001.png")
+    assert client.get(address).status_code == 404
+    assert client.get("/api/v1/runs/dcgan/1-cpu").json["samples"] == []
+    assert client.get("/training/dcgan/1-cpu").status_code == 200
+
+
+def test_a_report_shows_nothing_through_a_link(run, tmp_path):
+    from anime_pipeline.reports.training import write_report
+
+    (run / "samples/epoch_0001.png").rename(tmp_path / "grid.png")
+    with_grid = write_report(run).read_text()
+    (run / "samples/epoch_0001.png").symlink_to(tmp_path / "grid.png")
+    assert write_report(run).read_text().count("<img") == with_grid.count("<img")
+
+
+def test_a_giant_log_is_one_line_and_hides_no_other_run(run, cli, tmp_path):
+    make_run(tmp_path / "checkpoints/dcgan/2-cpu", rows=[{"step": 1, "loss_g": 1.0}])
+    with (run / "metrics.jsonl").open("r+b") as file:
+        file.truncate(200 * 10**9)
+    result = cli("runs", "list", "--json")
+    assert [each["name"] for each in result.json["runs"]] == ["dcgan/2-cpu"]
+    assert len(result.stderr.splitlines()) == 1 and "200.0 GB" in result.stderr
+
+
+def test_a_long_line_of_a_log_is_passed_over(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2, "x": "' + "y" * 2**17 + '"}\n{"step": 3}\n')
+    assert [row["step"] for row in read_metrics(path)] == [1, 3]
+
+
+def test_warnings_that_are_no_file_are_said(run, mine):
+    os.mkfifo(run / "warnings.log")
+    assert "pipe" in read_run(run).warnings[0]
+
+
+# --- checkpoints: only our own names
+
+
+def test_a_save_deletes_only_what_it_named_itself(tmp_path):
+    others = [
+        "state-best.npz", "state-1.npz", "state-1.json", "state-00000001.npz.bak",
+        "state-000000001.npz", "state-.json", "my-state-00000001.npz", "state-0000001a.npz",
+        "state-00000001.NPZ", "state-000000001.json",
+        "state-\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661.npz",
+    ]  # fmt: skip
+    for name in others:
+        (tmp_path / name).write_text(MINE)
+    (tmp_path / "state-00000002.npz").mkdir()
+    (tmp_path / "state-00000003.npz").symlink_to(tmp_path / "state-best.npz")
+    for step in range(10, 15):
+        checkpoint.save(tmp_path, step, {"a": np.ones(2)}, keep=2)
+    assert all((tmp_path / name).read_text() == MINE for name in others)
+    assert (tmp_path / "state-00000002.npz").is_dir()
+    assert (tmp_path / "state-00000003.npz").is_symlink()
+    assert checkpoint.steps_in(tmp_path) == [13, 14]
+    left = set(os.listdir(tmp_path)) - set(others)
+    assert {name for name in left if name > "state-00000004"} == {
+        f"state-{step:08d}.{kind}" for step in (13, 14) for kind in ("npz", "json")
+    }
+
+
+# --- .npz: what a file claims is compared with what it can hold
+
+
+def member(array: np.ndarray, shape=None, descr=None) -> bytes:
+    file = io.BytesIO()
+    header = {
+        "shape": array.shape if shape is None else shape,
+        "fortran_order": False,
+        "descr": descr or np.lib.format.dtype_to_descr(array.dtype),
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + array.tobytes()
+
+
+def weights_file(path: Path, members: dict[str, bytes], method=zipfile.ZIP_STORED) -> Path:
+    description = {
+        "format": 1, "kind": DCGAN_KIND, "config": to_dict(TINY_DCGAN), "training": {},
+    }  # fmt: skip
+    text = np.frombuffer(json.dumps(description).encode(), np.uint8)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("description.json.npy", member(text))
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content, method)
+    return path
+
+
+def zeros_file(path: Path, count: int) -> Path:
+    """A megabyte that inflates to `count` bytes, made without holding them."""
+    header = member(np.zeros(0, np.uint8), shape=(count,))
+    weights_file(path, {})
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.npy", "w", force_zip64=True) as file,
+    ):
+        file.write(header)
+        for _ in range(count // 2**24):
+            file.write(bytes(2**24))
+    return path
+
+
+LOAD = """
+import resource, sys, time
+from pathlib import Path
+from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.models.weights import DCGAN_KIND, load_weights
+begin = time.process_time()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    load_weights(Path(sys.argv[1]), DCGAN_KIND)
+except CheckpointError as error:
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(error, grown // 1024, round(time.process_time() - begin), sep="\\n")
+"""
+
+
+def test_a_megabyte_that_inflates_to_gigabytes_costs_nothing(tmp_path):
+    path = zeros_file(tmp_path / "w.npz", 2**29)
+    assert path.stat().st_size < 10**6
+    said, megabytes, seconds = spawn("-c", LOAD, path).stdout.splitlines()
+    assert "claims" in said and int(megabytes) < 100 and int(seconds) <= 1
+
+
+def test_weights_larger_than_their_architecture_are_not_read(tmp_path):
+    from anime_pipeline.core.parameters import most_parameters
+
+    fits = most_parameters(TINY_DCGAN)
+    path = weights_file(tmp_path / "w.npz", {"a": member(np.zeros(fits, np.float32))})
+    assert load_weights(path, DCGAN_KIND).arrays["a"].size == fits
+    path = weights_file(tmp_path / "w.npz", {"a": member(np.zeros(fits + 1, np.float32))})
+    with pytest.raises(CheckpointError, match="takes no more|can be"):
+        load_weights(path, DCGAN_KIND)
+
+
+ABSURD = {
+    "claims more": lambda: member(np.zeros(4, np.float32), shape=(2**39,)),
+    "claims less": lambda: member(np.zeros(4, np.float32), shape=(1,)),
+    "overflows": lambda: member(np.zeros(0, np.float32), shape=(2**70, 0)),
+    "negative": lambda: member(np.zeros(4, np.float32), shape=(-2, -2)),
+    "many dimensions": lambda: member(np.zeros(1, np.float32), shape=(1,) * 70),
+    "objects": lambda: member(np.zeros(4, np.int64), descr="|O"),
+    "structured": lambda: member(np.zeros(4, np.int64), descr=[("a", "<i8")]),
+    "text": lambda: b"no array at all",
+    "nested": lambda: b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"[" * 9000,
+    "empty": lambda: b"",
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_absurd_members_are_one_clear_line(kind, tmp_path, cli):
+    weights_file(tmp_path / "w.npz", {"a": ABSURD[kind]()})
+    result = cli("generate", "-n", 1, "--checkpoint", "w.npz")
+    assert result.code == 5 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert "w.npz is damaged or no weights file" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["claims more", "claims less"])
+def test_headers_and_directory_must_agree(kind, tmp_path):
+    path = weights_file(tmp_path / "w.npz", {"a": ABSURD[kind]()})
+    with pytest.raises(ValueError, match="claims"), open_arrays(path):
+        pass
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_members_packed_as_numpy_never_does_are_refused(method, damaged, tmp_path, cli):
+    path = weights_file(tmp_path / "w.npz", {"a": member(np.zeros(999, np.float32))}, method)
+    if damaged:
+        content = bytearray(path.read_bytes())
+        at = content.find(b"a.npy") + 9
+        content[at : at + 20] = bytes(20)
+        path.write_bytes(content)
+    result = cli("generate", "-n", 1, "--checkpoint", "w.npz")
+    assert result.code == 5 and "compressed" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_directory_of_a_million_names_is_not_read(tmp_path):
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, *[0] * 3, 1, *[0] * 4, 0, 0)
+    directory = (entry + b"a") * 100_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 34464, 34464, len(directory), 0, 0)
+    path = tmp_path / "w.npz"
+    path.write_bytes(directory + end)
+    with pytest.raises(ValueError, match="directory"), open_arrays(path):
+        pass
+
+
+def test_arrays_are_read_as_numpy_reads_them(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "half": rng.standard_normal((3, 4)).astype(np.float16),
+        "turned": np.asfortranarray(rng.standard_normal((3, 5))),
+        "other end": np.arange(6, dtype=">i4").reshape(2, 3),
+        "none": np.zeros((0, 4), np.float32),
+        "one": np.float32(3),
+        "flags": np.array([True, False]),
+    }
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "a.npz", **arrays)
+        with open_arrays(tmp_path / "a.npz") as file:
+            read = file.read()
+        for name, array in arrays.items():
+            assert read[name].dtype == np.asarray(array).dtype
+            assert np.array_equal(read[name], array) and read[name].shape == np.shape(array)
+
+
+def test_a_flipped_byte_of_a_member_is_found(tmp_path):
+    path = tmp_path / "w.npz"
+    save_weights(path, {"a": np.ones(1000)}, DCGAN_KIND, to_dict(TINY_DCGAN), {})
+    content = bytearray(path.read_bytes())
+    at = content.find(struct.pack("<f", 1.0) * 4) + 2000
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="CRC"):
+        load_weights(path, DCGAN_KIND)
+
+
+def test_a_checkpoint_is_measured_before_it_is_read(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, 1, {"a": np.ones((4, 4))}, keep=2)
+    read = []
+    monkeypatch.setattr(checkpoint, "sha256_of", lambda path: read.append(path))
+    with pytest.raises(CheckpointError, match="another architecture"):
+        checkpoint.load_latest(tmp_path, print, {"a": np.ones((4, 5))})
+    assert not read
+    monkeypatch.undo()
+    assert checkpoint.load_latest(tmp_path, print, {"a": np.ones((4, 4))})[0] == 1
+
+
+def test_a_compressed_checkpoint_is_none_of_ours(tmp_path):
+    path = checkpoint.save(tmp_path, 1, {"a": np.ones(4)}, keep=2)
+    np.savez_compressed(path, a=np.zeros(2**20))
+    sha256 = checkpoint.sha256_of(path)
+    path.with_suffix(".json").write_text(json.dumps({"step": 1, "sha256": sha256}))
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load_latest(tmp_path, print)
+
+
+def test_the_bound_holds_for_all_architectures():
+    from anime_pipeline.core.config import DcganConfig, SrganConfig
+    from anime_pipeline.core.parameters import most_parameters
+    from anime_pipeline.models import dcgan, srgan
+
+    for architecture in ("best", "residual", "reference"):
+        for size, width in ((16, 8), (64, 4)):
+            named = "" if architecture == "reference" else "hair,skin,eyes,length,Hat"
+            config = DcganConfig(
+                architecture=architecture, image_size=size, width=width, condition=named, blocks=2,
+                latent_dim=8,
+            )  # fmt: skip
+            held = dcgan.build_generator(config).count_params()
+            assert held <= most_parameters(config) <= held + 4_000_000
+    for architecture in ("best", "reference"):
+        config = SrganConfig(architecture=architecture, blocks=2, channels=8)
+        assert srgan.build_generator(config).count_params() <= most_parameters(config)

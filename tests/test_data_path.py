@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from anime_pipeline.core.machine import usable_cores
-from anime_pipeline.data import entry
+from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.dataset import drop_repeated, open_dataset
 from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.duplicates import cached_groups
@@ -178,7 +178,7 @@ def test_the_temporary_is_locked_while_it_is_written(drawn, cache):
     def look(done, total):
         (path,) = cache.iterdir()
         os.utime(path, (1_000, 1_000))
-        entry.sweep_left_over(cache)
+        sweep_temporaries(cache, below=False)
         assert path.exists()
 
     assert len(load_store(open_dataset(drawn), 16, progress=look).images) == 120
@@ -192,18 +192,18 @@ import os, signal, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from anime_pipeline.cli.main import run
 from anime_pipeline.data import entry
-read, told = entry._read, threading.Event()
+read, told = entry.read_regular, threading.Event()
 class Stopped(threading.Event):
     def set(self):
         super().set()
         told.set()
 class Threading:
     Event = Stopped
-def slowly(path):
+def slowly(path, most):
     os.write(1, b"reading\\n")
     told.wait()
-    return read(path)
-entry._read, entry.threading = slowly, Threading
+    return read(path, most)
+entry.read_regular, entry.threading = slowly, Threading
 run()
 """
 

@@ -86,8 +86,8 @@ def test_other_encodings_and_huge_files_are_named_not_guessed(tmp_path, monkeypa
     monkeypatch.setattr(tables, "MAX_BYTES", 2**20)
     with path.open("wb") as file:
         file.truncate(2**40)  # takes no room
-    assert "larger than 1 MB" in read_color_csv(path).problems[0]
-    assert "larger than 1 MB" in read_tag_csv(path)[1][0]
+    assert "1.0 MB are read" in read_color_csv(path).problems[0]
+    assert "1.0 MB are read" in read_tag_csv(path)[1][0]
 
 
 @given(st.binary(max_size=200))

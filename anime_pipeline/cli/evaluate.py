@@ -130,7 +130,8 @@ def command(
         network, about_fid = _inception(inception)
     generator, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     roots = list(dict.fromkeys(data))
-    store = open_store(roots, generator.config.image_size, generator.config.fit)
+    size, fit = generator.config.image_size, generator.config.fit
+    store = open_store(roots, size, fit, labels=bool(generator.config.condition))
     faces, chosen = _faces(store, generator, side, count)
     if enlarge:
         faces = with_large(faces, generator.config)

@@ -97,7 +97,10 @@ def read_at_most(file: IO[bytes], most_bytes: int, path: Path) -> bytes:
     """Read an open file to its end, refusing one that is larger before reading any of it."""
     size = os.fstat(file.fileno()).st_size
     if size <= most_bytes:
-        content = file.read(most_bytes + 1)  # it may grow, or be of a kind that tells no size
+        # Python sets aside as many bytes as are asked for, so what it says it holds, and one more.
+        content = file.read(size + 1)
+        if len(content) > size:  # it grows, or is of a kind that tells no size
+            content += file.read(most_bytes + 1 - len(content))
         if len(content) <= most_bytes:
             return content
         size = len(content)

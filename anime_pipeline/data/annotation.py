@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.data.characters import Colors
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.data.estimate import estimate_colors
@@ -20,7 +21,7 @@ Progress = Callable[[int, int], None]
 def estimate_file(path: Path) -> Colors | Skipped:
     """Estimate one picture's colours, or say why they cannot be."""
     try:
-        return estimate_colors(decode(path.read_bytes()))
+        return estimate_colors(decode(read_regular(path, MAX_PICTURE_BYTES)))
     except OSError as error:
         return Skipped(str(path), f"cannot be read ({error.strerror})")
     except DataError as error:

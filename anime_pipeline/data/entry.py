@@ -9,7 +9,6 @@ ever half an entry; what a killed process left is swept by the next that builds.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
@@ -17,7 +16,6 @@ import io
 import json
 import math
 import threading
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,15 +27,14 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import TEMPORARY_SUFFIX, atomic_write
+from anime_pipeline.core.storage import atomic_write, sweep_temporaries
 from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 from anime_pipeline.images.plain import decode_plain
-
-STALE_S = 60.0  # a temporary that nobody has written to for so long, nor holds locked, is left over
 
 _NPY_START = 10  # bytes before a `.npy` file's header, the last two of which give its length
 _CHECKSUM_BYTES = 4
@@ -95,7 +92,7 @@ class _Decoded:
     def add(self, position: int, path: Path, wanted: Wanted) -> None:
         """Decode a file, or note why it cannot be used."""
         try:
-            content = _read(path)
+            content = read_regular(path, MAX_PICTURE_BYTES)
             picture = decode_plain(content)
             if picture is None:
                 picture = decode(content, "picture")
@@ -126,11 +123,6 @@ class _Decoded:
         self.kept += others.kept
         self.skipped += others.skipped
         self.transient |= others.transient
-
-
-def _read(path: Path) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
 
 
 def read_entry(path: Path) -> Entry | None:
@@ -208,17 +200,8 @@ def build_entry(
     row_bytes = wanted.size**2 * 3 + math.prod(THUMBNAIL_SHAPE)
     require_free(path.parent, len(pictures) * row_bytes, "the decoded pictures")
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_left_over(path.parent)
+    sweep_temporaries(path.parent, below=False)
     atomic_write(path, lambda file: _write(file, pictures, wanted, progress, workers))
-
-
-def sweep_left_over(folder: Path) -> None:
-    """Delete the temporaries of killed processes; those of living ones are locked or young."""
-    for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            if time.time() - path.stat().st_mtime >= STALE_S:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
 
 
 def _write(

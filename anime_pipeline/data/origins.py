@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import open_regular
 from anime_pipeline.data.duplicates import repeated
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.codec import naming
@@ -128,7 +129,7 @@ def read_codings(
         if progress and number % _REPORT_EVERY == 0:
             progress(number, len(paths))
         try:
-            with open(path, "rb") as file, naming("picture"):
+            with open_regular(path) as file, naming("picture"):
                 codings.append(_read(file))
         except (OSError, DataError) as error:
             reason = str(error).removeprefix("picture: ")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import open_regular
 from anime_pipeline.data.dataset import Dataset
 
 HR_SIZES = (128, 96, 64)
@@ -19,7 +20,7 @@ def short_sides(datasets: Sequence[Dataset]) -> Iterator[int]:
     for dataset in datasets:
         for record in dataset.records:
             try:
-                with Image.open(record.path) as picture:
+                with open_regular(record.path) as file, Image.open(file) as picture:
                     yield min(picture.size)
             except (OSError, UnidentifiedImageError, ValueError):
                 continue  # counted and named when the store is built

@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
+from anime_pipeline.core.files import read_regular
+
 MAX_BYTES = 2**28  # a thousand times the table of the largest set we know; memory must have an end
 
 MAX_HEADER = 2**16
@@ -37,13 +39,9 @@ def read_bytes(path: Path) -> bytes:
         TableError: If it cannot be read or is larger than any table of pictures.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        return read_regular(path, MAX_BYTES)
     except OSError as error:
         raise TableError(f"cannot be read ({error.strerror})") from None
-    if len(content) > MAX_BYTES:
-        raise TableError(f"larger than {MAX_BYTES >> 20} MB; expected one row a picture")
-    return content
 
 
 def decode_text(content: bytes) -> str:

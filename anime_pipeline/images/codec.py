@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.images.grey import is_wide, to_eight_bits
 from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
@@ -143,7 +144,7 @@ def has_alpha(picture: Image.Image) -> bool:
 def read_rgb(path: Path) -> np.ndarray:
     """Read a picture file as RGB uint8 [H, W, 3]; errors as in `decode`, naming the path."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MAX_PICTURE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     return decode(content, str(path))

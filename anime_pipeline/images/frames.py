@@ -11,6 +11,7 @@ from typing import IO
 from PIL import Image, ImageSequence, features
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import open_regular
 from anime_pipeline.images import apng, gif_frames
 from anime_pipeline.images.codec import naming, to_rgba, turn_of
 from anime_pipeline.images.composition import compose
@@ -43,10 +44,8 @@ def animated_kind(path: Path) -> str | None:
 
     Its content tells, not its name; None for all others.
     """
-    if not path.is_file():  # opening a named pipe would wait for ever
-        return None
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _kind(file)
     except OSError:  # named when it is read
         return None

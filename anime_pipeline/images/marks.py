@@ -13,15 +13,14 @@ from pathlib import Path
 from PIL import Image
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import open_regular
 from anime_pipeline.images.save import IMAGE_DESCRIPTION
 
 
 def picture_text(path: Path) -> dict[str, str]:
     """Return the text entries of a picture; empty for anything that is none."""
-    if not path.is_file():  # opening a pipe would wait for ever
-        return {}
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             text = {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
             # JPEG and WebP have no text entries but EXIF's; a GIF has one comment.
             described = picture.getexif().get(IMAGE_DESCRIPTION) or picture.info.get("comment")

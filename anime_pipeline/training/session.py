@@ -250,7 +250,7 @@ def restore(run: Run[Config], task: Task, warn: Callable[[str], None]) -> tuple[
             )
         warn(f"{run.folder} has no checkpoint yet; starting it from step 0.")
         return 0, initial
-    step, arrays = checkpoint.load_latest(folder, warn)
+    step, arrays = checkpoint.load_latest(folder, warn, initial)
     return step, backend.to_device(checkpoint.rebuild(arrays, initial))
 
 

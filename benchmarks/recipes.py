@@ -47,6 +47,8 @@ RESIDUAL: dict[str, Any] = {
     "decay": False,
     "learning_rate_fall": 4.0,
     "gamma_fall": 10.0,
+    # Without norms to hold them, rates like these diverge under penalties 16 times as strong.
+    "r1_interval": 4,
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "cpu": {},

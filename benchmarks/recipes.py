@@ -65,6 +65,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "width 64": {"width": 64},
     "residual": RESIDUAL,
     "residual, VGG16 at 64 px": RESIDUAL | {"feature_px": 64},
+    "residual, penalties every 16th step": RESIDUAL | {"r1_interval": 16},
     "residual, no feature critic": RESIDUAL | {"feature_critic": False},
     "reference": {},
 }

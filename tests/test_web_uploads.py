@@ -1,8 +1,10 @@
 """Uploads: what is never parsed, what is cut into too many parts, giving up, limits."""
 
+import gc
 import io
 import threading
 import time
+import weakref
 import zlib
 from contextlib import contextmanager
 
@@ -12,6 +14,7 @@ from PIL import Image, features
 from test_web_api import API, refused
 from web import picture_bytes, upload, wait_until
 
+from anime_pipeline.web import api, uploads
 from anime_pipeline.web.parts import MOST_CHUNKS, has_many_chunks
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.uploads import FORMATS
@@ -80,8 +83,6 @@ MANY_PARTS = {
 
 @pytest.mark.parametrize("name", MANY_PARTS)
 def test_pictures_cut_into_many_parts_are_refused_soon(client, monkeypatch, name):
-    from anime_pipeline.web import uploads
-
     monkeypatch.setattr(uploads, "open_picture", lambda *_: pytest.fail("it was decoded"))
     begun = time.thread_time()
     refused(upload(client, MANY_PARTS[name]), 422, "parts")
@@ -112,6 +113,23 @@ def test_an_animation_is_refused_in_words(client, kind):
     buffer = io.BytesIO()
     frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
     refused(upload(client, buffer.getvalue()), 422, "animation")
+
+
+@pytest.mark.parametrize("timeout_s", [60, 0.01], ids=["made", "given up"])
+def test_of_an_answered_upload_nothing_is_kept_but_its_state(made, monkeypatch, timeout_s):
+    pictures = []
+
+    def decode(content):
+        picture = uploads.decode(content)
+        pictures.append(weakref.ref(picture))
+        return picture
+
+    monkeypatch.setattr(api, "decode", decode)
+    client = made(upscale_timeout_s=timeout_s).test_client()
+    answer = upload(client, picture_bytes(200, 200), ticket="one-of-mine-1")
+    assert answer.status_code == (200 if timeout_s > 1 else 422)
+    assert client.get(f"{API}/upscale/one-of-mine-1").json["state"] == "done"
+    wait_until(lambda: gc.collect() >= 0 and pictures[0]() is None)
 
 
 def test_uploads_from_elsewhere_are_limited(made):

@@ -140,7 +140,8 @@ def upscale() -> Response:
     try:
         made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s)
     finally:
-        progress.state = "done"
+        # Tickets stay for a while, to be asked for; the picture and its result must not.
+        progress.state, progress.job = "done", None
     if kind == JSON:
         document = {
             "input_width": picture.width,

@@ -42,6 +42,7 @@ class Progress:
 
     Attributes:
         state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
+        job: Holds the decoded picture; None before there is one and once its request is answered.
     """
 
     state: str = "waiting"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,15 +22,28 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+# Under `nohup` and in a shell's background some signals are ignored, and children inherit that.
+# What has a handler, though an idle one, they get as by default, and tests send them such signals.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
+
+
 # Two processes that each compute with all cores get in each other's way: each takes its own, and so
 # do its children.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if WORKER and hasattr(os, "sched_setaffinity"):
     CORES = sorted(os.sched_getaffinity(0))
-    if len(CORES) >= int(os.environ["PYTEST_XDIST_WORKER_COUNT"]):
-        os.sched_setaffinity(
-            0, CORES[int(WORKER.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
-        )
+    WORKERS = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    if len(CORES) >= WORKERS:  # one that takes a crashed one's place has a higher number
+        os.sched_setaffinity(0, CORES[int(WORKER.removeprefix("gw")) % WORKERS :: WORKERS])
+
+# Nothing that whoever runs the tests has set for their own terminal, network or commands.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+for _name in list(os.environ):
+    ours = _name.startswith("ANIME_PIPELINE_") and not _name.endswith(("_FACES", "_ASSETS"))
+    if ours or _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
+        del os.environ[_name]
 
 
 # The files that take longest, the longest first: what two processes begin last should be short.
@@ -95,6 +109,10 @@ def upscaler():
     return Upscaler.load(find_weights("fidelity", "srgan-generator"))
 
 
+# A busy machine may take any time, and limits have tests of their own.
+PATIENT = {"face_timeout_s": PATIENCE_S, "upscale_timeout_s": PATIENCE_S}
+
+
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """The web app with the shipped models and no runs."""
@@ -102,7 +120,8 @@ def app(tmp_path_factory):
     from anime_pipeline.web.services import EXTENSION
     from anime_pipeline.web.settings import Settings
 
-    made = create_app(Settings(checkpoints=tmp_path_factory.mktemp("web") / "checkpoints"))
+    folder = tmp_path_factory.mktemp("web") / "checkpoints"
+    made = create_app(Settings(checkpoints=folder, **PATIENT))
     yield made
     assert made.extensions[EXTENSION].worker.stop(PATIENCE_S)
 
@@ -122,7 +141,9 @@ def made(tmp_path):
     apps = []
 
     def make(**settings):
-        apps.append(create_app(Settings(checkpoints=tmp_path / "checkpoints", **settings)))
+        apps.append(
+            create_app(Settings(checkpoints=tmp_path / "checkpoints", **PATIENT | settings))
+        )
         return apps[-1]
 
     yield make

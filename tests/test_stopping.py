@@ -19,7 +19,7 @@ from anime_pipeline.core.storage import atomic_write, atomic_write_text, sweep_t
 # It waits in the middle of a file, however long that takes. Whoever runs the tests in the
 # background has Ctrl-C ignored, and children inherit that.
 WAITS = """
-import signal, sys, threading
+import os, signal, sys, threading
 from pathlib import Path
 from anime_pipeline.cli import upscale_batch
 from anime_pipeline.cli.main import run
@@ -27,7 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def writer(*arguments, **options):
     def write(file):
         file.write(b"half")
-        print("writing", flush=True)
+        os.write(1, b"writing\\n")  # a terminal's display takes what is printed
         threading.Event().wait()
     return write
 upscale_batch.writer = writer

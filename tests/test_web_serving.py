@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from children import PATIENCE_S
 from conftest import spawn
 from web import decoded, fetch, form_of, picture_bytes, served, wait_until
+
+from anime_pipeline.core.signals import ECHO_S
 
 FACE = "/api/v1/generate?seed=7"
 
@@ -154,11 +157,11 @@ def refuses_connections(url):
 
 def test_a_stop_finishes_an_upload_that_has_begun(tmp_path):
     with served(tmp_path) as (process, url):
-        thread, answers = send_upload(url, picture_bytes(240, 180))
+        thread, answers = send_upload(url, picture_bytes(80, 60))
         code, stderr = stop(process)
         thread.join(PATIENCE_S)
     assert code == 0 and "has been answered" in stderr
-    assert decoded(answers[0]).shape == (720, 960, 3)
+    assert decoded(answers[0]).shape == (240, 320, 3)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -168,6 +171,7 @@ def test_a_second_signal_stops_at_once(tmp_path, how):
         process.send_signal(how)
         wait_until(lambda: refuses_connections(url))
         assert process.poll() is None, "it still works on what it has accepted"
+        time.sleep(2 * ECHO_S)  # sooner it would be an echo of the first
         code, stderr = stop(process, how)
         thread.join(PATIENCE_S)
     assert code == 128 + how and "Traceback" not in stderr

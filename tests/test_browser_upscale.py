@@ -140,7 +140,7 @@ def test_a_picture_is_pasted(page):
 
 def test_what_is_no_picture_is_refused_in_words(page):
     choose(page, b"<script>alert(1)</script>", "notes.txt")
-    refused(page, "“notes.txt” is no PNG, JPEG, WebP, GIF or BMP file")
+    refused(page, "“notes.txt” is no PNG, JPEG, WebP, AVIF, GIF or BMP file")
     choose(page, b"<script>alert(1)</script>", "notes.png")
     refused(page, "“notes.png” cannot be read as a picture")
     choose(page, b"", "empty.png")

@@ -29,6 +29,8 @@ REASONS = {
     "cli/upscale_work.py",
     "images/codec.py",
     "images/frames.py",
+    "images/grey.py",
+    "images/loading.py",
     "images/save.py",
     "inference/memory.py",
     "inference/target.py",

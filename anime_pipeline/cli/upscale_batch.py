@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anime_pipeline.cli.common import progress_bar, stderr
 from anime_pipeline.cli.upscale_jobs import Job, look_at
 from anime_pipeline.cli.upscale_work import Preparation, writer
-from anime_pipeline.core.errors import DataError, PartialError
+from anime_pipeline.core.errors import DataError, PartialError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, NotAFileError, read_regular
 from anime_pipeline.core.storage import atomic_write
 
@@ -109,6 +109,7 @@ def finish(done: Done, out: Path, results: int) -> None:
 
     Raises:
         DataError: If there is no result.
+        PipelineError: If there is none because nothing could be written there.
         PartialError: If some are missing.
     """
     console = stderr()
@@ -127,6 +128,10 @@ def finish(done: Done, out: Path, results: int) -> None:
         # A name may hold what would steer the terminal.
         name = item.path if item.path.isprintable() else repr(item.path)
         console.print(f"Skipped {name}: {item.reason}", markup=False)
+    if not finished and {item.reason for item in skipped} <= set(OF_THE_NAME.values()):
+        raise PipelineError(  # no fault of the pictures
+            f"No result could be written into {out}; the reasons are above. Choose another --out."
+        )
     if not finished:
         raise DataError(
             f"None of {total} could be upscaled; the reasons are above. Name picture files, or "

@@ -207,6 +207,14 @@ def cli(monkeypatch, capsys, tmp_path):
     return call
 
 
+def run_here(*arguments) -> None:
+    """Run a command in this process, for fixtures that many tests share; it must succeed."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(sys, "argv", ["anime-pipeline", *map(str, arguments)])
+        run_program()
+    assert not stop.value.code
+
+
 def spawn(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
     """Run `python ARGUMENTS` in a process of its own."""
     return subprocess.run(

@@ -2,15 +2,13 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_CALL
+from conftest import TINY_CALL, run_here
 from PIL import Image
 
-from anime_pipeline.cli.main import run as run_program
 from anime_pipeline.core import checkpoint
 from anime_pipeline.data.annotation import estimate_missing
 from anime_pipeline.data.dataset import open_dataset
@@ -29,13 +27,6 @@ STEPS, CUT = 8, 4
 FOLDER = "000_sakura"
 
 
-def train(*arguments):
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.setattr(sys, "argv", ["anime-pipeline", *map(str, arguments)])
-        run_program()
-    assert not stop.value.code
-
-
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
@@ -48,7 +39,7 @@ def finished(sample, tmp_path_factory):
     """A run of STEPS steps on the sample, with states at CUT and at the end."""
     checkpoints = tmp_path_factory.mktemp("finished")
     short = ["--steps", STEPS, "--set", f"save_every={CUT}", "--checkpoints", checkpoints]
-    train(*TINY_CALL, "--data", sample, *short)
+    run_here(*TINY_CALL, "--data", sample, *short)
     return checkpoints / "dcgan" / "1-cpu"
 
 

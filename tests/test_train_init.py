@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_CALL, TINY_DCGAN
+from conftest import TINY_CALL, TINY_DCGAN, run_here
 
-from anime_pipeline.cli.main import run as run_program
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.config import DcganConfig, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
@@ -23,19 +21,12 @@ from anime_pipeline.training.dcgan_task import DcganTask
 SHORT = ["--steps", 4, "--batch-size", 8, "--precision", "float32"]
 
 
-def train(*arguments):
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.setattr(sys, "argv", ["anime-pipeline", *map(str, arguments)])
-        run_program()
-    assert not stop.value.code
-
-
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory):
     """A finished run on 24 drawn faces: hair and skin, 16 px, odd widths."""
     folder = tmp_path_factory.mktemp("earlier")
     write_sample_dataset(folder / "faces", 24, seed=3, size_px=32)
-    train(*TINY_CALL, "--data", folder / "faces", "--steps", 8, "--checkpoints", folder / "runs")
+    run_here(*TINY_CALL, "--data", folder / "faces", "--steps", 8, "--checkpoints", folder / "runs")
     return folder / "runs" / "dcgan" / "1-cpu"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.checkpoint import SEPARATOR, steps_in
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import UsageError
@@ -120,12 +120,11 @@ def _last_discriminator(folder: Path) -> dict[str, np.ndarray]:
             expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
             if sha256_of(path) != expected:
                 continue
-            with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            with open_arrays(path, compressed=False) as arrays:
                 # Such as "discriminator|params|down1/kernel".
+                names = [name for name in arrays.headers if name.startswith(lead)]
                 return {
-                    name.split(SEPARATOR, 2)[2]: file[name]
-                    for name in file.files
-                    if name.startswith(lead)
+                    name.split(SEPARATOR, 2)[2]: array for name, array in arrays.read_each(names)
                 }
         except (*UNREADABLE, IndexError):
             continue

@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data import splits
 from anime_pipeline.data.conditions import parse_names
@@ -76,8 +76,8 @@ def write_pictures(folder: Path, pictures: RunPictures) -> None:
 def read_pictures(folder: Path) -> RunPictures | None:
     """Read the record; None in runs from before there was one, and where it cannot be read."""
     try:
-        # Opened here: NumPy would leave open what turns out to be no zip file.
-        with (folder / PICTURES_FILE).open("rb") as file, np.load(file, allow_pickle=False) as held:
+        with open_arrays(folder / PICTURES_FILE, compressed=False) as arrays:
+            held = arrays.read("names", "hashes", "labels")
             names = json.loads(held["names"].tobytes())
             pictures = RunPictures(list(map(str, names)), held["hashes"], held["labels"])
     except UNREADABLE:

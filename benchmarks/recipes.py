@@ -9,7 +9,8 @@ precision and recall on AlexNet's features, which nothing is trained on, and on 
 `anime-pipeline evaluate` does on the test side. Processor time is that of all cores together, so
 that a busy machine changes little; to run two comparisons at once, give each a core (`taskset -c 0
 python ...`). Results are printed as Markdown and appended to a JSON file, which lets a stopped
-comparison go on: what stands there is not run again.
+comparison go on: what stands there is not run again, and a recipe that was stopped on the way
+goes on from its last save, in a folder beside that file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.checkpoint import load_latest, rebuild, save, steps_in
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.presets import DCGAN_PRESETS
@@ -69,6 +71,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "residual, no feature critic": RESIDUAL | {"feature_critic": False},
     "reference": {},
 }
+CURVE = (1 / 8, 1 / 4, 1 / 2)  # shares of a run after which it is judged on the way
+SAVE_EVERY_S = 120  # of processor time
 NETWORKS = ("alexnet", "vgg16")  # the first one ranks
 
 
@@ -86,26 +90,46 @@ class Benchmark:
             self.scale[network] = common_scale(real)
             self.real[network] = real / self.scale[network]
 
-    def run(self, name: str, seed: int, images: int, minutes: float) -> dict[str, Any]:
-        """Train one recipe from nothing and judge it."""
+    def run(
+        self, name: str, seed: int, images: int, minutes: float, folder: Path
+    ) -> dict[str, Any]:
+        """Train one recipe from nothing, or from what `folder` keeps of it, and judge it."""
         config = self._config(name, seed)
         per_step = config.batch_size * config.d_steps
-        if images:
-            config = replace(config, steps=max(1, images // per_step))
-        task = self._task(config)
-        if minutes:
-            config = replace(config, steps=_steps_in(task, minutes))
-            task = self._task(config)
-        begun, state = time.process_time(), task.initial_state()
-        for step in range(config.steps):
+        log = folder / "progress.json"
+        if log.is_file():
+            progress = json.loads(log.read_text(encoding="utf-8"))
+        else:
+            steps = max(1, images // per_step)
+            if minutes:
+                steps = _steps_in(self._task(config), minutes)
+            progress = {"steps": steps, "step": 0, "seconds": 0.0, "curve": []}
+        task = self._task(replace(config, steps=progress["steps"]))
+        state = task.initial_state()
+        if steps_in(folder):
+            progress["step"], flat = load_latest(folder, print, state)
+            state = rebuild(flat, state)
+        marks = {max(1, round(progress["steps"] * share)) for share in CURVE}
+        saved = begun = time.process_time()
+        for step in range(progress["step"], progress["steps"]):
             state, _ = task.advance(state, step, task.inputs(step))
-            if minutes and time.process_time() - begun > minutes * 60:
-                break  # the machine was slower than when the steps were timed
-        seconds = time.process_time() - begun
+            now = time.process_time()
+            done = step + 1
+            if done in marks or done == progress["steps"] or now - saved > SAVE_EVERY_S:
+                progress |= {"step": done, "seconds": progress["seconds"] + now - begun}
+                if done in marks:
+                    point = {"images_seen": done * per_step, "minutes": progress["seconds"] / 60}
+                    progress["curve"].append(point | self._judge(task.sample(state, self.fakes)))
+                    print(f"{name}: {progress['curve'][-1]}", flush=True)
+                folder.mkdir(parents=True, exist_ok=True)
+                save(folder, done, state, keep=1)
+                atomic_write_json(log, progress)
+                saved = begun = time.process_time()  # judging and saving are no training
         result = self._judge(task.sample(state, self.fakes))
-        seen = (step + 1) * per_step
-        facts = {"recipe": name, "seed": seed, "images_seen": seen, "steps": step + 1}
-        return facts | {"minutes": seconds / 60, "images_per_second": seen / seconds} | result
+        seen = progress["steps"] * per_step
+        facts = {"recipe": name, "seed": seed, "images_seen": seen, "steps": progress["steps"]}
+        facts |= {"minutes": progress["seconds"] / 60, "curve": progress["curve"]}
+        return facts | {"images_per_second": seen / progress["seconds"]} | result
 
     def _config(self, name: str, seed: int) -> DcganConfig:
         preset = "reference" if name == "reference" else "cpu"
@@ -185,7 +209,8 @@ def main() -> None:
         for name in arguments.only or RECIPES:
             if (name, seed) in done:
                 continue
-            row = benchmark.run(name, seed, arguments.images, arguments.minutes)
+            folder = arguments.out.with_suffix("") / f"{budget_key}, {name}, seed {seed}"
+            row = benchmark.run(name, seed, arguments.images, arguments.minutes, folder)
             rows.append(row | {"budget": budget_key, "vgg16": benchmark.features["vgg16"].source})
             document["rows"].append(rows[-1])
             atomic_write_json(arguments.out, document)

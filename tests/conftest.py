@@ -30,13 +30,16 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
 
 
 # Two processes that each compute with all cores get in each other's way: each takes its own, and so
-# do its children.
+# do its children. Few are enough, and memory, which some tests bound, grows with a machine's cores.
+MOST_CORES = 4
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if WORKER and hasattr(os, "sched_setaffinity"):
     CORES = sorted(os.sched_getaffinity(0))
     WORKERS = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     if len(CORES) >= WORKERS:  # one that takes a crashed one's place has a higher number
-        os.sched_setaffinity(0, CORES[int(WORKER.removeprefix("gw")) % WORKERS :: WORKERS])
+        os.sched_setaffinity(
+            0, CORES[int(WORKER.removeprefix("gw")) % WORKERS :: WORKERS][:MOST_CORES]
+        )
 
 # Nothing that whoever runs the tests has set for their own terminal, network or commands.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"

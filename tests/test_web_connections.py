@@ -138,13 +138,13 @@ def test_a_request_that_trickles_in_is_ended(monkeypatch):
 
 
 def test_unfinished_bodies_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(connections, "UNFINISHED_BYTES", 1_000_000)
     head = b"POST / HTTP/1.1\r\nContent-Length: 900000\r\n\r\n"
     with running() as (server, port), ExitStack() as stack:
         small = stack.enter_context(connect(port, head + bytes(100)))
         for _ in range(4):
             stack.enter_context(connect(port, head + bytes(800_000)))
         wait_until(lambda: len(server.active_channels) == 5)
+        monkeypatch.setattr(connections, "UNFINISHED_BYTES", 1_000_000)
         wait_until(lambda: len(server.active_channels) == 2)
         small.sendall(bytes(899_900))
         assert small.recv(1000).startswith(b"HTTP/1.1 200")

@@ -97,6 +97,16 @@ def test_a_rescheduled_task_shares_what_is_compiled_and_no_more(tiny_images):
             task.rescheduled(replace(config, **change))
 
 
+def test_a_rescheduled_stage_two_changes_phases_and_nothing_else(tiny_images):
+    task = SrganTask(TINY_SRGAN, tiny_images)
+    other = task.rescheduled(replace(TINY_SRGAN, fidelity_steps=1, learning_rate=1e-3))
+    assert other.is_adversarial(1) and other.total_steps == 1 + TINY_SRGAN.adversarial_steps
+    assert not task.is_adversarial(1), "the first one keeps its own"
+    for change in ({"channels": 12}, {"pixel_loss": "mse"}, {"seed": 1}):
+        with pytest.raises(ValueError, match="changes of"):
+            task.rescheduled(replace(TINY_SRGAN, **change))
+
+
 def test_the_feature_critic_trains_and_keeps_vgg_out_of_the_state(tiny_images, assets):
     task = DcganTask(replace(TINY_DCGAN, feature_critic=True), tiny_images)
     assert task.facts == {"vgg16": "torch"}

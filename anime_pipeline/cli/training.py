@@ -93,8 +93,7 @@ def _start(stage: Stage, request: Request) -> dict[str, Any]:
     with waiting("Building the networks and timing them"):
         task = stage.make_task(config, store, split.train)
         final = stage.with_length(task, config, request)
-        if final != config:
-            task = stage.make_task(final, store, split.train)
+        task = task.rescheduled(final)  # what was timed is compiled already
     if request.dry_run:
         return describe_plan(task, preset, final, store, split)
     state = task.initial_state()

@@ -7,9 +7,10 @@ where a process began: a resumed run makes the same calls as an uninterrupted on
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -75,6 +76,35 @@ class Schedule(Protocol):
     def form(self, step: int) -> Hashable:
         """Tell which compiled function a step needs; only equal ones go together."""
         ...
+
+
+class _Configured(Protocol):
+    config: Any
+
+
+Configured = TypeVar("Configured", bound=_Configured)
+
+
+def rescheduled(task: Configured, config: Any, schedules: frozenset[str]) -> Configured:
+    """Return a task under other schedules: networks and compiled steps are shared.
+
+    Args:
+        task: The one that has them.
+        config: Its configuration but for some of `schedules`.
+        schedules: Fields that enter a step as a number or decide only when it comes.
+
+    Raises:
+        ValueError: If the configurations differ in other fields.
+    """
+    changed = {name for name, value in vars(config).items() if value != vars(task.config)[name]}
+    if changed - schedules:
+        raise ValueError(
+            f"Invalid value for argument `config`. Expected changes of {sorted(schedules)} only. "
+            f"Received: {sorted(changed)}"
+        )
+    other = copy.copy(task)
+    other.config = config
+    return other
 
 
 def steps_per_call(wanted: int) -> int:

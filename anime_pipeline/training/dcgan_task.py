@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -20,7 +19,7 @@ from anime_pipeline.models.taps import FeatureTaps, feature_taps
 from anime_pipeline.models.weights import assign
 from anime_pipeline.training import augment
 from anime_pipeline.training.beginning import Beginning
-from anime_pipeline.training.calls import CompiledStep, steps_per_call
+from anime_pipeline.training.calls import CompiledStep, rescheduled, steps_per_call
 from anime_pipeline.training.dcgan_step import DcganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
@@ -28,7 +27,7 @@ SAMPLE_SEED = 0
 
 # What enters a step as a number or decides only when it comes, not what is compiled.
 SCHEDULES = frozenset(
-    "steps learning_rate_g learning_rate_d learning_rate_fall decay r1_gamma r2_gamma gamma_fall "
+    "steps learning_rate_g learning_rate_d learning_rate_fall decay gamma_fall "
     "ema_half_life_images save_every look_every keep_checkpoints".split()
 )
 
@@ -97,22 +96,10 @@ class DcganTask:
         self._judge = backend.jit(self._judge_images)
 
     def rescheduled(self, config: DcganConfig) -> DcganTask:
-        """Return this task under other schedules: networks and compiled steps are shared.
-
-        Raises:
-            ValueError: If the configurations differ in more than `SCHEDULES`.
-        """
-        old, new = vars(self.config), vars(config)
-        changed = {name for name, value in new.items() if value != old[name]}
-        penalised = [(bool(c["r1_gamma"]), bool(c["r2_gamma"])) for c in (old, new)]
-        if changed - SCHEDULES or penalised[0] != penalised[1]:
-            raise ValueError(
-                f"Invalid value for argument `config`. Expected changes of {sorted(SCHEDULES)} "
-                f"only, penalties staying on or off. Received: {sorted(changed)}"
-            )
-        other = copy.copy(self)
-        other.config = config
-        return other
+        """Return this task under other schedules, see `calls.rescheduled`."""
+        penalised = [(c.r1_gamma > 0, c.r2_gamma > 0) for c in (self.config, config)]
+        gammas = {"r1_gamma", "r2_gamma"} if penalised[0] == penalised[1] else set()
+        return rescheduled(self, config, SCHEDULES | gammas)
 
     @property
     def total_steps(self) -> int:

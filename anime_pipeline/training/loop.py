@@ -32,6 +32,14 @@ class Task(Schedule, Protocol):
     stage: str
     facts: dict[str, str]
 
+    def rescheduled(self, config: Any) -> Task:
+        """Return this task under other schedules, such as another number of steps.
+
+        Raises:
+            ValueError: If the configuration differs in more.
+        """
+        ...
+
     def initial_state(self) -> State:
         """Return the state before step 0."""
         ...

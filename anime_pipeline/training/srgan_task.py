@@ -16,11 +16,17 @@ from anime_pipeline.models.ranges import lr_to_model, to_uint8
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import Weights, assign
-from anime_pipeline.training.calls import CompiledStep, steps_per_call
+from anime_pipeline.training.calls import CompiledStep, rescheduled, steps_per_call
 from anime_pipeline.training.srgan_step import VGG_LAYERS, SrganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
 WARM_UP_STEPS = 200
+
+# What enters a step as a number or decides only when it comes, not what is compiled.
+SCHEDULES = frozenset(
+    "fidelity_steps learning_rate learning_rate_adversarial decay ema_half_life_images save_every "
+    "look_every keep_checkpoints".split()
+)
 
 
 class SrganTask:
@@ -50,8 +56,7 @@ class SrganTask:
         self.discriminator = Network(build_discriminator(config))
         self._mixture = parse_mixture(config.degradations)
         # Built at the start even for the fidelity phase, so that missing weights show at once.
-        uses_vgg = config.adversarial_steps > 0 and config.perceptual_weight > 0
-        vgg = load_vgg(VGG_LAYERS, config.precision) if uses_vgg else None
+        vgg = load_vgg(VGG_LAYERS, config.precision) if _uses_vgg(config) else None
         self.facts = {"vgg16": vgg.source} if vgg else {}
         features = vgg.model if vgg else None
         self._steps = {
@@ -62,6 +67,13 @@ class SrganTask:
         }
         self._upscale = backend.jit(
             lambda state, lr: self.generator(state["params"], state["stats"], lr, False)[0]
+        )
+
+    def rescheduled(self, config: SrganConfig) -> SrganTask:
+        """Return this task under other schedules, see `calls.rescheduled`."""
+        alike = _uses_vgg(config) == _uses_vgg(self.config)
+        return rescheduled(
+            self, config, SCHEDULES | ({"adversarial_steps"} if alike else frozenset())
         )
 
     @property
@@ -164,3 +176,7 @@ class SrganTask:
     def upscale(self, state: State, lr_images: np.ndarray) -> np.ndarray:
         """Upscale uint8 [N, H, W, 3] with the averaged generator to uint8 [N, 4H, 4W, 3]."""
         return to_uint8(self._upscale(state["ema"], lr_to_model(lr_images)))
+
+
+def _uses_vgg(config: SrganConfig) -> bool:
+    return config.adversarial_steps > 0 and config.perceptual_weight > 0

@@ -233,23 +233,28 @@ def spawn(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
 # A process with the other backend. What its compiler gains by optimising it loses on tiny networks.
 JAX = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 
+# Penalties would be a second form of the step, and compiling is what takes longest here.
 TINY_CALL = [
     "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
-    "latent_dim=8", "--set", "width_d=4", "--precision", "float32",
+    "latent_dim=8", "--set", "width_d=4", "--precision", "float32", "--set", "r1_gamma=0", "--set",
+    "r2_gamma=0",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def untimed(monkeypatch):
+    """Let no dry run take steps for its plan: how long they take is another test's."""
+    monkeypatch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
 
 
 @pytest.fixture(scope="session")
 def two_runs(drawn, tmp_path_factory) -> Path:
-    """A folder with two short runs of stage one that differ in their loss.
-
-    Penalties would be second forms of their steps, and take longest to compile.
-    """
+    """A folder with two short runs of stage one that differ in their loss."""
     folder = tmp_path_factory.mktemp("runs")
     for loss in ("bce", "hinge"):
         call = [
             "anime-pipeline", *TINY_CALL, "--data", drawn, "--steps", 120, "--loss", loss,
-            "--tensorboard", "--checkpoints", folder, "--set", "r1_gamma=0", "--set", "r2_gamma=0",
+            "--tensorboard", "--checkpoints", folder,
         ]  # fmt: skip
         # In this process, where TensorFlow is imported already.
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:

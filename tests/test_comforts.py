@@ -83,9 +83,9 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path, mon
     trained = sum(v.shape.num_elements() for v in model.trainable_variables)
     assert plan["parameters"]["generator"] == trained
     assert plan["disk_bytes"] > 4 * 5 * trained and plan["peak_memory_bytes"] > 1e8
-    with monkeypatch.context() as patch:  # the time a step takes was measured above
-        patch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
-        assert "latent_dim" in cli(*TINY_CALL, "--data", drawn, "--steps", 50, "--dry-run").stdout
+    # The time that a step takes was measured above.
+    monkeypatch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
+    assert "latent_dim" in cli(*TINY_CALL, "--data", drawn, "--steps", 50, "--dry-run").stdout
     stage_two = cli(
         "train-srgan", "--data", drawn, "--steps", 8, "--batch-size", 4, "--crop-size", 16,
         "--set", "blocks=1", "--perceptual-weight", 0, "--dry-run", "--json",
@@ -94,12 +94,6 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path, mon
     assert phases["fidelity_steps"] + phases["adversarial_steps"] == 8
     assert min(phases["fidelity_steps"], phases["adversarial_steps"]) > 0
     assert not (tmp_path / "checkpoints").exists()
-
-
-@pytest.fixture
-def untimed(monkeypatch):
-    """Let no dry run take steps for its plan: how long they take is another test's."""
-    monkeypatch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
 
 
 def test_a_settings_file_gives_defaults_that_options_override(

@@ -150,8 +150,9 @@ def test_memory_that_really_runs_out_is_said_in_words(tmp_path):
         "import resource, sys\n"
         "from anime_pipeline.cli.main import run\n"
         "from anime_pipeline.inference import upscaler, generator\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)\n"
-        "sys.argv = ['anime-pipeline', 'generate', '-n', '100000', '--batch-size', '100000']\n"
+        "taken = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (taken + 2**30,) * 2)\n"
+        "sys.argv = ['anime-pipeline', 'generate', '-n', '50000', '--batch-size', '50000']\n"
         "run()"
     )
     process = spawn("-c", code, cwd=tmp_path)

@@ -49,6 +49,7 @@ def test_identical_pictures_give_one_picture(noise):
 
 
 @pytest.mark.parametrize("stage", ["dcgan", "srgan"])
+@pytest.mark.usefixtures("untimed")
 def test_both_commands_say_it(cli, tmp_path, stage):
     write_sample_dataset(tmp_path / "few", 10, seed=0, size_px=64)
     call = TINY_CALL if stage == "dcgan" else [
@@ -60,6 +61,7 @@ def test_both_commands_say_it(cli, tmp_path, stage):
     assert "training pictures. Expect what is learnt by heart" in result.stderr
 
 
+@pytest.mark.usefixtures("untimed")
 def test_one_picture_over_and_over_and_flat_ones(cli, tmp_path):
     same = tmp_path / "same"
     same.mkdir()

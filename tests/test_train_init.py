@@ -126,6 +126,7 @@ def test_the_weights_architecture_replaces_that_of_any_preset(earlier):
         beginning.fit_config(DCGAN_PRESETS["reference"], {"image_size": 32})
 
 
+@pytest.mark.usefixtures("untimed")
 def test_init_needs_labels_for_its_condition_and_says_how_to_get_them(cli, earlier, faces):
     bare = shutil.copytree(faces, "bare")
     for table in Path(bare).rglob("color.csv"):
@@ -134,10 +135,11 @@ def test_init_needs_labels_for_its_condition_and_says_how_to_get_them(cli, earli
     result = cli(*call)
     assert result.code == 4 and "says anything about hair,skin" in result.stderr
     assert "--annotate" in result.stderr and not Path("checkpoints").exists()
-    result = cli(*call, "--annotate")
+    result = cli(*call, "--annotate", "--dry-run")
     assert result.code == 0, result.stderr
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_shipped_name_is_known_and_what_pictures_are_silent_about_is_said(cli, faces):
     result = cli("train-dcgan", "--data", faces, *SHORT, "--init", "dcgan", "--dry-run", "--json")
     assert result.code == 0, result.stderr

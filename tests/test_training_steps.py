@@ -85,14 +85,15 @@ def test_rates_and_penalties_fall_along_a_cosine(tiny_images):
 
 
 def test_a_rescheduled_task_shares_what_is_compiled_and_no_more(tiny_images):
-    config = RESIDUAL  # so that its steps are also taken where there is no VGG16
+    # Networks without VGG16, so that steps are taken everywhere, and in one form.
+    config = replace(RESIDUAL, r1_gamma=0.0, r2_gamma=0.0)
     task = DcganTask(config, tiny_images)
-    other = task.rescheduled(replace(config, steps=7, learning_rate_g=1e-3, r1_gamma=1.0))
+    other = task.rescheduled(replace(config, steps=7, learning_rate_g=1e-3))
     assert other.total_steps == 7 and task.total_steps == config.steps
     fresh = DcganTask(other.config, tiny_images)
     ours, theirs = (run_steps(t, 2)[0] for t in (other, fresh))
     assert not moved(ours, theirs)
-    for change in ({"width": 8}, {"r1_gamma": 0.0}, {"seed": 1}):
+    for change in ({"width": 8}, {"r1_gamma": 1.0}, {"seed": 1}):
         with pytest.raises(ValueError, match="changes of"):
             task.rescheduled(replace(config, **change))
 

@@ -88,6 +88,9 @@ class DcganStage:
             config = replace(config, precision=best_precision())
         if "feature_critic" not in request.overrides:
             config = replace(config, feature_critic=config.feature_critic and _has_vgg())
+        is_open = request.preset in (None, AUTO) and "feature_px" not in request.overrides
+        if is_open and not self.beginning:  # whose critic is made for its size
+            config = _at_the_size_for_this_machine(config)
         return preset, config
 
     def open_pictures(self, roots: Sequence[Path], config: DcganConfig) -> Store:
@@ -181,6 +184,22 @@ class DcganStage:
             MetricsLog(50, task.config.batch_size * task.config.d_steps),
             ExportGenerator(task),
         ]
+
+
+def _at_the_size_for_this_machine(config: DcganConfig) -> DcganConfig:
+    """Let the critic see pictures as large as a timing allows; says what was found."""
+    from anime_pipeline.training.critic_size import LARGE_PX, WORTHWHILE_AN_HOUR, choose_feature_px
+
+    if not config.feature_critic or config.image_size >= LARGE_PX:
+        return config
+    with waiting("Timing the feature critic"):
+        side, an_hour = choose_feature_px(config)
+    found = f"{side} px" if side else "their own size"
+    say(
+        f"The critic sees pictures at {found}: at {LARGE_PX} px this machine could show it "
+        f"{an_hour:,.0f} an hour at most, and {WORTHWHILE_AN_HOUR:,} are worth it."
+    )
+    return replace(config, feature_px=side)
 
 
 def _find_beginning(wanted: str | None) -> Beginning | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any, cast
 
@@ -10,43 +9,28 @@ from keras import ops
 
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
-from anime_pipeline.core.machine import (
-    arithmetic_settings,
-    bfloat16_forbidden_by,
-    cpu_has_bfloat16,
-    cpu_name,
-)
-from anime_pipeline.core.storage import atomic_write_json, cache_folder
+from anime_pipeline.core.machine import bfloat16_forbidden_by, cpu_has_bfloat16
 from anime_pipeline.models import backend
+from anime_pipeline.models.measured import once_a_machine
 
 # A processor may list the instructions and still run them no faster than float32.
 WORTHWHILE_SPEEDUP = 1.2
 
 
 def best_precision() -> Precision:
-    """Return bfloat16 on a GPU, or on a CPU that multiplies it faster; otherwise float32.
-
-    The measurement is made once a machine and remembered: were it repeated, a busy moment could
-    start the same command and seed on another path. Settings that change the speed count as
-    another machine.
-    """
+    """Return bfloat16 on a GPU, or on a CPU that multiplies it faster; otherwise float32."""
     if backend.has_gpu():
         return "bfloat16"
     if not cpu_has_bfloat16():
         return "float32"
-    path = cache_folder() / "precision.json"
-    machine = ", ".join([cpu_name(), backend.name(), *arithmetic_settings()])
-    try:
-        remembered = dict(json.loads(read_regular(path, MAX_DOCUMENT_BYTES)))
-    except (OSError, ValueError, TypeError):
-        remembered = {}
-    if remembered.get(machine) in ("bfloat16", "float32"):
-        return cast(Precision, remembered[machine])
+    return cast(
+        Precision, once_a_machine("precision", _faster, ("bfloat16", "float32").__contains__)
+    )
+
+
+def _faster() -> Precision:
     ratio = _matmul_seconds("float32") / _matmul_seconds("bfloat16")
-    best: Precision = "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
-    atomic_write_json(path, remembered | {machine: best})
-    return best
+    return "bfloat16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
 
 
 def check_precision(precision: Precision) -> None:

@@ -10,8 +10,7 @@ from typing import IO, Any, Literal
 Want = Literal["still", "moving"]  # one picture, or all frames of an animation
 
 PIXELS = 16_000_000
-# What Pillow, OpenCV and NumPy hold of a picture at once where that is most, 16 bits with a colour space: 24.
-BYTES_PER_PX = 32
+BYTES_PER_PX = 32  # what is held of a picture at once; most for 16 bits in a colour space: 24
 LENGTH_BYTES = 4
 BAND_BYTES = 2**20  # of a picture that is handed over in parts
 MOST_MESSAGE_BYTES = 2**24  # that an animation's durations need

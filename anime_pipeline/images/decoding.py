@@ -337,8 +337,8 @@ class Decoder:
             ) from None
         if not self._answered:
             raise PipelineError(
-                f"The decoder of pictures could not be started (exit code {code}). Run "
-                f"{sys.executable} -m {DECODER} 0 to see why."
+                f"The decoder of pictures could not be started (exit code {code}). Install "
+                f"anime-pipeline again; {sys.executable} -m {DECODER} 0 tells what is wrong."
             ) from error
         raise DataError(f"{name}: damaged picture (its decoder failed)") from error
 

@@ -69,6 +69,13 @@ def profile_flood(count):
     return with_chunks(saved(Image.new("RGB", (1, 1)), "PNG"), chunk(b"iCCP", body) * count)
 
 
+def long_texts(count):
+    """Return a PNG of one pixel with so many texts of a megabyte each."""
+    body = b"\0\0" + zlib.compress(bytes(1_000_000), 9)
+    texts = [chunk(b"zTXt", b"%d" % number + body) for number in range(count)]
+    return with_chunks(some(1), b"".join(texts))
+
+
 def run_lengths(side):
     """Return a BMP whose every pixel is a run of its own."""
     data = (b"\x01\x05" * side + b"\0\0") * side + b"\0\x01"

@@ -28,12 +28,13 @@ from hostile_pictures import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import Image, PngImagePlugin, features
 from upscaling import exif, profile, saved
 from web import wait_until
 
+from anime_pipeline.cli.upscale_jobs import Job, is_result, measure
 from anime_pipeline.core.errors import DataError, PipelineError
-from anime_pipeline.images import decoding
+from anime_pipeline.images import decoding, headers
 from anime_pipeline.images.codec import (
     MoreMemoryError,
     NotAPictureError,
@@ -47,6 +48,8 @@ from anime_pipeline.images.decode_messages import Limits
 from anime_pipeline.images.decoding import Decoder, TooLongError, UnwantedError
 from anime_pipeline.images.frames import read_animation
 from anime_pipeline.images.icc import plain_profile
+from anime_pipeline.images.marks import picture_text
+from anime_pipeline.inference.target import Target
 
 
 @pytest.fixture(scope="module")
@@ -410,3 +413,23 @@ def test_the_longest_profile_floods_are_ended_by_the_default_limit():
         decoder.begin(profile_flood(7852))
         with pytest.raises(TooLongError, match="more than 10 s"):
             decoder.still()
+
+
+# --- headers that are looked at where they are
+
+
+def test_looking_at_headers_takes_limited_time_and_decodes_nothing(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(headers, "HEADER_CPU_S", 0.1)
+    monkeypatch.setattr(decoding.Decoder.__init__, "__defaults__", (Limits(cpu_s=0.2),))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(profile_flood(1500))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda _: pytest.fail("decoded"))
+    text = chunk(b"tEXt", b"source\0of another")
+    (tmp_path / "in/b.png").write_bytes(with_chunks(some(), text))
+    assert picture_text(tmp_path / "in/b.png") == {"source": "of another"}
+    assert picture_text(tmp_path / "in/a.png") == {}
+    assert not is_result(tmp_path / "in/a.png") and not is_result(tmp_path / "in/b.png")
+    pixels, _ = measure([Job(tmp_path / "in/a.png", tmp_path / "x.png", "png")], Target())
+    assert pixels == [1]
+    result = cli("upscale", "in", "--out", "out", "--json")
+    assert result.code == 3 and "a.png: decoding took more than 0.2 s" in result.stderr

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
@@ -23,6 +23,9 @@ from anime_pipeline.images.grey import is_wide, to_eight_bits
 from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
 from anime_pipeline.images.loading import loaded, opened
 from anime_pipeline.images.png_chunks import without_damaged_extras
+
+if TYPE_CHECKING:
+    from anime_pipeline.core.config import Fit
 
 # Pillow's names; what it converts to RGB without guessing a range. I and its kin are 16-bit.
 READABLE_MODES = frozenset(

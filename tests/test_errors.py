@@ -28,8 +28,10 @@ ADVICE = re.compile(
 REASONS = {
     "cli/upscale_work.py",
     "images/codec.py",
+    "images/decoding.py",
     "images/frames.py",
     "images/grey.py",
+    "images/headers.py",
     "images/loading.py",
     "images/save.py",
     "inference/memory.py",

@@ -12,6 +12,7 @@ from upscaling import RED, Bicubic, exif, profile, saved
 
 from anime_pipeline.cli.upscale_work import writer
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.images.decoding import Decoder
 from anime_pipeline.images.frames import animated_kind, kind_of, read_animation
 from anime_pipeline.images.save import STILL_BYTES_PER_PX, write_animation
 from anime_pipeline.inference.enlarge import Enlarger
@@ -214,9 +215,11 @@ def test_messages_name_what_they_are_about(content):
     if content == "large":
         content = saved(Image.new("L", (5000, 1)), "PNG")
         kind = "webp"
-    prepare = SimpleNamespace(request=SimpleNamespace(text=lambda _: {}), quality=90)
-    call = (content, kind, animated, enlarger(10**9), prepare, lambda *_: None)
-    with pytest.raises(DataError, match=r"^stdin: "):
-        writer(*call, name="stdin")
-    with pytest.raises(DataError, match=r"^image: "):
-        writer(*call)
+    with Decoder() as decoder:
+        request = SimpleNamespace(text=lambda _: {})
+        prepare = SimpleNamespace(request=request, quality=90, decoder=decoder)
+        call = (content, kind, animated, enlarger(10**9), prepare, lambda *_: None)
+        with pytest.raises(DataError, match=r"^stdin: "):
+            writer(*call, name="stdin")
+        with pytest.raises(DataError, match=r"^image: "):
+            writer(*call)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from web import decoded, picture_bytes, upload, wait_until
 
+from anime_pipeline.images.decoding import Decoder
 from anime_pipeline.images.marks import picture_text
 from anime_pipeline.web.requests import MAX_JSON_BYTES
 
@@ -239,12 +240,10 @@ def test_an_upload_can_be_given_up(client, app):
 
 
 def test_hostile_uploads_are_refused_before_anything_is_decoded(client, monkeypatch):
-    from anime_pipeline.web import uploads
-
-    monkeypatch.setattr(uploads, "open_picture", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(Decoder, "still", lambda *_: pytest.fail("it was decoded"))
     refused(upload(client, b"just words"), 415, "Send one of these")
     refused(upload(client, b""), 415)
-    refused(upload(client, b"\x89PNG\r\n\x1a\n" + bytes(50)), 415)
+    refused(upload(client, b"\x89PNG\r\n\x1a\n" + bytes(50)), 422, "damaged")
     refused(upload(client, b"<svg xmlns='http://www.w3.org/2000/svg'/>"), 415)
     refused(upload(client, picture_bytes(2001, 2000, "PNG", "L")), 422, "4,000,000")
     refused(upload(client, bytes(8_000_001)), 413)

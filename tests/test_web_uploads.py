@@ -4,17 +4,19 @@ import gc
 import io
 import threading
 import weakref
-import zlib
 from contextlib import contextmanager
 
 import pytest
 from children import PATIENCE_S
+from hostile_pictures import chunk, many_scans, profile_flood, run_lengths, with_chunks
 from PIL import Image, features
 from test_web_api import API, refused
 from web import picture_bytes, upload, wait_until
 
+from anime_pipeline.images import codec, loading
+from anime_pipeline.images.codec import NotAPictureError, open_header
+from anime_pipeline.images.decode_messages import Limits
 from anime_pipeline.web import api, uploads
-from anime_pipeline.web.parts import MOST_CHUNKS, FewReads, has_many_chunks
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.uploads import FORMATS
 from anime_pipeline.web.work import LongJob
@@ -52,55 +54,105 @@ def other_formats():
 def test_no_other_parser_ever_sees_a_picture(client, monkeypatch):
     found = other_formats()
     assert {"TIFF", "ICO", "PCX", "PPM", "TGA", "PDF"} <= set(found)
+    for content in found.values():
+        refused(upload(client, content), 415, "Send one of these")
     for kind in found:
         if kind in Image.OPEN:
             opener = Image.OPEN[kind][1]
             monkeypatch.setitem(
                 Image.OPEN, kind, (lambda *_, kind=kind: pytest.fail(f"{kind} was parsed"), opener)
             )
-    for kind, content in found.items():
-        refused(upload(client, content), 415, "Send one of these"), kind
+    for kind, content in found.items():  # what the decoder does with them
+        with pytest.raises(NotAPictureError):
+            pytest.fail(f"{kind}: {open_header(content, formats=FORMATS)}")
 
 
-def chunk(kind, content=b""):
-    check = zlib.crc32(kind + content).to_bytes(4)
-    return len(content).to_bytes(4) + kind + content + check
+def test_this_process_parses_no_upload(client, monkeypatch):
+    for module in (Image, codec, loading):
+        for name in ("open", "opened", "loaded", "without_damaged_extras"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("parsed here"))
+    for content in (PNG, JPEG, GIF):
+        assert upload(client, content).status_code == 200
 
 
 PNG, JPEG = picture_bytes(16, 16), picture_bytes(16, 16, "JPEG")
 GIF = picture_bytes(16, 16, "GIF", "L")
 GIF_HEAD = GIF.index(b",")  # where the first picture begins
-MANY_PARTS = {
-    "chunks before the pixels": PNG[:33] + chunk(b"prVt") * 600_000 + PNG[33:],
-    "chunks behind the pixels": PNG[:-12] + chunk(b"prVt") * 600_000 + PNG[-12:],
-    "empty pixel chunks": PNG[:33] + chunk(b"IDAT") * 600_000 + PNG[33:],
+HOSTILE = {
+    "many profiles": profile_flood(2000),
+    "chunks before the pixels": with_chunks(PNG, chunk(b"prVt") * 600_000),
     "JPEG comments": JPEG[:2] + b"\xff\xfe\x00\x02" * 1_900_000 + JPEG[2:],
-    "JPEG padding": JPEG[:2] + b"\xff" * 7_900_000 + JPEG[2:],
     "GIF comments": GIF[:GIF_HEAD] + b"\x21\xfe\x01x\x00" * 1_500_000 + GIF[GIF_HEAD:],
+    "many scans": many_scans(2000, 5000),
+    "run lengths": run_lengths(1900),
 }
 
 
-@pytest.mark.parametrize("name", MANY_PARTS)
-def test_pictures_cut_into_many_parts_are_refused_soon(client, monkeypatch, name):
-    monkeypatch.setattr(uploads, "open_picture", lambda *_: pytest.fail("it was decoded"))
-    if name.endswith(("pixels", "chunks")):
-        parts = "all parts were read"
-        monkeypatch.setattr(uploads, "without_damaged_extras", lambda _: pytest.fail(parts))
-    readers = []
-
-    def few_reads(content):
-        readers.append(FewReads(content))
-        return readers[-1]
-
-    monkeypatch.setattr(uploads, "FewReads", few_reads)
-    refused(upload(client, MANY_PARTS[name]), 422, "parts")
-    assert readers and all(reader._left >= -1 for reader in readers), "it read on"
+@pytest.fixture
+def decoders(monkeypatch):
+    """Decoders that end soon, and are asked before they are used."""
+    made = uploads.Decoders(2, Limits(cpu_s=0.2))
+    monkeypatch.setattr(uploads, "decoders", made)
+    return made
 
 
-def test_a_good_file_of_many_chunks_is_taken(client):
-    many = PNG[:33] + chunk(b"prVt") * (MOST_CHUNKS - 10) + PNG[33:]
-    assert not has_many_chunks(many) and upload(client, many).status_code == 200
-    assert not has_many_chunks(PNG[:8]) and not has_many_chunks(PNG[:40])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_takes_long_to_read_is_refused_in_words(client, decoders, name):
+    refused(upload(client, HOSTILE[name]), 422, "processor time")
+    assert upload(client, PNG).status_code == 200
+
+
+def endless(app, **fields):
+    """Send what takes for ever to decode beside the test, with limits that do not end it."""
+    return in_background(app, profile_flood(7000), **fields)
+
+
+def is_busy(decoders):
+    return lambda: len(decoders._free.queue) < decoders._count
+
+
+def test_others_are_served_beside_one_that_takes_long(app, client, monkeypatch):
+    decoders = uploads.Decoders(2, Limits(cpu_s=1000))
+    monkeypatch.setattr(uploads, "decoders", decoders)
+    with endless(app, ticket="endless-1") as answers:
+        wait_until(is_busy(decoders))
+        for _ in range(3):
+            assert upload(client, PNG).status_code == 200
+        assert client.get(f"{API}/upscale/endless-1").json["state"] == "waiting"
+        assert not answers, "the others waited for it"
+        # Given up, its decoding is ended.
+        assert client.delete(f"{API}/upscale/endless-1").status_code == 204
+        wait_until(lambda: answers)
+        refused(answers[0], 409, "Cancelled")
+    assert len(decoders._free.queue) == 2
+    assert upload(client, PNG).status_code == 200
+
+
+def test_what_waits_for_a_decoder_can_be_given_up_and_is_told_when_none_comes(
+    app, client, monkeypatch
+):
+    decoders = uploads.Decoders(1, Limits(cpu_s=1000))
+    monkeypatch.setattr(uploads, "decoders", decoders)
+    with endless(app, ticket="endless-2"):
+        wait_until(is_busy(decoders))
+        with in_background(app, PNG, ticket="waiting-2") as answers:
+            wait_until(lambda: client.get(f"{API}/upscale/waiting-2").status_code == 200)
+            client.delete(f"{API}/upscale/waiting-2")
+            wait_until(lambda: answers)
+            refused(answers[0], 409, "Cancelled")
+        monkeypatch.setattr(uploads, "DECODE_WAIT_S", 0.2)
+        refused(upload(client, PNG), 503, "Try again")
+        client.delete(f"{API}/upscale/endless-2")
+
+
+def test_what_a_client_sent_that_has_gone_is_not_decoded_on(client, monkeypatch):
+    decoders = uploads.Decoders(1, Limits(cpu_s=1000))
+    monkeypatch.setattr(uploads, "decoders", decoders)
+    client.environ_base["waitress.client_disconnected"] = is_busy(decoders)
+    refused(upload(client, profile_flood(7000)), 409, "Cancelled")
+    client.environ_base.clear()
+    assert upload(client, PNG).status_code == 200
 
 
 def test_a_png_with_a_damaged_side_chunk_is_taken(client):
@@ -127,8 +179,8 @@ def test_an_animation_is_refused_in_words(client, kind):
 def test_of_an_answered_upload_nothing_is_kept_but_its_state(made, monkeypatch, timeout_s):
     pictures = []
 
-    def decode(content):
-        picture = uploads.decode(content)
+    def decode(*arguments):
+        picture = uploads.decode(*arguments)
         pictures.append(weakref.ref(picture))
         return picture
 

@@ -136,7 +136,8 @@ def command(
     options["kind"] = named or options["kind"]
     prepare = Preparation(files, realism, target, options)
     if STREAM in (*paths, out):
-        run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))
+        with prepare.decoder:
+            run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))
         return
     planned = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
     found = sort_jobs(planned.jobs, prepare.request, overwrite)
@@ -151,7 +152,8 @@ def command(
     done = Done(kept=[job.target for job in found.kept], skipped=planned.skipped)
     done.in_the_way += found.in_the_way
     if found.open:
-        run(found.open, pixels, prepare, overwrite, done)
+        with prepare.decoder:
+            run(found.open, pixels, prepare, overwrite, done)
     if as_json:
         print_json(
             {

@@ -42,6 +42,7 @@ def run(
         overwrite: Whether results replace what is in the way.
         done: Receives what became of each.
     """
+    prepare.decoder.start()  # while the network is loaded
     enlarger = prepare.enlarger()
     total, before = sum(pixels), 0
     with progress_bar("Upscaling (kilopixels)") as update:

@@ -150,14 +150,13 @@ def _wrong(path: Path) -> str | None:
 
 def is_result(path: Path) -> bool:
     """Tell whether a picture is a result of this command, by what it records."""
-    from PIL import Image
-
+    from anime_pipeline.images.headers import open_header
     from anime_pipeline.images.marks import picture_text
 
     if what_is_wrong(path) is not None:
         return False
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, open_header(file) as picture:
             # Where a result records what it is. Most pictures have none of these, and to ask for
             # more would decode them.
             recorded = bool({"source", "exif", "comment"} & picture.info.keys())
@@ -279,14 +278,15 @@ def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
 
 def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:
     """Return each job's pixels and the results' uncompressed bytes, by the files' headers."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     from anime_pipeline.images.codec import MAX_PIXELS
+    from anime_pipeline.images.headers import open_header
 
     pixels, needed = [], 0
     for job in jobs:
         try:
-            with open_regular(job.source) as file, Image.open(file) as picture:
+            with open_regular(job.source) as file, open_header(file) as picture:
                 frames = getattr(picture, "n_frames", 1) if job.animated else 1
                 count = picture.width * picture.height * frames
                 width, height = target.size(picture.width, picture.height)

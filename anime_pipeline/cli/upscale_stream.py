@@ -60,6 +60,7 @@ def run_stream(
     from anime_pipeline.images.marks import picture_text, refuse_other_picture
     from anime_pipeline.images.save import SUFFIXES
 
+    prepare.decoder.start()  # while all the rest is loaded
     content = _read(path)
     moving = kind_of(content)
     kind = prepare.request.kind if prepare.request.kind != "auto" else moving or "png"

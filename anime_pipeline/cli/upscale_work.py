@@ -22,13 +22,19 @@ Write = Callable[[IO[bytes]], None]
 
 
 class Preparation:
-    """What every picture of a call shares; the network is loaded when it is first needed."""
+    """What every picture of a call shares; the network is loaded when it is first needed.
+
+    Attributes:
+        decoder: Decodes the pictures one after another; to be closed in the end.
+    """
 
     def __init__(
         self, files: list[Path], realism: float | None, target: Target, options: dict[str, Any]
     ) -> None:
+        from anime_pipeline.images.decoding import Decoder
         from anime_pipeline.models.blend import load_upscaler_weights
 
+        self.decoder = Decoder()
         self.target = target
         self.quality: int = options["quality"]
         self.max_bytes: int | None = options["max_memory"]
@@ -99,8 +105,6 @@ def writer(
     Raises:
         DataError: If the picture cannot be used; nothing is written then.
     """
-    from anime_pipeline.images.codec import open_picture
-    from anime_pipeline.images.frames import read_animation
     from anime_pipeline.images.save import check_size, write_animation, write_picture
 
     with _named(name):
@@ -108,7 +112,8 @@ def writer(
         if animated:
             if kind == "jpg":
                 raise DataError("image: moves, which JPEG cannot; choose another --format")
-            animation = read_animation(content)
+            prepare.decoder.begin(content, want="moving")
+            animation = prepare.decoder.moving()
             size = enlarger.target.size(*animation.frames[0].size)
             check_size(size, kind)
             frames = enlarger.frames(animation.frames, advance, kind)
@@ -123,7 +128,8 @@ def writer(
             )
         if kind == "gif":
             raise DataError("image: does not move, so GIF would only cost colours; choose PNG")
-        picture = open_picture(content)
+        prepare.decoder.begin(content, want="still")
+        picture = prepare.decoder.still()
         check_size(enlarger.target.size(*picture.size), kind)
         result = enlarger(picture, advance, kind)
         return lambda file: write_picture(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
@@ -22,6 +23,9 @@ from anime_pipeline.images.grey import is_wide, to_eight_bits
 from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
 from anime_pipeline.images.loading import loaded, opened
 from anime_pipeline.images.png_chunks import without_damaged_extras
+
+if TYPE_CHECKING:
+    from anime_pipeline.core.config import Fit
 
 # Pillow's names; what it converts to RGB without guessing a range. I and its kin are 16-bit.
 READABLE_MODES = frozenset(
@@ -38,6 +42,39 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# What the libraries say for it where Python has no error of its own.
+OUT_OF_MEMORY = ("out of memory", "Insufficient memory", "Failed to allocate")
+
+
+class NotAPictureError(DataError):
+    """The bytes are no picture in any of the formats that were asked for."""
+
+
+class MoreMemoryError(DataError):
+    """A picture needs more memory than there is."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture file whose header has been read, and nothing else.
+
+    Attributes:
+        picture: As Pillow opened it.
+        content: The file, without what is damaged and not needed.
+        name: How error messages call it.
+    """
+
+    picture: Image.Image
+    content: bytes
+    name: str
+
+    def load(self) -> Image.Image:
+        """Decode it, see `open_picture`; to be called once."""
+        with naming(self.name):
+            result = loaded(self.picture, self.content, self.name)
+            turn = turn_of(self.picture)
+            return result if turn is None else result.transpose(turn)
 
 
 def decode(content: bytes, name: str = "image") -> np.ndarray:
@@ -69,14 +106,18 @@ def open_picture(
     Raises:
         DataError: As in `decode`.
     """
+    return open_header(content, name, formats).load()
+
+
+def open_header(
+    content: bytes, name: str = "image", formats: tuple[str, ...] | None = None
+) -> Opened:
+    """Read a picture's header; arguments and errors as in `open_picture`."""
     if not content:
-        raise DataError(f"{name}: the file is empty (0 bytes)")
+        raise NotAPictureError(f"{name}: the file is empty (0 bytes)")
     with naming(name):
         content = without_damaged_extras(content)
-        picture = opened(content, name, formats)
-        result = loaded(picture, content, name)
-        turn = turn_of(picture)
-        return result if turn is None else result.transpose(turn)
+        return Opened(opened(content, name, formats), content, name)
 
 
 def turn_of(picture: Image.Image) -> Image.Transpose | None:
@@ -99,9 +140,11 @@ def naming(name: str) -> Iterator[None]:
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{name}: not a picture in a known format") from None
+        raise NotAPictureError(f"{name}: not a picture in a known format") from None
     except Exception as error:  # hostile bytes make its decoders raise struct.error and others
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError) or any(words in reason for words in OUT_OF_MEMORY):
+            raise MoreMemoryError(f"{name}: needs more memory than there is; resize it") from None
         raise DataError(f"{name}: damaged picture ({reason})") from None
 
 

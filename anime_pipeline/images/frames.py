@@ -15,6 +15,7 @@ from anime_pipeline.core.files import open_regular
 from anime_pipeline.images import apng, gif_frames
 from anime_pipeline.images.codec import naming, to_rgba, turn_of
 from anime_pipeline.images.composition import compose
+from anime_pipeline.images.headers import timed
 from anime_pipeline.images.loading import MAX_PIXELS, opened, read_frame
 from anime_pipeline.images.png_chunks import without_damaged_extras
 from anime_pipeline.images.profiles import to_srgb
@@ -57,6 +58,7 @@ def kind_of(content: bytes) -> str | None:
 
 
 def _kind(file: IO[bytes]) -> str | None:
+    file = timed(file)
     frames = apng.count_frames(file)
     if frames:
         return "png" if frames > 1 else None

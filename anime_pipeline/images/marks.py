@@ -10,20 +10,22 @@ import json
 import os
 from pathlib import Path
 
-from PIL import Image
-
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import open_regular
+from anime_pipeline.images.headers import open_header
 from anime_pipeline.images.save import IMAGE_DESCRIPTION
 
 
 def picture_text(path: Path) -> dict[str, str]:
     """Return the text entries of a picture; empty for anything that is none."""
     try:
-        with open_regular(path) as file, Image.open(file) as picture:
+        with open_regular(path) as file, open_header(file) as picture:
             text = {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
-            # JPEG and WebP have no text entries but EXIF's; a GIF has one comment.
-            described = picture.getexif().get(IMAGE_DESCRIPTION) or picture.info.get("comment")
+            # JPEG and WebP have no text entries but EXIF's; a GIF has one comment. Of a PNG without
+            # any, Pillow would decode the pixels to look behind them.
+            known = picture.format != "PNG" or "exif" in picture.info
+            described = picture.getexif().get(IMAGE_DESCRIPTION) if known else None
+            described = described or picture.info.get("comment")
             return text | (_entries(described) if described else {})
     except Exception:  # hostile bytes make the decoders raise anything
         return {}

@@ -7,13 +7,16 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
+from anime_pipeline.images.icc import plain_profile
+
 SRGB = ImageCms.createProfile("sRGB")
 
 
 def to_srgb(picture: Image.Image) -> Image.Image:
     """Convert a picture with an embedded ICC profile to sRGB; others are returned as they are.
 
-    A profile that is damaged or of another kind than the pixels is ignored, as browsers do.
+    A profile that is damaged, of another kind than the pixels or no `icc.plain_profile` is ignored,
+    as browsers do.
 
     Args:
         picture: Any mode; palettes and CMYK become RGB or RGBA, grey stays grey.
@@ -22,7 +25,7 @@ def to_srgb(picture: Image.Image) -> Image.Image:
     if not content or picture.mode.startswith(("I", "F")):
         return picture
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+        profile = _read(content)
         transparent = "transparency" in picture.info or picture.mode in ("PA", "LA")
         if picture.mode in ("P", "PA", "1"):
             picture = picture.convert("RGBA" if transparent else "RGB")
@@ -51,10 +54,17 @@ def grey_profile_curve(picture: Image.Image) -> np.ndarray | None:
     if not content:
         return None
     try:
-        known = _grey_levels(ImageCms.ImageCmsProfile(io.BytesIO(content)))
+        known = _grey_levels(_read(content))
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
     return np.rint(np.interp(np.arange(2**16), np.arange(256) * 257, known)).astype(np.uint8)
+
+
+def _read(content: bytes) -> ImageCms.ImageCmsProfile:
+    plain = plain_profile(content)
+    if plain is None:
+        raise ValueError("no profile, or none that is applied")
+    return ImageCms.ImageCmsProfile(io.BytesIO(plain))
 
 
 def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:

@@ -36,8 +36,8 @@ from anime_pipeline.web.requests import (
 from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from anime_pipeline.web.static_files import FOREVER
-from anime_pipeline.web.uploads import check_upload, decode, enlarge
-from anime_pipeline.web.work import LongJob
+from anime_pipeline.web.uploads import decode, enlarge
+from anime_pipeline.web.work import GIVEN_UP, GivenUpError, LongJob
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
@@ -129,15 +129,17 @@ def upscale() -> Response:
             errors=[{"parameter": "image", "detail": "expected one file"}],
         )
     content = sent[0].read(MAX_UPLOAD_BYTES + 1)
-    check_upload(content, asked.scale)
-    picture = decode(content)
     upscaler = have.catalogue.upscaler(asked.realism)
     text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
     progress = have.tickets.open(asked.ticket)
-    progress.job = LongJob(
-        lambda pause: enlarge(picture, upscaler, asked.scale, text, progress, pause)
-    )
+    has_gone = request.environ.get("waitress.client_disconnected", bool)  # others cannot tell
     try:
+        picture = decode(content, asked.scale, lambda: progress.given_up or has_gone())
+        progress.job = LongJob(
+            lambda pause: enlarge(picture, upscaler, asked.scale, text, progress, pause)
+        )
+        if progress.given_up:  # just when there was no job yet to be given up
+            raise GivenUpError(GIVEN_UP)
         made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s)
     finally:
         # Tickets stay for a while, to be asked for; the picture and its result must not.
@@ -166,9 +168,10 @@ def progress_of(ticket: str) -> Response:
 def cancel(ticket: str) -> Response:
     """Give up an upload: its own request is then answered with 409."""
     have = services()
-    job = have.tickets.get(ticket).job
-    if job is not None:
-        have.worker.give_up(job)
+    progress = have.tickets.get(ticket)
+    progress.given_up = True  # while it is decoded
+    if progress.job is not None:
+        have.worker.give_up(progress.job)
     return _no_store(Response(status=204))
 
 

@@ -1,25 +1,28 @@
-"""Pictures that clients send: looked at before they are decoded, enlarged a tile at a time."""
+"""Pictures that clients send: decoded in processes of their own, enlarged a tile at a time."""
 
 from __future__ import annotations
 
 import io
+import queue
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, features
 
-from anime_pipeline.images.codec import has_alpha, open_picture
-from anime_pipeline.images.png_chunks import without_damaged_extras
+from anime_pipeline.images.codec import NotAPictureError
+from anime_pipeline.images.decode_messages import Header, Limits
+from anime_pipeline.images.decoding import TICK_S, Decoder, UnwantedError
 from anime_pipeline.images.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.web.parts import FewReads, TooManyPartsError, has_many_chunks
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
-from anime_pipeline.web.work import BusyError, LongJob
+from anime_pipeline.web.work import GIVEN_UP, BusyError, GivenUpError, LongJob
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", *(["AVIF"] if features.check("avif") else []))
 NAME = "The picture"
@@ -28,12 +31,48 @@ NAME = "The picture"
 TILE_PX = 96
 KEPT_TICKETS = 200
 MAX_RESULT_PIXELS = 64_000_000  # 4 megapixels four times as wide and high: two minutes on two cores
-JPEG_SCAN, MOST_SCANS = b"\xff\xda", 200  # a thumbnail has some too; files have about ten
-TOO_MANY_PARTS = f"{NAME} is cut into far too many parts. Save it anew."
 DECODERS = 2
-DECODE_WAIT_S = 10.0
+# The largest upload takes 0.1 to 0.6 s. A hostile one keeps its decoder, and a core, as long as it
+# may, and whoever waits must get a turn after it.
+DECODE_LIMITS = Limits(cpu_s=5.0)
+DECODE_WAIT_S = 20.0
 
-_decoding = threading.BoundedSemaphore(DECODERS)
+
+class Decoders:
+    """A few decoder processes that requests take turns with."""
+
+    def __init__(self, count: int, limits: Limits) -> None:
+        """Take how many there are; each is started when it is first needed."""
+        self._count = count
+        self._free: queue.LifoQueue[Decoder] = queue.LifoQueue()
+        for _ in range(count):
+            self._free.put(Decoder(limits))
+
+    @contextmanager
+    def one(self, unwanted: Callable[[], bool]) -> Iterator[Decoder]:
+        """Wait for a free one and hold it.
+
+        Raises:
+            BusyError: If none becomes free.
+            UnwantedError: If nobody waits for it any more.
+        """
+        decoder = self._wait(unwanted)
+        try:
+            yield decoder
+        finally:
+            self._free.put(decoder)
+
+    def _wait(self, unwanted: Callable[[], bool]) -> Decoder:
+        until = time.monotonic() + DECODE_WAIT_S
+        while time.monotonic() < until:
+            with suppress(queue.Empty):
+                return self._free.get(timeout=TICK_S)
+            if unwanted():
+                raise UnwantedError(f"{NAME}: nobody wants it any more")
+        raise BusyError(f"{self._count} pictures are being read already. Try again later.", 5)
+
+
+decoders = Decoders(DECODERS, DECODE_LIMITS)
 
 
 @dataclass
@@ -43,12 +82,14 @@ class Progress:
     Attributes:
         state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
         job: Holds the decoded picture; None before there is one and once its request is answered.
+        given_up: Whether nobody wants it any more.
     """
 
     state: str = "waiting"
     done: int = 0
     total: int = 0
     job: LongJob | None = None
+    given_up: bool = False
 
     def advance(self, done: int, total: int) -> None:
         """Note how far it is; nothing is noted of what nobody waits for."""
@@ -93,35 +134,44 @@ class Tickets:
             return self._found[name]
 
 
-def check_upload(content: bytes, scale: int) -> None:
-    """Look at a picture's header before anything is decoded.
+def decode(content: bytes, scale: int, unwanted: Callable[[], bool]) -> Image.Image:
+    """Decode a picture that may be enlarged; none of its bytes is parsed in this process.
 
     Args:
         content: The file.
         scale: How many times it shall be enlarged.
+        unwanted: Asked several times a second whether nobody waits for it any more.
 
     Raises:
         Problem: 413 for too many bytes, 415 for no picture, 422 for too much work.
+        DataError: If it is damaged, or takes longer or more memory than is given to one.
+        BusyError: If others are being decoded all the time.
+        GivenUpError: If nobody waits for it.
     """
     if len(content) > MAX_UPLOAD_BYTES:
         raise Problem(
             413, f"{NAME} has more than {MAX_UPLOAD_BYTES // 10**6} MB. Send a smaller file."
         )
-    # Damaged side chunks are left out as when decoding, but looking for them in many takes long.
-    header = content if has_many_chunks(content) else without_damaged_extras(content)
     try:
-        # Only these parsers ever see the bytes.
-        with Image.open(FewReads(header), formats=FORMATS) as found:
-            kind, (width, height), alpha = found.format, found.size, has_alpha(found)
-            moves = getattr(found, "is_animated", False)
-    except UnidentifiedImageError:
+        # In the request's own thread: the one of the models has better things to do.
+        with decoders.one(unwanted) as decoder:
+            decoder.begin(content, NAME, FORMATS, unwanted=unwanted)
+            check_header(decoder.header(), scale)
+            return decoder.still()
+    except NotAPictureError:
         raise Problem(415, f"{NAME} is none of {', '.join(FORMATS)}. Send one of these.") from None
-    except TooManyPartsError:
-        raise Problem(422, TOO_MANY_PARTS) from None
-    except Exception as error:  # hostile bytes make the parsers raise whatever they like
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise Problem(422, f"{NAME} is damaged ({reason}). Save it anew.") from None
-    if moves:
+    except UnwantedError:
+        raise GivenUpError(GIVEN_UP) from None
+
+
+def check_header(found: Header, scale: int) -> None:
+    """Refuse what would be too much work, before anything is decoded.
+
+    Raises:
+        Problem: 422, saying why.
+    """
+    width, height = found.size
+    if found.moves:
         raise Problem(
             422,
             f"{NAME} is an animation, of which only one frame would be enlarged. Send that, or "
@@ -133,34 +183,12 @@ def check_upload(content: bytes, scale: int) -> None:
             f"{NAME} has {width}x{height} pixels; {MAX_UPLOAD_PIXELS:,} are allowed. Make it "
             "smaller first.",
         )
-    if width * height * scale**2 * (2 if alpha else 1) > MAX_RESULT_PIXELS:
+    if width * height * scale**2 * (2 if found.alpha else 1) > MAX_RESULT_PIXELS:
         raise Problem(
             422,
-            f"{NAME} has {width}x{height} pixels{' and transparency' if alpha else ''}, too many "
-            f"for {scale} times. Choose a smaller scale, or make it smaller first.",
+            f"{NAME} has {width}x{height} pixels{' and transparency' if found.alpha else ''}, too "
+            f"many for {scale} times. Choose a smaller scale, or make it smaller first.",
         )
-    # Those behind the pixels are read when these are.
-    if kind == "PNG" and has_many_chunks(content):
-        raise Problem(422, TOO_MANY_PARTS)
-    # Each scan of a progressive JPEG is decoded over the whole picture, and a few bytes make one.
-    if kind in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MOST_SCANS:
-        raise Problem(422, f"{NAME} has more than {MOST_SCANS} JPEG scans. Save it anew.")
-
-
-def decode(content: bytes) -> Image.Image:
-    """Decode a picture whose header has been looked at.
-
-    Raises:
-        BusyError: If others are being decoded all the time.
-        DataError: If it is damaged.
-    """
-    # In the request's own thread: the one of the models has better things to do.
-    if not _decoding.acquire(timeout=DECODE_WAIT_S):
-        raise BusyError(f"{DECODERS} pictures are being read already. Try again later.", 5)
-    try:
-        return open_picture(content, NAME, FORMATS)
-    finally:
-        _decoding.release()
 
 
 def enlarge(

@@ -1,0 +1,354 @@
+"""Decoding pictures of strangers in a process that is ended when one takes too long.
+
+The process is a program of its own (`images.decode_worker`), so that it has nothing of the caller:
+no threads, no handlers of signals, no `__main__`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from PIL import Image
+
+from anime_pipeline.core.errors import DataError, PipelineError
+from anime_pipeline.core.files import in_units
+from anime_pipeline.images.codec import MAX_PIXELS, MoreMemoryError, NotAPictureError
+from anime_pipeline.images.decode_messages import (
+    LENGTH_BYTES,
+    MOST_MESSAGE_BYTES,
+    Header,
+    Limits,
+    Want,
+    bands,
+    pack,
+)
+from anime_pipeline.images.frames import Animation
+
+LIMITS = Limits()
+MODES = ("L", "RGB", "RGBA")
+TICK_S = 0.1  # how soon it is noticed that nobody wants a picture any more
+WRITE_BYTES = 2**20
+# On a busy machine processor time comes slowly; what takes this many times as long hangs.
+WALL_FACTOR, WALL_START_S = 20.0, 60.0
+INSTEAD = "save it anew as plain PNG or JPEG"
+# One picture after another: arithmetic in threads would only be memory.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+class UnwantedError(PipelineError):
+    """Nobody wants the picture any more; its decoding has been ended."""
+
+
+class TooLongError(DataError):
+    """A picture took more time than decoding may take."""
+
+
+DECODER = "anime_pipeline.images.decode_worker"
+ROOT = str(Path(__file__).parents[2])
+
+
+class _Process:
+    """The process: bytes to it, bytes from it, and its end with that of its owner."""
+
+    def __init__(self) -> None:
+        held, lifeline = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                # Not from the current folder, which may be the strangers'.
+                [sys.executable, "-P", "-W", "ignore", "-m", DECODER, str(held)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                pass_fds=(held,),
+                process_group=0,  # signals of a terminal are not for it
+                env={
+                    **os.environ,
+                    **ENVIRONMENT,
+                    "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), ROOT]),
+                },
+            )
+        except BaseException:
+            os.close(lifeline)
+            raise
+        finally:
+            os.close(held)
+        self.end = weakref.finalize(self, _end, self._process, lifeline)
+        assert self._process.stdin and self._process.stdout  # noqa: S101 - for mypy
+        self._jobs, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._jobs, False)
+        os.set_blocking(self._answers, False)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def code(self) -> int:
+        """Return the exit code of a process that has closed its pipes."""
+        try:
+            return self._process.wait(WALL_START_S)
+        except subprocess.TimeoutExpired:
+            return 0
+
+    def write(self, content: bytes, wait: Callable[[int, int], None]) -> None:
+        view = memoryview(content)
+        while view:
+            try:
+                view = view[os.write(self._jobs, view[:WRITE_BYTES]) :]
+            except BlockingIOError:
+                wait(self._jobs, select.POLLOUT)
+
+    def read(self, size: int, wait: Callable[[int, int], None]) -> bytearray:
+        content = bytearray(size)
+        view = memoryview(content)
+        while view:
+            try:
+                got = os.readv(self._answers, [view])
+            except BlockingIOError:
+                wait(self._answers, select.POLLIN)
+                continue
+            if not got:
+                raise EOFError
+            view = view[got:]
+        return content
+
+
+def _end(process: subprocess.Popen[bytes], lifeline: int) -> None:
+    process.kill()
+    os.close(lifeline)
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()
+    process.wait()
+
+
+class Decoder:
+    """Decodes one picture at a time in a process, which is started when it is first needed.
+
+    Not to be shared by threads. It ends with the block that it is opened for, or when it is
+    forgotten, or with this program.
+
+    Example:
+        >>> with Decoder() as decoder:
+        ...     decoder.begin(content, "a.png")
+        ...     decoder.still()
+    """
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        """Take the limits of each picture."""
+        self._limits = limits
+        self._process: _Process | None = None
+        self._name = "image"
+        self._header: Header | None = None
+        self._want: Want | None = None
+        self._unwanted: Callable[[], bool] = _wanted
+        self._deadline = 0.0
+        self._answered = False
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it does; the next picture gets another."""
+        if self._process:
+            self._process.end()
+        self._process, self._want = None, None
+
+    def start(self) -> None:
+        """Start the process without waiting for it, so that it is ready when it is needed."""
+        if self._want or (self._process and not self._process.alive):
+            self.close()  # it still has the picture that nobody came for
+        if not self._process:
+            self._process, self._answered = _Process(), False
+
+    def begin(
+        self,
+        content: bytes,
+        name: str = "image",
+        formats: tuple[str, ...] = (),
+        want: Want | None = None,
+        unwanted: Callable[[], bool] | None = None,
+    ) -> None:
+        """Hand over a picture, and do not wait for it.
+
+        Args:
+            content: The file's bytes.
+            name: How error messages call the picture.
+            formats: The only ones to try, by Pillow's names; none for all that are known.
+            want: What will be asked for, so that it is decoded meanwhile; None to decide by the
+                header.
+            unwanted: Asked several times a second while somebody waits.
+
+        Raises:
+            UnwantedError: As soon as that is so.
+        """
+        self.start()
+        self._name, self._unwanted = name, unwanted or _wanted
+        self._header, self._want = None, want
+        self._hurry(0)
+        job = {
+            "name": name,
+            "formats": formats,
+            "want": want,
+            "bytes": len(content),
+            "cpu_s": self._limits.cpu_s,
+            "memory_bytes": self._limits.memory_bytes,
+        }
+        self._send(pack(job))
+        self._send(content)
+
+    def header(self) -> Header:
+        """Wait for what the picture's file says of it.
+
+        Raises:
+            NotAPictureError: If it is nothing that is known, or not in the formats asked for.
+            DataError: If it is damaged, too large, or took longer or more memory than allowed.
+            UnwantedError: If nobody wants it any more.
+        """
+        if self._header is None:
+            self._hurry(0)
+            found = self._message()
+            self._header = Header(**found | {"size": tuple(found["size"])})
+        return self._header
+
+    def still(self) -> Image.Image:
+        """Wait for the picture, of an animation its first frame: see `codec.open_picture`.
+
+        Returns:
+            An upright picture in sRGB, of mode L where the file is grey, RGB or RGBA.
+
+        Raises:
+            DataError: As from `header`.
+            UnwantedError: If nobody wants it any more.
+        """
+        return self._pictures("still")[1][0]
+
+    def moving(self) -> Animation:
+        """Wait for all frames of an animation: see `frames.read_animation`.
+
+        Raises:
+            DataError: As from `header`.
+            UnwantedError: If nobody wants it any more.
+        """
+        facts, frames = self._pictures("moving")
+        return Animation(frames, facts["durations_ms"], facts["loop"])
+
+    def _pictures(self, want: Want) -> tuple[dict[str, Any], list[Image.Image]]:
+        pixels = self.header().pixels
+        if self._want is None:
+            self._want = want
+            self._send(pack({"want": want}))
+        self._hurry(pixels)
+        facts = self._message()
+        size, mode = tuple(facts["size"]), facts["mode"]
+        if mode not in MODES or size[0] * size[1] * facts["count"] > MAX_PIXELS:
+            self._fail(ValueError("an answer that is none"))
+        pictures = [self._picture(size, mode) for _ in range(facts["count"])]
+        self._want = None
+        return facts, pictures
+
+    def _picture(self, size: tuple[int, int], mode: str) -> Image.Image:
+        """Receive a picture in parts, so that it is never held twice."""
+        whole = Image.new(mode, size)
+        for left, top, right, bottom in bands(size, len(mode)):
+            content = self._receive((right - left) * (bottom - top) * len(mode))
+            part = Image.frombuffer(mode, (right - left, bottom - top), content, "raw", mode, 0, 1)
+            whole.paste(part, (left, top))
+        return whole
+
+    def _message(self) -> dict[str, Any]:
+        length = int.from_bytes(self._receive(LENGTH_BYTES))
+        if length > MOST_MESSAGE_BYTES:
+            self._fail(ValueError("an answer that is none"))
+        message: dict[str, Any] = json.loads(self._receive(length))
+        self._answered = True
+        if "error" not in message:
+            return message
+        self._want = None
+        if message["kind"] == "memory":
+            self._refuse_memory()
+        raise (NotAPictureError if message["kind"] else DataError)(message["error"])
+
+    def _hurry(self, pixels: int) -> None:
+        """Begin to wait: processor time is the process' own affair, but it may also just hang."""
+        seconds = WALL_START_S + WALL_FACTOR * self._limits.cpu_for(pixels)
+        self._deadline = time.monotonic() + seconds
+
+    def _send(self, content: bytes) -> None:
+        self._talk(lambda process: process.write(content, self._wait))
+
+    def _receive(self, size: int) -> bytearray:
+        return self._talk(lambda process: process.read(size, self._wait))
+
+    def _talk(self, act: Callable[[_Process], Any]) -> Any:
+        if self._process is None:
+            raise DataError(f"{self._name}: its decoding was ended")
+        try:
+            return act(self._process)
+        except (EOFError, BrokenPipeError) as error:
+            self._fail(error)
+        except BaseException:
+            self.close()  # half of something is under way
+            raise
+
+    def _wait(self, file: int, event: int) -> None:
+        poller = select.poll()
+        poller.register(file, event)
+        while not poller.poll(1000 * TICK_S):
+            if self._unwanted():
+                raise UnwantedError(f"{self._name}: nobody wants it any more")
+            if time.monotonic() > self._deadline:
+                raise TooLongError(
+                    f"{self._name}: decoding did not come to an end; {INSTEAD}, or try again when "
+                    "this machine has less to do"
+                )
+
+    def _fail(self, error: Exception) -> NoReturn:
+        """Say in words why the process is no more."""
+        code = self._process.code() if self._process else 0
+        self.close()
+        name, header = self._name, self._header
+        if code == -signal.SIGPROF:
+            seconds = self._limits.cpu_for(header.pixels if header else 0)
+            raise TooLongError(
+                f"{name}: decoding took more than {seconds:g} s of processor time; {INSTEAD}"
+            ) from None
+        if code == -signal.SIGKILL:  # by the system, as a rule
+            raise MoreMemoryError(
+                f"{name}: its decoding was ended from outside, perhaps for want of memory; close "
+                "other programs, or make it smaller"
+            ) from None
+        if code < 0:
+            raise DataError(
+                f"{name}: damaged picture (its decoder crashed: {signal.Signals(-code).name})"
+            ) from None
+        if not self._answered:
+            raise PipelineError(
+                f"The decoder of pictures could not be started (exit code {code}). Install "
+                f"anime-pipeline again; {sys.executable} -m {DECODER} 0 tells what is wrong."
+            ) from error
+        raise DataError(f"{name}: damaged picture (its decoder failed)") from error
+
+    def _refuse_memory(self) -> NoReturn:
+        self.close()  # what is left of its memory, nobody knows
+        raise MoreMemoryError(
+            f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
+            f"memory beyond that of its pixels; {INSTEAD}"
+        )
+
+
+def _wanted() -> bool:
+    return False

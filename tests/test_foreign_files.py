@@ -10,10 +10,7 @@ import pytest
 from test_web_runs import make_app, make_run
 
 from anime_pipeline.core import checkpoint
-from anime_pipeline.core.errors import (
-    PipelineError,
-    UsageError,
-)
+from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.files import (
     NotAFileError,
     append_line,

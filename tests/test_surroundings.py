@@ -194,6 +194,32 @@ def test_what_is_visible_stays_as_it_is():
     assert visible("\udcff").encode() == b"\\udcff"
 
 
+LOCALES = {
+    "C": {"LC_ALL": "C"},
+    "bare C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "latin": {"PYTHONIOENCODING": "latin-1"},
+    "strict": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii:strict"},
+}
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_any_locale_shows_any_name(locale, tmp_path):
+    checkpoints = os.fsencode(tmp_path / "花") + b"\xff"
+    for number, name in enumerate((b"\xff", "é花".encode())):
+        run = checkpoints + b"/dcgan/%d-" % (number + 1) + name
+        os.makedirs(run)
+        with open(run + b"/config.json", "w") as file:
+            json.dump({"preset": "花", "config": {"steps": 2, "x": "花"}}, file)
+    command = [sys.executable, "-m", "anime_pipeline", "runs", "list", "--checkpoints", checkpoints]
+    if locale == "strict":
+        command.append("--json")
+    variables = os.environ | LOCALES[locale]
+    done = subprocess.run(command, capture_output=True, env=variables)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr
+    if locale == "strict":
+        assert json.loads(done.stdout)["runs"][1]["config"]["x"] == "花"
+
+
 # --- absurd sizes
 
 

@@ -244,6 +244,24 @@ def test_absurd_sizes_of_stage_two_are_one_line(setting, drawn, cli):
     assert result.code == 2 and setting.partition("=")[0] in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["train-dcgan", "--set", "steps=1000000000000"], ["train-srgan", "--minutes", "1e300"],
+        ["evaluate", "--count", "1000000000000"], ["generate", "-n", "1000000000000"],
+        ["generate", "--seed", "9" * 5000], ["upscale", "a.png", "--size", "1e9"],
+        ["interpolate", "--seeds", "1,2", "--frames", "1000000000"],
+    ],
+    ids=lambda call: call[0] + call[-2],
+)  # fmt: skip
+def test_absurd_counts_are_one_line(call, drawn, cli, tmp_path):
+    data = ["--data", drawn] if call[0].startswith("train") else []
+    result = cli(*call, *data)
+    assert result.code == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 4 and "Error: Invalid" in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
 def test_every_preset_is_possible():
     from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 

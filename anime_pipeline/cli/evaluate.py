@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from anime_pipeline.reports.evaluate import Faces
 
 COUNT = 2000
-LEAST = 8  # of anything fewer nothing can be said
+LEAST, MOST = 8, 1_000_000  # of fewer nothing can be said, and of more no longer anything else
 FEW = 500
 MAX_FIRST_SEED = 2**62
 
@@ -69,7 +69,7 @@ MAX_FIRST_SEED = 2**62
 @click.option(
     "-n",
     "--count",
-    type=click.IntRange(min=LEAST),
+    type=click.IntRange(LEAST, MOST),
     default=COUNT,
     show_default=True,
     help="Faces to draw, and the most real ones to compare them with.",

@@ -1,5 +1,6 @@
 """Whatever is read from where others may write is a regular file of possible size."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from anime_pipeline.core.errors import (
 from anime_pipeline.core.files import (
     read_regular,
 )
-from anime_pipeline.core.runs import read_facts, read_run
+from anime_pipeline.core.runs import read_facts, read_metrics, read_run
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store, split_store
 from anime_pipeline.reports.benchmark_folders import read_results, write_inputs
@@ -127,3 +128,26 @@ def test_a_log_that_may_not_be_read_hides_no_other_run(run, cli, tmp_path, monke
     result = cli("runs", "list", "--json")
     assert [each["name"] for each in result.json["runs"]] == ["dcgan/2-cpu"]
     assert len(result.stderr.splitlines()) == 1 and "Permission denied" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link"])
+def test_whether_a_run_is_trained_in_is_asked_of_its_own_lock_only(kind, run, mine):
+    put(kind, run / ".lock", mine)
+    with mine.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert read_run(run).state == "stopped"
+
+
+def test_a_log_of_a_million_short_lines_is_none(run, monkeypatch):
+    monkeypatch.setattr(runs, "MAX_ROWS", 3)
+    (run / "metrics.jsonl").write_text('{"step": 1}\n' * 3)
+    assert len(read_metrics(run / "metrics.jsonl")) == 3
+    (run / "metrics.jsonl").write_text('{"step": 1}\n' * 4)
+    with pytest.raises(CheckpointError, match="more than 3 lines"):
+        read_metrics(run / "metrics.jsonl")
+
+
+def test_numbers_of_a_log_are_finite(run):
+    lines = ['{"step": 1, "a": NaN, "b": 1e999, "c": "x", "d": 1}', '{"step": 1e999}', "[1]", "{"]
+    (run / "metrics.jsonl").write_text("\n".join(lines))
+    assert read_metrics(run / "metrics.jsonl") == [{"step": 1, "d": 1}]

@@ -111,6 +111,12 @@ def test_a_temporary_folder_of_somebody_else_is_refused(kind, no_home):
         storage.cache_folder()
 
 
+def test_a_temporary_folder_of_another_user_is_refused(no_home, monkeypatch):
+    monkeypatch.setattr(storage.os, "getuid", lambda: 123456)  # whose it is not
+    with pytest.raises(UsageError, match="ANIME_PIPELINE_CACHE"):
+        storage.cache_folder()
+
+
 def test_training_does_without_a_home(no_home, drawn, cli, monkeypatch):
     call = [
         "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",

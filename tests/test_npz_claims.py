@@ -116,6 +116,13 @@ def test_headers_and_directory_must_agree(kind, tmp_path):
         pass
 
 
+@pytest.mark.parametrize("kind", ["negative", "objects", "structured"])
+def test_what_is_no_array_of_numbers_is_known_by_its_header(kind, tmp_path):
+    path = weights_file(tmp_path / "w.npz", {"a": ABSURD[kind]()})
+    with pytest.raises(ValueError, match="no array of numbers"), open_arrays(path):
+        pass
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 @pytest.mark.parametrize("damaged", [False, True])
 def test_members_packed_as_numpy_never_does_are_refused(method, damaged, tmp_path, cli):

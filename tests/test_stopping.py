@@ -154,6 +154,12 @@ def test_only_our_own_and_dead_writers_files_go(tmp_path):
     assert all((tmp_path / name).read_text() == "mine" for name in theirs)
 
 
+def test_the_first_write_to_a_folder_sweeps_it(tmp_path):
+    (tmp_path / ".anime-pipeline-1-0123456789ab.partial").write_text("half")
+    atomic_write_text(tmp_path / "a", "a")
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_a_living_writer_is_left_alone_by_others_writes(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"

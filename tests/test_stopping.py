@@ -12,9 +12,10 @@ from children import PATIENCE_S, child, wait_for
 from PIL import Image
 from web import served
 
-from anime_pipeline.core import checkpoint
+from anime_pipeline.core import checkpoint, signals
 from anime_pipeline.core.signals import STOP_SIGNALS, stopping_as_ctrl_c
 from anime_pipeline.core.storage import atomic_write, atomic_write_text, sweep_temporaries
+from anime_pipeline.training import loop
 
 # It waits in the middle of a file, however long that takes. Whoever runs the tests in the
 # background has Ctrl-C ignored, and children inherit that.
@@ -91,6 +92,30 @@ def test_handlers_are_put_back():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
+
+
+def test_an_echo_of_a_signal_is_no_second_wish(monkeypatch):
+    spared = False
+    with pytest.raises(KeyboardInterrupt), stopping_as_ctrl_c():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGHUP)  # while it cleans up
+            spared = True
+            monkeypatch.setattr(signals, "ECHO_S", 0)
+            signal.raise_signal(signal.SIGTERM)
+    assert spared
+
+
+def test_an_echo_does_not_keep_training_from_saving(monkeypatch, capfd):
+    with loop._stop_requests() as requested:
+        assert not requested()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(number)
+        assert requested() and capfd.readouterr().err.count("Stopping after this step") == 1
+        monkeypatch.setattr(loop, "ECHO_S", 0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
 
 
 TRAIN = [

@@ -172,7 +172,9 @@ def test_a_terminal_without_columns_shows_all(tmp_path):
 ODD = "x\x1b]0;owned\x07\x1b[31m\x9b1m\u202egnp"
 
 
-@pytest.mark.parametrize("call", ["error", "skip", "usage", "table", "emoji"])
+@pytest.mark.parametrize(
+    "call", ["error", "skip", "usage", "argument", "message", "table", "runs", "emoji"]
+)
 def test_names_cannot_steer_a_terminal(call, cli, tmp_path):
     (tmp_path / ODD).mkdir()
     (tmp_path / ODD / "a.png").write_text("no picture")
@@ -182,13 +184,21 @@ def test_names_cannot_steer_a_terminal(call, cli, tmp_path):
         "error": ["generate", "--checkpoint", ODD],
         "skip": ["upscale", ODD],
         "usage": ["generate", f"--{ODD}"],
+        "argument": ["generate", ODD],
+        "message": ["upscale", ":cat:", "--out", ODD],
         "table": ["inspect", ODD],
+        "runs": ["runs", "list"],
         "emoji": ["upscale", ":cat:", "--out", ":cat:/:dog:"],
     }
+    for name in (f"1-{ODD}", "2-:cat:[bold]x"):
+        run = tmp_path / "checkpoints/dcgan" / name
+        run.mkdir(parents=True)
+        (run / "config.json").write_text('{"preset": "cpu", "config": {"steps": 2}}')
     result = cli(*calls[call])
     said = result.stdout + result.stderr
     assert not set(said) & set("\x1b\x07\x9b\u202e"), said
     assert "Traceback" not in said
+    assert call != "runs" or "dcgan/2-:cat:[bold]x" in said
     if call == "emoji":
         assert result.code == 0 and ":cat:/:dog:" in said
 

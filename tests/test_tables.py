@@ -75,6 +75,11 @@ def test_lines_are_counted_from_the_top_of_the_file():
     assert table.problems == ["color.csv:6: 2 cells, expected 7"]
 
 
+def test_of_a_column_that_is_there_twice_none_is_guessed():
+    table = parse_color_csv(PLAIN.replace("skin_b", "skin_b,HAIR_R").encode(), "color.csv")
+    assert table.by_file == {} and "column(s) hair_r twice" in table.problems[0]
+
+
 def test_a_second_row_under_another_spelling_is_named():
     table = parse_color_csv((PLAIN + ROWS[1].replace("b.png", "./b.png")).encode(), "color.csv")
     assert table.by_file == MEANT and "second row" in table.problems[0]

@@ -166,6 +166,32 @@ def test_tables_can_go_elsewhere(cli, few, tmp_path):
     assert not (first / COLOR_FILE).exists() and (second / COLOR_FILE).read_bytes() == before
 
 
+def test_a_table_in_capitals_is_kept_and_is_what_overwrite_replaces(cli, few):
+    first, second = few
+    shutil.rmtree(first)
+    there = (second / COLOR_FILE).rename(second / "COLOR.CSV")
+    before = there.read_bytes()
+    assert cli("annotate", second.parent, "--json").json["kept"] == [str(there)]
+    assert cli("annotate", second.parent, "--overwrite").code == 0
+    assert there.read_bytes() != before and not (second / COLOR_FILE).exists()
+
+
+def test_no_table_is_written_through_a_link_out_of_the_set(cli, few, tmp_path):
+    first, second = few
+    shutil.rmtree(first)
+    (second / COLOR_FILE).unlink()
+    elsewhere = second.rename(tmp_path / "elsewhere")
+    second.symlink_to(elsewhere)
+    result = cli("annotate", second.parent)
+    assert result.code == 4 and f"Skipped {second}: a link leads to {elsewhere}" in result.stderr
+    assert not (elsewhere / COLOR_FILE).exists()
+    assert cli("annotate", second.parent, "--out", tmp_path / "tables").code == 0
+    assert (tmp_path / "tables" / second.name / COLOR_FILE).exists()
+    # What the user names may be a link, and links may lead to and fro within.
+    (tmp_path / "whole").symlink_to(elsewhere)
+    assert cli("annotate", tmp_path / "whole").code == 0 and (elsewhere / COLOR_FILE).exists()
+
+
 def test_pictures_that_cannot_be_read_are_named(cli, few):
     first, second = few
     (first / "bad.png").write_bytes(b"no picture")
@@ -176,7 +202,7 @@ def test_pictures_that_cannot_be_read_are_named(cli, few):
         path.unlink()
     (second / "bad.png").write_bytes(b"")
     result = cli("annotate", second)
-    assert result.code == 4 and "None of 1 pictures" in result.stderr
+    assert result.code == 4 and "None of 1 could be used" in result.stderr
     assert not (second / COLOR_FILE).exists()
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +73,28 @@ def test_a_damaged_checkpoint_is_named_and_the_previous_used(tmp_path, damage):
     damage(tmp_path / "state-00000001.npz")
     with pytest.raises(CheckpointError, match="All 2 checkpoints"):
         checkpoint.load_latest(tmp_path, warnings.append)
+
+
+def test_a_whole_file_that_is_not_the_recorded_one_is_damaged(tmp_path):
+    for step in (1, 2):
+        checkpoint.save(tmp_path, step, state(step), keep=2)
+    shutil.copy(tmp_path / "state-00000001.npz", tmp_path / "state-00000002.npz")
+    said = []
+    assert checkpoint.load_latest(tmp_path, said.append)[0] == 1
+    assert len(said) == 1 and "sha256" in said[0]
+
+
+def test_what_was_set_aside_as_damaged_stays_to_be_looked_at(tmp_path):
+    for step in (1, 2):
+        checkpoint.save(tmp_path, step, state(step), keep=2)
+    damage_flip(tmp_path / "state-00000002.npz")
+    before = (tmp_path / "state-00000002.npz").read_bytes()
+    checkpoint.load_latest(tmp_path, lambda _: None)
+    for step in range(3, 7):
+        checkpoint.save(tmp_path, step, state(step), keep=2)
+    assert checkpoint.steps_in(tmp_path) == [5, 6]
+    assert (tmp_path / "state-00000002.npz").read_bytes() == before
+    assert (tmp_path / "state-00000002.damaged").exists()
 
 
 def test_no_checkpoint_is_an_error(tmp_path):

@@ -80,6 +80,12 @@ def test_a_training_writes_no_line_into_a_linked_log(tmp_path, mine):
     assert mine.read_text() == MINE
 
 
+def test_a_log_that_cannot_be_one_is_known_before_the_first_warning(tmp_path, mine):
+    put("dangling", tmp_path / "warnings.log")
+    with pytest.raises(NotAFileError):
+        Watch(print).on_start(Progress(tmp_path, 0, 10, 5, {}, {}, {}))
+
+
 def test_an_atomic_write_replaces_a_link_and_spares_its_target(tmp_path, mine):
     (tmp_path / "a.txt").symlink_to(mine)
     atomic_write_text(tmp_path / "a.txt", "new")

@@ -116,6 +116,13 @@ def test_headers_and_directory_must_agree(kind, tmp_path):
         pass
 
 
+@pytest.mark.parametrize("kind", ["negative", "objects", "structured"])
+def test_what_is_no_array_of_numbers_is_known_by_its_header(kind, tmp_path):
+    path = weights_file(tmp_path / "w.npz", {"a": ABSURD[kind]()})
+    with pytest.raises(ValueError, match="no array of numbers"), open_arrays(path):
+        pass
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 @pytest.mark.parametrize("damaged", [False, True])
 def test_members_packed_as_numpy_never_does_are_refused(method, damaged, tmp_path, cli):
@@ -168,6 +175,48 @@ def test_a_flipped_byte_of_a_member_is_found(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="CRC"):
         load_weights(path, DCGAN_KIND)
+
+
+def test_two_members_of_one_name_are_none(tmp_path):
+    path = tmp_path / "w.npz"
+    for names in (("a.npy", "a"), ("a", "a.npy")):
+        with zipfile.ZipFile(path, "w") as archive:
+            for number, name in enumerate(names):
+                archive.writestr(name, member(np.full(3, number)))
+        with pytest.raises(ValueError, match="one name"), open_arrays(path):
+            pass
+
+
+def test_wide_numbers_count_for_what_they_take(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.zeros(100, np.float64))
+    with open_arrays(tmp_path / "a.npz") as file:
+        file.require_at_most(200)
+        file.require_at_most(0, "a")
+        with pytest.raises(ValueError, match="claims 200 numbers"):
+            file.require_at_most(199)
+
+
+@pytest.mark.parametrize(
+    "text,reason", [(b" " * 2**20 + b"{}", "too long"), (b"[1]", "nothing"), (b"7", "nothing")]
+)
+def test_a_description_is_a_short_object(text, reason, tmp_path):
+    np.savez(tmp_path / "a.npz", d=np.frombuffer(text, np.uint8))
+    with open_arrays(tmp_path / "a.npz") as file, pytest.raises(ValueError, match=reason):
+        file.document("d")
+
+
+def test_a_member_that_ends_before_what_all_of_it_claims(tmp_path):
+    path = tmp_path / "a.npz"
+    content = member(np.zeros(10, np.float32), shape=(1000,))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", content)
+    whole = bytearray(path.read_bytes())
+    at = whole.find(b"PK\1\2") + 24  # its size, in the directory
+    assert struct.unpack_from("<L", whole, at) == (len(content),)
+    struct.pack_into("<L", whole, at, len(content) + 3960)
+    path.write_bytes(whole)
+    with open_arrays(path) as file, pytest.raises(EOFError, match="ends too early"):
+        file.read()
 
 
 def test_a_checkpoint_is_measured_before_it_is_read(tmp_path, monkeypatch):

@@ -110,6 +110,14 @@ def test_flat_colours_stay_through_two_passes(scale):
         assert (large == colour).all()
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_flat_colours_stay_within_two_levels_at_every_scale(scale, shipped):
+    enlarge = Enlarger(shipped, Target(scale))
+    for colour in ((0, 0, 128), (255, 0, 128), (0, 128, 255), (128, 255, 128), (0,) * 3):
+        large = enlarge(Image.new("RGB", (12, 12), colour)).whole().astype(int)
+        assert np.abs(large - colour).max() <= 2, colour
+
+
 def test_flat_parts_stay_beside_others(shipped):
     picture = Image.new("RGB", (40, 40), (230, 180, 160))
     draw = ImageDraw.Draw(picture)

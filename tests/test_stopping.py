@@ -12,9 +12,10 @@ from children import PATIENCE_S, child, wait_for
 from PIL import Image
 from web import served
 
-from anime_pipeline.core import checkpoint
+from anime_pipeline.core import checkpoint, signals
 from anime_pipeline.core.signals import STOP_SIGNALS, stopping_as_ctrl_c
 from anime_pipeline.core.storage import atomic_write, atomic_write_text, sweep_temporaries
+from anime_pipeline.training import loop
 
 # It waits in the middle of a file, however long that takes. Whoever runs the tests in the
 # background has Ctrl-C ignored, and children inherit that.
@@ -93,6 +94,33 @@ def test_handlers_are_put_back():
     assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
 
 
+def test_an_echo_of_a_signal_is_no_second_wish(monkeypatch):
+    spared = False
+    with pytest.raises(KeyboardInterrupt), stopping_as_ctrl_c():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGHUP)  # while it cleans up
+            spared = True
+            monkeypatch.setattr(signals, "ECHO_S", 0)
+            signal.raise_signal(signal.SIGTERM)
+    assert spared
+
+
+def test_an_echo_does_not_keep_training_from_saving(monkeypatch, capfd):
+    with loop._stop_requests() as requested:
+        assert not requested()
+        signal.raise_signal(signal.SIGTERM)
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        except KeyboardInterrupt:
+            pytest.fail("it was taken for a second wish")
+        assert requested() and capfd.readouterr().err.count("Stopping after this step") == 1
+        monkeypatch.setattr(loop, "ECHO_S", 0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
 TRAIN = [
     "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
     "latent_dim=8", "--set", "width_d=4", "--precision", "float32", "--no-feature-critic",
@@ -152,6 +180,12 @@ def test_only_our_own_and_dead_writers_files_go(tmp_path):
     sweep_temporaries(tmp_path)
     assert not ours.exists() and link.is_symlink()
     assert all((tmp_path / name).read_text() == "mine" for name in theirs)
+
+
+def test_the_first_write_to_a_folder_sweeps_it(tmp_path):
+    (tmp_path / ".anime-pipeline-1-0123456789ab.partial").write_text("half")
+    atomic_write_text(tmp_path / "a", "a")
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_a_living_writer_is_left_alone_by_others_writes(tmp_path):

@@ -1,14 +1,20 @@
+import errno
+import functools
 import json
+import os
+import stat
 import time
 
 import pytest
 from children import child, wait_for
 from conftest import spawn
 
+from anime_pipeline.core import storage
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.runs import list_runs, locked, new_run_folder
 from anime_pipeline.core.storage import (
     atomic_write,
+    atomic_write_json,
     atomic_write_text,
     sweep_temporaries,
 )
@@ -26,6 +32,64 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
         atomic_write(path, fail)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_next_step(
+    tmp_path, monkeypatch
+):
+    done = []
+
+    def noting(name):
+        real = getattr(os, name)
+
+        def call(first, *rest):
+            kind = "folder" if name == "fsync" and stat.S_ISDIR(os.fstat(first).st_mode) else ""
+            done.append(kind or name)
+            return real(first, *rest)
+
+        return call
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noting(name))
+    atomic_write_text(tmp_path / "a", "a")
+    assert done == ["fsync", "replace", "folder"]
+
+
+def test_results_may_be_read_by_whom_the_umask_allows(tmp_path):
+    atomic_write_text(tmp_path / "a", "a")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~storage._UMASK
+
+
+def test_a_temporary_is_made_anew_and_nobody_elses(tmp_path, monkeypatch):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    monkeypatch.setattr(storage.secrets, "token_hex", lambda _: "x" * 12)
+    (tmp_path / f".anime-pipeline-{os.getpid()}-{'x' * 12}.partial").symlink_to(mine)
+    with pytest.raises(FileExistsError):
+        atomic_write_text(tmp_path / "a", "a")
+    assert mine.read_text() == "mine" and not (tmp_path / "a").exists()
+
+
+def test_without_hard_links_nothing_is_replaced_either(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    for content in (b"first", b"second"):
+        write = functools.partial(lambda content, file: file.write(content), content)
+        if content == b"second":
+            with pytest.raises(FileExistsError):
+                atomic_write(tmp_path / "a", write, replace=False)
+        else:
+            atomic_write(tmp_path / "a", write, replace=False)
+    assert (tmp_path / "a").read_bytes() == b"first" and os.listdir(tmp_path) == ["a"]
+
+
+def test_names_that_are_no_text_are_written_escaped(tmp_path):
+    atomic_write_text(tmp_path / "a", "a\udcff")
+    assert (tmp_path / "a").read_bytes() == b"a\\udcff"
+    atomic_write_json(tmp_path / "b", {"a\udcff": "花"})
+    assert json.loads((tmp_path / "b").read_text()) == {"a\udcff": "花"}
 
 
 WRITER = """

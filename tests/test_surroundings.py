@@ -111,6 +111,12 @@ def test_a_temporary_folder_of_somebody_else_is_refused(kind, no_home):
         storage.cache_folder()
 
 
+def test_a_temporary_folder_of_another_user_is_refused(no_home, monkeypatch):
+    monkeypatch.setattr(storage.os, "getuid", lambda: 123456)  # whose it is not
+    with pytest.raises(UsageError, match="ANIME_PIPELINE_CACHE"):
+        storage.cache_folder()
+
+
 def test_training_does_without_a_home(no_home, drawn, cli, monkeypatch):
     call = [
         "train-dcgan", "--batch-size", 8, "--width", 4, "--set", "image_size=16", "--set",
@@ -166,7 +172,9 @@ def test_a_terminal_without_columns_shows_all(tmp_path):
 ODD = "x\x1b]0;owned\x07\x1b[31m\x9b1m\u202egnp"
 
 
-@pytest.mark.parametrize("call", ["error", "skip", "usage", "table", "emoji"])
+@pytest.mark.parametrize(
+    "call", ["error", "skip", "usage", "argument", "message", "table", "runs", "emoji"]
+)
 def test_names_cannot_steer_a_terminal(call, cli, tmp_path):
     (tmp_path / ODD).mkdir()
     (tmp_path / ODD / "a.png").write_text("no picture")
@@ -176,13 +184,21 @@ def test_names_cannot_steer_a_terminal(call, cli, tmp_path):
         "error": ["generate", "--checkpoint", ODD],
         "skip": ["upscale", ODD],
         "usage": ["generate", f"--{ODD}"],
+        "argument": ["generate", ODD],
+        "message": ["upscale", ":cat:", "--out", ODD],
         "table": ["inspect", ODD],
+        "runs": ["runs", "list"],
         "emoji": ["upscale", ":cat:", "--out", ":cat:/:dog:"],
     }
+    for name in (f"1-{ODD}", "2-:cat:[bold]x"):
+        run = tmp_path / "checkpoints/dcgan" / name
+        run.mkdir(parents=True)
+        (run / "config.json").write_text('{"preset": "cpu", "config": {"steps": 2}}')
     result = cli(*calls[call])
     said = result.stdout + result.stderr
     assert not set(said) & set("\x1b\x07\x9b\u202e"), said
     assert "Traceback" not in said
+    assert call != "runs" or "dcgan/2-:cat:[bold]x" in said
     if call == "emoji":
         assert result.code == 0 and ":cat:/:dog:" in said
 
@@ -192,6 +208,32 @@ def test_what_is_visible_stays_as_it_is():
     assert visible(text) == text
     assert visible("a\x1b[0m\x85\u2066") == "a\\x1b[0m\\x85\\u2066"
     assert visible("\udcff").encode() == b"\\udcff"
+
+
+LOCALES = {
+    "C": {"LC_ALL": "C"},
+    "bare C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "latin": {"PYTHONIOENCODING": "latin-1"},
+    "strict": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii:strict"},
+}
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_any_locale_shows_any_name(locale, tmp_path):
+    checkpoints = os.fsencode(tmp_path / "花") + b"\xff"
+    for number, name in enumerate((b"\xff", "é花".encode())):
+        run = checkpoints + b"/dcgan/%d-" % (number + 1) + name
+        os.makedirs(run)
+        with open(run + b"/config.json", "w") as file:
+            json.dump({"preset": "花", "config": {"steps": 2, "x": "花"}}, file)
+    command = [sys.executable, "-m", "anime_pipeline", "runs", "list", "--checkpoints", checkpoints]
+    if locale == "strict":
+        command.append("--json")
+    variables = os.environ | LOCALES[locale]
+    done = subprocess.run(command, capture_output=True, env=variables)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr
+    if locale == "strict":
+        assert json.loads(done.stdout)["runs"][1]["config"]["x"] == "花"
 
 
 # --- absurd sizes
@@ -216,6 +258,24 @@ def test_absurd_sizes_are_one_line(setting, drawn, cli, tmp_path):
 def test_absurd_sizes_of_stage_two_are_one_line(setting, drawn, cli):
     result = cli("train-srgan", "--data", drawn, "--set", setting)
     assert result.code == 2 and setting.partition("=")[0] in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["train-dcgan", "--set", "steps=1000000000000"], ["train-srgan", "--minutes", "1e300"],
+        ["evaluate", "--count", "1000000000000"], ["generate", "-n", "1000000000000"],
+        ["generate", "--seed", "9" * 5000], ["upscale", "a.png", "--size", "1e9"],
+        ["interpolate", "--seeds", "1,2", "--frames", "1000000000"],
+    ],
+    ids=lambda call: call[0] + call[-2],
+)  # fmt: skip
+def test_absurd_counts_are_one_line(call, drawn, cli, tmp_path):
+    data = ["--data", drawn] if call[0].startswith("train") else []
+    result = cli(*call, *data)
+    assert result.code == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 4 and "Error: Invalid" in result.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_every_preset_is_possible():

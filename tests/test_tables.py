@@ -1,6 +1,7 @@
 """Tables beside pictures: every unambiguous form is read, and what is not used is said."""
 
 import codecs
+import os
 import unicodedata
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def test_no_colour_is_guessed(cell):
 def test_lines_are_counted_from_the_top_of_the_file():
     table = parse_color_csv(("sep=,\n\n" + PLAIN + "c.png,1\n").encode(), "color.csv")
     assert table.problems == ["color.csv:6: 2 cells, expected 7"]
+
+
+def test_of_a_column_that_is_there_twice_none_is_guessed():
+    table = parse_color_csv(PLAIN.replace("skin_b", "skin_b,HAIR_R").encode(), "color.csv")
+    assert table.by_file == {} and "column(s) hair_r twice" in table.problems[0]
 
 
 def test_a_second_row_under_another_spelling_is_named():
@@ -235,3 +241,53 @@ def test_label_hashes_are_of_what_a_run_uses(tmp_path):
     (folder / "tags.csv").write_text("file,eyes,mood\na.png,red,sad\n")
     (folder / "color.csv").write_text(PLAIN.replace(",250,", ",251,"))  # skin, which nobody uses
     assert (hashes("hair") == colours).all() and hashes("hair", "eyes")[0] != both[0]
+
+
+# --- names of tables, in any case
+
+
+@pytest.mark.parametrize("name", ["COLOR.CSV", "Color.csv", "color.CSV"])
+def test_tables_are_found_whatever_the_case_of_their_names(name, tmp_path):
+    folder = write_pictures(tmp_path / "000_a", "a.png", "b.png")
+    (folder / name).write_text(PLAIN)
+    (folder / "TAGS.Csv").write_text("file,eyes\na.png,blue\n")
+    dataset = open_dataset(tmp_path)
+    assert {record.path.name: record.colors for record in dataset.records} == MEANT
+    assert dataset.records[0].tags == {"blue_eyes"}
+    assert dataset.kind == "characters" and dataset.folders_without_colors == []
+    assert dataset.color_problems == []
+
+
+def test_of_names_that_differ_in_case_alone_the_usual_one_is_read_and_the_other_said(tmp_path):
+    folder = write_pictures(tmp_path / "000_a", "a.png", "b.png")
+    (folder / "color.csv").write_text(PLAIN)
+    for name in ("COLOR.csv", "Color.csv"):
+        (folder / name).write_text(PLAIN.replace(",1,", ",9,"))
+    dataset = open_dataset(tmp_path)
+    assert dataset.records[0].colors == MEANT["a.png"]
+    other = f"{folder / 'COLOR.csv'}: not read, as color.csv is there too"
+    assert dataset.color_problems[0] == other and other in unused_labels([dataset])
+    (folder / "color.csv").unlink()
+    assert open_dataset(tmp_path).color_problems == [
+        f"{folder / 'Color.csv'}: not read, as COLOR.csv is there too"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "dangling"])
+def test_what_is_no_table_under_its_name_is_said_and_never_waited_for(kind, tmp_path):
+    folder = write_pictures(tmp_path / "000_a", "a.png")
+    {
+        "pipe": os.mkfifo,
+        "folder": os.mkdir,
+        "dangling": lambda path: os.symlink("nowhere", path),
+    }[kind](folder / "color.csv")
+    (problem,) = open_dataset(tmp_path).color_problems
+    assert problem.startswith(f"{folder / 'color.csv'}: cannot be read (")
+
+
+def test_attribute_tables_are_found_in_any_case_too(tmp_path):
+    write_pictures(tmp_path / "img_align_celeba", "000001.jpg", "000002.jpg")
+    (tmp_path / "List_Attr_CelebA.TXT").write_text(CELEBA_TEXT.format(no=-1))
+    (tmp_path / "list_attr_celeba.csv").mkdir()  # as archives are unpacked into folders
+    assert [record.tags for record in open_dataset(tmp_path).records] == [{"Hat"}, {"Male"}]
+    assert len(open_dataset(tmp_path / "img_align_celeba" / "000001.jpg").records) == 1

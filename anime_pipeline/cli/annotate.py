@@ -78,12 +78,22 @@ def _annotate(
     """Write a table for each folder as soon as its pictures are done."""
     from anime_pipeline.core.storage import atomic_write_text
     from anime_pipeline.data.characters import COLOR_FILE, format_color_csv
+    from anime_pipeline.data.tables import find_table
+    from anime_pipeline.images.files import Skipped
 
     jobs: dict[Path, list[Record]] = {}
     kept: list[Path] = []
+    inside = dataset.root.resolve()
     for folder, below in groupby(dataset.records, lambda record: record.path.parent):
+        # Whoever made a set may have put a link into it; pictures are read through it, no more.
+        if not out and not (place := folder.resolve()).is_relative_to(inside):
+            reason = f"a link leads to {place}: annotate that folder itself, or give --out"
+            skipped.append(Skipped(str(folder), reason))
+            continue
         base = out / folder.relative_to(dataset.root) if out else folder
-        target = base / COLOR_FILE
+        # The one that is read, however it is spelt: another beside it would not be.
+        there, _ = find_table(base, COLOR_FILE) if base.is_dir() else (None, [])
+        target = there or base / COLOR_FILE
         if os.path.lexists(target) and not overwrite:
             kept.append(target)
         else:
@@ -222,11 +232,11 @@ def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
         console.print(f"{facts['images']} pictures compared with their color.csv")
     if not done and not kept:
         raise DataError(
-            f"None of {len(skipped)} pictures could be used; the reasons are above. Name a folder "
+            f"None of {len(skipped)} could be used; the reasons are above. Name a folder "
             "of face pictures."
         )
     if skipped:
         raise PartialError(
-            f"{len(skipped)} picture(s) were skipped; the reasons are above. Mend or remove them "
+            f"{len(skipped)} were skipped; the reasons are above. Mend or remove them "
             "and run the command again, with --overwrite for folders that have a table now."
         )

@@ -33,7 +33,7 @@ from anime_pipeline.cli.evaluate_networks import (
 from anime_pipeline.cli.face_options import truncation_option, weights_options
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.cli.sides import choose_side, side_option
-from anime_pipeline.core.errors import DataError, PipelineError, UsageError
+from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from anime_pipeline.reports.evaluate import Faces
 
 COUNT = 2000
-LEAST = 8  # of anything fewer nothing can be said
+LEAST, MOST = 8, 1_000_000  # of fewer nothing can be said, and of more no longer anything else
 FEW = 500
 MAX_FIRST_SEED = 2**62
 
@@ -69,7 +69,7 @@ MAX_FIRST_SEED = 2**62
 @click.option(
     "-n",
     "--count",
-    type=click.IntRange(min=LEAST),
+    type=click.IntRange(LEAST, MOST),
     default=COUNT,
     show_default=True,
     help="Faces to draw, and the most real ones to compare them with.",
@@ -232,11 +232,11 @@ def _faces(
 
 def _last_row(weights: Path) -> dict[str, Any]:
     """Return the last measurements of the run whose folder the weights lie in, if they do."""
-    from anime_pipeline.core.runs import METRICS_FILE, read_metrics
+    from anime_pipeline.core.runs import METRICS_FILE, last_values, read_metrics
 
-    path = weights.parent / METRICS_FILE
-    rows = read_metrics(path) if path.is_file() else []
-    merged: dict[str, Any] = {}
-    for row in rows:
-        merged |= row
-    return merged
+    try:
+        return last_values(read_metrics(weights.parent / METRICS_FILE))
+    except CheckpointError as error:
+        # Beside weights from anywhere anything may lie, and all the measuring is done by now.
+        stderr().print(f"Passed over: {error}", markup=False)
+        return {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anime_pipeline.core.runs import METRICS_FILE, read_metrics, read_warnings
+from anime_pipeline.core.runs import METRICS_FILE, SAMPLES_FOLDER, read_metrics, read_warnings
 from anime_pipeline.core.text import visible
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Look:
         for row in rows:
             measured |= row
         best = min((row["kid_val"] for row in rows if "kid_val" in row), default=None)
-        grid = max((folder / "samples").glob("epoch_*.png"), default=None)
+        grid = max((folder / SAMPLES_FOLDER).glob("epoch_*.png"), default=None)
         return cls(measured, best, grid, "".join(read_warnings(folder)[-1:]))
 
 

@@ -109,6 +109,10 @@ def run() -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody wants to read it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Where a terminal or a file takes Latin letters only, names in others are shown escaped,
+        # as they are on stderr by Python's own choice.
+        sys.stdout.reconfigure(errors="backslashreplace")
     with stopping_as_ctrl_c():
         code = _exit_code()
     sys.exit(code)

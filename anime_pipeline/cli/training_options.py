@@ -24,6 +24,8 @@ from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, MAX_SEED, PRESETS, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
 
+MOST_MINUTES = 1_000_000  # two years
+
 
 @dataclass(frozen=True)
 class Request:
@@ -83,7 +85,7 @@ def training_options(function: Function) -> Function:
         click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
         click.option(
             "--minutes",
-            type=FiniteRange(min=0, min_open=True),
+            type=FiniteRange(0, MOST_MINUTES, min_open=True),
             help="Length by the clock: times a few steps, then fixes the number of steps.",
         ),
         click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),

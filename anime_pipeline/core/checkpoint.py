@@ -18,7 +18,7 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE, check_finite, open_arrays
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
-from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
+from anime_pipeline.core.storage import atomic_write, atomic_write_json, refuse_link, sha256_of
 
 
 class _Shaped(Protocol):
@@ -59,8 +59,10 @@ def save(folder: Path, step: int, state: Any, keep: int) -> Path:
     """Write the state after `step` steps and delete all but the newest `keep` checkpoints.
 
     Raises:
-        PipelineError: If the state holds values that are no finite numbers; nothing is written.
+        PipelineError: If the state holds values that are no finite numbers, or the folder is a
+            link; nothing is written.
     """
+    refuse_link(folder)
     path = folder / f"state-{step:08d}.npz"
     arrays = flatten(state)
     check_finite(arrays)
@@ -115,7 +117,9 @@ def load_latest(
 
     Raises:
         CheckpointError: If there is none, none is whole, or it is of another form.
+        UsageError: If the folder is a link: damaged ones in it are renamed.
     """
+    refuse_link(folder)
     steps = steps_in(folder)
     damaged: list[Path] = []
     wanted = None if template is None else flatten(template)

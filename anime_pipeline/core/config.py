@@ -202,12 +202,15 @@ def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
 
 # Beyond these no machine could begin, and most would end the process without a word.
 AT_MOST = {
+    "adversarial_steps": 1_000_000_000,
     "batch_size": 65_536,
     "blocks": 1_000,
     "crop_size": 4_096,
     "d_steps": 1_000,
     "feature_px": 1_024,
+    "fidelity_steps": 1_000_000_000,
     "hr_size": 4_096,
+    "steps": 1_000_000_000,
     "steps_per_call": 65_536,
 }
 

@@ -119,6 +119,7 @@ _ADVICE = {
     errno.ENAMETOOLONG: " Choose a shorter name.",
     errno.EMFILE: " Close other programs, or raise the limit (ulimit -n).",
     errno.ENOENT: " Check the path.",
+    errno.EEXIST: " A file, or a link to nothing, is in the way; name another folder.",
 }
 
 

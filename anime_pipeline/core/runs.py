@@ -22,10 +22,13 @@ from anime_pipeline.core.files import (
     open_regular,
     read_regular,
 )
+from anime_pipeline.core.storage import refuse_link
 
 RUN_CONFIG = "config.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINT_FOLDER = "state"
+SAMPLES_FOLDER = "samples"
+TENSORBOARD_FOLDER = "tensorboard"
 WARNINGS_FILE = "warnings.log"
 STAGES = ("dcgan", "srgan")
 
@@ -72,8 +75,11 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the run folder's lock; the kernel drops it if the process dies.
 
     Raises:
-        UsageError: If another process is training in this folder.
+        UsageError: If another process is training in this folder, or a link is where it would
+            write: to be known before the work, not after it.
     """
+    for name in (CHECKPOINT_FOLDER, SAMPLES_FOLDER, TENSORBOARD_FOLDER):
+        refuse_link(folder / name)
     with _lock_file(folder) as file:
         for patience_s in (0.1, 0.3, 0.6, 0):
             try:
@@ -135,7 +141,16 @@ def _text_inside(path: Path, most_bytes: int) -> str:
         raise CheckpointError(
             f"{path} is {error.strerror}. Expected what training writes: Rename what is there."
         ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return content.decode("utf-8", "replace")
+
+
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"{path} cannot be read ({error.strerror}). Expected what training writes: Check the "
+        "path and its permissions."
+    )
 
 
 def last_values(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -187,6 +202,19 @@ class RunSummary:
         return f"{folder.parent.name}/{folder.name}"
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what a run's `config.json` says, whatever that is.
+
+    Raises:
+        CheckpointError: If something else than a small regular file is there; a link, too.
+        ValueError: If it is no JSON object; a `RecursionError` where it is nested too deeply.
+    """
+    facts = json.loads(_text_inside(folder / RUN_CONFIG, MAX_DOCUMENT_BYTES))
+    if not isinstance(facts, dict):
+        raise ValueError(f"{RUN_CONFIG} holds no object")
+    return facts
+
+
 def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
     """Summarise a run folder without loading its weights.
 
@@ -198,7 +226,7 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
         CheckpointError: If it is no run folder, or its `config.json` cannot be read.
     """
     try:
-        facts = json.loads(_text_inside(folder / RUN_CONFIG, MAX_DOCUMENT_BYTES))
+        facts = read_facts(folder)
         config, preset = dict(facts["config"]), str(facts["preset"])
         stage = "srgan" if "fidelity_steps" in config else "dcgan"
         phases = ("fidelity_steps", "adversarial_steps") if stage == "srgan" else ("steps",)
@@ -212,7 +240,10 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
         metrics = last_values(read_metrics(folder / METRICS_FILE))
     from anime_pipeline.core import checkpoint  # here: it loads NumPy, which --help can do without
 
-    saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)
+    try:
+        saved = checkpoint.steps_in(folder / CHECKPOINT_FOLDER)
+    except OSError as error:
+        raise _unreadable(folder / CHECKPOINT_FOLDER, error) from None
     step = saved[-1] if saved else metrics.get("step", 0)
     return RunSummary(
         folder,

@@ -97,6 +97,23 @@ def _give_name(temporary: Path, path: Path, replace: bool) -> None:
         os.unlink(temporary)
 
 
+def refuse_link(folder: Path) -> None:
+    """Refuse a link in place of a folder that a run writes into.
+
+    A run folder may come from anybody, and a link within it would lead writing and deleting out of
+    it. Links that a user names, such as ``checkpoints`` to another disk, are nobody else's.
+
+    Raises:
+        UsageError: If one is there.
+    """
+    if folder.is_symlink():
+        raise UsageError(
+            f"{folder} is a symbolic link. Expected a folder, as nothing is written or deleted "
+            "through links within a run: Put the folder itself there, or link the whole "
+            "--checkpoints."
+        )
+
+
 def fsync_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename in it survives power loss."""
     descriptor = os.open(folder, os.O_RDONLY)

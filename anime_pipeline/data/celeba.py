@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.data.tables import Row, TableError, decode_text, read_bytes, split_rows
+from anime_pipeline.data.tables import (
+    Row,
+    TableError,
+    decode_text,
+    find_table,
+    read_bytes,
+    split_rows,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +37,19 @@ _LETTERS = (
 )
 
 
-def find_attribute_table(root: Path) -> Path | None:
-    """Return the attribute table in `root` (or in its parent, if `root` is the image folder)."""
+def find_attribute_table(root: Path) -> tuple[Path | None, list[str]]:
+    """Return the attribute table in `root` (or in its parent, if `root` is the image folder).
+
+    As `tables.find_table` does: with a line for each that is passed over.
+    """
     folders = (root, root.parent) if root.name == IMAGE_FOLDER else (root,)
     for folder in folders:
         for name in ATTRIBUTE_FILES:
-            if (folder / name).is_file():
-                return folder / name
-    return None
+            with suppress(OSError):  # a single picture, or a parent that must not be listed
+                found, unread = find_table(folder, name)
+                if found and not found.is_dir():  # as archives are unpacked into folders
+                    return found, unread
+    return None, []
 
 
 def read_attributes(path: Path, problems: list[str] | None = None) -> pd.DataFrame:
@@ -58,7 +71,7 @@ def read_attributes(path: Path, problems: list[str] | None = None) -> pd.DataFra
     said = [] if problems is None else problems
     try:
         text = decode_text(read_bytes(path))
-        names, rows = _spaced(text) if path.suffix == ".txt" else _separated(text)
+        names, rows = _spaced(text) if path.suffix.casefold() == ".txt" else _separated(text)
         found = _values(path, len(names), rows, said)
     except (TableError, csv.Error) as error:
         raise DataError(

@@ -14,7 +14,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data import celeba
 from anime_pipeline.data.characters import COLOR_FILE, Colors, read_color_csv
-from anime_pipeline.data.tables import match_names
+from anime_pipeline.data.tables import find_table, match_names
 from anime_pipeline.data.tags import TAG_FILE, Tags, read_tag_csv
 from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
 
@@ -92,9 +92,11 @@ def open_dataset(root: Path) -> Dataset:
             f"Name another folder, or draw a practice set into an empty one: "
             f"anime-pipeline sample-data FOLDER"
         )
-    table_path = celeba.find_attribute_table(root)
+    table_path, unread = celeba.find_attribute_table(root)
     if table_path:
-        return _join_attributes(root, paths, skipped, table_path)
+        dataset = _join_attributes(root, paths, skipped, table_path)
+        dataset.color_problems += unread
+        return dataset
     return _join_colors(root, paths, skipped)
 
 
@@ -162,15 +164,17 @@ def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Datas
     colors: dict[str, dict[str, Colors]] = {}
     tags: dict[str, Tags] = {}
     for folder in sorted(names, key=Path):
-        color_path, tag_path = Path(folder, COLOR_FILE), Path(folder, TAG_FILE)
-        if color_path.is_file():
+        color_path, unread_colors = find_table(Path(folder), COLOR_FILE)
+        tag_path, unread_tags = find_table(Path(folder), TAG_FILE)
+        dataset.color_problems += unread_colors + unread_tags
+        if color_path:
             table = read_color_csv(color_path)
             dataset.color_rows += table.rows
             dataset.color_problems += table.problems
             colors[folder] = _by_picture(dataset, folder, names[folder], table.by_file)
         else:
             dataset.folders_without_colors.append(str(Path(folder)))
-        if tag_path.is_file():
+        if tag_path:
             found, problems = read_tag_csv(tag_path)
             dataset.color_problems += problems
             tags[folder] = _by_picture(dataset, folder, names[folder], found)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE
+from anime_pipeline.core.files import open_regular
 from anime_pipeline.core.storage import atomic_write, cache_folder
 from anime_pipeline.data.parallel import in_order
 
@@ -113,7 +114,7 @@ def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> n
     digest.update(f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode())
     path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npy"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             groups, checksum = (np.load(file, allow_pickle=False) for _ in range(2))
         if (
             groups.shape == (len(thumbnails),)

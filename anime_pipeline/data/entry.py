@@ -27,7 +27,7 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.space import require_free
 from anime_pipeline.core.storage import atomic_write, sweep_temporaries
 from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
@@ -128,9 +128,11 @@ class _Decoded:
 def read_entry(path: Path) -> Entry | None:
     """Return a cache entry, or None if it is missing or any byte of it is not as it was written."""
     try:
-        if not _is_whole(path):
-            return None
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            np.lib.format.read_magic(file)  # or all of some giant would be summed up first
+            if not _is_whole(file):
+                return None
+            file.seek(0)
             images, thumbnails = _mapped(file), _mapped(file)
             hashes, sizes, kept, notes = (np.load(file, allow_pickle=False) for _ in range(4))
         facts = json.loads(notes.tobytes())
@@ -142,9 +144,9 @@ def read_entry(path: Path) -> Entry | None:
         return None
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(file: IO[bytes]) -> bool:
     """Compare the content with its checksum, at the speed of memory: gigabytes a second."""
-    content = np.memmap(path, np.uint8, mode="r")
+    content = np.memmap(file, np.uint8, mode="r")
     body = _NPY_START + int.from_bytes(content[_NPY_START - 2 : _NPY_START].tobytes(), "little")
     end, checksum = len(content) - _CHECKSUM_BYTES, 0
     if end < body:

@@ -44,6 +44,27 @@ def read_bytes(path: Path) -> bytes:
         raise TableError(f"cannot be read ({error.strerror})") from None
 
 
+def find_table(folder: Path, name: str) -> tuple[Path | None, list[str]]:
+    """Return the file of a name in any case, as Windows and macOS compare names.
+
+    Args:
+        folder: A folder that can be listed.
+        name: How the file is called, in small letters.
+
+    Returns:
+        Whatever is there, be it a file or not: whoever reads it will say so; None for nothing. And
+        a line for each further one that differs in case alone and is not read.
+    """
+    found = sorted(
+        (each for each in os.listdir(folder) if each.casefold() == name),
+        key=lambda each: (each != name, each),
+    )
+    if not found:
+        return None, []
+    used, *others = (folder / each for each in found)
+    return used, [f"{other}: not read, as {used.name} is there too" for other in others]
+
+
 def decode_text(content: bytes) -> str:
     """Decode a table: UTF-8, or UTF-16 as spreadsheets save it, with or without its mark.
 

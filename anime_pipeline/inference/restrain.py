@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 REACH_PX = 2  # LR pixels each way that belong to a place
-SLACK = 3.0  # grey levels that are allowed anywhere
+SLACK = 2.0  # grey levels that are allowed anywhere: all that a flat colour may move
 GROWTH = 2.0  # how often the range of the place may be left on either side
 
 

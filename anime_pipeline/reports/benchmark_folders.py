@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.files import read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.images.codec import encode_png, read_rgb
 
@@ -69,7 +70,7 @@ def write_inputs(
         target = folder / path
         if overwrite or not os.path.lexists(target):
             continue
-        if not target.is_file() or target.read_bytes() != content:
+        if not _holds(target, content):
             raise UsageError(
                 f"{target} is there and holds something else. Choose another --write-lr, or pass "
                 "--overwrite."
@@ -78,6 +79,13 @@ def write_inputs(
         atomic_write_bytes(folder / path, content)
         if progress:
             progress(done, len(contents))
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return read_regular(path, len(content)) == content  # more is something else, unread
+    except OSError:
+        return False
 
 
 def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray:
@@ -119,8 +127,6 @@ def _read(path: Path, size_px: int) -> tuple[np.ndarray, str]:
     nothing = np.empty(0, np.uint8)
     if not os.path.lexists(path):
         return nothing, "missing"
-    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        return nothing, "no regular file"
     try:
         image = read_rgb(path)
     except DataError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,14 @@ from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import open_inside, read_at_most
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
-from anime_pipeline.core.runs import METRICS_FILE, RUN_CONFIG, RunSummary, read_metrics, read_run
+from anime_pipeline.core.runs import (
+    METRICS_FILE,
+    SAMPLES_FOLDER,
+    RunSummary,
+    read_facts,
+    read_metrics,
+    read_run,
+)
 from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.images.codec import decode
 from anime_pipeline.reports.curves import PANELS, plot_curves
@@ -33,7 +39,6 @@ from anime_pipeline.reports.training_words import (
 )
 
 REPORT_FILE = "report.html"
-SAMPLES = "samples"
 MOST_GRIDS = 6
 MAX_GRID_BYTES = 2**26
 SPARK = (300, 70)  # the view box of a small curve
@@ -129,9 +134,9 @@ def seconds_logged(rows: Sequence[Row], images_per_step: int) -> float:
 def _grids(folder: Path, rows: Sequence[Row]) -> list[dict[str, str]]:
     """Return the first sample grid, some in between and the last, each with its caption."""
     found: list[tuple[str, bytes]] = []
-    for path in sorted((folder / SAMPLES).glob("epoch_*.png")):
+    for path in sorted((folder / SAMPLES_FOLDER).glob("epoch_*.png")):
         try:
-            with open_inside(folder, SAMPLES, path.name) as file:
+            with open_inside(folder, SAMPLES_FOLDER, path.name) as file:
                 content = read_at_most(file, MAX_GRID_BYTES, path)
             decode(content)
         except (OSError, DataError):
@@ -245,7 +250,7 @@ def _differences(run: RunSummary) -> list[tuple[str, str, str]] | None:
 
 def _about(run: RunSummary) -> list[tuple[str, str]]:
     """Return what the run was made from and on, as far as it recorded that."""
-    facts = json.loads((run.folder / RUN_CONFIG).read_text(encoding="utf-8"))
+    facts = read_facts(run.folder)
     total, count = facts.get("images"), run.config.get("train_count")
     if trained := _train_images(run.folder):
         split = f"{trained:,} trained on; the others held out for checks and benchmarks"

@@ -19,6 +19,7 @@ from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.checkpoint import SEPARATOR, steps_in
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.runs import CHECKPOINT_FOLDER
 from anime_pipeline.core.storage import expand_user, sha256_of
@@ -117,7 +118,8 @@ def _last_discriminator(folder: Path) -> dict[str, np.ndarray]:
     for step in reversed(steps_in(folder)):
         path = folder / f"state-{step:08d}.npz"
         try:
-            expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+            record = read_regular(path.with_suffix(".json"), MAX_DOCUMENT_BYTES, follow=False)
+            expected = json.loads(record)["sha256"]
             if sha256_of(path) != expected:
                 continue
             with open_arrays(path, compressed=False) as arrays:

@@ -15,8 +15,9 @@ import pandas as pd
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.files import append_line
-from anime_pipeline.core.runs import CHECKPOINT_FOLDER, METRICS_FILE, read_metrics
-from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text
+from anime_pipeline.core.runs import CHECKPOINT_FOLDER, METRICS_FILE, SAMPLES_FOLDER, read_metrics
+from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text, refuse_link
+from anime_pipeline.images.codec import write_png
 from anime_pipeline.training.loop import Callback, Progress, all_finite
 
 
@@ -44,6 +45,17 @@ class GridSchedule:
                 self._early_done = True
                 return 0
         return None
+
+
+def write_grid(progress: Progress, epoch: int, grid: np.ndarray) -> None:
+    """Write a sample grid into the run folder; epoch 0 is the early one.
+
+    Raises:
+        UsageError: If a link is in place of the folder of samples.
+    """
+    folder = progress.folder / SAMPLES_FOLDER
+    refuse_link(folder)
+    write_png(folder / f"epoch_{epoch:04d}.png", grid)
 
 
 class NanGuard(Callback):

@@ -8,7 +8,6 @@ from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
-from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.grid import make_grid, spread
 from anime_pipeline.metrics.features import (
     ALEXNET,
@@ -23,7 +22,7 @@ from anime_pipeline.metrics.features import (
 from anime_pipeline.metrics.kid import kid
 from anime_pipeline.models import backend
 from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, save_weights
-from anime_pipeline.training.callbacks import GridSchedule
+from anime_pipeline.training.callbacks import GridSchedule, write_grid
 from anime_pipeline.training.dcgan_task import DcganTask
 from anime_pipeline.training.loop import Callback, Progress
 from anime_pipeline.training.losses import LOSSES
@@ -45,7 +44,7 @@ class SampleGrid(Callback):
         epoch = self.schedule.due(progress)
         if epoch is not None:
             grid = make_grid(self.task.sample(progress.state, GRID_COUNT), 8, magnify=3)
-            write_png(progress.folder / "samples" / f"epoch_{epoch:04d}.png", grid)
+            write_grid(progress, epoch, grid)
 
 
 class DiscriminatorAccuracy(Callback):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from anime_pipeline.core.runs import (
     find_run,
     list_runs,
     new_run_folder,
+    read_facts,
 )
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import splits
@@ -154,7 +154,7 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
     else:
         folder = find_run(stage_folder.parent, wanted)
     try:
-        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
+        facts = read_facts(folder)
         config = from_dict(kind, facts["config"])
         run = Run(
             folder,
@@ -168,7 +168,7 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
             bool(facts.get("annotated")),
         )
         made_on = facts["backend"]
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise CheckpointError(
             f"{folder} is no run folder of this stage ({error}). Expected one "
             "of those that anime-pipeline runs list shows."

@@ -9,12 +9,11 @@ from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.grid import make_grid, spread
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models import backend
 from anime_pipeline.models.weights import SRGAN_KIND, save_weights
-from anime_pipeline.training.callbacks import GridSchedule
+from anime_pipeline.training.callbacks import GridSchedule, write_grid
 from anime_pipeline.training.loop import Callback, Progress
 from anime_pipeline.training.srgan_task import SrganTask
 from anime_pipeline.training.watch import PSNR_DROP_DB
@@ -56,8 +55,7 @@ class HeldOutPairs(Callback):
         for index in range(min(GRID_ROWS, len(ours))):
             blocky = cv2.resize(self.lr_images[index], size, interpolation=cv2.INTER_NEAREST)
             rows += [blocky, self.bicubic[index], ours[index], self.hr_images[index]]
-        path = progress.folder / "samples" / f"epoch_{epoch:04d}.png"
-        write_png(path, make_grid(np.stack(rows), 4))
+        write_grid(progress, epoch, make_grid(np.stack(rows), 4))
 
 
 class ExportUpscaler(Callback):

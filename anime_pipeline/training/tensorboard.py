@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
-from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.runs import METRICS_FILE, read_metrics
-from anime_pipeline.images.codec import read_rgb
+import numpy as np
+
+from anime_pipeline.core.errors import DataError, PipelineError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_inside
+from anime_pipeline.core.runs import (
+    METRICS_FILE,
+    SAMPLES_FOLDER,
+    TENSORBOARD_FOLDER,
+    read_metrics,
+)
+from anime_pipeline.core.storage import refuse_link
+from anime_pipeline.images.codec import decode
 from anime_pipeline.training.loop import Callback, Progress
 
-FOLDER = "tensorboard"
+_OURS = "events.out.tfevents.*"  # as tensorboardX calls what it writes
+_EPOCH = re.compile(r"epoch_([0-9]{1,9})\.png")
 
 
 class TensorBoard(Callback):
@@ -41,8 +51,11 @@ class TensorBoard(Callback):
 
     def on_start(self, progress: Progress) -> None:
         """Begin with what is logged already."""
-        folder = progress.folder / FOLDER
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = progress.folder / TENSORBOARD_FOLDER
+        refuse_link(folder)
+        for path in folder.glob(_OURS):
+            if path.is_file() and not path.is_symlink():  # whatever else is there is the user's
+                path.unlink()
         self._writer = self._make_writer(str(folder))
         self._copy(progress)
 
@@ -63,13 +76,20 @@ class TensorBoard(Callback):
                 if name != "step" and isinstance(value, int | float):
                     self._writer.add_scalar(name, value, row["step"])
         self._rows = len(rows)
-        for path in sorted((progress.folder / "samples").glob("*.png")):
-            if path.name not in self._grids:
+        for path in sorted((progress.folder / SAMPLES_FOLDER).glob("epoch_*.png")):
+            epoch = _EPOCH.fullmatch(path.name)
+            if epoch and path.name not in self._grids:
                 self._grids.add(path.name)
-                grid = read_rgb(path)
-                self._writer.add_image("samples", grid, _epoch(path), dataformats="HWC")
+                grid = _grid(progress.folder, path.name)
+                if grid is not None:
+                    self._writer.add_image("samples", grid, int(epoch[1]), dataformats="HWC")
         self._writer.flush()
 
 
-def _epoch(path: Path) -> int:
-    return int(path.stem.rpartition("_")[2])
+def _grid(folder: Path, name: str) -> np.ndarray | None:
+    """Read a grid; None where it is damaged or a link, which is no reason to stop training."""
+    try:
+        content = read_inside(folder, SAMPLES_FOLDER, name, most_bytes=MAX_PICTURE_BYTES)
+        return decode(content)
+    except (OSError, DataError):
+        return None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.requests import MAX_JSON_BYTES, Request, in_order
+from anime_pipeline.web.requests import MAX_JSON_BYTES, Request, in_order, is_tracker
 
 UNKNOWN = "extra_forbidden"  # what pydantic calls a parameter that does not exist
 
@@ -22,7 +22,8 @@ def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind
 
     Args:
         kind: What it shall be.
-        values: All values of each name; lists are written with commas.
+        values: All values of each name; lists are written with commas. What trackers have added to
+            a query is passed over; any other unknown name may be a slip, and is refused.
         place: Where they come from, for the message.
 
     Raises:
@@ -30,6 +31,8 @@ def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind
     """
     texts: dict[str, Any] = {}
     for name, given in values.items():
+        if place == "query" and is_tracker(name):
+            continue
         if len(given) > 1:
             raise Problem(
                 422,

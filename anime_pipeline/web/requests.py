@@ -24,6 +24,15 @@ FORMS = "x-forms"  # what a pattern allows, in words; JSON schema lets others ad
 
 FIRST = ("seed", "seeds", "stops", "count", "hair", "skin", "eyes", "length", "size")
 
+# What social networks, mail and advertising add to every link that they carry; nobody typed it.
+TRACKERS = frozenset(
+    "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid ysclid twclid ttclid igshid igsh epik "
+    "li_fat_id mc_cid mc_eid mkt_tok _ga _gl _hsenc _hsmi __hssc __hstc __hsfp hsctatracking "
+    "oly_anon_id oly_enc_id rb_clickid s_cid sccid srsltid vero_id wickedid ref ref_src "
+    "ref_url".split()
+)
+TRACKER_FAMILIES = ("utm_", "hsa_", "mtm_", "pk_")
+
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
 Wishes = dict[str, Any]
@@ -95,6 +104,12 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Size = Annotated[int, *_one_of(SIZES)]
 Scale = Annotated[int, *_one_of(SCALES)]
 Realism = Annotated[float, Field(ge=0, le=1)]
+
+
+def is_tracker(name: str) -> bool:
+    """Tell whether a parameter of an address follows people about and means nothing to us."""
+    name = name.casefold()
+    return name in TRACKERS or name.startswith(TRACKER_FAMILIES)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

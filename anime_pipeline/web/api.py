@@ -37,7 +37,7 @@ from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from anime_pipeline.web.static_files import FOREVER
 from anime_pipeline.web.uploads import check_upload, decode, enlarge
-from anime_pipeline.web.work import LongJob
+from anime_pipeline.web.work import GONE, LongJob
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
@@ -138,7 +138,9 @@ def upscale() -> Response:
         lambda pause: enlarge(picture, upscaler, asked.scale, text, progress, pause)
     )
     try:
-        made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s)
+        made = have.worker.run_long(
+            progress.job, have.settings.upscale_timeout_s, request.environ.get(GONE)
+        )
     finally:
         # Tickets stay for a while, to be asked for; the picture and its result must not.
         progress.state, progress.job = "done", None
@@ -230,6 +232,7 @@ def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
         client_of(address),
         # What is refused for want of places or time is not counted as drawn.
         lambda: have.limits.count_faces(address, cost),
+        request.environ.get(GONE),
     )
 
 

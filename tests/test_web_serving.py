@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from children import PATIENCE_S
@@ -36,6 +37,18 @@ def test_it_answers_and_stops_when_told(tmp_path, how):
         assert headers["Server"].startswith("anime-pipeline/")
         code, stderr = stop(process, how)
     assert code == 0 and "has been answered" in stderr and "Traceback" not in stderr
+
+
+def test_a_c_library_without_the_settings_of_glibc_is_left_alone(monkeypatch):
+    from anime_pipeline.web import allocator
+
+    asked = []
+    libc = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: libc)
+    allocator.give_memory_back()
+    assert asked == [(-3, allocator.LARGE_BYTES), (-8, allocator.ARENAS)]
+    del libc.mallopt
+    allocator.give_memory_back()
 
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path):

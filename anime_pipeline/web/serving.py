@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import resource
@@ -11,12 +12,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 from flask import Flask
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
+from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.connections import Server
 from anime_pipeline.web.exchanges import Front
 from anime_pipeline.web.fair_threads import FairThreads
@@ -82,6 +83,7 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
 
 async def _serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
     services: Services = app.extensions[EXTENSION]
+    give_memory_back()
     server = make_server(app, services, listening)
     told = asyncio.Event()
     with _stopping_on_signals(told):
@@ -131,7 +133,7 @@ def _open_files() -> int:
     return min(soft, wanted)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
     """Tell of the first signal, and end the process at the second."""
     loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ import os
 import sys
 
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.settings import Settings
 
@@ -18,6 +19,7 @@ from anime_pipeline.web.settings import Settings
 # again for ever.
 CANNOT_LOAD = 4
 
+give_memory_back()
 try:
     app = create_app(Settings.from_environment(os.environ))
 except PipelineError as error:

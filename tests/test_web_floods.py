@@ -13,6 +13,7 @@ from test_web_connections import GET, LAST, post
 from web import wait_until
 
 from anime_pipeline.web import exchanges
+from anime_pipeline.web.exchanges import Body
 from anime_pipeline.web.fair_threads import ByClient, FairThreads
 from anime_pipeline.web.limits import ClientLimits
 from anime_pipeline.web.settings import Settings
@@ -85,6 +86,15 @@ def test_an_app_is_told_that_its_client_has_gone():
             assert not seen
         wait_until(lambda: seen)
         wait_until(lambda: not server.front.exchanges)
+
+
+@given(st.binary(max_size=50), st.lists(st.integers(-1, 20)))
+def test_a_body_is_read_once(content, sizes):
+    body = Body()
+    body.write(content)
+    body.seek(0)
+    found = b"".join(body.read(size) for size in sizes)
+    assert found + body.read() == content and body.read() == b"" and body.getvalue() == b""
 
 
 def test_what_a_client_leaves_behind_before_its_end_is_forgotten():

@@ -131,6 +131,9 @@ def upscale() -> Response:
     content = sent[0].read(MAX_UPLOAD_BYTES + 1)
     check_upload(content, asked.scale)
     picture = decode(content)
+    # A large file, of which nothing is needed any more, for minutes.
+    sent[0].close()
+    del content
     upscaler = have.catalogue.upscaler(asked.realism)
     text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
     progress = have.tickets.open(asked.ticket)

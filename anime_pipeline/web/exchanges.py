@@ -38,6 +38,18 @@ UNFETCHED_BYTES = 100_000_000  # of all answers that are being fetched, but the 
 PIECE_BYTES = 262_144
 
 
+class Body(io.BytesIO):
+    """A request's body, which is gone once it has been read to its end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as of any file; what has been read cannot be read again."""
+        found = super().read(size)
+        if self.tell() == len(self.getbuffer()):
+            self.seek(0)
+            self.truncate()
+        return found
+
+
 @dataclass(eq=False)
 class Place:
     """A connection.
@@ -146,7 +158,7 @@ class Exchange(HTTPMessageDelegate):
         self.arriving = False
         self.received = self.held = self.unfetched = 0
         self._environ: Environ = {}
-        self._body = io.BytesIO()
+        self._body = Body()
         self._method = ""
         self._answered = False
         self._gone: Future[None] = Future()
@@ -297,7 +309,7 @@ class Exchange(HTTPMessageDelegate):
 
     def _release(self) -> None:
         """Give back what the body takes."""
-        self._environ, self._body = {}, io.BytesIO()
+        self._environ, self._body = {}, Body()
         self._front.shedding.bodies.give_back(self.held, self.place.client)
         self.held = 0
 

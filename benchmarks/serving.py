@@ -3,6 +3,9 @@
 The baseline is the engine without a server: the same faces computed in this process, one at a time.
 
     python benchmarks/serving.py --seconds 120 --out serving.json
+    python benchmarks/serving.py --hostile 3000 --out hostile.json
+
+The second shows the server's memory while most of what it gets is meant to fill it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from common import machine_facts
+from hostile import Hostile
 
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.web.catalogue import Catalogue
@@ -28,6 +32,9 @@ from anime_pipeline.web.running import running
 
 FACE = "/api/v1/generate?seed={}"
 WARM = 10
+NORMAL_SHARE = 0.5
+NORMAL_AT_ONCE, HOSTILE_AT_ONCE = 8, 48
+SHOW_EVERY = 100
 
 
 class Client:
@@ -139,6 +146,59 @@ async def overload(port: int, rate: float, seconds: float, pid: int) -> dict[str
     }
 
 
+async def hostile(port: int, count: int, pid: int) -> dict[str, object]:
+    """Send faces and hostile requests by turns, and watch what becomes of the faces and memory."""
+    client, enemy = Client(port), Hostile(port)
+    normal, memory = asyncio.Queue[int](), []
+    bad = asyncio.Queue[str]()
+    for index in range(int(count * NORMAL_SHARE)):
+        normal.put_nowait(index)
+    for index in range(count - normal.qsize()):
+        bad.put_nowait(list(enemy.kinds())[index % len(enemy.kinds())])
+    done, found = 0, []
+
+    def one_done() -> None:
+        nonlocal done
+        done += 1
+        if done % SHOW_EVERY == 0:
+            memory.append(resident_kb(pid) / 1000)
+            print(f"{done} requests: {memory[-1]:.0f} MB resident", flush=True)
+
+    async def ask() -> None:
+        while not normal.empty():
+            try:
+                found.append(await client.get(FACE.format(200_000 + normal.get_nowait())))
+            except (OSError, EOFError) as error:
+                found.append((type(error).__name__, 0.0))
+            one_done()
+
+    async def harm() -> None:
+        while not bad.empty():
+            await enemy.send(bad.get_nowait())
+            one_done()
+
+    await asyncio.gather(
+        *(ask() for _ in range(NORMAL_AT_ONCE)), *(harm() for _ in range(HOSTILE_AT_ONCE))
+    )
+    client.close()
+    statuses = Counter(str(status) for status, _ in found)
+    return {
+        "requests": count,
+        "memory_mb": memory,
+        "peak_mb": peak_kb(pid) / 1000,
+        "faces": statuses,
+        "faces_answered": statuses["200"] / len(found),
+        "accepted": percentiles([took for status, took in found if status == 200]),
+        "hostile": dict(sorted(enemy.seen.items())),
+    }
+
+
+def peak_kb(pid: int) -> int:
+    """Return how much memory a process has held at most."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+)", text)[1])
+
+
 def resident_kb(pid: int) -> int:
     """Return how much memory a process holds."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
@@ -171,8 +231,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=120, help="of overload")
     parser.add_argument("--faces", type=int, default=200)
+    parser.add_argument("--hostile", type=int, help="send as many requests, half of them hostile")
     parser.add_argument("--out", type=Path, default=Path("outputs/serving.json"))
     options = parser.parse_args()
+    if options.hostile:
+        with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, url):
+            port = int(url.rsplit(":", 1)[1])
+            found = asyncio.run(hostile(port, options.hostile, server.pid))
+        atomic_write_json(options.out, found | {"machine": machine_facts()})
+        for name, value in found.items():
+            print(f"{name}: {value}")
+        return
     baseline = direct(options.faces)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, url):
         port = int(url.rsplit(":", 1)[1])

@@ -1,105 +1,142 @@
-"""Clients that ask for much and fetch nothing, or send what only costs time to read."""
+"""Clients that ask for much and fetch nothing, leave, or send what only costs time to read."""
 
-from collections import namedtuple
+import asyncio
+import threading
+from contextlib import ExitStack
 
 import pytest
+from children import PATIENCE_S
 from hypothesis import given
 from hypothesis import strategies as st
-from test_web_connections import answer_to, connect, running
+from served_app import answer_on, answer_to, connect, hello, serving
+from test_web_connections import GET, LAST, post
+from web import wait_until
 
-from anime_pipeline.web.connections import (
-    CHUNK_LINE_BYTES,
-    FETCH_S,
-    HEAD_BYTES,
-    MOST_PIPELINED,
-    TRAILER_BYTES,
-    UNFETCHED_BYTES,
-    Channel,
-    close_bad_ones,
-)
-from anime_pipeline.web.fair_tasks import ByClient
+from anime_pipeline.web import exchanges
+from anime_pipeline.web.exchanges import Body
+from anime_pipeline.web.fair_threads import ByClient, FairThreads
 from anime_pipeline.web.limits import ClientLimits
 from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.work import GONE
 
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-Task = namedtuple("Task", "addr number")
-
-
-class Unfetched:
-    """As much of a connection as is looked at, with an answer of some bytes."""
-
-    request, requests, unfinished_bytes, will_close = None, (), 0, False
-    is_late, is_stuck = Channel.is_late, Channel.is_stuck
-
-    def __init__(self, size):
-        self.total_outbufs_len, self.last_activity = size, 100.0
+LARGE = 20_000_000  # more than the system itself keeps of what is not fetched
 
 
-def test_very_many_requests_at_once_end_a_connection():
-    with running() as (_, port), connect(port, GET * (MOST_PIPELINED + 5)) as connection:
-        while True:
-            try:
-                part = connection.recv(10_000)
-            except ConnectionResetError:
-                break
-            if not part:
-                break
-        assert answer_to(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+def large(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(LARGE))])
+    return [bytes(LARGE)]
 
 
-def test_a_few_requests_at_once_are_all_answered():
-    with running() as (_, port), connect(port, GET * 5) as connection:
-        found = b""
-        while found.count(b"hi") < 5:
-            found += connection.recv(10_000)
+@pytest.mark.parametrize("count", [5, 300])
+def test_many_requests_sent_at_once_are_answered_one_after_the_other(count):
+    at_once, most = [], []
+
+    def app(environ, start_response):
+        at_once.append(1)
+        most.append(len(at_once))
+        content = hello(environ, start_response)
+        at_once.pop()
+        return content
+
+    with serving(app) as (_, port):
+        assert answer_to(port, GET * count + LAST).count(b"hi") == count + 1
+    assert max(most) == 1, "none is read before the one before it is answered"
 
 
-def test_a_connection_whose_answer_nobody_fetches_is_stuck():
-    waiting, idle = Unfetched(1), Unfetched(0)
-    assert waiting.is_stuck(101 + FETCH_S) and not waiting.is_stuck(99 + FETCH_S)
-    assert not idle.is_stuck(1000 + FETCH_S)
+def test_an_answer_that_nobody_fetches_ends_with_its_connection(monkeypatch):
+    monkeypatch.setattr(exchanges, "FETCH_S", 0.3)
+    with serving(large) as (server, port), connect(port, GET, receive_bytes=4096):
+        wait_until(lambda: server.front.exchanges)
+        [exchange] = server.front.exchanges
+        wait_until(lambda: not server.front.exchanges and not server.places)
+        assert exchange.place.stream.closed()
 
 
-def test_stuck_connections_are_closed_and_so_are_those_that_hold_most():
-    small, large, stuck = (Unfetched(size) for size in (10, UNFETCHED_BYTES, 20))
-    stuck.last_activity -= FETCH_S + 1
-    close_bad_ones([small, large, stuck], 100.0)
-    assert [one.will_close for one in (small, large, stuck)] == [False, True, True]
+def test_a_large_answer_is_fetched_whole():
+    with serving(large) as (_, port), connect(port, GET * 2) as connection:
+        for _ in range(2):
+            assert len(answer_on(connection)[1]) == LARGE
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"1;a=" + b"a" * CHUNK_LINE_BYTES, b"0\r\nX: " + b"a" * TRAILER_BYTES],
-    ids=["chunk's line", "trailer"],
-)
-def test_what_surrounds_chunks_is_of_limited_size(body):
-    with running() as (_, port):
-        assert b" 400 " in answer_to(port, CHUNKED + body)
+def test_unfetched_answers_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(exchanges, "UNFETCHED_BYTES", 2 * LARGE)
+    with serving(large) as (server, port), ExitStack() as stack:
+        stack.enter_context(connect(port, GET, receive_bytes=4096))
+        wait_until(lambda: sum(one.unfetched for one in server.front.exchanges) == LARGE)
+        [first] = server.front.exchanges
+        stack.enter_context(connect(port, GET, receive_bytes=4096))
+        wait_until(lambda: sum(one.unfetched for one in server.front.exchanges) == 2 * LARGE)
+        latest = stack.enter_context(connect(port, GET))
+        assert len(answer_on(latest)[1]) == LARGE
+        assert first.place.stream.closed(), "it has fetched nothing for longest"
+        assert len(server.front.exchanges) == 1
 
 
-def test_headers_are_of_limited_size():
-    with running() as (_, port):
-        # All of it is read: what is left unread when a connection closes may reset it.
-        assert b" 431 " in answer_to(port, (GET[:-2] + b"a:b\r\n" * HEAD_BYTES)[:HEAD_BYTES])
+def test_an_app_is_told_that_its_client_has_gone():
+    reached, seen = threading.Event(), []
+
+    def app(environ, start_response):
+        reached.set()
+        seen.append(environ[GONE].result(PATIENCE_S))
+        return hello(environ, start_response)
+
+    with serving(app) as (server, port):
+        with connect(port, post(3) + b"abc"):
+            assert reached.wait(PATIENCE_S)
+            assert not seen
+        wait_until(lambda: seen)
+        wait_until(lambda: not server.front.exchanges)
 
 
-@given(st.lists(st.sampled_from(["198.51.100.1", "198.51.100.2", "203.0.113.9"]), max_size=40))
-def test_clients_take_turns_and_nothing_is_lost(addresses):
+@given(st.binary(max_size=50), st.lists(st.integers(-1, 20)))
+def test_a_body_is_read_once(content, sizes):
+    body = Body()
+    body.write(content)
+    body.seek(0)
+    found = b"".join(body.read(size) for size in sizes)
+    assert found + body.read() == content and body.read() == b"" and body.getvalue() == b""
+
+
+def test_what_a_client_leaves_behind_before_its_end_is_forgotten():
+    with serving() as (server, port):
+        with connect(port, post(200_000) + bytes(100_000)):
+            wait_until(lambda: server.front.shedding.bodies.held == 200_000)
+        wait_until(lambda: not server.front.shedding.bodies.held and not server.front.exchanges)
+
+
+@given(st.lists(st.sampled_from(["198.51.100.1", "198.51.100.2", None]), max_size=40))
+def test_clients_take_turns_and_nothing_is_lost(clients):
     queue = ByClient()
-    for number, address in enumerate(addresses):
-        queue.append(Task((address, 1), number))
-    assert len(queue) == len(list(queue)) == len(addresses)
-    taken = [queue.popleft() for _ in addresses]
-    assert sorted(task.number for task in taken) == list(range(len(addresses)))
-    for address in set(addresses):
-        own = [task.number for task in taken if task.addr[0] == address]
+    for number, client in enumerate(clients):
+        queue.append(client, (client, number))
+    assert len(queue) == len(clients)
+    taken = [queue.popleft() for _ in clients]
+    assert sorted(number for _, number in taken) == list(range(len(clients)))
+    for client in set(clients):
+        own = [number for one, number in taken if one == client]
         assert own == sorted(own)
         # However many came before: the first of each client is among the first.
-        first = [task.addr[0] for task in taken].index(address)
-        assert first < len(set(addresses))
-    with pytest.raises(IndexError):
+        assert [one for one, _ in taken].index(client) < len(set(clients))
+    with pytest.raises(KeyError):
         queue.popleft()
+
+
+def test_threads_go_to_clients_by_turns():
+    order = []
+
+    async def work(threads, client):
+        async with threads.turn(client):
+            order.append(client)
+            await asyncio.sleep(0)
+
+    async def main():
+        threads = FairThreads(1)
+        await asyncio.gather(*(work(threads, client) for client in ["a"] * 5 + ["b", "c"]))
+        assert threads.waiting == 0
+        await work(threads, "again")
+
+    asyncio.run(main())
+    assert order[:4] == ["a", "a", "b", "c"] and order[-1] == "again"
 
 
 def test_clients_that_have_gone_are_forgotten():

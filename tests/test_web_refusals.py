@@ -12,11 +12,13 @@ from web import wait_until
 from werkzeug.test import create_environ, run_wsgi_app
 
 from anime_pipeline.web.app import create_app
+from anime_pipeline.web.budget import Budget
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.settings import Settings
 from anime_pipeline.web.shedding import COSTLY, Shedding
-from anime_pipeline.web.worker import Worker
+from anime_pipeline.web.work import LongJob
+from anime_pipeline.web.worker import LONG_JOBS, Worker
 
 
 class Gate:
@@ -66,14 +68,17 @@ def test_a_full_server_refuses_before_it_reads_anything(method, path):
         content, status, headers = run_wsgi_app(shedding, asked)
         return b"".join(content), status, headers
 
-    shedding = Shedding(app, worker, measurements)
+    shedding = Shedding(app, worker, measurements, 10**7)
     assert ask(path, method)[1] == "200 OK", "there is room"
 
     class Drawing:
         cost = 1
 
-    waiting, _ = in_thread(lambda: worker.draw([Drawing()], PATIENCE_S))
-    wait_until(lambda: worker.waiting == 1)
+    work = [lambda: worker.draw([Drawing()], PATIENCE_S)]
+    if path.endswith("/upscale"):
+        work = [lambda: worker.run_long(LongJob(lambda _: gate(())), PATIENCE_S)] * LONG_JOBS
+    waiting = [in_thread(one)[0] for one in work]
+    wait_until(lambda: worker.waiting == len(work))
     reached.clear()
     content, status, headers = ask(path, method)
     assert status == "503 SERVICE UNAVAILABLE" and int(headers["Retry-After"]) >= 1
@@ -86,9 +91,45 @@ def test_a_full_server_refuses_before_it_reads_anything(method, path):
     known = ask(path, method, HTTP_IF_NONE_MATCH='"x"')[1]
     assert known.startswith("200" if method == "GET" else "503"), "who has it already costs nothing"
     gate.open.set()
-    waiting.join(PATIENCE_S)
+    for thread in waiting:
+        thread.join(PATIENCE_S)
     assert ask(path, method)[1] == "200 OK"
     assert worker.stop(PATIENCE_S)
+
+
+def test_bodies_are_read_only_where_there_is_room_for_them():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/held":
+            begun.set()
+            assert go_on.wait(PATIENCE_S)
+        if environ["PATH_INFO"] == "/defect":
+            raise RuntimeError
+        start_response("200 OK", [])
+        return [b"reached"]
+
+    def ask(path, size):
+        asked = create_environ(path, method="POST")
+        asked |= {"CONTENT_LENGTH": str(size), "REMOTE_ADDR": "127.0.0.1"}
+        asked["wsgi.input"] = None  # which cannot be read
+        content, status, headers = run_wsgi_app(shedding, asked, buffered=True)  # and closed
+        return b"".join(content), status, headers
+
+    shedding = Shedding(app, None, None, 1_000_000)
+    shedding.bodies = Budget(1_000_000)
+    held, _ = in_thread(lambda: ask("/held", 900_000))
+    assert begun.wait(PATIENCE_S)
+    content, status, headers = ask("/", 200_000)
+    assert status.startswith("503") and headers["Retry-After"] == "5" and b"Try again" in content
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert ask("/", 1_000)[0] == b"reached", "questions are answered"
+    assert ask("/", 10**9)[0] == b"reached", "the app refuses without reading what is too large"
+    go_on.set()
+    held.join(PATIENCE_S)
+    with pytest.raises(RuntimeError):
+        ask("/defect", 900_000)
+    assert ask("/", 900_000)[0] == b"reached" and shedding.bodies.held == 0
 
 
 def test_a_full_app_refuses_faces_and_answers_the_rest(full):

@@ -10,10 +10,12 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from children import PATIENCE_S
 from conftest import spawn
+from served_app import answer_on, connect
 from web import decoded, fetch, form_of, picture_bytes, served, wait_until
 
 from anime_pipeline.core.signals import ECHO_S
@@ -35,6 +37,18 @@ def test_it_answers_and_stops_when_told(tmp_path, how):
         assert headers["Server"].startswith("anime-pipeline/")
         code, stderr = stop(process, how)
     assert code == 0 and "has been answered" in stderr and "Traceback" not in stderr
+
+
+def test_a_c_library_without_the_settings_of_glibc_is_left_alone(monkeypatch):
+    from anime_pipeline.web import allocator
+
+    asked = []
+    libc = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: libc)
+    allocator.give_memory_back()
+    assert asked == [(-3, allocator.LARGE_BYTES), (-8, allocator.ARENAS)]
+    del libc.mallopt
+    allocator.give_memory_back()
 
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path):
@@ -65,8 +79,8 @@ def test_a_body_beyond_all_limits_is_cut_off(tmp_path):
                 b"Content-Type: multipart/form-data; boundary=x\r\n"
                 b"Content-Length: 999999999999\r\n\r\n--x"
             )
-            said = connection.makefile("rb").read()
-            assert b" 413 " in said[:100] and b"up to 8 MB" in said
+            head, body = answer_on(connection)
+            assert b" 413 " in head and b"up to 8 MB" in body
         assert fetch(url + "/healthz")[0] == 200
 
 
@@ -145,6 +159,21 @@ def send_upload(url, content):
     running = b'"running"'
     wait_until(lambda: running in fetch(f"{url}/api/v1/upscale/stopping-1")[2].replace(b" ", b""))
     return thread, answers
+
+
+def test_an_upload_that_its_sender_leaves_is_given_up(tmp_path):
+    with served(tmp_path) as (process, url):
+        body, kind = form_of(picture_bytes(1900, 1900), ticket="leaving-1")  # a minute's work
+        head = (
+            f"POST /api/v1/upscale HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        state = f"{url}/api/v1/upscale/leaving-1"
+        with connect(int(url.rsplit(":", 1)[1]), head.encode() + body):
+            wait_until(lambda: b"running" in fetch(state)[2])
+        wait_until(lambda: b"done" in fetch(state)[2].partition(b",")[0])
+        code, stderr = stop(process)
+    assert code == 0 and "Traceback" not in stderr
 
 
 def refuses_connections(url):

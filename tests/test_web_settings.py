@@ -11,9 +11,11 @@ from conftest import spawn
 from anime_pipeline.cli.main import main
 from anime_pipeline.cli.serve import command
 from anime_pipeline.web import limits, parts, uploads
-from anime_pipeline.web.connections import BODY_S, HEAD_S, IDLE_S
+from anime_pipeline.web.connections import IDLE_S
+from anime_pipeline.web.exchanges import BODY_S, FETCH_S, UNFETCHED_BYTES
 from anime_pipeline.web.serving import CONNECTIONS, FREE_THREADS, STOP_WITHIN_S
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS, PREFIX, Settings
+from anime_pipeline.web.shedding import BODY_BYTES
 from anime_pipeline.web.worker import LONG_JOBS
 
 DOCS = (Path(__file__).parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -59,8 +61,10 @@ def test_the_limits_in_the_documentation_are_those_of_the_code():
         f"/{limits.IPV6_NETWORK} network",
         f"{CONNECTIONS:,} connections",
         f"{IDLE_S} s",
-        f"{HEAD_S} s",
         f"{BODY_S} s",
+        f"{FETCH_S} s",
+        f"{BODY_BYTES // 10**6} MB",
+        f"{UNFETCHED_BYTES // 10**6} MB",
         f"{parts.MOST_CHUNKS:,} chunks",
         f"{uploads.MAX_RESULT_PIXELS // 10**6} megapixels",
     ):

@@ -5,6 +5,7 @@ import io
 import threading
 import weakref
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from children import PATIENCE_S
@@ -19,7 +20,7 @@ from anime_pipeline.images.decode_messages import Limits
 from anime_pipeline.web import api, uploads
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.uploads import FORMATS
-from anime_pipeline.web.work import LongJob
+from anime_pipeline.web.work import GONE, LongJob
 
 FAR = "203.0.113.9"
 
@@ -149,7 +150,7 @@ def test_what_waits_for_a_decoder_can_be_given_up_and_is_told_when_none_comes(
 def test_what_a_client_sent_that_has_gone_is_not_decoded_on(client, monkeypatch):
     decoders = uploads.Decoders(1, Limits(cpu_s=1000))
     monkeypatch.setattr(uploads, "decoders", decoders)
-    client.environ_base["waitress.client_disconnected"] = is_busy(decoders)
+    client.environ_base[GONE] = SimpleNamespace(done=is_busy(decoders))
     refused(upload(client, profile_flood(7000)), 409, "Cancelled")
     client.environ_base.clear()
     assert upload(client, PNG).status_code == 200

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -284,3 +285,25 @@ def test_work_that_waits_can_be_given_up_at_once():
     assert isinstance(found[0], GivenUpError) and worker.waiting == 1
     go_on.set()
     running.join(PATIENCE_S)
+
+
+def test_what_a_client_that_has_gone_wanted_is_given_up(computer):
+    worker = Worker(computer, most_waiting=10)
+    gone = Future()
+    blocked, _ = in_thread(lambda: worker.draw([Fake(0)], PATIENCE_S))
+    wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)
+    drawing, drawn = in_thread(lambda: worker.draw([Fake(1)], PATIENCE_S, gone=gone))
+    long, made = in_thread(
+        lambda: worker.run_long(LongJob(lambda _: pytest.fail("it began")), PATIENCE_S, gone)
+    )
+    wait_until(lambda: worker.waiting == 3)
+    gone.set_result(None)
+    for thread in (drawing, long):
+        thread.join(PATIENCE_S)
+    assert isinstance(drawn[0], GivenUpError) and isinstance(made[0], GivenUpError)
+    with pytest.raises(GivenUpError):
+        worker.draw([Fake(2)], PATIENCE_S, gone=gone)  # it has gone before it waits
+    computer.free.set()
+    blocked.join(PATIENCE_S)
+    assert numbers(worker.draw([Fake(3)], PATIENCE_S, gone=Future())) == [3]
+    assert computer.batches == [[0], [3]] and worker.waiting == 0

@@ -37,7 +37,7 @@ from anime_pipeline.web.services import services
 from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from anime_pipeline.web.static_files import FOREVER
 from anime_pipeline.web.uploads import decode, enlarge
-from anime_pipeline.web.work import GIVEN_UP, GivenUpError, LongJob
+from anime_pipeline.web.work import GIVEN_UP, GONE, GivenUpError, LongJob
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
@@ -132,15 +132,22 @@ def upscale() -> Response:
     upscaler = have.catalogue.upscaler(asked.realism)
     text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
     progress = have.tickets.open(asked.ticket)
-    has_gone = request.environ.get("waitress.client_disconnected", bool)  # others cannot tell
+    gone = request.environ.get(GONE)
+
+    def unwanted() -> bool:
+        return progress.given_up or (gone is not None and gone.done())
+
     try:
-        picture = decode(content, asked.scale, lambda: progress.given_up or has_gone())
+        picture = decode(content, asked.scale, unwanted)
+        # A large file, of which nothing is needed any more, for minutes.
+        sent[0].close()
+        del content
         progress.job = LongJob(
             lambda pause: enlarge(picture, upscaler, asked.scale, text, progress, pause)
         )
         if progress.given_up:  # just when there was no job yet to be given up
             raise GivenUpError(GIVEN_UP)
-        made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s)
+        made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s, gone)
     finally:
         # Tickets stay for a while, to be asked for; the picture and its result must not.
         progress.state, progress.job = "done", None
@@ -233,6 +240,7 @@ def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
         client_of(address),
         # What is refused for want of places or time is not counted as drawn.
         lambda: have.limits.count_faces(address, cost),
+        request.environ.get(GONE),
     )
 
 

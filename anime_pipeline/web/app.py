@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     worker = Worker(compute, settings.queue)
     measurements = Measurements(worker)
     worker.on_batch = measurements.on_batch
+    shedding = Shedding(app.wsgi_app, worker, measurements, app.config["MAX_CONTENT_LENGTH"])
     app.extensions[EXTENSION] = Services(
         settings,
         catalogue,
@@ -74,8 +75,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         ClientLimits(settings),
         Tickets(),
         measurements,
+        shedding,
     )
-    app.wsgi_app = Shedding(app.wsgi_app, worker, measurements)  # type: ignore[method-assign]
+    app.wsgi_app = shedding  # type: ignore[method-assign]
     measurements.install(app)
     problems.install(app)
     # Checks of health come from this machine, whatever names the world knows it by.

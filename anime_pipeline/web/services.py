@@ -10,6 +10,7 @@ from anime_pipeline.web.catalogue import Catalogue
 from anime_pipeline.web.limits import ClientLimits
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.shedding import Shedding
 from anime_pipeline.web.uploads import Tickets
 from anime_pipeline.web.worker import Worker
 
@@ -26,6 +27,7 @@ class Services:
     limits: ClientLimits
     tickets: Tickets
     measurements: Measurements
+    shedding: Shedding
 
 
 def services() -> Services:

@@ -1,24 +1,26 @@
-"""Serving an app with waitress until a signal comes, and stopping without breaking a promise."""
+"""Serving an app until a signal comes, and stopping without breaking a promise."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import resource
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from flask import Flask
-from waitress import wasyncore
 
-from anime_pipeline import __version__
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
-from anime_pipeline.web.connections import make_server
+from anime_pipeline.web.allocator import give_memory_back
+from anime_pipeline.web.connections import Server
+from anime_pipeline.web.exchanges import Front
+from anime_pipeline.web.fair_threads import FairThreads
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.settings import Settings
 
@@ -76,55 +78,44 @@ def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) ->
     Returns:
         Whether everything that was accepted has been answered.
     """
+    return asyncio.run(_serve(app, listening, on_ready))
+
+
+async def _serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
     services: Services = app.extensions[EXTENSION]
-    # Each connection is an open file, and some systems begin with few.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + OTHER_FILES
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    # Its warning about waiting requests is what a full server does all the time.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = make_server(
-        app,
-        listening,
-        threads=threads_for(services.settings),
-        ident=f"anime-pipeline/{__version__}",
-        connection_limit=min(CONNECTIONS, max(10, soft - OTHER_FILES)),
-        backlog=BACKLOG,
-        # Bodies are held before the app sees them: no more than it would take.
-        max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
-        # They are dealt with by the app, and believed only behind proxies that it was told of.
-        clear_untrusted_proxy_headers=not services.settings.proxies,
-    )
-    stopping = _Stop(server, services)
-    before = {
-        number: handler
-        for number in STOP_SIGNALS
-        if (handler := signal.getsignal(number)) != signal.SIG_IGN  # as under nohup
-    }
-    asked_at = 0.0
-
-    def stop(number: int, _: object) -> None:
-        nonlocal asked_at
-        leave_lost_terminal()
-        if not stopping.is_alive():
-            asked_at = time.monotonic()
-            stopping.start()
-        elif time.monotonic() - asked_at >= ECHO_S:
-            os._exit(128 + number)  # not through Python's own end: the models' thread is at work
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
+    give_memory_back()
+    server = make_server(app, services, listening)
+    told = asyncio.Event()
+    with _stopping_on_signals(told):
         on_ready()
-        server.run()
-        server.task_dispatcher.shutdown()
-        wasyncore.close_all(stopping.left_open, ignore_all=True)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return stopping.clean
+        await told.wait()
+        clean = await _stop(server, services)
+    # Only those that are idle: what is at work on lost requests may never end.
+    server.front.executor.shutdown(wait=False)
+    return clean
+
+
+def make_server(app: Flask, services: Services, listening: socket.socket) -> Server:
+    """Return a server that answers on a socket, within the running event loop.
+
+    Args:
+        app: See `web.app.create_app`.
+        services: Its parts.
+        listening: See `listen`.
+    """
+    threads = threads_for(services.settings)
+    front = Front(
+        app,
+        services.shedding,
+        app.config["MAX_CONTENT_LENGTH"],
+        FairThreads(threads),
+        ThreadPoolExecutor(threads, thread_name_prefix="request"),
+        listening.getsockname()[1],
+    )
+    server = Server(front, max(10, _open_files() - OTHER_FILES))
+    listening.setblocking(False)
+    server.add_socket(listening)
+    return server
 
 
 def threads_for(settings: Settings) -> int:
@@ -132,52 +123,68 @@ def threads_for(settings: Settings) -> int:
     return settings.queue + FREE_THREADS
 
 
-class _Stop(threading.Thread):
-    """Ends a waitress server: no new connections, the accepted requests, then the loop."""
-
-    def __init__(self, server: Any, services: Services) -> None:
-        super().__init__(name="stop", daemon=True)
-        self._server = server
-        self._services = services
-        self.clean = False
-        self.left_open: dict[int, Any] = {}
-
-    def run(self) -> None:
-        """Do so; the loop's own state is touched only from within the loop."""
-        deadline = time.monotonic() + STOP_WITHIN_S
-        self._in_loop(lambda: wasyncore.dispatcher.close(self._server))
-        # First what waits for a thread, then what waits for the models: from then on new work on
-        # open connections is refused, or a busy server would never end.
-        _wait_until(lambda: not self._server.task_dispatcher.queue, deadline)
-        self.clean = self._services.worker.stop(max(0.0, deadline - time.monotonic()))
-        # Nothing more is read, or what comes just before the end would get no answer.
-        reads_no_more = threading.Event()
-        self._in_loop(lambda: self._read_no_more(reads_no_more))
-        reads_no_more.wait(FLUSH_S)
-        if not _wait_until(lambda: not self._busy(), time.monotonic() + FLUSH_S):
-            LOG.warning("Some clients did not fetch their answers within %g s.", FLUSH_S)
-        self._in_loop(self._end_loop)
-
-    def _read_no_more(self, done: threading.Event) -> None:
-        self._server.reads = False
-        done.set()
-
-    def _end_loop(self) -> None:
-        """Leave the loop nothing to look at, which ends it; an exception would not."""
-        self.left_open = dict(self._server._map)
-        self._server._map.clear()
-
-    def _in_loop(self, call: Callable[[], None]) -> None:
-        self._server.trigger.pull_trigger(call)
-
-    def _busy(self) -> bool:
-        channels = list(self._server.active_channels.values())
-        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+def _open_files() -> int:
+    """Return how many files may be open: enough for all connections, where the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(soft, wanted)
 
 
-def _wait_until(holds: Callable[[], bool], deadline: float) -> bool:
+@contextlib.contextmanager
+def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
+    """Tell of the first signal, and end the process at the second."""
+    loop = asyncio.get_running_loop()
+    asked_at: list[float] = []
+
+    def stop(number: int, _: object) -> None:
+        leave_lost_terminal()
+        if not asked_at:
+            asked_at.append(time.monotonic())
+            loop.call_soon_threadsafe(told.set)
+        elif time.monotonic() - asked_at[0] >= ECHO_S:
+            os._exit(128 + number)  # not through Python's own end: the models' thread is at work
+
+    before = {
+        number: handler
+        for number in STOP_SIGNALS
+        if (handler := signal.getsignal(number)) != signal.SIG_IGN  # as under nohup
+    }
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _stop(server: Server, services: Services) -> bool:
+    """End a server: no new connections, the accepted requests, then the others.
+
+    Returns:
+        Whether the models have done all that was accepted.
+    """
+    deadline = time.monotonic() + STOP_WITHIN_S
+    front = server.front
+    server.stop()
+    front.stopping = True
+    # First what waits for a thread, then what waits for the models: from then on new work on open
+    # connections is refused, or a busy server would never end.
+    await _until(lambda: not front.threads.waiting, deadline)
+    left_s = max(0.0, deadline - time.monotonic())
+    clean = await asyncio.to_thread(services.worker.stop, left_s)
+    if not await _until(lambda: not front.busy, time.monotonic() + FLUSH_S):
+        LOG.warning("Some clients did not fetch their answers within %g s.", FLUSH_S)
+    server.close_all()
+    return clean
+
+
+async def _until(holds: Callable[[], bool], deadline: float) -> bool:
     while not holds():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)
     return True

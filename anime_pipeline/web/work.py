@@ -9,6 +9,9 @@ from typing import Any
 
 from anime_pipeline.core.errors import PipelineError
 
+# In a request's environ: a `concurrent.futures.Future` that is done once its client has gone. Only
+# `serve` gives it; under other servers nobody notices.
+GONE = "anime_pipeline.client_gone"
 GIVEN_UP = "Cancelled: nobody wants this picture any more. Send it again to have it."
 
 

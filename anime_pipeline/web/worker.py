@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ class Worker:
         timeout_s: float,
         client: str | None = None,
         on_admission: Callable[[], None] = lambda: None,
+        gone: Future[None] | None = None,
     ) -> list[np.ndarray]:
         """Wait for pictures.
 
@@ -83,9 +85,11 @@ class Worker:
             timeout_s: How long that may take.
             client: Whom for, so that no client takes more than a share; None for one without limit.
             on_admission: Called once they are let in; what it raises refuses them still.
+            gone: Done once nobody wants them any more, see `work.GONE`.
 
         Raises:
             BusyError: At once, see `Admission.refuse`, or after `timeout_s`.
+            GivenUpError: If nobody wants them any more.
             PipelineError: If they cannot be made.
         """
         order = Order(drawings, client)
@@ -97,6 +101,8 @@ class Worker:
             self._orders.append(order)
             self._turns.add(order)
             self._changed.notify_all()
+        if gone is not None:
+            gone.add_done_callback(lambda _: self._give_up_order(order))
         try:
             return order.future.result(timeout_s)
         except TimeoutError:
@@ -116,8 +122,13 @@ class Worker:
         self._refuse_when_stopping()
         self._admission.refuse_when_full(len(self._orders))
 
-    def run_long(self, job: LongJob, timeout_s: float) -> Any:
+    def run_long(self, job: LongJob, timeout_s: float, gone: Future[None] | None = None) -> Any:
         """Wait for work that takes long.
+
+        Args:
+            job: The work.
+            timeout_s: How long it may take.
+            gone: Done once nobody wants it any more, see `work.GONE`.
 
         Raises:
             BusyError: If too many such jobs wait.
@@ -128,6 +139,8 @@ class Worker:
             self.refuse_long_when_full()
             self._long.append(job)
             self._changed.notify_all()
+        if gone is not None:
+            gone.add_done_callback(lambda _: self.give_up(job))
         try:
             return job.future.result(timeout_s)
         except TimeoutError:
@@ -168,6 +181,12 @@ class Worker:
     def _refuse_when_stopping(self) -> None:
         if self._stopping or self.broken:
             raise BusyError(f"The server is stopping ({self.waiting} left). Try again later.", 10)
+
+    def _give_up_order(self, order: Order) -> None:
+        with self._changed:
+            if not order.future.done():
+                self._forget(order)
+                order.future.set_exception(GivenUpError(GIVEN_UP))
 
     def _forget(self, order: Order) -> None:
         """Take an order's drawings that nobody has begun out of the queue."""

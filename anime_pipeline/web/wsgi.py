@@ -1,7 +1,8 @@
 """For other WSGI servers: ``gunicorn --workers 1 --threads 48 anime_pipeline.web.wsgi:app``.
 
 Settings come from the environment, see `web.settings`. One worker process: each has a model thread
-and a queue of its own, and one uses all cores already.
+and a queue of its own, and one uses all cores already. Slow clients are that server's business, and
+that a client leaves is not noticed: both are what `web.exchanges` does under `serve`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.settings import Settings
 
@@ -17,6 +19,7 @@ from anime_pipeline.web.settings import Settings
 # again for ever.
 CANNOT_LOAD = 4
 
+give_memory_back()
 try:
     app = create_app(Settings.from_environment(os.environ))
 except PipelineError as error:

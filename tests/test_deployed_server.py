@@ -22,7 +22,9 @@ import os, sys
 for name in sys.argv.pop(1).split(","):
     sys.modules[name] = None
 def watch(event, given):
-    if event == "open" and given[2] & (os.O_WRONLY | os.O_RDWR) and given[0] != os.devnull:
+    if event != "open" or isinstance(given[0], int):  # a number: a pipe to a process beside this
+        return
+    if given[2] & (os.O_WRONLY | os.O_RDWR) and given[0] != os.devnull:
         os.write(2, f"WROTE {given[0]}\\n".encode())
 sys.addaudithook(watch)
 from anime_pipeline.cli.main import run

@@ -10,7 +10,7 @@ from conftest import spawn
 
 from anime_pipeline.cli.main import main
 from anime_pipeline.cli.serve import command
-from anime_pipeline.web import limits, parts, uploads
+from anime_pipeline.web import limits, uploads
 from anime_pipeline.web.connections import IDLE_S
 from anime_pipeline.web.exchanges import BODY_S, FETCH_S, UNFETCHED_BYTES
 from anime_pipeline.web.serving import CONNECTIONS, FREE_THREADS, STOP_WITHIN_S
@@ -65,7 +65,8 @@ def test_the_limits_in_the_documentation_are_those_of_the_code():
         f"{FETCH_S} s",
         f"{BODY_BYTES // 10**6} MB",
         f"{UNFETCHED_BYTES // 10**6} MB",
-        f"{parts.MOST_CHUNKS:,} chunks",
+        f"{uploads.DECODE_LIMITS.cpu_s:g} s of processor time",
+        f"{uploads.DECODE_WAIT_S:g} s at most",
         f"{uploads.MAX_RESULT_PIXELS // 10**6} megapixels",
     ):
         assert text in DOCS, text

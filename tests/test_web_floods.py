@@ -1,6 +1,8 @@
 """Clients that ask for much and fetch nothing, leave, or send what only costs time to read."""
 
 import asyncio
+import socket
+import struct
 import threading
 from contextlib import ExitStack
 
@@ -95,6 +97,25 @@ def test_a_body_is_read_once(content, sizes):
     body.seek(0)
     found = b"".join(body.read(size) for size in sizes)
     assert found + body.read() == content and body.read() == b"" and body.getvalue() == b""
+
+
+def test_requests_sent_together_end_with_their_client():
+    called = []
+    go_on = threading.Event()
+
+    def app(environ, start_response):
+        called.append(1)
+        assert go_on.wait(PATIENCE_S)
+        return hello(environ, start_response)
+
+    with serving(app) as (server, port):
+        with connect(port, GET * 300) as connection:
+            wait_until(lambda: called)
+            at_once = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        go_on.set()
+        wait_until(lambda: not server.places and not server.front.exchanges)
+    assert len(called) < 10
 
 
 def test_what_a_client_leaves_behind_before_its_end_is_forgotten():

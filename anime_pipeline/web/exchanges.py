@@ -169,6 +169,11 @@ class Exchange(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
         """Decide whether the body is wanted."""
+        if self._connection.stream.closed():
+            # What was sent together with an earlier request is read from memory though the client
+            # has gone, or the connection was closed: hundreds of requests for nobody.
+            self._connection.detach()
+            return
         self.begun = self.place.since = time.monotonic()
         self.arriving = True
         self._front.exchanges.add(self)

@@ -14,6 +14,7 @@ from anime_pipeline.core import checkpoint
 from anime_pipeline.core.arrays import open_arrays
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.models import weights
 from anime_pipeline.models.weights import DCGAN_KIND, load_weights, save_weights
 
 
@@ -84,6 +85,23 @@ def test_weights_larger_than_their_architecture_are_not_read(tmp_path):
     assert load_weights(path, DCGAN_KIND).arrays["a"].size == fits
     path = weights_file(tmp_path / "w.npz", {"a": member(np.zeros(fits + 1, np.float32))})
     with pytest.raises(CheckpointError, match="takes no more|can be"):
+        load_weights(path, DCGAN_KIND)
+
+
+def test_what_inflates_has_a_bound_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "MOST_INFLATED", 10)
+    content = {"a": member(np.zeros(11, np.float32))}
+    path = weights_file(tmp_path / "w.npz", content)
+    assert load_weights(path, DCGAN_KIND).arrays["a"].size == 11
+    path = weights_file(tmp_path / "w.npz", content, zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match="no more than 10 can be"):
+        load_weights(path, DCGAN_KIND)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(value, tmp_path):
+    path = weights_file(tmp_path / "w.npz", {"a": member(np.full(3, value, np.float32))})
+    with pytest.raises(CheckpointError, match="a holds values that are no finite numbers"):
         load_weights(path, DCGAN_KIND)
 
 

@@ -185,7 +185,7 @@ def test_names_cannot_steer_a_terminal(call, cli, tmp_path):
         "skip": ["upscale", ODD],
         "usage": ["generate", f"--{ODD}"],
         "argument": ["generate", ODD],
-        "message": ["upscale", ":cat:", "--out", ODD],
+        "message": ["upscale", ":cat:", "--out", f"{ODD}2"],
         "table": ["inspect", ODD],
         "runs": ["runs", "list"],
         "emoji": ["upscale", ":cat:", "--out", ":cat:/:dog:"],

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import tracemalloc
 import warnings
 
@@ -140,6 +141,25 @@ def test_only_a_few_items_are_taken_ahead():
         assert list(results) == [-item for item in range(1, 100)]
     with pytest.raises(ZeroDivisionError), in_order(lambda item: 1 // item, [1, 0, 2]) as results:
         list(results)
+
+
+def test_an_interruption_waits_for_nothing_that_is_under_way():
+    begun, free, done = threading.Event(), threading.Event(), []
+
+    def slow(item):
+        begun.set()
+        free.wait(10)  # where it is waited for, that is how long it takes
+        done.append(item)
+
+    def items():
+        yield 0
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), in_order(slow, items(), workers=1) as results:
+        next(results)
+    assert not done
+    free.set()
 
 
 # It is killed in the middle, however long that takes: it goes no further by itself.

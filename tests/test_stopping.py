@@ -9,6 +9,7 @@ import time
 
 import pytest
 from children import PATIENCE_S, child, wait_for
+from conftest import spawn
 from PIL import Image
 from web import served
 
@@ -84,6 +85,23 @@ def test_a_server_stops_in_order(number, tmp_path):
             process.send_signal(number)
         stderr = process.stderr.read()
         assert process.wait(PATIENCE_S) == 0 and "has been answered" in stderr
+
+
+STUCK = """
+import threading, time
+from anime_pipeline.cli import main
+def stuck(**_):
+    threading.Thread(target=time.sleep, args=(10_000,)).start()
+    print("kept", end="")
+    raise KeyboardInterrupt
+main.main = stuck
+main.run()
+"""
+
+
+def test_a_thread_that_does_not_end_keeps_no_interrupted_command():
+    done = spawn("-c", STUCK)
+    assert (done.returncode, done.stdout) == (130, "kept") and "Interrupted." in done.stderr
 
 
 def test_handlers_are_put_back():

@@ -7,6 +7,8 @@ import io
 import os
 import re
 import sys
+import threading
+import time
 from typing import NoReturn
 
 import click
@@ -20,6 +22,8 @@ from anime_pipeline.core.errors import (
 )
 from anime_pipeline.core.signals import stopping_as_ctrl_c
 from anime_pipeline.core.text import visible
+
+THREADS_END_S = 0.5  # what a thread gets to come to its end when the command is interrupted
 
 # command name -> (module, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -115,7 +119,22 @@ def run() -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")
     with stopping_as_ctrl_c():
         code = _exit_code()
+    if code == EXIT_INTERRUPTED:
+        _leave_threads()
     sys.exit(code)
+
+
+def _leave_threads() -> None:
+    """End the process where a thread would keep it: Python waits for all of them at its end."""
+    until = time.monotonic() + THREADS_END_S
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others:
+        if not thread.daemon:
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
+                os._exit(EXIT_INTERRUPTED)
 
 
 def _exit_code() -> int:

@@ -26,7 +26,8 @@ def in_order(
 ) -> Iterator[Iterator[Result]]:
     """Give the results of `function` for all items, in the items' order.
 
-    Leaving the context, for whatever reason, drops what has not begun and waits for the rest.
+    Leaving the context drops what has not begun and waits for the rest; not at Ctrl-C, as a file
+    may keep a decoder for minutes, and Python cannot end a thread.
 
     Args:
         function: Called in worker threads.
@@ -34,11 +35,15 @@ def in_order(
         workers: Number of threads; 0: as many as this process may use cores.
     """
     workers = workers or usable_cores()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            yield _results(pool, function, items, _AHEAD * workers)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    pool = ThreadPoolExecutor(workers)
+    wait = True
+    try:
+        yield _results(pool, function, items, _AHEAD * workers)
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _results(

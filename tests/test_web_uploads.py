@@ -1,5 +1,6 @@
 """Uploads: what is never parsed, what is cut into too many parts, giving up, limits."""
 
+import base64
 import gc
 import io
 import threading
@@ -238,3 +239,17 @@ def test_an_upload_that_waits_can_be_given_up(app, client):
         go_on.set()
         blocking.join(PATIENCE_S)
     assert client.get(f"{API}/upscale/waiting-1").get_json()["state"] == "done"
+
+
+@pytest.mark.parametrize("part_bytes", [3, 3 * 2**18])
+def test_a_picture_within_json_is_the_same(client, monkeypatch, part_bytes):
+    monkeypatch.setattr(api, "PART_BYTES", part_bytes)
+    client.environ_base["HTTP_ACCEPT"] = "application/json"
+    answer = upload(client, PNG, scale=2)
+    assert answer.content_length == len(answer.data)
+    client.environ_base["HTTP_ACCEPT"] = "image/png"
+    said = answer.json
+    assert (said["input_width"], said["width"]) == (16, 32)
+    kind, _, text = said["image"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(text, validate=True) == upload(client, PNG, scale=2).data

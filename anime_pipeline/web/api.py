@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,6 +42,7 @@ from anime_pipeline.web.work import GIVEN_UP, GONE, GivenUpError, LongJob
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8
+PART_BYTES = 3 * 2**18  # of a picture in JSON; three bytes make four characters
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -157,9 +159,8 @@ def upscale() -> Response:
             "input_height": picture.height,
             "width": picture.width * asked.scale,
             "height": picture.height * asked.scale,
-            "image": _data_uri(made),
         }
-        return _no_store(jsonify(document))
+        return _no_store(_with_picture(document, made))
     return _no_store(Response(made, content_type=PNG))
 
 
@@ -260,6 +261,22 @@ def _answer(asked: Request, mark: str, kind: str, content: Callable[[], bytes]) 
 
 def _data_uri(png: bytes) -> str:
     return f"data:{PNG};base64,{base64.b64encode(png).decode()}"
+
+
+def _with_picture(document: dict[str, Any], png: bytes) -> Response:
+    """Return a document with a picture in it, written in parts: hundreds of MB as a whole."""
+    head = f'{json.dumps(document)[:-1]}, "image": "data:{PNG};base64,'.encode()
+    end = b'"}\n'
+
+    def parts() -> Iterator[bytes]:
+        yield head
+        for begin in range(0, len(png), PART_BYTES):
+            yield base64.b64encode(png[begin : begin + PART_BYTES])
+        yield end
+
+    response = Response(parts(), content_type=JSON)
+    response.content_length = len(head) + 4 * math.ceil(len(png) / 3) + len(end)
+    return response
 
 
 def _no_store(response: Response) -> Response:

@@ -198,6 +198,8 @@ class Result:
 def cli(monkeypatch, capsys, tmp_path):
     """Call the command line in this process, from an empty folder."""
     monkeypatch.chdir(tmp_path)
+    # An interrupted command ends its process, where a thread would keep it; here that is pytest's.
+    monkeypatch.setattr("anime_pipeline.cli.main._leave_threads", lambda _: None)
 
     def call(*arguments) -> Result:
         monkeypatch.setattr(sys, "argv", ["anime-pipeline", *map(str, arguments)])

@@ -117,18 +117,18 @@ def run() -> NoReturn:
         # Where a terminal or a file takes Latin letters only, names in others are shown escaped,
         # as they are on stderr by Python's own choice.
         sys.stdout.reconfigure(errors="backslashreplace")
+    before = set(threading.enumerate())
     with stopping_as_ctrl_c():
         code = _exit_code()
     if code == EXIT_INTERRUPTED:
-        _leave_threads()
+        _leave_threads(set(threading.enumerate()) - before)
     sys.exit(code)
 
 
-def _leave_threads() -> None:
-    """End the process where a thread would keep it: Python waits for all of them at its end."""
+def _leave_threads(threads: set[threading.Thread]) -> None:
+    """End the process where one of the command's threads would keep it: Python waits for them."""
     until = time.monotonic() + THREADS_END_S
-    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    for thread in others:
+    for thread in threads:
         if not thread.daemon:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from children import PATIENCE_S
+from foreign import MINE
 from hypothesis import HealthCheck, settings
 
 from anime_pipeline.cli.main import run as run_program
@@ -241,6 +242,23 @@ TINY_CALL = [
     "latent_dim=8", "--set", "width_d=4", "--precision", "float32", "--set", "r1_gamma=0", "--set",
     "r2_gamma=0",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    """A file of the user's own, which must stay what it is."""
+    path = tmp_path / "mine.txt"
+    path.write_text(MINE)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """The folder of a run, as training leaves it."""
+    from test_web_runs import make_run
+
+    rows = [{"step": 10, "epoch": 1, "loss_g": 0.5}]
+    return make_run(tmp_path / "checkpoints/dcgan/1-cpu", rows=rows, epochs=(1,))
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Files that others put where ours are expected: not followed, waited for or believed."""
 
 import os
-import socket
 import stat
-from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign import MINE, put
 from test_web_runs import make_app, make_run
 
 from anime_pipeline.core import checkpoint
@@ -24,16 +23,6 @@ from anime_pipeline.core.storage import atomic_write, atomic_write_text
 from anime_pipeline.training.callbacks import MetricsLog
 from anime_pipeline.training.loop import Progress
 from anime_pipeline.training.watch import Watch
-
-MINE = "written by somebody, and not to be lost\n"
-
-
-@pytest.fixture
-def mine(tmp_path) -> Path:
-    path = tmp_path / "mine.txt"
-    path.write_text(MINE)
-    return path
-
 
 # --- nothing that is opened for writing follows a link
 
@@ -110,27 +99,6 @@ def test_a_write_that_must_not_replace_leaves_what_came_first(tmp_path):
 # --- what stands under a file's name
 
 
-def put(kind: str, path: Path, target: Path | None = None) -> None:
-    if kind == "link":
-        path.symlink_to(target)
-    elif kind == "dangling":
-        path.symlink_to(path.parent / "nowhere")
-    elif kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "socket":
-        here = os.getcwd()
-        os.chdir(path.parent)  # a socket's address is short
-        try:
-            with socket.socket(socket.AF_UNIX) as listening:
-                listening.bind(path.name)
-        finally:
-            os.chdir(here)
-    else:
-        path.symlink_to("/dev/zero")
-
-
 @pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device"])
 def test_only_regular_files_are_opened_and_at_once(tmp_path, kind):
     path = tmp_path / "x"
@@ -186,12 +154,6 @@ def test_every_file_that_a_command_reads_may_be_none(kind, cli, tmp_path):
 
 
 # --- what a run folder serves and tells
-
-
-@pytest.fixture
-def run(tmp_path):
-    rows = [{"step": 10, "epoch": 1, "loss_g": 0.5}]
-    return make_run(tmp_path / "checkpoints/dcgan/1-cpu", rows=rows, epochs=(1,))
 
 
 def test_the_run_page_follows_no_link(run, tmp_path, mine):

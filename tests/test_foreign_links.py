@@ -2,18 +2,14 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign import MINE
 from PIL import Image
-from test_web_runs import make_run
 
 from anime_pipeline.core import checkpoint
-from anime_pipeline.core.errors import (
-    UsageError,
-    in_words,
-)
+from anime_pipeline.core.errors import UsageError, in_words
 from anime_pipeline.core.runs import locked, new_run_folder
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.dataset import open_dataset
@@ -21,21 +17,6 @@ from anime_pipeline.data.store import load_store
 from anime_pipeline.training.callbacks import write_grid
 from anime_pipeline.training.loop import Progress
 from anime_pipeline.training.tensorboard import TensorBoard
-
-MINE = "written by somebody, and not to be lost\n"
-
-
-@pytest.fixture
-def mine(tmp_path) -> Path:
-    path = tmp_path / "mine.txt"
-    path.write_text(MINE)
-    return path
-
-
-@pytest.fixture
-def run(tmp_path):
-    rows = [{"step": 10, "epoch": 1, "loss_g": 0.5}]
-    return make_run(tmp_path / "checkpoints/dcgan/1-cpu", rows=rows, epochs=(1,))
 
 
 @pytest.mark.parametrize("name", ["state", "samples", "tensorboard"])

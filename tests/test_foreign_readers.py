@@ -2,43 +2,21 @@
 
 import fcntl
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign import put
 from PIL import Image
-from test_foreign_files import put
 from test_web_runs import make_run
 
 from anime_pipeline.core import runs
-from anime_pipeline.core.errors import (
-    CheckpointError,
-    DataError,
-    UsageError,
-)
-from anime_pipeline.core.files import (
-    read_regular,
-)
+from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
+from anime_pipeline.core.files import read_regular
 from anime_pipeline.core.runs import read_facts, read_metrics, read_run
 from anime_pipeline.data import entry
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store, split_store
 from anime_pipeline.reports.benchmark_folders import read_results, write_inputs
-
-MINE = "written by somebody, and not to be lost\n"
-
-
-@pytest.fixture
-def mine(tmp_path) -> Path:
-    path = tmp_path / "mine.txt"
-    path.write_text(MINE)
-    return path
-
-
-@pytest.fixture
-def run(tmp_path):
-    rows = [{"step": 10, "epoch": 1, "loss_g": 0.5}]
-    return make_run(tmp_path / "checkpoints/dcgan/1-cpu", rows=rows, epochs=(1,))
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "socket", "device", "giant"])

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from test_foreign_files import put
+from foreign import put
 
 from anime_pipeline.core import files
 from anime_pipeline.core.files import (
@@ -18,15 +18,7 @@ from anime_pipeline.core.files import (
     read_regular,
 )
 
-MINE = "written by somebody, and not to be lost\n"
 PATIENCE_S = 30
-
-
-@pytest.fixture
-def mine(tmp_path) -> Path:
-    path = tmp_path / "mine.txt"
-    path.write_text(MINE)
-    return path
 
 
 @pytest.fixture

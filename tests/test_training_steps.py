@@ -108,6 +108,16 @@ def test_a_rescheduled_stage_two_changes_phases_and_nothing_else(tiny_images):
             task.rescheduled(replace(TINY_SRGAN, **change))
 
 
+def test_a_run_too_short_for_its_second_phase_does_without_vgg(tiny_images, assets):
+    config = replace(TINY_SRGAN, perceptual_weight=1.0)
+    task = SrganTask(config, tiny_images)
+    short = task.rescheduled(replace(config, fidelity_steps=2, adversarial_steps=0))
+    assert short.total_steps == 2 and not short.is_adversarial(1)
+    assert short.facts == SrganTask(short.config, tiny_images).facts == {}, "as a resumed run has"
+    with pytest.raises(ValueError, match="changes of"):
+        short.rescheduled(config)
+
+
 def test_the_feature_critic_trains_and_keeps_vgg_out_of_the_state(tiny_images, assets):
     task = DcganTask(replace(TINY_DCGAN, feature_critic=True), tiny_images)
     assert task.facts == {"vgg16": "torch"}

@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import threading
 import zlib
 from collections.abc import Callable, Sequence
@@ -146,15 +147,19 @@ def read_entry(path: Path) -> Entry | None:
 
 def _is_whole(file: IO[bytes]) -> bool:
     """Compare the content with its checksum, at the speed of memory: gigabytes a second."""
-    content = np.memmap(file, np.uint8, mode="r")
-    body = _NPY_START + int.from_bytes(content[_NPY_START - 2 : _NPY_START].tobytes(), "little")
-    end, checksum = len(content) - _CHECKSUM_BYTES, 0
+    # Read, not mapped: what has been looked at of a mapped file counts as the process' memory.
+    end = os.fstat(file.fileno()).st_size - _CHECKSUM_BYTES
+    file.seek(0)
+    body = _NPY_START + int.from_bytes(file.read(_NPY_START)[-2:], "little")
     if end < body:
         return False
+    file.seek(body)
+    checksum = 0
     for start in range(body, end, _CHECKED_AT_ONCE):
-        checksum = zlib.crc32(content[start : min(start + _CHECKED_AT_ONCE, end)].data, checksum)
-    checksum = zlib.crc32(content[:body].data, checksum)
-    return checksum == int.from_bytes(content[end:].tobytes(), "little")
+        checksum = zlib.crc32(file.read(min(_CHECKED_AT_ONCE, end - start)), checksum)
+    expected = int.from_bytes(file.read(_CHECKSUM_BYTES), "little")
+    file.seek(0)
+    return zlib.crc32(file.read(body), checksum) == expected
 
 
 class _Summing:

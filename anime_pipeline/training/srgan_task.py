@@ -71,10 +71,11 @@ class SrganTask:
 
     def rescheduled(self, config: SrganConfig) -> SrganTask:
         """Return this task under other schedules, see `calls.rescheduled`."""
-        alike = _uses_vgg(config) == _uses_vgg(self.config)
-        return rescheduled(
-            self, config, SCHEDULES | ({"adversarial_steps"} if alike else frozenset())
-        )
+        # Without the second phase VGG16 is not looked at; it cannot come in later.
+        phases = {"adversarial_steps"} if self.facts or not _uses_vgg(config) else set()
+        other = rescheduled(self, config, SCHEDULES | phases)
+        other.facts = self.facts if _uses_vgg(config) else {}
+        return other
 
     @property
     def total_steps(self) -> int:

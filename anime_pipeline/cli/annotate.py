@@ -232,12 +232,11 @@ def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
         console.print(f"{facts['images']} pictures compared with their color.csv")
     if not done and not kept:
         raise DataError(
-            f"None of {len(skipped)} pictures or folders could be used; the reasons are above. "
-            "Name a folder of face pictures."
+            f"None of {len(skipped)} could be used; the reasons are above. Name a folder "
+            "of face pictures."
         )
     if skipped:
         raise PartialError(
-            f"{len(skipped)} pictures or folders were skipped; the reasons are above. Mend "
-            "or remove them and run the command again, with --overwrite for folders that have a "
-            "table now."
+            f"{len(skipped)} were skipped; the reasons are above. Mend or remove them "
+            "and run the command again, with --overwrite for folders that have a table now."
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from anime_pipeline.cli import upscale_batch
 
@@ -33,22 +34,67 @@ def names(paths) -> list[str]:
 # --- a folder that changes goes on
 
 
-def test_an_edited_picture_is_named_and_the_rest_is_done(folder, cli, tmp_path):
+def test_a_changed_picture_is_made_anew_and_the_rest_is_done(folder, cli, tmp_path):
     assert cli("upscale", "in", "--out", "out").code == 0
     before = (tmp_path / "out/p1.png").read_bytes()
     paint(folder / "p1.png", 50)
     paint(folder / "new.png", 60)
     result = cli("upscale", "in", "--out", "out", "--json")
-    assert result.code == 3 and names(result.json["written"]) == ["new.png"]
+    assert result.code == 0 and names(result.json["written"]) == ["new.png", "p1.png"]
     assert names(result.json["kept"]) == ["p0.png", "p2.png"]
+    assert result.json["made_anew"] == ["in/p1.png"]
+    assert "as it has changed: in/p1.png" in result.stderr
+    assert (tmp_path / "out/p1.png").read_bytes() != before
+    assert cli("upscale", "in", "--out", "out", "--json").json["written"] == []
+
+
+def test_a_result_of_the_other_kinds_cannot_be_proven_untouched(folder, cli, tmp_path):
+    asked = ("upscale", "in", "--out", "out", "--format", "webp")
+    assert cli(*asked).code == 0
+    paint(folder / "p1.png", 50)
+    assert cli(*asked).code == 3, "an editor may have kept what the picture says of itself"
+    again = cli(*asked, "--overwrite", "--json")
+    assert again.code == 0 and names(again.json["written"]) == ["p1.webp"], "only what differs"
+
+
+def retouch(path: Path) -> None:
+    """Paint on a result as an editor does that keeps its text entries."""
+    with Image.open(path) as picture:
+        text = PngInfo()
+        for key, value in picture.text.items():
+            text.add_text(key, value)
+        picture.load()
+        picture.putpixel((3, 3), (255, 0, 0))
+        picture.save(path, pnginfo=text)
+
+
+def append(path: Path) -> None:
+    """Add bytes behind the picture, which decoders do not see."""
+    path.write_bytes(path.read_bytes() + b"notes")
+
+
+@pytest.mark.parametrize("touch", [retouch, append])
+def test_an_edited_result_is_never_replaced(touch, folder, cli, tmp_path):
+    assert cli("upscale", "in", "--out", "out").code == 0
+    touch(tmp_path / "out/p1.png")
+    before = (tmp_path / "out/p1.png").read_bytes()
+    paint(folder / "p1.png", 50)
+    result = cli("upscale", "in", "--out", "out", "--json")
+    assert result.code == 3 and result.json["written"] == []
     (skipped,) = result.json["skipped"]
     assert skipped["path"] == "in/p1.png" and "changed" in skipped["reason"]
     assert "--overwrite" in result.stderr and "None" not in result.stderr
     assert (tmp_path / "out/p1.png").read_bytes() == before
-    again = cli("upscale", "in", "--out", "out", "--overwrite", "--json")
-    assert again.code == 0 and names(again.json["written"]) == ["p1.png"], "only what differs"
-    assert (tmp_path / "out/p1.png").read_bytes() != before
-    assert cli("upscale", "in", "--out", "out", "--json").json["written"] == []
+
+
+def test_a_namesake_from_another_folder_is_no_change(folder, cli, tmp_path):
+    assert cli("upscale", "in", "--out", "out").code == 0
+    before = (tmp_path / "out/p1.png").read_bytes()
+    paint(tmp_path / "two/p1.png", 70)
+    result = cli("upscale", "two", "in", "--out", "out2")
+    assert result.code != 0, "both in one call"
+    assert cli("upscale", "two", "--out", "out").code == 2
+    assert (tmp_path / "out/p1.png").read_bytes() == before
 
 
 def test_somebodys_picture_in_the_way_stops_no_other(folder, cli, tmp_path):

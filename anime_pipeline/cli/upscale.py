@@ -159,6 +159,7 @@ def command(
             {
                 "weights": prepare.facts(),
                 "written": [str(path) for path in done.written],
+                "made_anew": [str(path) for path in done.outdated],
                 "kept": [str(path) for path in done.kept],
                 "skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)],
                 "passed_over": [str(path) for path in planned.results],

@@ -28,6 +28,7 @@ class Done:
     kept: list[Path] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     in_the_way: list[Skipped] = field(default_factory=list)  # these --overwrite would replace
+    outdated: list[Path] = field(default_factory=list)  # written anew: their pictures had changed
 
 
 def run(
@@ -53,7 +54,9 @@ def run(
 
             try:
                 content = read_regular(job.source, MAX_PICTURE_BYTES)
-                write = writer(content, job.kind, job.animated, enlarger, prepare, advance)
+                write = writer(
+                    content, job.kind, job.animated, enlarger, prepare, advance, place=job.place
+                )
             except NotAFileError as error:
                 _skip(done, job, str(error.strerror))
             except OSError as error:
@@ -85,11 +88,14 @@ OF_THE_NAME = {
 def _write(job: Job, write: Write, request: Request, overwrite: bool, done: Done) -> None:
     """Write one result; what another call has put there in the meantime is not replaced."""
     try:
-        atomic_write(job.target, write, replace=overwrite)
+        outdated = look_at(job, request) == "outdated"
+        atomic_write(job.target, write, replace=overwrite or outdated)
     except OSError as error:
         there = look_at(job, request) if isinstance(error, FileExistsError) else None
-        if there is True:
+        if there == "kept":
             done.kept.append(job.target)
+        elif there == "outdated":  # another call is at work on the same pictures
+            _skip(done, job, f"{job.target} has just been made by another call")
         elif there:
             done.in_the_way.append(there)
         elif reason := OF_THE_NAME.get(error.errno or 0):
@@ -98,6 +104,12 @@ def _write(job: Job, write: Write, request: Request, overwrite: bool, done: Done
             raise
     else:
         done.written.append(job.target)
+        done.outdated += [job.source] if outdated else []
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as a terminal may show it: a name may hold what would steer it."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def finish(done: Done, out: Path, results: int) -> None:
@@ -125,10 +137,10 @@ def finish(done: Done, out: Path, results: int) -> None:
             "again.",
             markup=False,
         )
+    for source in done.outdated:
+        console.print(f"Made anew, as it has changed: {shown(source)}", markup=False)
     for item in skipped:
-        # A name may hold what would steer the terminal.
-        name = item.path if item.path.isprintable() else repr(item.path)
-        console.print(f"Skipped {name}: {item.reason}", markup=False)
+        console.print(f"Skipped {shown(item.path)}: {item.reason}", markup=False)
     if not finished and {item.reason for item in skipped} <= set(OF_THE_NAME.values()):
         raise PipelineError(  # no fault of the pictures
             f"No result could be written into {out}; the reasons are above. Choose another --out."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from anime_pipeline.core.errors import DataError, UsageError
-from anime_pipeline.core.files import open_regular, what_is_wrong
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular, what_is_wrong
 from anime_pipeline.core.storage import sha256_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ class Job:
     target: Path
     kind: str
     animated: bool = False
+
+    @property
+    def place(self) -> str:
+        """Say where the source lies, seen from the result, in a way that gives no name away."""
+        apart = os.path.relpath(self.source, self.target.parent)
+        return hashlib.sha256(os.fsencode(apart)).hexdigest()[:16]
 
 
 @dataclass
@@ -238,17 +244,20 @@ def sort_jobs(jobs: list[Job], request: Request, overwrite: bool) -> Sorted:
     found = Sorted()
     for job in jobs:
         state = look_at(job, request)
-        if state is True:
+        if state == "kept":
             found.kept.append(job)
-        elif state is None or overwrite:
+        elif state is None or state == "outdated" or overwrite:
             found.open.append(job)
         else:
             found.in_the_way.append(state)
     return found
 
 
-def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
-    """Return what is at a job's target: None for nothing, True for its very result, or what else.
+def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"] | None:
+    """Return what is at a job's target: None for nothing, or what else.
+
+    ``"kept"`` is its very result; ``"outdated"`` the result of this request for the file of that
+    name before it changed, which nobody has edited: to make it anew loses nothing.
 
     A picture that cannot be read is said to have nothing there: it is named when it is its turn.
     """
@@ -265,7 +274,9 @@ def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
     text = picture_text(job.target) if what_is_wrong(job.target) is None else {}
     differ = [name for name, value in wanted.items() if text.get(name) != value]
     if not differ:
-        return True
+        return "kept"
+    if differ == ["source"] and text.get("place") == job.place and _is_untouched(job.target):
+        return "outdated"
     if differ == ["source"]:
         reason = f"{job.target} is the result of another picture, or of this one before it changed"
     else:
@@ -274,6 +285,15 @@ def look_at(job: Job, request: Request) -> Skipped | Literal[True] | None:
             f"({', '.join(differ)} differ)"
         )
     return Skipped(str(job.source), reason)
+
+
+def _is_untouched(path: Path) -> bool:
+    from anime_pipeline.images.png_stream import is_sealed
+
+    try:
+        return path.suffix == ".png" and is_sealed(read_regular(path, MAX_PICTURE_BYTES))
+    except OSError:  # too large to look at, or gone
+        return False
 
 
 def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:

@@ -90,6 +90,7 @@ def writer(
     advance: Callable[[int, int], None],
     *,
     name: str = "image",
+    place: str = "",
 ) -> Write:
     """Check and prepare one picture; the function returned enlarges it while it is written.
 
@@ -101,6 +102,7 @@ def writer(
         prepare: What every picture of the call shares.
         advance: Called with (done, total).
         name: How error messages call the picture.
+        place: As `Job.place`, of a picture that is a file beside others.
 
     Raises:
         DataError: If the picture cannot be used; nothing is written then.
@@ -109,6 +111,7 @@ def writer(
 
     with _named(name):
         text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)
+        text |= {"place": place} if place else {}
         if animated:
             if kind == "jpg":
                 raise DataError("image: moves, which JPEG cannot; choose another --format")

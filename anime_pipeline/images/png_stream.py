@@ -7,6 +7,7 @@ and all go through one zlib stream (section 10).
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import numpy as np
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
 NONE, SUB, UP, PAETH = 0, 1, 2, 4
+SEAL = b"tEXtseal\0"  # a chunk before the end: the sha256 of all before it
 BLOCK_BYTES = 2**20  # filtered at once; the candidates take about twenty times as much
 
 
@@ -26,6 +28,8 @@ def write_png_strips(
     channels: int,
     strips: Iterable[np.ndarray],
     text: dict[str, str] | None = None,
+    *,
+    seal: bool = False,
 ) -> None:
     """Write a PNG from strips of rows, top to bottom.
 
@@ -35,16 +39,23 @@ def write_png_strips(
         channels: 1 (grey), 3 (RGB) or 4 (RGBA), 8 bits each.
         strips: uint8 arrays [h, width, channels] whose heights add up to the height.
         text: Entries for people and programs (tEXt or, beyond Latin-1, iTXt chunks).
+        seal: Whether to add a checksum, by which `is_sealed` tells that nobody has edited it.
 
     Raises:
         ValueError: If the strips do not add up to the picture.
     """
     width, height = size
+    checksum = hashlib.sha256()
+
+    def write(part: bytes) -> None:
+        checksum.update(part)
+        file.write(part)
+
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
-    file.write(SIGNATURE)
-    _chunk(file, b"IHDR", header)
+    write(SIGNATURE)
+    write(_chunk(b"IHDR", header))
     for key, value in (text or {}).items():
-        _text_chunk(file, key, value)
+        write(_text_chunk(key, value))
     packer = zlib.compressobj(6)
     above = np.zeros((1, width * channels), np.uint8)
     done = 0
@@ -55,27 +66,39 @@ def write_png_strips(
         for begin in range(0, len(strip), block):
             part = np.ascontiguousarray(strip[begin : begin + block], np.uint8)
             rows = part.reshape(len(part), -1)
-            _chunk(file, b"IDAT", packer.compress(_filtered(rows, above, channels)))
+            if packed := packer.compress(_filtered(rows, above, channels)):  # or it keeps them
+                write(_chunk(b"IDAT", packed))
             above = rows[-1:]
         done += len(strip)
     if done != height:
         raise ValueError(f"Expected {height} rows in all strips. Received: {done}")
-    _chunk(file, b"IDAT", packer.flush())
-    _chunk(file, b"IEND", b"")
+    write(_chunk(b"IDAT", packer.flush()))
+    if seal:
+        file.write(_chunk(SEAL[:4], SEAL[4:] + checksum.hexdigest().encode()))
+    file.write(END)
 
 
-def _chunk(file: IO[bytes], kind: bytes, content: bytes) -> None:
-    if kind == b"IDAT" and not content:
-        return  # zlib keeps small pieces back
-    file.write(struct.pack(">I", len(content)) + kind + content)
-    file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
+def is_sealed(content: bytes) -> bool:
+    """Tell whether a PNG is, to the last byte, as `write_png_strips` has sealed it."""
+    seal = _chunk(SEAL[:4], SEAL[4:] + hashlib.sha256().hexdigest().encode())
+    before = content[: -len(seal) - len(END)]
+    checksum = hashlib.sha256(before).hexdigest().encode()
+    return content == before + _chunk(SEAL[:4], SEAL[4:] + checksum) + END
 
 
-def _text_chunk(file: IO[bytes], key: str, value: str) -> None:
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+END = _chunk(b"IEND", b"")
+
+
+def _text_chunk(key: str, value: str) -> bytes:
     try:
-        _chunk(file, b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
+        return _chunk(b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
     except UnicodeEncodeError:
-        _chunk(file, b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode("utf-8"))
+        return _chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode("utf-8"))
 
 
 def _filtered(rows: np.ndarray, above: np.ndarray, channels: int) -> bytes:

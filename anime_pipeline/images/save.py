@@ -83,7 +83,7 @@ def write_picture(
         text: Entries that tell how it was made.
     """
     if kind == "png":
-        write_png_strips(file, size, channels, strips, text)
+        write_png_strips(file, size, channels, strips, text, seal=True)
         return
     whole = np.empty((size[1], size[0], channels), np.uint8)
     row = 0

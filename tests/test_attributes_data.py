@@ -12,7 +12,6 @@ from hypothesis.extra.numpy import arrays
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.data.characters import COLOR_FILE, read_color_csv
 from anime_pipeline.data.estimate import estimate_colors
-from anime_pipeline.images.codec import read_rgb
 from anime_pipeline.images.colour import delta_e, rgb_to_lab
 from anime_pipeline.images.colour_names import (
     HAIR_COLOURS,
@@ -20,6 +19,7 @@ from anime_pipeline.images.colour_names import (
     nearest_hair_name,
     parse_colour,
 )
+from anime_pipeline.images.decoding import read_rgb
 
 RGB = st.tuples(*[st.integers(0, 255)] * 3)
 PINK, BLACK, TAN = HAIR_COLOURS["pink"], HAIR_COLOURS["black"], SKIN_COLOURS["tan"]

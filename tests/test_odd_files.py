@@ -15,7 +15,8 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.data.characters import Colors, format_color_csv
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store
-from anime_pipeline.images.codec import decode, encode_png, read_rgb
+from anime_pipeline.images.codec import decode, encode_png
+from anime_pipeline.images.decoding import read_rgb
 
 GOOD = [odd for odd in FILES if odd.pixels is not None]
 BAD = [odd for odd in FILES if odd.pixels is None]

@@ -17,7 +17,6 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.images.grey import is_wide, to_eight_bits
 from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
@@ -182,15 +181,6 @@ def _of_eight_bits(picture: Image.Image, name: str) -> Image.Image:
 def has_alpha(picture: Image.Image) -> bool:
     """Tell whether a picture carries transparency in any of Pillow's forms."""
     return picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """Read a picture file as RGB uint8 [H, W, 3]; errors as in `decode`, naming the path."""
-    try:
-        content = read_regular(path, MAX_PICTURE_BYTES)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    return decode(content, str(path))
 
 
 def encode_png(image: np.ndarray, text: dict[str, str] | None = None) -> bytes:

@@ -15,14 +15,16 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.errors import DataError, PipelineError
-from anime_pipeline.core.files import in_units
-from anime_pipeline.images.codec import MAX_PIXELS, MoreMemoryError, NotAPictureError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
+from anime_pipeline.images.codec import MAX_PIXELS, MoreMemoryError, NotAPictureError, to_rgb
 from anime_pipeline.images.decode_messages import (
     LENGTH_BYTES,
     MOST_MESSAGE_BYTES,
@@ -352,3 +354,22 @@ class Decoder:
 
 def _wanted() -> bool:
     return False
+
+
+def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:
+    """Read a picture file as RGB uint8 [H, W, 3], transparency over white.
+
+    Args:
+        path: The file.
+        decoder: What decodes it; a process of its own without one.
+
+    Raises:
+        DataError: As from `Decoder.still`, or if it cannot be read; names the path.
+    """
+    try:
+        content = read_regular(path, MAX_PICTURE_BYTES)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    with nullcontext(decoder) if decoder else Decoder() as used:
+        used.begin(content, str(path), want="still")
+        return to_rgb(used.still())

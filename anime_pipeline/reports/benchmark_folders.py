@@ -13,7 +13,8 @@ import numpy as np
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
-from anime_pipeline.images.codec import encode_png, read_rgb
+from anime_pipeline.images.codec import encode_png
+from anime_pipeline.images.decoding import Decoder, read_rgb
 
 NAMED = 5  # problems that an error spells out
 Progress = Callable[[int, int], None]
@@ -105,11 +106,12 @@ def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder. Name one that holds another program's results.")
     images, problems = [], []
-    for path in file_names(names):
-        image, problem = _read(folder / path, size_px)
-        if problem:
-            problems.append(f"{path} ({problem})")
-        images.append(image)
+    with Decoder() as decoder:
+        for path in file_names(names):
+            image, problem = _read(folder / path, size_px, decoder)
+            if problem:
+                problems.append(f"{path} ({problem})")
+            images.append(image)
     if problems:
         named = "; ".join(problems[:NAMED])
         more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
@@ -122,13 +124,13 @@ def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray
     return np.stack(images)
 
 
-def _read(path: Path, size_px: int) -> tuple[np.ndarray, str]:
+def _read(path: Path, size_px: int, decoder: Decoder) -> tuple[np.ndarray, str]:
     """Return a picture and what is wrong with it, if anything is."""
     nothing = np.empty(0, np.uint8)
     if not os.path.lexists(path):
         return nothing, "missing"
     try:
-        image = read_rgb(path)
+        image = read_rgb(path, decoder)
     except DataError as error:
         return nothing, str(error).removeprefix(f"{path}: ")
     height, width = image.shape[:2]

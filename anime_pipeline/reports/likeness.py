@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from anime_pipeline.core.config import Fit
-from anime_pipeline.images.codec import fit_square, read_rgb
+from anime_pipeline.images.codec import fit_square
+from anime_pipeline.images.decoding import Decoder, read_rgb
 from anime_pipeline.metrics.features import TITLES, Features, common_scale, resize
 from anime_pipeline.metrics.frechet import frechet
 from anime_pipeline.metrics.kid import SUBSET_SIZE, kid
@@ -142,12 +143,13 @@ def real_at(
     """
     images = np.empty((len(paths), px, px, 3), np.uint8)
     sides = []
-    for row, path in enumerate(paths):
-        picture = read_rgb(path)
-        native = min(picture.shape[:2]) if fit == "crop" else max(picture.shape[:2])
-        square = fit_square(picture, min(px, native), fit)
-        images[row] = resize(square[None], px)[0]
-        sides.append(native)
-        if progress:
-            progress(row + 1, len(paths))
+    with Decoder() as decoder:
+        for row, path in enumerate(paths):
+            picture = read_rgb(path, decoder)
+            native = min(picture.shape[:2]) if fit == "crop" else max(picture.shape[:2])
+            square = fit_square(picture, min(px, native), fit)
+            images[row] = resize(square[None], px)[0]
+            sides.append(native)
+            if progress:
+                progress(row + 1, len(paths))
     return LargeReal(images, sum(side < px for side in sides), min(sides))

@@ -66,7 +66,7 @@ def command(
     from anime_pipeline.core.storage import atomic_write_json
     from anime_pipeline.data import conditions
     from anime_pipeline.images.codec import fit_square, write_png
-    from anime_pipeline.images.decoding import read_rgb
+    from anime_pipeline.images.decoding.decoder import read_rgb
     from anime_pipeline.images.marks import refuse_other_picture
 
     wishes = read_wishes(options)

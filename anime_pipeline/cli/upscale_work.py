@@ -31,7 +31,7 @@ class Preparation:
     def __init__(
         self, files: list[Path], realism: float | None, target: Target, options: dict[str, Any]
     ) -> None:
-        from anime_pipeline.images.decoding import Decoder
+        from anime_pipeline.images.decoding.decoder import Decoder
         from anime_pipeline.models.blend import load_upscaler_weights
 
         self.decoder = Decoder()

@@ -286,7 +286,7 @@ def two_runs(drawn, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def asked_weights(tmp_path_factory) -> Path:
-    """Weights of an untrained generator that takes wishes for hair, skin and the tag Hat."""
+    """Weights of an untrained generator that takes attributes for hair, skin and the tag Hat."""
     from anime_pipeline.core.config import to_dict
     from anime_pipeline.data.conditions import table_of
     from anime_pipeline.models.dcgan import build_generator

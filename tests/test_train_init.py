@@ -119,7 +119,7 @@ def test_another_architecture_than_the_weights_is_a_usage_error_in_words(cli, ea
 def test_the_weights_architecture_replaces_that_of_any_preset(earlier):
     beginning = find_beginning(str(earlier))
     config = beginning.fit_config(DCGAN_PRESETS["gpu"], {"loss": "hinge", "condition": "skin,hair"})
-    assert (config.architecture, config.width, config.width_d) == ("best", 4, 4)
+    assert (config.architecture, config.width, config.width_d) == ("modulated", 4, 4)
     assert config.batch_size == 256 and config.loss == "hinge" and config.condition == "hair,skin"
     assert beginning.fit_config(DCGAN_PRESETS["cpu"], {"width_d": 16}).width_d == 16
     with pytest.raises(UsageError, match="image_size: the weights have 16, you asked for 32"):

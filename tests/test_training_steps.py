@@ -55,7 +55,7 @@ def test_a_condition_trains_every_part_that_reads_it(tiny_images):
 
 
 RESIDUAL = replace(
-    TINY_DCGAN, architecture="residual", beta_1=0.0, beta_2_start=0.9, decay=False,
+    TINY_DCGAN, architecture="residual", beta_1=0.0, beta_2_start=0.9, lr_schedule="constant",
     learning_rate_fall=4.0, gamma_fall=10.0,
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.cli.face_options import (
     OPTIONS,
     colour_option,
-    read_wishes,
+    read_attributes,
     truncation_option,
     weights_options,
     word_option,
@@ -136,8 +136,8 @@ def _journey(
 
     conditions = []
     for index in range(count):
-        wishes = read_wishes({name: of(texts, index) for name, texts in wanted.items()})
-        conditions.append(draw.condition([of(stops, index)], wishes)[0])
+        attributes = read_attributes({name: of(texts, index) for name, texts in wanted.items()})
+        conditions.append(draw.condition([of(stops, index)], attributes)[0])
     latents = list(draw.latents([of(stops, index) for index in range(count)]))
     return walk(latents, frames, loop, True), walk(conditions, frames, loop, False)
 

@@ -11,7 +11,7 @@ from anime_pipeline import __version__
 from anime_pipeline.cli.common import UserPath, json_option, print_json, progress_bar, stderr
 from anime_pipeline.cli.face_options import (
     colour_option,
-    read_wishes,
+    read_attributes,
     truncation_option,
     weights_options,
     word_option,
@@ -65,15 +65,15 @@ def command(
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
-    shared = read_wishes({"eyes": eyes, "length": length})
+    shared = read_attributes({"eyes": eyes, "length": length})
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     cells = [(row.colour, column.colour) for row in rows for column in columns]
-    wishes: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "hair": [cell[0] for cell in cells],
         "skin": [cell[1] for cell in cells],
     }
     seeds = [seed] * len(cells)
-    condition = draw.condition(seeds, wishes | shared)
+    condition = draw.condition(seeds, attributes | shared)
     text = {"seed": str(seed), "truncation": f"{truncation:g}", "weights": draw.weights.sha256}
     asked = {name: shared.get(name, RANDOM) for name in WORDS}
     text |= {"hair": _texts(rows), "skin": _texts(columns), **asked}

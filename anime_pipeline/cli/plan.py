@@ -27,7 +27,7 @@ def state_bytes(state: Any) -> int:
 def needed_bytes(task: Task, state: Any, config: Any) -> int:
     """Return the disk space of a run: one checkpoint more than are kept, and a grid an epoch."""
     checkpoints = (config.keep_checkpoints + 1) * state_bytes(state)
-    looks = task.total_steps // max(task.steps_per_epoch, task.look_every) + 2
+    looks = task.total_steps // max(task.steps_per_epoch, task.evaluate_every) + 2
     # Pixels of a sample grid; its PNG takes less than a byte for each.
     side = getattr(config, "hr_size", 0)
     pixels = 24 * side**2 if side else 64 * (3 * config.image_size) ** 2

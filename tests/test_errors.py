@@ -28,7 +28,7 @@ ADVICE = re.compile(
 REASONS = {
     "cli/upscale_work.py",
     "images/codec.py",
-    "images/decoding.py",
+    "images/decoding/decoder.py",
     "images/frames.py",
     "images/grey.py",
     "images/headers.py",

@@ -77,5 +77,5 @@ class Settings:
             first = error.errors()[0]
             raise UsageError(
                 f"Invalid value for ${variables[str(first['loc'][0])]}: {first['input']!r}. "
-                f"{first['msg']}."
+                f"{first['msg']}. Give another, or unset the variable."
             ) from None

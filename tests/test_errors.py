@@ -30,10 +30,10 @@ REASONS = {
     "images/codec.py",
     "images/decoding/decoder.py",
     "images/frames.py",
-    "images/grey.py",
+    "images/formats/grey.py",
     "images/headers.py",
     "images/loading.py",
-    "images/save.py",
+    "images/writing/save.py",
     "inference/memory.py",
     "inference/target.py",
 }

@@ -107,7 +107,7 @@ def writer(
     Raises:
         DataError: If the picture cannot be used; nothing is written then.
     """
-    from anime_pipeline.images.save import check_size, write_animation, write_picture
+    from anime_pipeline.images.writing.save import check_size, write_animation, write_picture
 
     with _named(name):
         text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)

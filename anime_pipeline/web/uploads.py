@@ -17,7 +17,7 @@ from anime_pipeline.images.codec import NotAPictureError
 from anime_pipeline.images.decoding.answers import Header
 from anime_pipeline.images.decoding.decoder import TICK_S, Decoder, UnwantedError
 from anime_pipeline.images.decoding.messages import Limits
-from anime_pipeline.images.png_stream import write_png_strips
+from anime_pipeline.images.writing.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler

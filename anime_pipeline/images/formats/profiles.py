@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from anime_pipeline.images.icc import plain_profile
+from anime_pipeline.images.formats.icc import plain_profile
 
 SRGB = ImageCms.createProfile("sRGB")
 

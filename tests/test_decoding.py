@@ -48,7 +48,7 @@ from anime_pipeline.images.decoding import decoder as decoders
 from anime_pipeline.images.decoding import process as processes
 from anime_pipeline.images.decoding.decoder import Decoder, TooLongError, UnwantedError
 from anime_pipeline.images.decoding.messages import Limits
-from anime_pipeline.images.formats.icc import plain_profile
+from anime_pipeline.images.formats.profiles import plain_profile
 from anime_pipeline.images.frames import read_animation
 from anime_pipeline.images.marks import picture_text
 from anime_pipeline.inference.target import Target

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from anime_pipeline.core import platform
+from anime_pipeline.core.errors import NotAFileError
 
 MAX_PICTURE_BYTES = 2**30  # the largest picture taken, at 8 bytes a pixel, without compression
 MAX_DOCUMENT_BYTES = 2**20  # of a configuration, or of what a run warned of
@@ -32,10 +33,6 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-
-
-class NotAFileError(OSError):
-    """Something else than a regular file, or a larger one than is read, stands at a path."""
 
 
 def open_regular(path: Path, follow: bool = True) -> BufferedReader:

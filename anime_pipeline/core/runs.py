@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from anime_pipeline.core import platform
-from anime_pipeline.core.errors import CheckpointError, UsageError
+from anime_pipeline.core.errors import CheckpointError, NotAFileError, UsageError
 from anime_pipeline.core.files import (
     MAX_DOCUMENT_BYTES,
-    NotAFileError,
     open_lock,
     open_regular,
     read_regular,

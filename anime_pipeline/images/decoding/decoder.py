@@ -75,7 +75,7 @@ class Decoder:
         self._header: Header | None = None
         self._here: Callable[[], Opened] | None = None
         self._want: Want | None = None
-        self._unwanted: Callable[[], bool] = _wanted
+        self._unwanted: Callable[[], bool] = bool
         self._deadline = 0.0
         self._answered = False
 
@@ -122,7 +122,7 @@ class Decoder:
             UnwantedError: As soon as that is so.
         """
         self.start()
-        self._name, self._unwanted = name, unwanted or _wanted
+        self._name, self._unwanted = name, unwanted or bool  # which is False
         self._header, self._want = None, want
         if not ISOLATES:
             self._here = functools.cache(lambda: open_header(content, name, formats or None))
@@ -280,10 +280,6 @@ class Decoder:
             f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
             f"memory beyond that of its pixels; {INSTEAD}"
         )
-
-
-def _wanted() -> bool:
-    return False
 
 
 def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:

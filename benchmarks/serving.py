@@ -24,11 +24,11 @@ from common import machine_facts
 from hostile import Hostile
 
 from anime_pipeline.core.storage import atomic_write_json
-from anime_pipeline.web.catalogue import Catalogue
-from anime_pipeline.web.engine import compute
-from anime_pipeline.web.faces import faces
-from anime_pipeline.web.requests import GenerateQuery
-from anime_pipeline.web.running import running
+from anime_pipeline.web.api.faces import faces
+from anime_pipeline.web.api.requests import GenerateQuery
+from anime_pipeline.web.models.catalogue import Catalogue
+from anime_pipeline.web.models.engine import compute
+from anime_pipeline.web.serving.running import running
 
 FACE = "/api/v1/generate?seed={}"
 WARM = 10

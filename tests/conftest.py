@@ -122,7 +122,7 @@ def app(tmp_path_factory):
     """The web app with the shipped models and no runs."""
     from anime_pipeline.web.app import create_app
     from anime_pipeline.web.services import EXTENSION
-    from anime_pipeline.web.settings import Settings
+    from anime_pipeline.web.serving.settings import Settings
 
     folder = tmp_path_factory.mktemp("web") / "checkpoints"
     made = create_app(Settings(checkpoints=folder, **PATIENT))
@@ -140,7 +140,7 @@ def made(tmp_path):
     """Make web apps with other settings, and stop them in the end."""
     from anime_pipeline.web.app import create_app
     from anime_pipeline.web.services import EXTENSION
-    from anime_pipeline.web.settings import Settings
+    from anime_pipeline.web.serving.settings import Settings
 
     apps = []
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from children import PATIENCE_S
 
-from anime_pipeline.web.connections import Server
-from anime_pipeline.web.exchanges import Front
-from anime_pipeline.web.fair_threads import FairThreads
-from anime_pipeline.web.serving import listen
-from anime_pipeline.web.shedding import Shedding
+from anime_pipeline.web.serving.connections import Server
+from anime_pipeline.web.serving.exchanges import Front
+from anime_pipeline.web.serving.fair_threads import FairThreads
+from anime_pipeline.web.serving.server import listen
+from anime_pipeline.web.serving.shedding import Shedding
 
 IDLE, HALF_OPEN = b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 LIMIT = 50

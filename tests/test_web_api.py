@@ -14,7 +14,7 @@ from web import decoded, picture_bytes, upload, wait_until
 
 from anime_pipeline.images.decoding.decoder import Decoder
 from anime_pipeline.images.marks import picture_text
-from anime_pipeline.web.requests import MAX_JSON_BYTES
+from anime_pipeline.web.api.requests import MAX_JSON_BYTES
 
 API = "/api/v1"
 JSON = {"Accept": "application/json"}

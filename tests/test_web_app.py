@@ -9,12 +9,12 @@ from web import picture_bytes, upload
 
 from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.models.zoo import find_weights
-from anime_pipeline.web import static_files
-from anime_pipeline.web.catalogue import Catalogue, NoSuchModelError
-from anime_pipeline.web.limits import client_of
+from anime_pipeline.web.models.catalogue import Catalogue, NoSuchModelError
+from anime_pipeline.web.models.uploads import Tickets
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.settings import Settings
-from anime_pipeline.web.uploads import Tickets
+from anime_pipeline.web.serving import static_files
+from anime_pipeline.web.serving.limits import client_of
+from anime_pipeline.web.serving.settings import Settings
 
 PAGES = (
     "/", "/studio?seed=7&hair=pink", "/favourites", "/blend", "/upscale", "/training", "/how",
@@ -253,8 +253,8 @@ def test_a_defect_of_ours_is_logged_and_says_nothing_of_itself(app, client, monk
 
 
 def test_tickets_are_few_and_one_upload_each():
-    from anime_pipeline.web import uploads
-    from anime_pipeline.web.problems import Problem
+    from anime_pipeline.web.models import uploads
+    from anime_pipeline.web.serving.problems import Problem
 
     tickets = Tickets()
     first = tickets.open("first-one")

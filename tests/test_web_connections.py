@@ -21,8 +21,8 @@ from served_app import (
 )
 from web import fetch, wait_until
 
-from anime_pipeline.web import connections, exchanges
-from anime_pipeline.web.budget import Budget
+from anime_pipeline.web.serving import connections, exchanges
+from anime_pipeline.web.serving.budget import Budget
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -7,7 +7,7 @@ import pytest
 from test_web_api import API, JSON, refused
 from web import decoded
 
-from anime_pipeline.web import openapi
+from anime_pipeline.web.api import openapi
 
 WISH = "eyes=blue&length=short"
 

@@ -14,12 +14,12 @@ from served_app import answer_on, answer_to, connect, hello, serving
 from test_web_connections import GET, LAST, post
 from web import wait_until
 
-from anime_pipeline.web import exchanges
-from anime_pipeline.web.exchanges import Body
-from anime_pipeline.web.fair_threads import ByClient, FairThreads
-from anime_pipeline.web.limits import ClientLimits
-from anime_pipeline.web.settings import Settings
-from anime_pipeline.web.work import GONE
+from anime_pipeline.web.models.work import GONE
+from anime_pipeline.web.serving import exchanges
+from anime_pipeline.web.serving.exchanges import Body
+from anime_pipeline.web.serving.fair_threads import ByClient, FairThreads
+from anime_pipeline.web.serving.limits import ClientLimits
+from anime_pipeline.web.serving.settings import Settings
 
 LARGE = 20_000_000  # more than the system itself keeps of what is not fetched
 

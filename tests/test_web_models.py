@@ -12,9 +12,9 @@ from test_web_api import API, JSON, refused
 from anime_pipeline.models.weights import DESCRIPTION
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.web.app import create_app
-from anime_pipeline.web.catalogue import FaceGenerator
+from anime_pipeline.web.models.catalogue import FaceGenerator
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.serving.settings import Settings
 
 SHIPPED = find_weights("dcgan", "dcgan-generator")
 
@@ -175,8 +175,13 @@ def test_what_is_no_colour_is_told_which_there_are(client, written):
 
 
 def test_the_longest_journey_is_as_long_as_the_document_says(app, client, monkeypatch):
-    from anime_pipeline.web.faces import journey
-    from anime_pipeline.web.requests import MOST_FRAMES, MOST_PICTURES, MOST_STOPS, InterpolateBody
+    from anime_pipeline.web.api.faces import journey
+    from anime_pipeline.web.api.requests import (
+        MOST_FRAMES,
+        MOST_PICTURES,
+        MOST_STOPS,
+        InterpolateBody,
+    )
 
     stops = [{"seed": seed} for seed in range(MOST_STOPS)]
     asked = InterpolateBody(stops=stops, frames=MOST_FRAMES, loop=True)

@@ -12,13 +12,13 @@ from web import wait_until
 from werkzeug.test import create_environ, run_wsgi_app
 
 from anime_pipeline.web.app import create_app
-from anime_pipeline.web.budget import Budget
 from anime_pipeline.web.measurements import Measurements
+from anime_pipeline.web.models.work import LongJob
+from anime_pipeline.web.models.worker import LONG_JOBS, Worker
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.settings import Settings
-from anime_pipeline.web.shedding import COSTLY, Shedding
-from anime_pipeline.web.work import LongJob
-from anime_pipeline.web.worker import LONG_JOBS, Worker
+from anime_pipeline.web.serving.budget import Budget
+from anime_pipeline.web.serving.settings import Settings
+from anime_pipeline.web.serving.shedding import COSTLY, Shedding
 
 
 class Gate:

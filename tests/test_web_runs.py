@@ -17,7 +17,7 @@ from PIL import Image
 from anime_pipeline.core import runs as core_runs
 from anime_pipeline.core.runs import locked, read_metrics
 from anime_pipeline.web import run_documents
-from anime_pipeline.web.openapi import document
+from anime_pipeline.web.api.openapi import document
 from anime_pipeline.web.run_documents import FoundRun, read_document, samples, thinned
 from anime_pipeline.web.runs import blueprint
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from web import picture_bytes
 
-from anime_pipeline.web import openapi
+from anime_pipeline.web.api import openapi
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.serving.settings import Settings
 
 QUICK, MANY = 25, 1600  # requests for each operation; two that take nothing need few
 

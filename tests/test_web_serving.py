@@ -40,7 +40,7 @@ def test_it_answers_and_stops_when_told(tmp_path, how):
 
 
 def test_a_c_library_without_the_settings_of_glibc_is_left_alone(monkeypatch):
-    from anime_pipeline.web import allocator
+    from anime_pipeline.web.serving import allocator
 
     asked = []
     libc = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
@@ -85,7 +85,7 @@ def test_a_body_beyond_all_limits_is_cut_off(tmp_path):
 
 
 def test_on_all_addresses_it_tells_one_for_others(cli, monkeypatch):
-    from anime_pipeline.web import serving
+    from anime_pipeline.web.serving import server as serving
 
     def serve(app, listening, on_ready):
         with listening:

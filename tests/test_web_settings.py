@@ -10,13 +10,19 @@ from conftest import spawn
 
 from anime_pipeline.cli.main import main
 from anime_pipeline.cli.serve import command
-from anime_pipeline.web import limits, uploads
-from anime_pipeline.web.connections import IDLE_S
-from anime_pipeline.web.exchanges import BODY_S, FETCH_S, UNFETCHED_BYTES
-from anime_pipeline.web.serving import CONNECTIONS, FREE_THREADS, STOP_WITHIN_S
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS, PREFIX, Settings
-from anime_pipeline.web.shedding import BODY_BYTES
-from anime_pipeline.web.worker import LONG_JOBS
+from anime_pipeline.web.models import uploads
+from anime_pipeline.web.models.worker import LONG_JOBS
+from anime_pipeline.web.serving import limits
+from anime_pipeline.web.serving.connections import IDLE_S
+from anime_pipeline.web.serving.exchanges import BODY_S, FETCH_S, UNFETCHED_BYTES
+from anime_pipeline.web.serving.server import CONNECTIONS, FREE_THREADS, STOP_WITHIN_S
+from anime_pipeline.web.serving.settings import (
+    MAX_UPLOAD_BYTES,
+    MAX_UPLOAD_PIXELS,
+    PREFIX,
+    Settings,
+)
+from anime_pipeline.web.serving.shedding import BODY_BYTES
 
 DOCS = (Path(__file__).parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
 FIELDS = {field.name: field.default for field in dataclasses.fields(Settings)}

@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel
 from test_web_api import API, refused
 
-from anime_pipeline.web import requests
-from anime_pipeline.web.requests import is_tracker
+from anime_pipeline.web.api import requests
+from anime_pipeline.web.api.requests import is_tracker
 
 ADDED = "fbclid=IwAR0x&utm_source=ig&utm_medium=social&gclid=1&igshid=a&msclkid=b&FBCLID=c&fbclid=d"
 PAGES = ["/", "/studio?seed=7", "/favourites", "/blend?a=7&b=8", "/upscale", "/how", "/api"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from test_web_worker import Fake, in_thread, numbers
 from web import wait_until
 
-from anime_pipeline.web.turns import Order, Turns
-from anime_pipeline.web.work import BusyError
-from anime_pipeline.web.worker import MOST_AT_ONCE, Worker
+from anime_pipeline.web.models.turns import Order, Turns
+from anime_pipeline.web.models.work import BusyError
+from anime_pipeline.web.models.worker import MOST_AT_ONCE, Worker
 
 FACES_A_SECOND = 400
 COSTS = st.lists(st.sampled_from([1, 1, 1, 5, 17]), min_size=1, max_size=12)

@@ -18,10 +18,11 @@ from web import picture_bytes, upload, wait_until
 from anime_pipeline.images import codec, loading
 from anime_pipeline.images.codec import NotAPictureError, open_header
 from anime_pipeline.images.decoding.messages import Limits
-from anime_pipeline.web import api, uploads
+from anime_pipeline.web.api import endpoints as api
+from anime_pipeline.web.models import uploads
+from anime_pipeline.web.models.uploads import FORMATS
+from anime_pipeline.web.models.work import GONE, LongJob
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.uploads import FORMATS
-from anime_pipeline.web.work import GONE, LongJob
 
 FAR = "203.0.113.9"
 

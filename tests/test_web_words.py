@@ -8,7 +8,7 @@ import pytest
 from test_web_api import API, refused
 from web import upload
 
-from anime_pipeline.web import serving
+from anime_pipeline.web.serving import server as serving
 
 
 @pytest.mark.parametrize(

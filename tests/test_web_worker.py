@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web import wait_until
 
-from anime_pipeline.web.work import BusyError, GivenUpError, LongJob
-from anime_pipeline.web.worker import Worker
+from anime_pipeline.web.models.work import BusyError, GivenUpError, LongJob
+from anime_pipeline.web.models.worker import Worker
 
 
 @dataclass(frozen=True)

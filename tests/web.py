@@ -11,7 +11,7 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from anime_pipeline.web.running import running
+from anime_pipeline.web.serving.running import running
 
 
 def picture_bytes(width=16, height=16, kind="PNG", mode="RGB"):

@@ -20,7 +20,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from anime_pipeline.web.running import running
+from anime_pipeline.web.serving.running import running
 
 SIZE = (1120, 760)
 BLEND = "/blend?a=seed%3D37&b=seed%3D17"

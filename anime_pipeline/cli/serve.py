@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from anime_pipeline.cli.common import checkpoints_option, stderr, waiting
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import EXIT_FAILURE
-from anime_pipeline.web.settings import LOOPBACK_HOSTS, MOST_QUEUE, Settings, hosts
+from anime_pipeline.web.serving.settings import LOOPBACK_HOSTS, MOST_QUEUE, Settings, hosts
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 
@@ -79,8 +79,8 @@ def command(
     """
     with waiting("Loading the models"):
         from anime_pipeline.web.app import create_app
-        from anime_pipeline.web.running import READY
-        from anime_pipeline.web.serving import listen, own_address, serve
+        from anime_pipeline.web.serving.running import READY
+        from anime_pipeline.web.serving.server import listen, own_address, serve
 
         trusted = hosts(trusted_hosts)
         if not trusted and host in (*LOOPBACK_HOSTS, "::1"):

@@ -10,16 +10,20 @@ from flask import Flask, Request, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
-from anime_pipeline.web import api, checks, pages, problems, runs, security, static_files
-from anime_pipeline.web.catalogue import Catalogue
-from anime_pipeline.web.engine import compute
-from anime_pipeline.web.limits import ClientLimits
+from anime_pipeline.web import runs
+from anime_pipeline.web.api import checks
+from anime_pipeline.web.api import endpoints as api
 from anime_pipeline.web.measurements import Measurements
+from anime_pipeline.web.models.catalogue import Catalogue
+from anime_pipeline.web.models.engine import compute
+from anime_pipeline.web.models.uploads import Tickets
+from anime_pipeline.web.models.worker import Worker
+from anime_pipeline.web.pages import views as pages
 from anime_pipeline.web.services import EXTENSION, Services
-from anime_pipeline.web.settings import LOOPBACK_HOSTS, MAX_UPLOAD_BYTES, Settings
-from anime_pipeline.web.shedding import Shedding
-from anime_pipeline.web.uploads import Tickets
-from anime_pipeline.web.worker import Worker
+from anime_pipeline.web.serving import problems, security, static_files
+from anime_pipeline.web.serving.limits import ClientLimits
+from anime_pipeline.web.serving.settings import LOOPBACK_HOSTS, MAX_UPLOAD_BYTES, Settings
+from anime_pipeline.web.serving.shedding import Shedding
 
 FORM_BYTES = 200_000  # what surrounds the file of an upload, and the buffer it is read through
 FORM_PARTS = 8

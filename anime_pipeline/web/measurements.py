@@ -7,7 +7,7 @@ import time
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from anime_pipeline.web.worker import Worker
+from anime_pipeline.web.models.worker import Worker
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")

@@ -21,7 +21,7 @@ from anime_pipeline.core.runs import (
     read_metrics,
     read_run,
 )
-from anime_pipeline.web.kept import LeastRecentlyUsed
+from anime_pipeline.web.models.kept import LeastRecentlyUsed
 
 SAMPLES_FOLDER = "samples"
 MOST_POINTS = 500

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from anime_pipeline.web.catalogue import Catalogue
-from anime_pipeline.web.limits import ClientLimits
 from anime_pipeline.web.measurements import Measurements
-from anime_pipeline.web.settings import Settings
-from anime_pipeline.web.shedding import Shedding
-from anime_pipeline.web.uploads import Tickets
-from anime_pipeline.web.worker import Worker
+from anime_pipeline.web.models.catalogue import Catalogue
+from anime_pipeline.web.models.uploads import Tickets
+from anime_pipeline.web.models.worker import Worker
+from anime_pipeline.web.serving.limits import ClientLimits
+from anime_pipeline.web.serving.settings import Settings
+from anime_pipeline.web.serving.shedding import Shedding
 
 EXTENSION = "anime_pipeline"
 

@@ -11,9 +11,9 @@ import os
 import sys
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.app import create_app
-from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.serving.allocator import give_memory_back
+from anime_pipeline.web.serving.settings import Settings
 
 # How a worker tells gunicorn that to start it anew would not help; with other codes it is started
 # again for ever.

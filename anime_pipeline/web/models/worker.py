@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.web.admission import Admission
-from anime_pipeline.web.engine import Drawing
-from anime_pipeline.web.turns import Order, Turns
-from anime_pipeline.web.work import GIVEN_UP, BusyError, GivenUpError, LongJob, TooLongError
+from anime_pipeline.web.models.engine import Drawing
+from anime_pipeline.web.models.turns import Order, Turns
+from anime_pipeline.web.models.work import GIVEN_UP, BusyError, GivenUpError, LongJob, TooLongError
+from anime_pipeline.web.serving.admission import Admission
 
 LOG = logging.getLogger(__name__)
 

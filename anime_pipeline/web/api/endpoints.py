@@ -18,12 +18,10 @@ from anime_pipeline.images.codec import encode_png
 from anime_pipeline.images.writing.animation import encode_gif
 from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.inference.asked import palettes
-from anime_pipeline.web import openapi
-from anime_pipeline.web.faces import faces, journey
-from anime_pipeline.web.limits import client_of
-from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.reading import read_json, read_texts
-from anime_pipeline.web.requests import (
+from anime_pipeline.web.api import openapi
+from anime_pipeline.web.api.faces import faces, journey
+from anime_pipeline.web.api.reading import read_json, read_texts
+from anime_pipeline.web.api.requests import (
     MOST_FACES,
     MOST_FRAMES,
     MOST_STOPS,
@@ -34,11 +32,13 @@ from anime_pipeline.web.requests import (
     Request,
     UpscaleFields,
 )
+from anime_pipeline.web.models.uploads import decode, enlarge
+from anime_pipeline.web.models.work import GIVEN_UP, GONE, GivenUpError, LongJob
 from anime_pipeline.web.services import services
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
-from anime_pipeline.web.static_files import FOREVER
-from anime_pipeline.web.uploads import decode, enlarge
-from anime_pipeline.web.work import GIVEN_UP, GONE, GivenUpError, LongJob
+from anime_pipeline.web.serving.limits import client_of
+from anime_pipeline.web.serving.problems import Problem
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.serving.static_files import FOREVER
 
 PNG, GIF, JSON = "image/png", "image/gif", "application/json"
 SHEET_COLUMNS = 8

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.web.engine import Drawing
+from anime_pipeline.web.models.engine import Drawing
 
 
 class Order:

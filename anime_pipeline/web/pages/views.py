@@ -11,14 +11,14 @@ from werkzeug.wrappers import Response
 
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.inference.asked import palettes
-from anime_pipeline.web import openapi
-from anime_pipeline.web.faces import GENERATE_PATH
-from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.reading import read_texts
-from anime_pipeline.web.requests import WISHES, GenerateQuery
-from anime_pipeline.web.schemas import allowed_in_words
+from anime_pipeline.web.api import openapi
+from anime_pipeline.web.api.faces import GENERATE_PATH
+from anime_pipeline.web.api.reading import read_texts
+from anime_pipeline.web.api.requests import WISHES, GenerateQuery
+from anime_pipeline.web.api.schemas import allowed_in_words
 from anime_pipeline.web.services import services
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.serving.problems import Problem
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 WALL = 24
 RANDOM_SEEDS = 2**31 - WALL  # few enough digits to be read out

@@ -8,13 +8,13 @@ from typing import Any
 from flask import Response
 from werkzeug.wsgi import ClosingIterator
 
-from anime_pipeline.web.budget import Budget
-from anime_pipeline.web.limits import client_of
 from anime_pipeline.web.measurements import Measurements
-from anime_pipeline.web.problems import Problem, busy, response_of
-from anime_pipeline.web.security import add_headers
-from anime_pipeline.web.work import BusyError
-from anime_pipeline.web.worker import Worker
+from anime_pipeline.web.models.work import BusyError
+from anime_pipeline.web.models.worker import Worker
+from anime_pipeline.web.serving.budget import Budget
+from anime_pipeline.web.serving.limits import client_of
+from anime_pipeline.web.serving.problems import Problem, busy, response_of
+from anime_pipeline.web.serving.security import add_headers
 
 # What needs the models, with the endpoint that would answer it.
 COSTLY = {

@@ -19,12 +19,12 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
 
-from anime_pipeline.web.fair_threads import FairThreads
-from anime_pipeline.web.limits import client_of
-from anime_pipeline.web.problems import TOO_LARGE, Problem
-from anime_pipeline.web.shedding import COUNTED, App, Environ, Shedding, no_room
-from anime_pipeline.web.work import GONE
-from anime_pipeline.web.wsgi_call import Answer, call, environ_of
+from anime_pipeline.web.models.work import GONE
+from anime_pipeline.web.serving.fair_threads import FairThreads
+from anime_pipeline.web.serving.limits import client_of
+from anime_pipeline.web.serving.problems import TOO_LARGE, Problem
+from anime_pipeline.web.serving.shedding import COUNTED, App, Environ, Shedding, no_room
+from anime_pipeline.web.serving.wsgi_call import Answer, call, environ_of
 
 LOG = logging.getLogger(__name__)
 

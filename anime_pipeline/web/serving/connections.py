@@ -11,8 +11,8 @@ from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.iostream import IOStream
 from tornado.tcpserver import TCPServer
 
-from anime_pipeline.web.exchanges import Exchange, Front, Place
-from anime_pipeline.web.shedding import LENGTH_DIGITS
+from anime_pipeline.web.serving.exchanges import Exchange, Front, Place
+from anime_pipeline.web.serving.shedding import LENGTH_DIGITS
 
 # From the end of an answer, or the beginning of a connection, to the end of a request's headers.
 # More than the 60 s after which nginx and others close connections themselves.

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from anime_pipeline.web.requests import FORMS, UpscaleFields, in_order
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.api.requests import FORMS, UpscaleFields, in_order
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 Json = dict[str, Any]
 

@@ -17,12 +17,12 @@ from flask import Flask
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.platform import allow_open_files
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
-from anime_pipeline.web.allocator import give_memory_back
-from anime_pipeline.web.connections import Server
-from anime_pipeline.web.exchanges import Front
-from anime_pipeline.web.fair_threads import FairThreads
 from anime_pipeline.web.services import EXTENSION, Services
-from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.serving.allocator import give_memory_back
+from anime_pipeline.web.serving.connections import Server
+from anime_pipeline.web.serving.exchanges import Front
+from anime_pipeline.web.serving.fair_threads import FairThreads
+from anime_pipeline.web.serving.settings import Settings
 
 LOG = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from anime_pipeline.images.writing.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
-from anime_pipeline.web.work import GIVEN_UP, BusyError, GivenUpError, LongJob
+from anime_pipeline.web.models.work import GIVEN_UP, BusyError, GivenUpError, LongJob
+from anime_pipeline.web.serving.problems import Problem
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", *(["AVIF"] if features.check("avif") else []))
 NAME = "The picture"

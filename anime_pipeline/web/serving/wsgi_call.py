@@ -14,9 +14,9 @@ from flask import Response
 from tornado.httputil import HTTPHeaders, RequestStartLine
 
 from anime_pipeline import __version__
-from anime_pipeline.web.problems import Problem, response_of
-from anime_pipeline.web.security import add_headers
-from anime_pipeline.web.shedding import App, Environ
+from anime_pipeline.web.serving.problems import Problem, response_of
+from anime_pipeline.web.serving.security import add_headers
+from anime_pipeline.web.serving.shedding import App, Environ
 
 LOG = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.settings import Settings
+from anime_pipeline.web.serving.problems import Problem
+from anime_pipeline.web.serving.settings import Settings
 
 IPV6_NETWORK = 64  # one customer has at least that many addresses
 

@@ -14,10 +14,7 @@ from anime_pipeline.inference.asked import asked_of_each, attribute_texts
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.latents import variations, walk
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.web.catalogue import Catalogue
-from anime_pipeline.web.engine import Drawing
-from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.requests import (
+from anime_pipeline.web.api.requests import (
     SIZES,
     GenerateBody,
     GenerateQuery,
@@ -25,6 +22,9 @@ from anime_pipeline.web.requests import (
     InterpolateQuery,
     Look,
 )
+from anime_pipeline.web.models.catalogue import Catalogue
+from anime_pipeline.web.models.engine import Drawing
+from anime_pipeline.web.serving.problems import Problem
 
 GENERATE_PATH = "/api/v1/generate"
 

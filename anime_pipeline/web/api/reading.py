@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from anime_pipeline.core.config import MAX_SEED
-from anime_pipeline.web.problems import Problem
-from anime_pipeline.web.requests import MAX_JSON_BYTES, Request, in_order, is_tracker
+from anime_pipeline.web.api.requests import MAX_JSON_BYTES, Request, in_order, is_tracker
+from anime_pipeline.web.serving.problems import Problem
 
 UNKNOWN = "extra_forbidden"  # what pydantic calls a parameter that does not exist
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from flask import Request, Response
 from werkzeug.exceptions import SecurityError
 
-from anime_pipeline.web.problems import Problem, in_api
-from anime_pipeline.web.settings import PREFIX
+from anime_pipeline.web.serving.problems import Problem, in_api
+from anime_pipeline.web.serving.settings import PREFIX
 
 SECURITY_HEADERS = {
     # No inline code or styles: what a client sends can never become either.

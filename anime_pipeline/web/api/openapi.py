@@ -7,15 +7,15 @@ from typing import Any
 
 from anime_pipeline import __version__
 from anime_pipeline.core.runs import STAGES
-from anime_pipeline.web.answers import SCHEMAS
-from anime_pipeline.web.problems import PROBLEM_TYPE
-from anime_pipeline.web.requests import (
+from anime_pipeline.web.api.answers import SCHEMAS
+from anime_pipeline.web.api.requests import (
     GenerateBody,
     GenerateQuery,
     InterpolateBody,
     InterpolateQuery,
 )
-from anime_pipeline.web.schemas import query_parameters, schema_of, upload_schema
+from anime_pipeline.web.api.schemas import query_parameters, schema_of, upload_schema
+from anime_pipeline.web.serving.problems import PROBLEM_TYPE
 
 PREFIX = "/api/v1"
 REFERENCE = "#/components/schemas/"

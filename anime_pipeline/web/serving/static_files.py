@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask, Response, request, url_for
 
-STATIC = Path(__file__).with_name("static")
+STATIC = Path(__file__).parents[1] / "static"
 FOREVER = "public, max-age=31536000, immutable"
 
 

@@ -12,9 +12,9 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
-from anime_pipeline.web.catalogue import NoSuchModelError, UnusableModelError
-from anime_pipeline.web.settings import MAX_UPLOAD_BYTES
-from anime_pipeline.web.work import BusyError, GivenUpError, TooLongError
+from anime_pipeline.web.models.catalogue import NoSuchModelError, UnusableModelError
+from anime_pipeline.web.models.work import BusyError, GivenUpError, TooLongError
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES
 
 PROBLEM_TYPE = "application/problem+json"
 LOG = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler, load_upscaler_weights
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
-from anime_pipeline.web.kept import LeastRecentlyUsed
+from anime_pipeline.web.models.kept import LeastRecentlyUsed
 from anime_pipeline.web.run_documents import printable
 
 KEPT_MODELS = 3

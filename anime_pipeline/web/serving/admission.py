@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anime_pipeline.web.turns import Order
-from anime_pipeline.web.work import BusyError
+from anime_pipeline.web.models.turns import Order
+from anime_pipeline.web.models.work import BusyError
 
 SHARE = 3  # times as many places as are free: what one client may have
 SURE = 0.8  # of the time it may take: smaller requests that come later are done before

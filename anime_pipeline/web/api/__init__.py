@@ -1,0 +1,1 @@
+"""The API: requests, answers, addresses, and the OpenAPI document made of them."""

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from children import PATIENCE_S
 
+from anime_pipeline.web.serving.clients import FairThreads
 from anime_pipeline.web.serving.connections import Server
-from anime_pipeline.web.serving.exchanges import Front
-from anime_pipeline.web.serving.fair_threads import FairThreads
+from anime_pipeline.web.serving.front import Front
 from anime_pipeline.web.serving.server import listen
 from anime_pipeline.web.serving.shedding import Shedding
 
@@ -35,8 +35,7 @@ def serving(app=hello, limit=LIMIT, threads=4, most_body=MOST_BODY):
 
     async def run():
         executor = ThreadPoolExecutor(threads)
-        shedding = Shedding(app, worker=None, measurements=None, most_body=most_body)
-        front = Front(app, shedding, most_body, FairThreads(threads), executor, port)
+        front = Front(Shedding(app, most_body, {}), FairThreads(executor, threads))
         server, over = Server(front, limit), asyncio.Event()
         listening.setblocking(False)
         server.add_socket(listening)
@@ -45,7 +44,7 @@ def serving(app=hello, limit=LIMIT, threads=4, most_body=MOST_BODY):
         await over.wait()
         server.stop()
         server.close_all()
-        while server.front.exchanges or server.places:
+        while server.front.exchanges or server.open:
             await asyncio.sleep(0.005)
         executor.shutdown()
 

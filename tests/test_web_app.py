@@ -9,11 +9,12 @@ from web import picture_bytes, upload
 
 from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.models.zoo import find_weights
-from anime_pipeline.web.models.catalogue import Catalogue, NoSuchModelError
-from anime_pipeline.web.models.uploads import Tickets
+from anime_pipeline.web.errors import NoSuchModelError, Problem
+from anime_pipeline.web.models.catalogue import Catalogue
+from anime_pipeline.web.models.uploads import KEPT_TICKETS, Uploads
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.serving import static_files
-from anime_pipeline.web.serving.limits import client_of
+from anime_pipeline.web.serving.clients import client_of
 from anime_pipeline.web.serving.settings import Settings
 
 PAGES = (
@@ -220,7 +221,7 @@ def test_a_single_upscaler_has_no_realism(tmp_path):
     assert found.upscaler(0.0) is found.upscaler(1.0)
     both = Catalogue("dcgan", "", tmp_path)
     assert both.has_realism and both.upscaler(0.52) is both.upscaler(0.5)
-    assert both.mark() != found.mark()
+    assert both.weights_hash() != found.weights_hash()
 
 
 def test_checks_and_measurements(made):
@@ -253,17 +254,14 @@ def test_a_defect_of_ours_is_logged_and_says_nothing_of_itself(app, client, monk
 
 
 def test_tickets_are_few_and_one_upload_each():
-    from anime_pipeline.web.models import uploads
-    from anime_pipeline.web.serving.problems import Problem
-
-    tickets = Tickets()
-    first = tickets.open("first-one")
+    uploads = Uploads(None)
+    first = uploads._open("first-one")
     with pytest.raises(Problem, match="in use"):
-        tickets.open("first-one")
+        uploads._open("first-one")
     first.state = "done"
-    assert tickets.open("first-one") is not first
-    for index in range(uploads.KEPT_TICKETS):
-        tickets.open(f"ticket-{index}")
+    assert uploads._open("first-one") is not first
+    for index in range(KEPT_TICKETS):
+        uploads._open(f"ticket-{index}")
     with pytest.raises(Problem, match="No upload"):
-        tickets.get("first-one")
-    assert tickets.open(None) is not None
+        uploads.get("first-one")
+    assert uploads._open(None) is not None

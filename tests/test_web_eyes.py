@@ -7,7 +7,8 @@ import pytest
 from test_web_api import API, JSON, refused
 from web import decoded
 
-from anime_pipeline.web.api import openapi
+from anime_pipeline.web.api.openapi import document
+from anime_pipeline.web.app import API as ENDPOINTS
 
 WISH = "eyes=blue&length=short"
 
@@ -60,7 +61,7 @@ def test_a_journey_goes_from_eyes_to_eyes(client):
 
 
 def test_the_document_names_the_words():
-    parameters = openapi.document()["paths"][f"{API}/generate"]["get"]["parameters"]
+    parameters = document(ENDPOINTS)["paths"][f"{API}/generate"]["get"]["parameters"]
     by_name = {one["name"]: one["schema"] for one in parameters}
     assert by_name["length"]["x-forms"] == ["random", "long", "short"]
     assert len(by_name["eyes"]["x-forms"]) == 12

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -14,12 +15,10 @@ from served_app import answer_on, answer_to, connect, hello, serving
 from test_web_connections import GET, LAST, post
 from web import wait_until
 
-from anime_pipeline.web.models.work import GONE
-from anime_pipeline.web.serving import exchanges
-from anime_pipeline.web.serving.exchanges import Body
-from anime_pipeline.web.serving.fair_threads import ByClient, FairThreads
-from anime_pipeline.web.serving.limits import ClientLimits
-from anime_pipeline.web.serving.settings import Settings
+from anime_pipeline.web.serving import exchange, front
+from anime_pipeline.web.serving.clients import FairThreads, RateLimits
+from anime_pipeline.web.serving.exchange import Body
+from anime_pipeline.web.serving.shedding import GONE
 
 LARGE = 20_000_000  # more than the system itself keeps of what is not fetched
 
@@ -46,12 +45,12 @@ def test_many_requests_sent_at_once_are_answered_one_after_the_other(count):
 
 
 def test_an_answer_that_nobody_fetches_ends_with_its_connection(monkeypatch):
-    monkeypatch.setattr(exchanges, "FETCH_S", 0.3)
+    monkeypatch.setattr(exchange, "FETCH_S", 0.3)
     with serving(large) as (server, port), connect(port, GET, receive_bytes=4096):
         wait_until(lambda: server.front.exchanges)
-        [exchange] = server.front.exchanges
-        wait_until(lambda: not server.front.exchanges and not server.places)
-        assert exchange.place.stream.closed()
+        [only] = server.front.exchanges
+        wait_until(lambda: not server.front.exchanges and not server.open)
+        assert only.connection.closed()
 
 
 def test_a_large_answer_is_fetched_whole():
@@ -61,7 +60,7 @@ def test_a_large_answer_is_fetched_whole():
 
 
 def test_unfetched_answers_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(exchanges, "UNFETCHED_BYTES", 2 * LARGE)
+    monkeypatch.setattr(front, "UNFETCHED_BYTES", 2 * LARGE)
     with serving(large) as (server, port), ExitStack() as stack:
         stack.enter_context(connect(port, GET, receive_bytes=4096))
         wait_until(lambda: sum(one.unfetched for one in server.front.exchanges) == LARGE)
@@ -70,7 +69,7 @@ def test_unfetched_answers_do_not_fill_the_memory(monkeypatch):
         wait_until(lambda: sum(one.unfetched for one in server.front.exchanges) == 2 * LARGE)
         latest = stack.enter_context(connect(port, GET))
         assert len(answer_on(latest)[1]) == LARGE
-        assert first.place.stream.closed(), "it has fetched nothing for longest"
+        assert first.connection.closed(), "it has fetched nothing for longest"
         assert len(server.front.exchanges) == 1
 
 
@@ -114,56 +113,51 @@ def test_requests_sent_together_end_with_their_client():
             at_once = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         go_on.set()
-        wait_until(lambda: not server.places and not server.front.exchanges)
+        wait_until(lambda: not server.open and not server.front.exchanges)
     assert len(called) < 10
 
 
 def test_what_a_client_leaves_behind_before_its_end_is_forgotten():
     with serving() as (server, port):
         with connect(port, post(200_000) + bytes(100_000)):
-            wait_until(lambda: server.front.shedding.bodies.held == 200_000)
-        wait_until(lambda: not server.front.shedding.bodies.held and not server.front.exchanges)
+            wait_until(lambda: server.front.app.bodies.held == 200_000)
+        wait_until(lambda: not server.front.app.bodies.held and not server.front.exchanges)
 
 
-@given(st.lists(st.sampled_from(["198.51.100.1", "198.51.100.2", None]), max_size=40))
-def test_clients_take_turns_and_nothing_is_lost(clients):
-    queue = ByClient()
-    for number, client in enumerate(clients):
-        queue.append(client, (client, number))
-    assert len(queue) == len(clients)
-    taken = [queue.popleft() for _ in clients]
-    assert sorted(number for _, number in taken) == list(range(len(clients)))
-    for client in set(clients):
-        own = [number for one, number in taken if one == client]
-        assert own == sorted(own)
-        # However many came before: the first of each client is among the first.
-        assert [one for one, _ in taken].index(client) < len(set(clients))
-    with pytest.raises(KeyError):
-        queue.popleft()
-
-
-def test_threads_go_to_clients_by_turns():
-    order = []
-
-    async def work(threads, client):
-        async with threads.turn(client):
-            order.append(client)
-            await asyncio.sleep(0)
+@given(st.lists(st.sampled_from(["198.51.100.1", "198.51.100.2", None]), min_size=1, max_size=40))
+def test_threads_go_to_clients_by_turns(clients):
+    done, go_on = [], threading.Event()
 
     async def main():
-        threads = FairThreads(1)
-        await asyncio.gather(*(work(threads, client) for client in ["a"] * 5 + ["b", "c"]))
-        assert threads.waiting == 0
-        await work(threads, "again")
+        with ThreadPoolExecutor(1) as executor:
+            threads = FairThreads(executor, 1)
+            first = asyncio.create_task(threads.run("first", lambda: go_on.wait(PATIENCE_S)))
+            await asyncio.sleep(0)
+            waiting = [
+                asyncio.create_task(threads.run(client, lambda n=number: done.append(n)))
+                for number, client in enumerate(clients)
+            ]
+            await asyncio.sleep(0)
+            assert threads.waiting == len(clients)
+            go_on.set()
+            await asyncio.gather(first, *waiting)
+            assert threads.waiting == 0
+            assert await threads.run("again", lambda: "done") == "done"
 
     asyncio.run(main())
-    assert order[:4] == ["a", "a", "b", "c"] and order[-1] == "again"
+    assert sorted(done) == list(range(len(clients))), "nothing is lost"
+    whose = [clients[number] for number in done]
+    for client in set(clients):
+        own = [number for number in done if clients[number] == client]
+        assert own == sorted(own)
+        # However many came before: the first of each client is among the first.
+        assert whose.index(client) < len(set(clients))
 
 
 def test_clients_that_have_gone_are_forgotten():
-    limits = ClientLimits(Settings(rate_limit=5, upload_rate_limit=5))
+    limits = RateLimits(faces=5, uploads=5)
     for index in range(50):
-        limits.count_upload(f"198.51.100.{index}")
+        limits.count("uploads", f"198.51.100.{index}")
     storage = limits._limiter.storage
     assert not storage.events, "a list for each client would be kept for ever"
     assert len(storage.expirations) >= 50, "counters end by themselves"

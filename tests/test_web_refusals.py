@@ -11,14 +11,17 @@ from test_web_worker import in_thread
 from web import wait_until
 from werkzeug.test import create_environ, run_wsgi_app
 
-from anime_pipeline.web.app import create_app
+from anime_pipeline.web.app import API as ENDPOINTS
+from anime_pipeline.web.app import create_app, shedding_of
 from anime_pipeline.web.measurements import Measurements
-from anime_pipeline.web.models.work import LongJob
+from anime_pipeline.web.models.jobs import LongJob
 from anime_pipeline.web.models.worker import LONG_JOBS, Worker
 from anime_pipeline.web.services import EXTENSION
-from anime_pipeline.web.serving.budget import Budget
+from anime_pipeline.web.serving.clients import Budget
 from anime_pipeline.web.serving.settings import Settings
-from anime_pipeline.web.serving.shedding import COSTLY, Shedding
+from anime_pipeline.web.serving.shedding import Shedding
+
+COSTLY = {(one.method, f"{API}{one.path}"): one.label for one in ENDPOINTS if one.queue}
 
 
 class Gate:
@@ -27,9 +30,9 @@ class Gate:
     def __init__(self):
         self.open = threading.Event()
 
-    def __call__(self, drawings):
+    def __call__(self, jobs):
         assert self.open.wait(PATIENCE_S)
-        return [np.full((32, 32, 3), 127, np.uint8) for _ in drawings]
+        return [np.full((32, 32, 3), 127, np.uint8) for _ in jobs]
 
 
 @pytest.fixture
@@ -68,13 +71,13 @@ def test_a_full_server_refuses_before_it_reads_anything(method, path):
         content, status, headers = run_wsgi_app(shedding, asked)
         return b"".join(content), status, headers
 
-    shedding = Shedding(app, worker, measurements, 10**7)
+    shedding = shedding_of(app, worker, measurements, ENDPOINTS)
     assert ask(path, method)[1] == "200 OK", "there is room"
 
-    class Drawing:
+    class Job:
         cost = 1
 
-    work = [lambda: worker.draw([Drawing()], PATIENCE_S)]
+    work = [lambda: worker.run([Job()], PATIENCE_S)]
     if path.endswith("/upscale"):
         work = [lambda: worker.run_long(LongJob(lambda _: gate(())), PATIENCE_S)] * LONG_JOBS
     waiting = [in_thread(one)[0] for one in work]
@@ -116,7 +119,7 @@ def test_bodies_are_read_only_where_there_is_room_for_them():
         content, status, headers = run_wsgi_app(shedding, asked, buffered=True)  # and closed
         return b"".join(content), status, headers
 
-    shedding = Shedding(app, None, None, 1_000_000)
+    shedding = Shedding(app, 1_000_000, {})
     shedding.bodies = Budget(1_000_000)
     held, _ = in_thread(lambda: ask("/held", 900_000))
     assert begun.wait(PATIENCE_S)
@@ -124,7 +127,7 @@ def test_bodies_are_read_only_where_there_is_room_for_them():
     assert status.startswith("503") and headers["Retry-After"] == "5" and b"Try again" in content
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert ask("/", 1_000)[0] == b"reached", "questions are answered"
-    assert ask("/", 10**9)[0] == b"reached", "the app refuses without reading what is too large"
+    assert ask("/", 10**9)[1].startswith("413"), "what is too large is not read either"
     go_on.set()
     held.join(PATIENCE_S)
     with pytest.raises(RuntimeError):
@@ -145,7 +148,7 @@ def test_what_a_full_queue_refuses_is_not_counted_as_drawn(full):
     client = full.test_client()
     known = {"If-None-Match": '"other"'}  # so that it passes the first check
     client.environ_base["REMOTE_ADDR"] = "203.0.113.9"
-    limits.count_faces = lambda *_: pytest.fail("it was counted")
+    limits.count = lambda *_: pytest.fail("it was counted")
     refused(client.get(f"{API}/generate?size=32", headers=known), 503)
 
 

@@ -18,6 +18,7 @@ from anime_pipeline.core import runs as core_runs
 from anime_pipeline.core.runs import locked, read_metrics
 from anime_pipeline.web import run_documents
 from anime_pipeline.web.api.openapi import document
+from anime_pipeline.web.app import API
 from anime_pipeline.web.run_documents import FoundRun, read_document, samples, thinned
 from anime_pipeline.web.runs import blueprint
 
@@ -54,7 +55,7 @@ def make_app(checkpoints: Path) -> Flask:
 
 def described(name: str, answer: object) -> None:
     """Check an answer against what the OpenAPI document says of it."""
-    schema = document()["components"]["schemas"][name]
+    schema = document(API)["components"]["schemas"][name]
     jsonschema_rs.validator_for(schema).validate(answer)
 
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from web import picture_bytes
 
-from anime_pipeline.web.api import openapi
-from anime_pipeline.web.app import create_app
+from anime_pipeline.web.api.openapi import document
+from anime_pipeline.web.app import API, create_app
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.serving.settings import Settings
 
@@ -27,12 +27,12 @@ for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP"):
     )
     schemathesis.openapi.media_type(f"image/{kind.lower()}", pictures)
 
-schema = schemathesis.openapi.from_dict(openapi.document())
+schema = schemathesis.openapi.from_dict(document(API))
 
 
-def grey(drawings):
+def grey(jobs):
     side = {0: 32, 1: 128, 2: 512}
-    return [np.full((side[len(d.upscalers)],) * 2 + (3,), 127, np.uint8) for d in drawings]
+    return [np.full((side[len(job.upscalers)],) * 2 + (3,), 127, np.uint8) for job in jobs]
 
 
 @pytest.fixture(scope="module")

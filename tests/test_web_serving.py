@@ -87,10 +87,10 @@ def test_a_body_beyond_all_limits_is_cut_off(tmp_path):
 def test_on_all_addresses_it_tells_one_for_others(cli, monkeypatch):
     from anime_pipeline.web.serving import server as serving
 
-    def serve(app, listening, on_ready):
+    def serve(app, listening, most_waiting, stop_work, on_ready):
         with listening:
             on_ready()
-        return app.extensions["anime_pipeline"].worker.stop(20)
+        return stop_work(20)
 
     monkeypatch.setattr(serving, "serve", serve)
     monkeypatch.setattr(serving, "own_address", lambda _: "192.0.2.7")

@@ -10,11 +10,12 @@ from conftest import spawn
 
 from anime_pipeline.cli.main import main
 from anime_pipeline.cli.serve import command
-from anime_pipeline.web.models import uploads
+from anime_pipeline.web.models import decoders
 from anime_pipeline.web.models.worker import LONG_JOBS
-from anime_pipeline.web.serving import limits
+from anime_pipeline.web.serving.clients import IPV6_NETWORK
 from anime_pipeline.web.serving.connections import IDLE_S
-from anime_pipeline.web.serving.exchanges import BODY_S, FETCH_S, UNFETCHED_BYTES
+from anime_pipeline.web.serving.exchange import BODY_S, FETCH_S
+from anime_pipeline.web.serving.front import UNFETCHED_BYTES
 from anime_pipeline.web.serving.server import CONNECTIONS, FREE_THREADS, STOP_WITHIN_S
 from anime_pipeline.web.serving.settings import (
     MAX_UPLOAD_BYTES,
@@ -64,16 +65,16 @@ def test_the_limits_in_the_documentation_are_those_of_the_code():
         f"{MAX_UPLOAD_BYTES // 10**6} MB",
         f"{MAX_UPLOAD_PIXELS // 10**6} megapixels",
         f"{FREE_THREADS} more",
-        f"/{limits.IPV6_NETWORK} network",
+        f"/{IPV6_NETWORK} network",
         f"{CONNECTIONS:,} connections",
         f"{IDLE_S} s",
         f"{BODY_S} s",
         f"{FETCH_S} s",
         f"{BODY_BYTES // 10**6} MB",
         f"{UNFETCHED_BYTES // 10**6} MB",
-        f"{uploads.DECODE_LIMITS.cpu_s:g} s of processor time",
-        f"{uploads.DECODE_WAIT_S:g} s at most",
-        f"{uploads.MAX_RESULT_PIXELS // 10**6} megapixels",
+        f"{decoders.DECODE_LIMITS.cpu_s:g} s of processor time",
+        f"{decoders.DECODE_WAIT_S:g} s at most",
+        f"{decoders.MAX_RESULT_PIXELS // 10**6} megapixels",
     ):
         assert text in DOCS, text
     assert LONG_JOBS == 3 and "three uploads wait already" in DOCS

@@ -18,11 +18,13 @@ from web import picture_bytes, upload, wait_until
 from anime_pipeline.images import codec, loading
 from anime_pipeline.images.codec import NotAPictureError, open_header
 from anime_pipeline.images.decoding.messages import Limits
-from anime_pipeline.web.api import endpoints as api
+from anime_pipeline.web.api import upload_endpoints
+from anime_pipeline.web.models import decoders as decoding
 from anime_pipeline.web.models import uploads
-from anime_pipeline.web.models.uploads import FORMATS
-from anime_pipeline.web.models.work import GONE, LongJob
+from anime_pipeline.web.models.decoders import FORMATS
+from anime_pipeline.web.models.jobs import LongJob
 from anime_pipeline.web.services import EXTENSION
+from anime_pipeline.web.serving.shedding import GONE
 
 FAR = "203.0.113.9"
 
@@ -95,8 +97,8 @@ HOSTILE = {
 @pytest.fixture
 def decoders(monkeypatch):
     """Decoders that end soon, and are asked before they are used."""
-    made = uploads.Decoders(2, Limits(cpu_s=0.2))
-    monkeypatch.setattr(uploads, "decoders", made)
+    made = decoding.Decoders(2, Limits(cpu_s=0.2))
+    monkeypatch.setattr(decoding, "decoders", made)
     return made
 
 
@@ -116,8 +118,8 @@ def is_busy(decoders):
 
 
 def test_others_are_served_beside_one_that_takes_long(app, client, monkeypatch):
-    decoders = uploads.Decoders(2, Limits(cpu_s=1000))
-    monkeypatch.setattr(uploads, "decoders", decoders)
+    decoders = decoding.Decoders(2, Limits(cpu_s=1000))
+    monkeypatch.setattr(decoding, "decoders", decoders)
     with endless(app, ticket="endless-1") as answers:
         wait_until(is_busy(decoders))
         for _ in range(3):
@@ -135,8 +137,8 @@ def test_others_are_served_beside_one_that_takes_long(app, client, monkeypatch):
 def test_what_waits_for_a_decoder_can_be_given_up_and_is_told_when_none_comes(
     app, client, monkeypatch
 ):
-    decoders = uploads.Decoders(1, Limits(cpu_s=1000))
-    monkeypatch.setattr(uploads, "decoders", decoders)
+    decoders = decoding.Decoders(1, Limits(cpu_s=1000))
+    monkeypatch.setattr(decoding, "decoders", decoders)
     with endless(app, ticket="endless-2"):
         wait_until(is_busy(decoders))
         with in_background(app, PNG, ticket="waiting-2") as answers:
@@ -144,14 +146,14 @@ def test_what_waits_for_a_decoder_can_be_given_up_and_is_told_when_none_comes(
             client.delete(f"{API}/upscale/waiting-2")
             wait_until(lambda: answers)
             refused(answers[0], 409, "Cancelled")
-        monkeypatch.setattr(uploads, "DECODE_WAIT_S", 0.2)
+        monkeypatch.setattr(decoding, "DECODE_WAIT_S", 0.2)
         refused(upload(client, PNG), 503, "Try again")
         client.delete(f"{API}/upscale/endless-2")
 
 
 def test_what_a_client_sent_that_has_gone_is_not_decoded_on(client, monkeypatch):
-    decoders = uploads.Decoders(1, Limits(cpu_s=1000))
-    monkeypatch.setattr(uploads, "decoders", decoders)
+    decoders = decoding.Decoders(1, Limits(cpu_s=1000))
+    monkeypatch.setattr(decoding, "decoders", decoders)
     client.environ_base[GONE] = SimpleNamespace(done=is_busy(decoders))
     refused(upload(client, profile_flood(7000)), 409, "Cancelled")
     client.environ_base.clear()
@@ -183,11 +185,11 @@ def test_of_an_answered_upload_nothing_is_kept_but_its_state(made, monkeypatch, 
     pictures = []
 
     def decode(*arguments):
-        picture = uploads.decode(*arguments)
+        picture = decoding.decode(*arguments)
         pictures.append(weakref.ref(picture))
         return picture
 
-    monkeypatch.setattr(api, "decode", decode)
+    monkeypatch.setattr(uploads, "decode", decode)
     client = made(upscale_timeout_s=timeout_s).test_client()
     answer = upload(client, picture_bytes(200, 200), ticket="one-of-mine-1")
     assert answer.status_code == (200 if timeout_s > 1 else 422)
@@ -244,7 +246,7 @@ def test_an_upload_that_waits_can_be_given_up(app, client):
 
 @pytest.mark.parametrize("part_bytes", [3, 3 * 2**18])
 def test_a_picture_within_json_is_the_same(client, monkeypatch, part_bytes):
-    monkeypatch.setattr(api, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(upload_endpoints, "PART_BYTES", part_bytes)
     client.environ_base["HTTP_ACCEPT"] = "application/json"
     answer = upload(client, PNG, scale=2)
     assert answer.content_length == len(answer.data)

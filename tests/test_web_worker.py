@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web import wait_until
 
-from anime_pipeline.web.models.work import BusyError, GivenUpError, LongJob
+from anime_pipeline.web.errors import BusyError, GivenUpError, TooLongError
+from anime_pipeline.web.models.jobs import LongJob
 from anime_pipeline.web.models.worker import Worker
 
 
 @dataclass(frozen=True)
 class Fake:
-    """A drawing whose picture is its number."""
+    """A job whose picture is its number."""
 
     number: int
     cost: int = 1
@@ -33,12 +34,12 @@ class Computer:
         if free:
             self.free.set()
 
-    def __call__(self, drawings):
+    def __call__(self, jobs):
         assert self.free.wait(PATIENCE_S)
-        self.batches.append([drawing.number for drawing in drawings])
-        if any(drawing.number < 0 for drawing in drawings):
+        self.batches.append([job.number for job in jobs])
+        if any(job.number < 0 for job in jobs):
             raise ValueError("cannot draw that")
-        return [np.array(drawing.number) for drawing in drawings]
+        return [np.array(job.number) for job in jobs]
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def numbers(pictures):
 def test_every_request_gets_its_own_pictures_in_order(requests):
     worker = Worker(Computer(), most_waiting=50)
     calls = [
-        in_thread(lambda wanted=wanted: worker.draw([Fake(n) for n in wanted], PATIENCE_S))
+        in_thread(lambda wanted=wanted: worker.run([Fake(n) for n in wanted], PATIENCE_S))
         for wanted in requests
     ]
     for (thread, found), wanted in zip(calls, requests, strict=True):
@@ -84,9 +85,9 @@ def test_every_request_gets_its_own_pictures_in_order(requests):
 
 def test_requests_that_come_together_are_computed_together(computer):
     worker = Worker(computer, most_waiting=20)
-    first, _ = in_thread(lambda: worker.draw([Fake(0)], PATIENCE_S))
+    first, _ = in_thread(lambda: worker.run([Fake(0)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)  # it is being computed
-    others = [in_thread(lambda n=n: worker.draw([Fake(n)], PATIENCE_S)) for n in range(1, 7)]
+    others = [in_thread(lambda n=n: worker.run([Fake(n)], PATIENCE_S)) for n in range(1, 7)]
     wait_until(lambda: worker.waiting == 7)
     computer.free.set()
     for thread, _ in others:
@@ -97,9 +98,9 @@ def test_requests_that_come_together_are_computed_together(computer):
 
 def test_a_large_request_does_not_hold_up_a_small_one(computer):
     worker = Worker(computer, most_waiting=20)
-    large, _ = in_thread(lambda: worker.draw([Fake(n) for n in range(100)], PATIENCE_S))
+    large, _ = in_thread(lambda: worker.run([Fake(n) for n in range(100)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1)
-    small, _ = in_thread(lambda: worker.draw([Fake(1000)], PATIENCE_S))
+    small, _ = in_thread(lambda: worker.run([Fake(1000)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 2)
     computer.free.set()
     small.join(PATIENCE_S)
@@ -110,26 +111,26 @@ def test_a_large_request_does_not_hold_up_a_small_one(computer):
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(computer):
     worker = Worker(computer, most_waiting=3)
-    waiting = [in_thread(lambda: worker.draw([Fake(1)], PATIENCE_S)) for _ in range(3)]
+    waiting = [in_thread(lambda: worker.run([Fake(1)], PATIENCE_S)) for _ in range(3)]
     wait_until(lambda: worker.waiting == 3)
     with pytest.raises(BusyError, match="3 requests are waiting") as refused:
-        worker.draw([Fake(2)], PATIENCE_S)  # other words would be said after such a wait
+        worker.run([Fake(2)], PATIENCE_S)  # other words would be said after such a wait
     assert refused.value.retry_after_s > 0
     computer.free.set()
     for thread, found in waiting:
         thread.join(PATIENCE_S)
         assert numbers(found[0]) == [1]
-    assert numbers(worker.draw([Fake(2)], PATIENCE_S)) == [2]
+    assert numbers(worker.run([Fake(2)], PATIENCE_S)) == [2]
 
 
 def test_work_that_cannot_be_done_in_time_is_refused_unless_nothing_waits(computer):
     worker = Worker(computer, most_waiting=10)
-    large, found = in_thread(lambda: worker.draw([Fake(n) for n in range(1000)], 20))
+    large, found = in_thread(lambda: worker.run([Fake(n) for n in range(1000)], 20))
     wait_until(lambda: worker.waiting == 1)
     with pytest.raises(BusyError, match="700 faces' work within 20 s") as refused:
-        worker.draw([Fake(n) for n in range(700)], 20)
+        worker.run([Fake(n) for n in range(700)], 20)
     assert 1 <= refused.value.retry_after_s <= 20
-    small, one = in_thread(lambda: worker.draw([Fake(1)], 20))
+    small, one = in_thread(lambda: worker.run([Fake(1)], 20))
     wait_until(lambda: worker.waiting == 2)  # it was not refused for what the large one costs
     computer.free.set()
     large.join(PATIENCE_S)
@@ -139,21 +140,21 @@ def test_work_that_cannot_be_done_in_time_is_refused_unless_nothing_waits(comput
 
 def test_who_waits_too_long_is_told_and_forgotten(computer):
     worker = Worker(computer, most_waiting=10)
-    blocked, _ = in_thread(lambda: worker.draw([Fake(0)], PATIENCE_S))
+    blocked, _ = in_thread(lambda: worker.run([Fake(0)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)
     with pytest.raises(BusyError, match=r"not done within 0\.05 s"):
-        worker.draw([Fake(1), Fake(2)], 0.05)
+        worker.run([Fake(1), Fake(2)], 0.05)
     computer.free.set()
     blocked.join(PATIENCE_S)
-    assert numbers(worker.draw([Fake(3)], PATIENCE_S)) == [3]
+    assert numbers(worker.run([Fake(3)], PATIENCE_S)) == [3]
     assert [1, 2] not in computer.batches and worker._ready_cost() == 0
 
 
 def test_a_failure_reaches_its_request_and_the_worker_lives_on():
     worker = Worker(Computer(), most_waiting=10)
     with pytest.raises(ValueError, match="cannot draw"):
-        worker.draw([Fake(-1)], PATIENCE_S)
-    assert numbers(worker.draw([Fake(5)], PATIENCE_S)) == [5] and worker._ready_cost() == 0
+        worker.run([Fake(-1)], PATIENCE_S)
+    assert numbers(worker.run([Fake(5)], PATIENCE_S)) == [5] and worker._ready_cost() == 0
 
 
 def test_faces_are_drawn_between_the_tiles_of_long_work():
@@ -170,7 +171,7 @@ def test_faces_are_drawn_between_the_tiles_of_long_work():
 
     long, found = in_thread(lambda: worker.run_long(LongJob(work), PATIENCE_S))
     assert begun.wait(PATIENCE_S)
-    assert numbers(worker.draw([Fake(4)], PATIENCE_S)) == [4]
+    assert numbers(worker.run([Fake(4)], PATIENCE_S)) == [4]
     assert not found
     go_on.set()
     long.join(PATIENCE_S)
@@ -190,10 +191,10 @@ def test_long_work_that_nobody_waits_for_ends():
             ended.set()
             raise
 
-    with pytest.raises(BusyError, match="smaller picture"):
+    with pytest.raises(TooLongError, match="smaller picture"):
         worker.run_long(LongJob(work), 0.05)
     assert ended.wait(PATIENCE_S)
-    assert numbers(worker.draw([Fake(4)], PATIENCE_S)) == [4]
+    assert numbers(worker.run([Fake(4)], PATIENCE_S)) == [4]
 
 
 def test_only_a_few_long_jobs_wait():
@@ -214,12 +215,12 @@ def test_only_a_few_long_jobs_wait():
 
 def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(computer):
     worker = Worker(computer, most_waiting=10)
-    accepted, found = in_thread(lambda: worker.draw([Fake(n) for n in range(20)], PATIENCE_S))
+    accepted, found = in_thread(lambda: worker.run([Fake(n) for n in range(20)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1)
     stop, stopped = in_thread(lambda: worker.stop(PATIENCE_S))
     wait_until(lambda: not worker.alive)
     with pytest.raises(BusyError, match="stopping"):
-        worker.draw([Fake(1)], PATIENCE_S)
+        worker.run([Fake(1)], PATIENCE_S)
     with pytest.raises(BusyError, match="stopping"):
         worker.run_long(LongJob(lambda _: None), PATIENCE_S)
     computer.free.set()
@@ -232,11 +233,10 @@ def test_who_has_not_been_served_comes_first():
     computer = Computer(free=False)
     worker = Worker(computer, most_waiting=20)
     large = [
-        in_thread(lambda: worker.draw([Fake(n) for n in range(30)], PATIENCE_S))[0]
-        for _ in range(8)
+        in_thread(lambda: worker.run([Fake(n) for n in range(30)], PATIENCE_S))[0] for _ in range(8)
     ]
     wait_until(lambda: worker.waiting == 8)
-    small, _ = in_thread(lambda: worker.draw([Fake(1000)], PATIENCE_S))
+    small, _ = in_thread(lambda: worker.run([Fake(1000)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 9)
     computer.free.set()
     for thread in (small, *large):
@@ -246,10 +246,10 @@ def test_who_has_not_been_served_comes_first():
 
 def test_one_that_cannot_be_drawn_spoils_nobody_elses(computer):
     worker = Worker(computer, most_waiting=10)
-    first, _ = in_thread(lambda: worker.draw([Fake(0)], PATIENCE_S))
+    first, _ = in_thread(lambda: worker.run([Fake(0)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)
-    bad, failed = in_thread(lambda: worker.draw([Fake(-1)], PATIENCE_S))
-    good, found = in_thread(lambda: worker.draw([Fake(7)], PATIENCE_S))
+    bad, failed = in_thread(lambda: worker.run([Fake(-1)], PATIENCE_S))
+    good, found = in_thread(lambda: worker.run([Fake(7)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 3)
     computer.free.set()
     for thread in (first, bad, good):
@@ -264,7 +264,7 @@ def test_even_an_exit_leaves_the_thread_alive():
     worker = Worker(leave, most_waiting=10)
     for _ in range(2):
         with pytest.raises(SystemExit):
-            worker.draw([Fake(1)], PATIENCE_S)
+            worker.run([Fake(1)], PATIENCE_S)
         with pytest.raises(SystemExit):
             worker.run_long(LongJob(leave), PATIENCE_S)
     assert worker.alive and worker.waiting == 0
@@ -290,9 +290,9 @@ def test_work_that_waits_can_be_given_up_at_once():
 def test_what_a_client_that_has_gone_wanted_is_given_up(computer):
     worker = Worker(computer, most_waiting=10)
     gone = Future()
-    blocked, _ = in_thread(lambda: worker.draw([Fake(0)], PATIENCE_S))
+    blocked, _ = in_thread(lambda: worker.run([Fake(0)], PATIENCE_S))
     wait_until(lambda: worker.waiting == 1 and worker._ready_cost() == 0)
-    drawing, drawn = in_thread(lambda: worker.draw([Fake(1)], PATIENCE_S, gone=gone))
+    drawing, drawn = in_thread(lambda: worker.run([Fake(1)], PATIENCE_S, gone=gone))
     long, made = in_thread(
         lambda: worker.run_long(LongJob(lambda _: pytest.fail("it began")), PATIENCE_S, gone)
     )
@@ -302,8 +302,8 @@ def test_what_a_client_that_has_gone_wanted_is_given_up(computer):
         thread.join(PATIENCE_S)
     assert isinstance(drawn[0], GivenUpError) and isinstance(made[0], GivenUpError)
     with pytest.raises(GivenUpError):
-        worker.draw([Fake(2)], PATIENCE_S, gone=gone)  # it has gone before it waits
+        worker.run([Fake(2)], PATIENCE_S, gone=gone)  # it has gone before it waits
     computer.free.set()
     blocked.join(PATIENCE_S)
-    assert numbers(worker.draw([Fake(3)], PATIENCE_S, gone=Future())) == [3]
+    assert numbers(worker.run([Fake(3)], PATIENCE_S, gone=Future())) == [3]
     assert computer.batches == [[0], [3]] and worker.waiting == 0

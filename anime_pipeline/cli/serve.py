@@ -79,6 +79,7 @@ def command(
     """
     with waiting("Loading the models"):
         from anime_pipeline.web.app import create_app
+        from anime_pipeline.web.services import EXTENSION, Services
         from anime_pipeline.web.serving.running import READY
         from anime_pipeline.web.serving.server import listen, own_address, serve
 
@@ -88,7 +89,8 @@ def command(
             trusted = LOOPBACK_HOSTS
         # Before the models, as it is what most often fails.
         listening = listen(host, port)
-        app = create_app(Settings(checkpoints=checkpoints, trusted_hosts=trusted, **options))
+        settings = Settings(checkpoints=checkpoints, trusted_hosts=trusted, **options)
+        have: Services = create_app(settings).extensions[EXTENSION]
     bound = listening.getsockname()
     shown = "127.0.0.1" if host in ANY_ADDRESS else host
     url = _url(shown, bound[1])
@@ -106,7 +108,7 @@ def command(
         if open_browser:
             click.launch(url)
 
-    if serve(app, listening, on_ready):
+    if serve(have.shedding, listening, settings.queue, have.worker.stop, on_ready):
         stderr().print("Stopped; everything that was accepted has been answered.", markup=False)
         return
     stderr().print(

@@ -1,32 +1,48 @@
-"""The app factory: what every request passes through, and which blueprints answer."""
+"""The app factory: what every request passes through, and which endpoints and pages answer."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import IO, Any
 
-from flask import Flask, Request, request
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
 from anime_pipeline.web import runs
-from anime_pipeline.web.api import checks
-from anime_pipeline.web.api import endpoints as api
+from anime_pipeline.web.api import (
+    face_endpoints,
+    health,
+    model_endpoints,
+    run_endpoints,
+    upload_endpoints,
+)
+from anime_pipeline.web.api.endpoints import PREFIX, Endpoint, Endpoints
+from anime_pipeline.web.api.openapi import document
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.engine import compute
-from anime_pipeline.web.models.uploads import Tickets
+from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
-from anime_pipeline.web.pages import views as pages
+from anime_pipeline.web.pages import views
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.serving import problems, security, static_files
-from anime_pipeline.web.serving.limits import ClientLimits
-from anime_pipeline.web.serving.settings import LOOPBACK_HOSTS, MAX_UPLOAD_BYTES, Settings
+from anime_pipeline.web.serving.clients import RateLimits
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, Settings
 from anime_pipeline.web.serving.shedding import Shedding
 
 FORM_BYTES = 200_000  # what surrounds the file of an upload, and the buffer it is read through
 FORM_PARTS = 8
+MOST_BODY = MAX_UPLOAD_BYTES + FORM_BYTES
+
+API: tuple[Endpoint, ...] = (
+    *face_endpoints.ENDPOINTS.found,
+    *upload_endpoints.ENDPOINTS.found,
+    *model_endpoints.ENDPOINTS.found,
+    *run_endpoints.ENDPOINTS.found,
+)
 
 
 class MemoryRequest(Request):
@@ -36,11 +52,12 @@ class MemoryRequest(Request):
         return io.BytesIO()
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] = API) -> Flask:
     """Make the app, with its models loaded and its worker running.
 
     Args:
         settings: How it shall behave; by default as `Settings` says.
+        endpoints: Its API.
 
     Returns:
         A WSGI app; ``app.extensions["anime_pipeline"]`` holds its `Services`.
@@ -55,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.request_class = MemoryRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]  # what matters most comes first
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES + FORM_BYTES,
+        MAX_CONTENT_LENGTH=MOST_BODY,
         MAX_FORM_MEMORY_SIZE=FORM_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
         CHECKPOINTS=settings.checkpoints,
@@ -66,38 +83,47 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
         )
+    have = _services(app, settings, endpoints)
+    app.extensions[EXTENSION] = have
+    app.wsgi_app = have.shedding  # type: ignore[method-assign]
+    have.measurements.install(app)
+    problems.install(app)
+    security.install(app, settings.trusted_hosts)
+    static_files.install(app)
+    api = Endpoints(list(endpoints)).blueprint()
+    for blueprint in (views.blueprint, api, runs.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    app.jinja_env.globals["version"] = __version__
+    return app
+
+
+def _services(app: Flask, settings: Settings, endpoints: Sequence[Endpoint]) -> Services:
     # First, as it is what can fail.
     catalogue = Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints)
     worker = Worker(compute, settings.queue)
     measurements = Measurements(worker)
     worker.on_batch = measurements.on_batch
-    shedding = Shedding(app.wsgi_app, worker, measurements, app.config["MAX_CONTENT_LENGTH"])
-    app.extensions[EXTENSION] = Services(
+    return Services(
         settings,
         catalogue,
         worker,
-        ClientLimits(settings),
-        Tickets(),
+        Uploads(worker),
+        RateLimits(faces=settings.rate_limit, uploads=settings.upload_rate_limit),
         measurements,
-        shedding,
+        shedding_of(app.wsgi_app, worker, measurements, endpoints),
+        document(endpoints),
     )
-    app.wsgi_app = shedding  # type: ignore[method-assign]
-    measurements.install(app)
-    problems.install(app)
-    # Checks of health come from this machine, whatever names the world knows it by.
-    _protect(app, settings.trusted_hosts and (*settings.trusted_hosts, *LOOPBACK_HOSTS))
-    for blueprint in (pages.blueprint, api.blueprint, runs.blueprint, checks.blueprint):
-        app.register_blueprint(blueprint)
-    static_files.install(app)
-    app.jinja_env.globals["version"] = __version__
-    return app
 
 
-def _protect(app: Flask, trusted: tuple[str, ...]) -> None:
-    @app.before_request
-    def refuse() -> None:
-        if trusted:
-            security.refuse_strangers(request, trusted)
-        security.refuse_other_sites(request)
-
-    app.after_request(security.add_headers)
+def shedding_of(
+    app: Any, worker: Worker, measurements: Measurements, endpoints: Sequence[Endpoint]
+) -> Shedding:
+    """Return a WSGI app behind what refuses costly requests while the models' queue is full."""
+    queues = {"faces": worker.refuse_when_full, "uploads": worker.refuse_long_when_full}
+    costly = {(one.method, PREFIX + one.path): one for one in endpoints if one.queue}
+    return Shedding(
+        app,
+        MOST_BODY,
+        {key: queues[one.queue] for key, one in costly.items()},
+        lambda method, path: measurements.count(costly[method, path].label, method, 503),
+    )

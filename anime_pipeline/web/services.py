@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import current_app
 
 from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.uploads import Tickets
+from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
-from anime_pipeline.web.serving.limits import ClientLimits
+from anime_pipeline.web.serving.clients import RateLimits
 from anime_pipeline.web.serving.settings import Settings
 from anime_pipeline.web.serving.shedding import Shedding
 
@@ -19,15 +20,27 @@ EXTENSION = "anime_pipeline"
 
 @dataclass(frozen=True)
 class Services:
-    """Everything that outlives a request."""
+    """Everything that outlives a request.
+
+    Attributes:
+        settings: How the server shall behave.
+        catalogue: The models.
+        worker: Computes with them.
+        uploads: Pictures that are enlarged.
+        limits: How much each client may ask for.
+        measurements: Counters.
+        shedding: The whole app, behind what refuses while it is full.
+        openapi: The OpenAPI document, not to be changed.
+    """
 
     settings: Settings
     catalogue: Catalogue
     worker: Worker
-    limits: ClientLimits
-    tickets: Tickets
+    uploads: Uploads
+    limits: RateLimits
     measurements: Measurements
     shedding: Shedding
+    openapi: dict[str, Any]
 
 
 def services() -> Services:

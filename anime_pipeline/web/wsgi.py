@@ -1,8 +1,9 @@
 """For other WSGI servers: ``gunicorn --workers 1 --threads 48 anime_pipeline.web.wsgi:app``.
 
-Settings come from the environment, see `web.settings`. One worker process: each has a model thread
-and a queue of its own, and one uses all cores already. Slow clients are that server's business, and
-that a client leaves is not noticed: both are what `web.exchanges` does under `serve`.
+Settings come from the environment, see `serving.settings`. One worker process: each has a model
+thread and a queue of its own, and one uses all cores already. Slow clients are that server's
+business, and that a client leaves is not noticed: both are what `serving.exchange` does under
+`serve`.
 """
 
 from __future__ import annotations

@@ -1,284 +1,158 @@
-"""The API: faces, journeys between them, enlarged pictures, and what there is to choose from."""
+"""Endpoints: each is declared once, and its route and its place in OpenAPI are made from that."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
+from pydantic import BaseModel
 
-from anime_pipeline import __version__
-from anime_pipeline.images.codec import encode_png
-from anime_pipeline.images.writing.animation import encode_gif
-from anime_pipeline.images.writing.grid import make_grid
-from anime_pipeline.inference.asked import palettes
-from anime_pipeline.web.api import openapi
-from anime_pipeline.web.api.faces import faces, journey
-from anime_pipeline.web.api.reading import read_json, read_texts
-from anime_pipeline.web.api.requests import (
-    MOST_FACES,
-    MOST_FRAMES,
-    MOST_STOPS,
-    GenerateBody,
-    GenerateQuery,
-    InterpolateBody,
-    InterpolateQuery,
-    Request,
-    UpscaleFields,
-)
-from anime_pipeline.web.models.uploads import decode, enlarge
-from anime_pipeline.web.models.work import GIVEN_UP, GONE, GivenUpError, LongJob
-from anime_pipeline.web.services import services
-from anime_pipeline.web.serving.limits import client_of
-from anime_pipeline.web.serving.problems import Problem
-from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.api.reading import read_form, read_json, read_query
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.serving.static_files import FOREVER
 
-PNG, GIF, JSON = "image/png", "image/gif", "application/json"
-SHEET_COLUMNS = 8
-PART_BYTES = 3 * 2**18  # of a picture in JSON; three bytes make four characters
+PREFIX = "/api/v1"
+PNG, GIF, JSON, FORM = "image/png", "image/gif", "application/json", "multipart/form-data"
 
-blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-
-
-@blueprint.get("/generate")
-def generate_by_query() -> Response:
-    """Draw faces of consecutive seeds."""
-    return _generate(_read_query(GenerateQuery), (PNG, JSON))
+Function = Callable[..., Any]
 
 
-@blueprint.post("/generate")
-def generate_by_body() -> Response:
-    """Draw faces of any seeds."""
-    return _generate(_read_body(GenerateBody), (JSON, PNG))
+@dataclass(frozen=True)
+class Endpoint:
+    """An operation of the API.
+
+    Attributes:
+        function: Answers it. Is given, as far as there are any: the request that was read, as
+            `takes` says; which of the media types is wanted, if there are several; the parts of
+            the path by their names. Returns a response type, the content of a file, or a whole
+            `Response`; None for nothing. Its docstring's first line is the summary.
+        method: ``"GET"``, ``"POST"``, ``"DELETE"``.
+        path: Below `PREFIX`, as Flask writes it.
+        name: The operation's name in OpenAPI.
+        tag: What it is about.
+        answers: The response type of each media type, the first by default; None for a file.
+        takes: The request's type: of a query, or of a POST's body.
+        body: The body's media type.
+        queue: What may refuse it before it is read: ``"faces"``, ``"uploads"``, or nothing.
+        problems: Statuses that do not follow from all this.
+        kept: Whether its answers have an ETag.
+        before: Called before anything is read.
+        blueprint: Where its route is, if not among those that `Endpoints.blueprint` makes.
+    """
+
+    function: Function
+    method: str
+    path: str
+    name: str
+    tag: str
+    answers: Mapping[str, type[BaseModel] | None]
+    takes: type[BaseModel] | None = None
+    body: str = JSON
+    queue: str = ""
+    problems: tuple[int, ...] = ()
+    kept: bool = False
+    before: Callable[[], None] = lambda: None
+    blueprint: str = "api"
+
+    @property
+    def label(self) -> str:
+        """What Flask and the measurements call it."""
+        return f"{self.blueprint}.{self.function.__name__}"
+
+    @property
+    def summary(self) -> str:
+        """What it does, in words."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
+
+    def view(self, **path: str) -> Response:
+        """Answer the current request."""
+        given: list[Any] = []
+        kind = _wanted(tuple(self.answers)) if self.answers else JSON
+        self.before()
+        if self.takes:
+            given.append(self._read(self.takes))
+        if len(self.answers) > 1:
+            given.append(kind)
+        answer = self.function(*given, **path)
+        if answer is None:
+            answer = Response(status=204)
+        elif isinstance(answer, BaseModel):
+            answer = Response(as_json(answer), content_type=JSON)
+        elif not isinstance(answer, Response):
+            answer = Response(answer, content_type=kind)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    def _read(self, kind: type[BaseModel]) -> BaseModel:
+        if self.method == "GET":
+            return read_query(kind, request.args.to_dict(flat=False))
+        if request.mimetype != self.body:
+            raise Problem(415, f"Received {request.mimetype or 'no type'}. Send {self.body}.")
+        if self.body == FORM:
+            return read_form(kind, request.form.to_dict(flat=False), request.files)
+        return read_json(kind, request.get_data(cache=False))
 
 
-def _generate(asked: GenerateQuery | GenerateBody, kinds: Sequence[str]) -> Response:
-    kind = _wanted(kinds)
-    found = faces(services().catalogue, asked)
+@dataclass
+class Endpoints:
+    """A list of endpoints, which is the API of an app."""
 
-    def content() -> bytes:
-        pictures = _draw(found.drawings)
-        if kind == JSON:
-            said = [
-                one | {"image": _data_uri(encode_png(picture, text))}
-                for one, picture, text in zip(found.said, pictures, found.texts, strict=True)
-            ]
-            return json.dumps({"weights": found.mark, "size": found.size, "faces": said}).encode()
-        if len(pictures) == 1:
-            return encode_png(pictures[0], found.texts[0])
-        text = {name: value for name, value in found.texts[0].items() if name != "seed"}
-        seeds = ",".join(map(str, found.seeds))
-        grid = make_grid(np.stack(pictures), min(SHEET_COLUMNS, len(pictures)))
-        return encode_png(grid, text | {"grid": f"seeds {seeds}"})
+    found: list[Endpoint] = field(default_factory=list)
 
-    return _answer(asked, found.mark, kind, content)
+    def add(self, method: str, path: str, **declared: Any) -> Callable[[Function], Function]:
+        """Make a function an endpoint; see `Endpoint` for what is declared."""
 
+        def decorate(function: Function) -> Function:
+            self.found.append(Endpoint(function, method, path, **declared))
+            return function
 
-@blueprint.get("/interpolate")
-def interpolate_by_query() -> Response:
-    """Travel between faces that are given by seeds."""
-    return _interpolate(_read_query(InterpolateQuery), (GIF, PNG, JSON))
+        return decorate
+
+    def blueprint(self) -> Blueprint:
+        """Return their routes."""
+        made = Blueprint("api", __name__, url_prefix=PREFIX)
+        for one in self.found:
+            name = one.function.__name__
+            if one.blueprint == made.name:
+                made.add_url_rule(one.path, name, one.view, methods=[one.method])
+        return made
 
 
-@blueprint.post("/interpolate")
-def interpolate_by_body() -> Response:
-    """Travel between any faces."""
-    return _interpolate(_read_body(InterpolateBody), (JSON, GIF, PNG))
+def as_json(answer: BaseModel) -> bytes:
+    """Return a response as JSON."""
+    return answer.model_dump_json(exclude_unset=True).encode()
 
 
-def _interpolate(asked: InterpolateQuery | InterpolateBody, kinds: Sequence[str]) -> Response:
-    kind = _wanted(kinds)
-    catalogue = services().catalogue
-    drawings = journey(catalogue, asked)
-    mark = catalogue.mark(drawings[0].generator.weights)
+def kept(kind: str, facts: bytes, content: Callable[[], bytes], forever: bool = False) -> Response:
+    """Answer with what `content` computes, unless the client has it already.
 
-    def content() -> bytes:
-        pictures = np.stack(_draw(drawings))
-        if kind == GIF:
-            seeds = ",".join(str(stop.seed) for stop in asked.chosen)
-            return encode_gif(pictures, asked.fps, f"anime-pipeline {__version__}, seeds {seeds}")
-        if kind == PNG:
-            return encode_png(make_grid(pictures, SHEET_COLUMNS))
-        frames = [_data_uri(encode_png(picture)) for picture in pictures]
-        return json.dumps({"weights": mark, "size": asked.size, "frames": frames}).encode()
-
-    return _answer(asked, mark, kind, content)
-
-
-@blueprint.post("/upscale")
-def upscale() -> Response:
-    """Enlarge a picture that was sent."""
-    kind = _wanted((PNG, JSON))
-    have = services()
-    have.worker.refuse_long_when_full()
-    have.limits.count_upload(request.remote_addr)
-    if request.mimetype != "multipart/form-data":
-        raise Problem(415, f"Received {request.mimetype or 'no type'}. Send multipart/form-data.")
-    asked = read_texts(UpscaleFields, request.form.to_dict(flat=False), "form")
-    sent = request.files.getlist("image")
-    if len(sent) != 1 or len(request.files) != 1:
-        raise Problem(
-            422,
-            f"Expected one file, in the field 'image'. Received {len(sent)} there, and files in "
-            f"{len(request.files)} fields. Send one.",
-            errors=[{"parameter": "image", "detail": "expected one file"}],
-        )
-    content = sent[0].read(MAX_UPLOAD_BYTES + 1)
-    upscaler = have.catalogue.upscaler(asked.realism)
-    text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
-    progress = have.tickets.open(asked.ticket)
-    gone = request.environ.get(GONE)
-
-    def unwanted() -> bool:
-        return progress.given_up or (gone is not None and gone.done())
-
-    try:
-        picture = decode(content, asked.scale, unwanted)
-        # A large file, of which nothing is needed any more, for minutes.
-        sent[0].close()
-        del content
-        progress.job = LongJob(
-            lambda pause: enlarge(picture, upscaler, asked.scale, text, progress, pause)
-        )
-        if progress.given_up:  # just when there was no job yet to be given up
-            raise GivenUpError(GIVEN_UP)
-        made = have.worker.run_long(progress.job, have.settings.upscale_timeout_s, gone)
-    finally:
-        # Tickets stay for a while, to be asked for; the picture and its result must not.
-        progress.state, progress.job = "done", None
-    if kind == JSON:
-        document = {
-            "input_width": picture.width,
-            "input_height": picture.height,
-            "width": picture.width * asked.scale,
-            "height": picture.height * asked.scale,
-        }
-        return _no_store(_with_picture(document, made))
-    return _no_store(Response(made, content_type=PNG))
-
-
-@blueprint.get("/upscale/<ticket>")
-def progress_of(ticket: str) -> Response:
-    """Tell how far an upload is."""
-    found = services().tickets.get(ticket)
-    document = {"state": found.state, "done": found.done, "total": found.total}
-    return _no_store(jsonify(document))
-
-
-@blueprint.delete("/upscale/<ticket>")
-def cancel(ticket: str) -> Response:
-    """Give up an upload: its own request is then answered with 409."""
-    have = services()
-    progress = have.tickets.get(ticket)
-    progress.given_up = True  # while it is decoded
-    if progress.job is not None:
-        have.worker.give_up(progress.job)
-    return _no_store(Response(status=204))
-
-
-@blueprint.get("/models")
-def models() -> Response:
-    """List the models, the colours that have names, and the limits."""
-    catalogue = services().catalogue
-    document = {
-        "default": catalogue.default,
-        "models": [asdict(offer) for offer in catalogue.offers()],
-        "upscaler": {"weights": catalogue.mark(), "realism": catalogue.has_realism},
-        "colours": palettes(),
-        "limits": {
-            "count": MOST_FACES,
-            "stops": MOST_STOPS,
-            "frames": MOST_FRAMES,
-            "upload_bytes": MAX_UPLOAD_BYTES,
-            "upload_pixels": MAX_UPLOAD_PIXELS,
-        },
-    }
-    return _no_store(jsonify(document))
-
-
-@blueprint.get("/openapi.json")
-def openapi_json() -> Response:
-    """Return the description of this API."""
-    response = jsonify(openapi.document())
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
-
-
-def _read_query(kind: type[Request]) -> Request:
-    return read_texts(kind, request.args.to_dict(flat=False), "query")
-
-
-def _read_body(kind: type[Request]) -> Request:
-    if request.mimetype != JSON:
-        raise Problem(415, f"Received {request.mimetype or 'no type'}. Send {JSON}.")
-    return read_json(kind, request.get_data(cache=False))
-
-
-def _wanted(kinds: Sequence[str]) -> str:
-    """Return which of `kinds` the client prefers; the first of those that it likes equally."""
-    accepted = request.accept_mimetypes
-    best = max(kinds, key=accepted.quality) if accepted else kinds[0]
-    if accepted and not accepted.quality(best):
-        raise Problem(406, f"Accept allows none of {', '.join(kinds)}. Ask for one of these.")
-    return best
-
-
-def _draw(drawings: Sequence[Any]) -> list[np.ndarray]:
-    have = services()
-    address, cost = request.remote_addr, sum(drawing.cost for drawing in drawings)
-    return have.worker.draw(
-        drawings,
-        have.settings.face_timeout_s,
-        client_of(address),
-        # What is refused for want of places or time is not counted as drawn.
-        lambda: have.limits.count_faces(address, cost),
-        request.environ.get(GONE),
-    )
-
-
-def _answer(asked: Request, mark: str, kind: str, content: Callable[[], bytes]) -> Response:
-    """Answer with what `content` computes, unless the client has it already."""
-    facts = json.dumps([__version__, mark, kind, asked.model_dump()], sort_keys=True)
-    etag = hashlib.sha256(facts.encode()).hexdigest()[:32]
+    Args:
+        kind: Its media type.
+        facts: All that it depends on.
+        content: Computes it.
+        forever: Whether that can never change.
+    """
+    etag = hashlib.sha256(facts).hexdigest()[:32]
     known = request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(etag)
     response = Response(status=304) if known else Response(content(), content_type=kind)
     response.set_etag(etag)
     response.headers["Vary"] = "Accept"
-    response.headers["Cache-Control"] = FOREVER if getattr(asked, "weights", None) else "no-cache"
     if request.method == "POST":
-        response.headers["Cache-Control"] = "no-store"
+        return response
+    response.headers["Cache-Control"] = FOREVER if forever else "no-cache"
     return response
 
 
-def _data_uri(png: bytes) -> str:
-    return f"data:{PNG};base64,{base64.b64encode(png).decode()}"
-
-
-def _with_picture(document: dict[str, Any], png: bytes) -> Response:
-    """Return a document with a picture in it, written in parts: hundreds of MB as a whole."""
-    head = f'{json.dumps(document)[:-1]}, "image": "data:{PNG};base64,'.encode()
-    end = b'"}\n'
-
-    def parts() -> Iterator[bytes]:
-        yield head
-        for begin in range(0, len(png), PART_BYTES):
-            yield base64.b64encode(png[begin : begin + PART_BYTES])
-        yield end
-
-    response = Response(parts(), content_type=JSON)
-    response.content_length = len(head) + 4 * math.ceil(len(png) / 3) + len(end)
-    return response
-
-
-def _no_store(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _wanted(kinds: tuple[str, ...]) -> str:
+    """Return which of `kinds` the client prefers; the first of those that it likes equally."""
+    accepted = request.accept_mimetypes
+    if len(kinds) == 1 or not accepted:
+        return kinds[0]
+    best = max(kinds, key=accepted.quality)
+    if not accepted.quality(best):
+        raise Problem(406, f"Accept allows none of {', '.join(kinds)}. Ask for one of these.")
+    return best

@@ -1,4 +1,4 @@
-"""From a request for faces to drawings, and what is said of them beside the pictures."""
+"""From a request for faces to jobs, and what is said of them beside the pictures."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from anime_pipeline.web.api.requests import (
     InterpolateQuery,
     Look,
 )
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.engine import Drawing
-from anime_pipeline.web.serving.problems import Problem
+from anime_pipeline.web.models.engine import Job
 
 GENERATE_PATH = "/api/v1/generate"
 
@@ -34,18 +34,18 @@ class Faces:
     """What one request for faces amounts to.
 
     Attributes:
-        mark: Which weights draw it.
+        weights: Hash of those that draw it.
         size: Side in pixels that was asked for.
         seeds: One for each face.
-        drawings: What is to be computed, in the same order.
+        jobs: What is to be computed, in the same order.
         texts: What each picture's file records.
         said: What the JSON answer says of each face.
     """
 
-    mark: str
+    weights: str
     size: int
     seeds: list[int]
-    drawings: list[Drawing]
+    jobs: list[Job]
     texts: list[dict[str, str]]
     said: list[dict[str, Any]]
 
@@ -55,18 +55,17 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
 
     Raises:
         NoSuchModelError: If the model is not served.
-        UsageError: If it knows nothing of what was wished for.
+        UsageError: If it knows nothing of what was asked for.
         Problem: 409 if other weights were meant.
     """
     draw = catalogue.generator(asked.model)
-    mark = check_mark(catalogue.mark(draw.weights), asked.weights)
+    weights = check_weights(catalogue.weights_hash(draw.weights), asked.weights)
     seeds = asked.chosen
-    condition = draw.condition(seeds, asked.wishes)
+    condition = draw.condition(seeds, asked.attributes)
     upscalers = _upscalers(catalogue, asked.size, asked.realism)
     latents = [_latent(draw, seed, asked) * np.float32(asked.truncation) for seed in seeds]
-    drawings = [
-        Drawing(draw, latent, row, upscalers)
-        for latent, row in zip(latents, condition, strict=True)
+    jobs = [
+        Job(draw, latent, row, upscalers) for latent, row in zip(latents, condition, strict=True)
     ]
     shared = asked.model_dump(exclude_defaults=True, exclude={"seed", "seeds", "count", "weights"})
     said = [
@@ -75,29 +74,29 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
             **each,
             "variation": asked.variation,
             "strength": asked.strength,
-            "url": f"{GENERATE_PATH}?{urlencode({'seed': seed, **shared, 'weights': mark})}",
+            "url": f"{GENERATE_PATH}?{urlencode({'seed': seed, **shared, 'weights': weights})}",
         }
         for seed, each in zip(seeds, asked_of_each(draw.names, condition), strict=True)
     ]
     texts = [_text(draw, upscalers, seed, asked, asked.truncation) for seed in seeds]
-    return Faces(mark, asked.size, seeds, drawings, texts, said)
+    return Faces(weights, asked.size, seeds, jobs, texts, said)
 
 
-def journey(catalogue: Catalogue, asked: InterpolateQuery | InterpolateBody) -> list[Drawing]:
+def journey(catalogue: Catalogue, asked: InterpolateQuery | InterpolateBody) -> list[Job]:
     """Prepare the pictures of an interpolation; errors as in `faces`."""
     draw = catalogue.generator(asked.model)
-    check_mark(catalogue.mark(draw.weights), asked.weights)
+    check_weights(catalogue.weights_hash(draw.weights), asked.weights)
     stops = asked.chosen
     latents = [_latent(draw, stop.seed, stop) for stop in stops]
-    conditions = [draw.condition([stop.seed], stop.wishes)[0] for stop in stops]
+    conditions = [draw.condition([stop.seed], stop.attributes)[0] for stop in stops]
     path = walk(latents, asked.frames, asked.loop, True) * np.float32(asked.truncation)
     shown = walk(conditions, asked.frames, asked.loop, False)
     upscalers = _upscalers(catalogue, asked.size, asked.realism)
-    return [Drawing(draw, *pair, upscalers) for pair in zip(path, shown, strict=True)]
+    return [Job(draw, *pair, upscalers) for pair in zip(path, shown, strict=True)]
 
 
-def check_mark(served: str, meant: str | None) -> str:
-    """Return the served weights' mark, refusing what was meant for others.
+def check_weights(served: str, meant: str | None) -> str:
+    """Return the hash of the served weights, refusing what was meant for others.
 
     Raises:
         Problem: 409.
@@ -131,7 +130,7 @@ def _text(
 ) -> dict[str, str]:
     """Return what `generate` records too, so that a face is known wherever it was made."""
     text = {"Software": f"anime-pipeline {__version__}", "seed": str(seed)}
-    text |= attribute_texts(look.wishes, truncation)
+    text |= attribute_texts(look.attributes, truncation)
     if look.strength:
         text |= {"variation": str(look.variation), "strength": f"{look.strength:g}"}
     text["weights-dcgan"] = draw.weights.sha256

@@ -1,24 +1,22 @@
-"""The OpenAPI 3.1 document, made from the very types that requests are read with."""
+"""The OpenAPI 3.1 document, made from endpoints and the very types that they read and answer."""
 
 from __future__ import annotations
 
-import functools
+import re
+from collections.abc import Iterable
 from typing import Any
+
+from pydantic import BaseModel
 
 from anime_pipeline import __version__
 from anime_pipeline.core.runs import STAGES
-from anime_pipeline.web.api.answers import SCHEMAS
-from anime_pipeline.web.api.requests import (
-    GenerateBody,
-    GenerateQuery,
-    InterpolateBody,
-    InterpolateQuery,
-)
-from anime_pipeline.web.api.schemas import query_parameters, schema_of, upload_schema
-from anime_pipeline.web.serving.problems import PROBLEM_TYPE
+from anime_pipeline.web.api.endpoints import FORM, JSON, PREFIX, Endpoint
+from anime_pipeline.web.api.requests import FORMS, in_order
+from anime_pipeline.web.api.responses import ProblemDocument
+from anime_pipeline.web.errors import PROBLEM_TYPE
 
-PREFIX = "/api/v1"
 REFERENCE = "#/components/schemas/"
+PROBLEM = "Problem"
 WORDS = {
     400: "The body cannot be read.",
     404: "There is nothing of that name.",
@@ -32,190 +30,167 @@ WORDS = {
     503: "Too much to do, or stopping; Retry-After says when to try again.",
 }
 PICTURES = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/avif"
-COMPUTING = (404, 406, 409, 422, 429, 503)
+PARTS: dict[str, dict[str, Any]] = {
+    "ticket": {"description": "The ticket that was sent with the picture."},
+    "stage": {"description": "The stage that was trained.", "enum": list(STAGES)},
+    "name": {"description": "The run's name, such as 1-cpu."},
+}
 
 Json = dict[str, Any]
 
 
-@functools.cache
-def document() -> Json:
-    """Return the document; the same object each time, not to be changed."""
+def document(endpoints: Iterable[Endpoint]) -> Json:
+    """Return the document of some endpoints."""
+    paths: dict[str, Json] = {}
+    schemas: Json = {}
+    for one in endpoints:
+        path = PREFIX + re.sub(r"<(\w+)>", r"{\1}", one.path)
+        paths.setdefault(path, {})[one.method.lower()] = _operation(one)
+        if one.takes and one.method == "POST" and one.body == JSON:
+            schemas[one.takes.__name__] = schema_of(one.takes, null=True)
+        schemas |= {t.__name__: schema_of(t) for t in one.answers.values() if t is not None}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "anime-pipeline",
             "version": __version__,
             "summary": "Anime faces from seeds, journeys between them, and enlarged pictures.",
-            "description": "The same seed and wishes are the same face as on the command line, to "
-            "one grey level. Pictures can be had as files or, with Accept: application/json, as "
+            "description": "The same seed and attributes are the same face as on the command line, "
+            "to one grey level. Pictures can be had as files or, with Accept: application/json, as "
             "data URIs with what they show.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in ("faces", "pictures", "models", "runs")],
-        "paths": _paths(),
-        "components": {"schemas": _component_schemas()},
+        "tags": [{"name": name} for name in dict.fromkeys(one.tag for one in endpoints)],
+        "paths": paths,
+        "components": {"schemas": schemas | {PROBLEM: schema_of(ProblemDocument)}},
     }
 
 
-def _paths() -> Json:
-    return _faces() | _pictures() | _models_and_runs()
+def allowed_in_words(kind: type[BaseModel], name: str) -> str:
+    """Say in a sentence what a parameter may be, for people who meet it in an address."""
+    schema = schema_of(kind)["properties"].get(name, {})
+    whole = "whole number" if schema.get("type") == "integer" else "number"
+    if FORMS in schema:
+        forms = schema[FORMS]
+        allowed = f"one of {', '.join(forms)}" if len(forms) > 1 else forms[0]
+    elif "enum" in schema:
+        allowed = f"one of {', '.join(map(str, schema['enum']))}"
+    elif "maximum" in schema:
+        allowed = f"a {whole} from {schema['minimum']:,} to {schema['maximum']:,}"
+    else:
+        return f"What it says of {name!r} makes no sense."
+    return f"Its {name} must be {allowed}."
 
 
-def _faces() -> Json:
-    png, gif = _file("image/png"), _file("image/gif")
-    made, moved = _named("Faces"), _named("Frames")
-    return {
-        f"{PREFIX}/generate": {
-            "get": _operation(
-                "faces",
-                "generate",
-                "Draw a face, or several of consecutive seeds",
-                {"image/png": png, "application/json": made},
-                COMPUTING,
-                parameters=query_parameters(GenerateQuery),
-                kept=True,
-            ),
-            "post": _operation(
-                "faces",
-                "generateMany",
-                "Draw faces of any seeds",
-                {"application/json": made, "image/png": png},
-                (400, 413, 415, *COMPUTING),
-                body={"application/json": _named("GenerateBody")},
-            ),
-        },
-        f"{PREFIX}/interpolate": {
-            "get": _operation(
-                "faces",
-                "interpolate",
-                "Travel between the faces of seeds",
-                {"image/gif": gif, "image/png": png, "application/json": moved},
-                COMPUTING,
-                parameters=query_parameters(InterpolateQuery),
-                kept=True,
-            ),
-            "post": _operation(
-                "faces",
-                "interpolateAny",
-                "Travel between faces that each have wishes of their own",
-                {"application/json": moved, "image/gif": gif, "image/png": png},
-                (400, 413, 415, *COMPUTING),
-                body={"application/json": _named("InterpolateBody")},
-            ),
-        },
-    }
+def schema_of(kind: type[BaseModel], null: bool = False) -> Json:
+    """Return a type's JSON schema, with what it refers to written out and without titles.
+
+    Args:
+        kind: The type.
+        null: Whether what may be left out may also be null, as in JSON that is sent.
+    """
+    schema = kind.model_json_schema()
+    inner = schema.pop("$defs", {})
+
+    def tidy(node: Any) -> Any:
+        if isinstance(node, list):
+            return [tidy(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return tidy(inner[node["$ref"].rsplit("/", 1)[1]])
+        found = {key: tidy(value) for key, value in node.items() if key != "title"}
+        if isinstance(node.get("properties"), dict):
+            properties = {
+                name: tidy(node["properties"][name]) for name in in_order(node["properties"])
+            }
+            kept = properties if null else node.get("required", [])
+            found["properties"] = {
+                name: one if name in kept else _value(one) for name, one in properties.items()
+            }
+        return found
+
+    return dict(tidy(schema))
 
 
-def _pictures() -> Json:
-    ticket = _path("ticket", "The ticket that was sent with the picture.")
-    enlarged = {"image/png": _file("image/png"), "application/json": _named("Enlarged")}
-    return {
-        f"{PREFIX}/upscale": {
-            "post": _operation(
-                "pictures",
-                "upscale",
-                "Enlarge a picture",
-                enlarged,
-                (400, 406, 409, 413, 415, 422, 429, 503),
-                body={"multipart/form-data": upload_schema()},
-            )
-        },
-        f"{PREFIX}/upscale/{{ticket}}": {
-            "get": _operation(
-                "pictures",
-                "progress",
-                "Tell how far an upload is",
-                {"application/json": _named("Progress")},
-                (404,),
-                parameters=[ticket],
-            ),
-            "delete": _operation(
-                "pictures",
-                "cancel",
-                "Give up an upload",
-                {},
-                (404,),
-                parameters=[ticket],
-            ),
-        },
-    }
+def _value(schema: Json) -> Json:
+    """Describe "a value or null" by the value."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return kinds[0] | {k: v for k, v in schema.items() if k not in ("anyOf", "default")}
 
 
-def _models_and_runs() -> Json:
-    return {
-        f"{PREFIX}/models": {
-            "get": _operation(
-                "models",
-                "models",
-                "List the models, named colours and limits",
-                {"application/json": _named("Models")},
-                (),
-            )
-        },
-        f"{PREFIX}/runs": {
-            "get": _operation(
-                "runs",
-                "runs",
-                "List the training runs",
-                {"application/json": _named("Runs")},
-                (),
-                kept=True,
-            )
-        },
-        f"{PREFIX}/runs/{{stage}}/{{name}}": {
-            "get": _operation(
-                "runs",
-                "run",
-                "Tell about one training run: curves, sample grids, settings",
-                {"application/json": _named("RunDetails")},
-                (404,),
-                kept=True,
-                parameters=[
-                    _path("stage", "The stage that was trained.", enum=list(STAGES)),
-                    _path("name", "The run's name, such as 1-cpu."),
-                ],
-            )
-        },
-    }
-
-
-def _operation(
-    tag: str,
-    name: str,
-    summary: str,
-    content: Json,
-    problems: tuple[int, ...],
-    parameters: list[Json] | None = None,
-    body: Json | None = None,
-    kept: bool = False,
-) -> Json:
-    """Describe one operation; `kept` says that an ETag saves asking twice."""
-    answered = {kind: {"schema": schema} for kind, schema in content.items()}
-    responses: Json = {"200": {"description": "Done.", "content": answered}}
-    if not content:
-        responses = {"204": {"description": "Done; there is nothing to say."}}
-    if kept:
+def _operation(one: Endpoint) -> Json:
+    done: Json = {"200": {"description": "Done.", "content": _content(one)}}
+    if not one.answers:
+        done = {"204": {"description": "Done; there is nothing to say."}}
+    if one.kept:
         tagged = {"ETag": {"schema": {"type": "string"}, "description": "For If-None-Match."}}
-        responses["200"]["headers"] = tagged
-        responses["304"] = {"description": "What the client has is still right."}
-    for status in problems:
-        responses[str(status)] = _problem(status)
-    operation: Json = {"tags": [tag], "operationId": name, "summary": summary}
+        done["200"]["headers"] = tagged
+        done["304"] = {"description": "What the client has is still right."}
+    operation: Json = {"tags": [one.tag], "operationId": one.name, "summary": one.summary}
+    parameters = [_part(name) for name in re.findall(r"<(\w+)>", one.path)]
+    if one.takes and one.method == "GET":
+        parameters += _query(one.takes)
     if parameters:
         operation["parameters"] = parameters
-    if body:
-        inner: Json = {kind: {"schema": schema} for kind, schema in body.items()}
-        if "multipart/form-data" in inner:
-            inner["multipart/form-data"]["encoding"] = {"image": {"contentType": PICTURES}}
-        operation["requestBody"] = {"required": True, "content": inner}
-    return operation | {"responses": responses}
+    if one.takes and one.method == "POST":
+        operation["requestBody"] = {"required": True, "content": {one.body: _body(one)}}
+    problems = {str(status): _problem(status) for status in sorted(_statuses(one))}
+    return operation | {"responses": done | problems}
+
+
+def _statuses(one: Endpoint) -> set[int]:
+    """Return the statuses of what can go wrong."""
+    found = set(one.problems)
+    found |= {406} if len(one.answers) > 1 else set()
+    found |= {422} if one.takes else set()
+    found |= {400, 413, 415} if one.takes and one.method == "POST" else set()
+    return found | ({409, 429, 503} if one.queue else set())
+
+
+def _content(one: Endpoint) -> Json:
+    return {
+        kind: {"schema": {"type": "string", "contentMediaType": kind} if t is None else _named(t)}
+        for kind, t in one.answers.items()
+    }
+
+
+def _body(one: Endpoint) -> Json:
+    assert one.takes is not None  # noqa: S101 - its caller looked
+    if one.body == FORM:
+        return {"schema": schema_of(one.takes), "encoding": {"image": {"contentType": PICTURES}}}
+    return {"schema": _named(one.takes)}
+
+
+def _query(kind: type[BaseModel]) -> list[Json]:
+    """Describe a query's parameters; lists are written with commas."""
+    schema = schema_of(kind)
+    found = []
+    for name, inner in schema["properties"].items():
+        parameter: Json = {"name": name, "in": "query"}
+        parameter["required"] = name in schema.get("required", [])
+        if "description" in inner:
+            parameter["description"] = inner.pop("description")
+        if inner.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+            inner.pop("examples", None)
+        found.append(parameter | {"schema": inner})
+    return found
+
+
+def _part(name: str) -> Json:
+    schema = {"type": "string", "minLength": 1, **PARTS.get(name, {})}
+    described = {"description": schema.pop("description", "A name.")}
+    return {"name": name, "in": "path", "required": True, **described, "schema": schema}
 
 
 def _problem(status: int) -> Json:
     response: Json = {
         "description": WORDS[status],
-        "content": {PROBLEM_TYPE: {"schema": _named("Problem")}},
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": REFERENCE + PROBLEM}}},
     }
     if status in (429, 503):
         response["headers"] = {
@@ -224,28 +199,5 @@ def _problem(status: int) -> Json:
     return response
 
 
-def _path(name: str, description: str, **schema: Any) -> Json:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": {"type": "string", "minLength": 1, **schema},
-    }
-
-
-def _component_schemas() -> Json:
-    """Return all named schemas: what is sent, and what is answered."""
-    return {
-        "GenerateBody": schema_of(GenerateBody),
-        "InterpolateBody": schema_of(InterpolateBody),
-        **SCHEMAS,
-    }
-
-
-def _file(kind: str) -> Json:
-    return {"type": "string", "contentMediaType": kind}
-
-
-def _named(name: str) -> Json:
-    return {"$ref": REFERENCE + name}
+def _named(kind: type[BaseModel]) -> Json:
+    return {"$ref": REFERENCE + kind.__name__}

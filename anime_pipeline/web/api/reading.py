@@ -4,48 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.web.api.requests import MAX_JSON_BYTES, Request, in_order, is_tracker
-from anime_pipeline.web.serving.problems import Problem
+from anime_pipeline.web.errors import Problem
 
 UNKNOWN = "extra_forbidden"  # what pydantic calls a parameter that does not exist
 
-Kind = Literal["query", "form"]
 
-
-def read_texts(kind: type[Request], values: Mapping[str, list[str]], place: Kind) -> Request:
-    """Read a request from the texts of a query or form.
+def read_query(kind: type[Request], values: Mapping[str, list[str]]) -> Request:
+    """Read a request from a query.
 
     Args:
         kind: What it shall be.
-        values: All values of each name; lists are written with commas. What trackers have added to
-            a query is passed over; any other unknown name may be a slip, and is refused.
-        place: Where they come from, for the message.
+        values: All values of each name; lists are written with commas. What trackers have added is
+            passed over; any other unknown name may be a slip, and is refused.
 
     Raises:
         Problem: 422, naming every parameter that is wrong.
     """
-    texts: dict[str, Any] = {}
-    for name, given in values.items():
-        if place == "query" and is_tracker(name):
-            continue
-        if len(given) > 1:
-            raise Problem(
-                422,
-                f"{name[:80]!r} was given {len(given)} times. Give it once.",
-                errors=[{"parameter": name[:80], "detail": "given more than once"}],
-            )
-        field = kind.model_fields.get(name)
-        is_list = field is not None and get_origin(field.annotation) is list
-        texts[name] = given[0].split(",") if is_list else given[0]
-    try:
-        return kind.model_validate(texts)
-    except ValidationError as error:
-        raise _refusal(kind, error, place) from None
+    own = {name: given for name, given in values.items() if not is_tracker(name)}
+    return _read(kind, _texts(kind, own), "query")
+
+
+def read_form(
+    kind: type[Request], values: Mapping[str, list[str]], files: MultiDict[str, FileStorage]
+) -> Request:
+    """Read a request from a form with one file, in the field ``image``.
+
+    Raises:
+        Problem: 422, naming every parameter that is wrong.
+    """
+    texts = _texts(kind, values)
+    sent = files.getlist("image")
+    if len(sent) == len(files) == 1:
+        return _read(kind, texts | {"image": sent[0]}, "form")
+    raise Problem(
+        422,
+        f"Expected one file, in the field 'image'. Received {len(sent)} there, and files in "
+        f"{len(files)} fields. Send one.",
+        errors=[{"parameter": "image", "detail": "expected one file"}],
+    )
 
 
 def read_json(kind: type[Request], content: bytes) -> Request:
@@ -63,10 +66,30 @@ def read_json(kind: type[Request], content: bytes) -> Request:
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Problem(400, f"The body is not JSON ({reason}). Send one JSON object.") from None
+    return _read(kind, values, "body", strict=True)
+
+
+def _texts(kind: type[BaseModel], values: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Return the one text of each name, those of lists split at commas."""
+    texts: dict[str, Any] = {}
+    for name, given in values.items():
+        if len(given) > 1:
+            raise Problem(
+                422,
+                f"{name[:80]!r} was given {len(given)} times. Give it once.",
+                errors=[{"parameter": name[:80], "detail": "given more than once"}],
+            )
+        field = kind.model_fields.get(name)
+        is_list = field is not None and get_origin(field.annotation) is list
+        texts[name] = given[0].split(",") if is_list else given[0]
+    return texts
+
+
+def _read(kind: type[Request], values: Any, place: str, strict: bool = False) -> Request:
     try:
-        return kind.model_validate(values, strict=True)
+        return kind.model_validate(values, strict=strict or None)
     except ValidationError as error:
-        raise _refusal(kind, error, "body") from None
+        raise _refusal(kind, error, place) from None
 
 
 def _number(text: str) -> int | float:

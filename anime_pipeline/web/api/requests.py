@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from werkzeug.datastructures import FileStorage
 
 from anime_pipeline.core.config import MAX_SEED, SCALE
 from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 MOST_FACES = 32
 MOST_STOPS = 8
@@ -35,7 +37,6 @@ TRACKER_FAMILIES = ("utm_", "hsa_", "mtm_", "pk_")
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
-Attributes = dict[str, Any]
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -50,59 +51,39 @@ def _one_of(choices: tuple[int, ...]) -> tuple[Any, ...]:
     return AfterValidator(check), Field(json_schema_extra={"enum": list(choices)})
 
 
-def _colour(part: Part) -> tuple[Any, ...]:
-    """Return a check of a colour, written in any case as on the command line."""
-    words = (RANDOM, *sorted(named_colours(part)))
-    pattern = f"^({_any_case(words)}|#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}})$"
+def _word(words: Iterable[str], is_colour: bool = False) -> tuple[Any, ...]:
+    """Return a check of one of some words or, of a colour, #rrggbb; case does not matter."""
+    words = (RANDOM, *words)
+    expected = f"expected {'#rrggbb or ' if is_colour else ''}one of {', '.join(words)}"
 
     def check(text: str) -> str:
         word = text.lower() if text.isascii() else text
-        if word not in words and not _HEX.fullmatch(word):
-            raise ValueError(f"expected #rrggbb or one of {', '.join(words)}")
+        if word not in words and not (is_colour and _HEX.fullmatch(word)):
+            raise ValueError(expected)
         return word
 
+    # JSON schema has no other way to say that case does not matter.
+    patterns = ["".join(f"[{c}{c.upper()}]" for c in word) for word in words]
+    patterns += ["#[0-9a-fA-F]{3}", "#[0-9a-fA-F]{6}"] if is_colour else []
     # People read no patterns: the API's page shows these.
-    forms: list[Any] = [*words, "#rgb", "#rrggbb"]
-    return AfterValidator(check), Field(json_schema_extra={"pattern": pattern, FORMS: forms})
-
-
-def _any_case(words: Iterable[str]) -> str:
-    """Return a pattern of words; JSON schema has no other way to say that case does not matter."""
-    return "|".join("".join(f"[{c}{c.upper()}]" for c in word) for word in words)
-
-
-def _word(name: str) -> tuple[Any, ...]:
-    """Return a check of one of `WORDS`, written in any case as on the command line."""
-    words = (RANDOM, *WORDS[name])
-
-    def check(text: str) -> str:
-        word = text.lower() if text.isascii() else text
-        if word not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return word
-
-    extra: dict[str, Any] = {"pattern": f"^({_any_case(words)})$", FORMS: list(words)}
+    forms: list[Any] = [*words, *(["#rgb", "#rrggbb"] if is_colour else [])]
+    extra: dict[str, Any] = {"pattern": f"^({'|'.join(patterns)})$", FORMS: forms}
     return AfterValidator(check), Field(json_schema_extra=extra)
 
 
-def _wish(part: Part) -> Any:
-    text = f"Colour of the {part}: a name, #rrggbb, or random (as the seed draws it)."
-    examples = [max(named_colours(part)), "#e58bb1"]
-    return Field(default=None, description=text, examples=examples)
+def _attribute(text: str, example: str, *more: str) -> Any:
+    text += " or random (as the seed draws it)."
+    return Field(default=None, description=text, examples=[example, *more])
 
 
-def _wish_word(text: str, name: str) -> Any:
-    text += " One word, or random (as the seed draws it)."
-    return Field(default=None, description=text, examples=[WORDS[name][-1]])
-
-
-Hair = Annotated[str, *_colour("hair")]
-Skin = Annotated[str, *_colour("skin")]
-Eyes = Annotated[str, *_word("eyes")]
-Length = Annotated[str, *_word("length")]
+Hair = Annotated[str, *_word(sorted(named_colours("hair")), is_colour=True)]
+Skin = Annotated[str, *_word(sorted(named_colours("skin")), is_colour=True)]
+Eyes = Annotated[str, *_word(WORDS["eyes"])]
+Length = Annotated[str, *_word(WORDS["length"])]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Size = Annotated[int, *_one_of(SIZES)]
 Scale = Annotated[int, *_one_of(SCALES)]
+Upload = Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
 Realism = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -121,31 +102,33 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Wishes(_Strict):
+class _Attributes(_Strict):
     """What a face shall show."""
 
-    hair: Hair | None = _wish("hair")
-    skin: Skin | None = _wish("skin")
-    eyes: Eyes | None = _wish_word("Colour of the eyes.", "eyes")
-    length: Length | None = _wish_word("Length of the hair.", "length")
+    hair: Hair | None = _attribute(
+        "Colour of the hair: a name, #rrggbb,", max(named_colours("hair")), "#e58bb1"
+    )
+    skin: Skin | None = _attribute(
+        "Colour of the skin: a name, #rrggbb,", max(named_colours("skin")), "#e58bb1"
+    )
+    eyes: Eyes | None = _attribute("Colour of the eyes. One word,", WORDS["eyes"][-1])
+    length: Length | None = _attribute("Length of the hair. One word,", WORDS["length"][-1])
 
     @property
-    def wishes(self) -> Attributes:
+    def attributes(self) -> dict[str, Any]:
         """What was asked for: RGB 0..255 for hair and skin, words for eyes and length."""
-        colours: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
-        words = {"eyes": self.eyes, "length": self.length}
-        found: Attributes = {
-            part: parse_colour(text, part)
-            for part, text in colours.items()
-            if text is not None and text != RANDOM
+        given = {name: getattr(self, name) for name in ATTRIBUTES}
+        return {
+            name: parse_colour(text, cast(Part, name)) if name in get_args(Part) else text
+            for name, text in given.items()
+            if text not in (None, RANDOM)
         }
-        return found | {k: word for k, word in words.items() if word not in (None, RANDOM)}
 
 
-WISHES = tuple(_Wishes.model_fields)
+ATTRIBUTES = tuple(_Attributes.model_fields)
 
 
-class Look(_Wishes):
+class Look(_Attributes):
     """What a face shall show, and which neighbour of it is meant."""
 
     variation: int = Field(
@@ -156,7 +139,7 @@ class Look(_Wishes):
     )
 
 
-class _Picture(_Strict):
+class Picture(_Strict):
     """What pictures of faces have in common."""
 
     truncation: float = Field(
@@ -176,12 +159,12 @@ class _Picture(_Strict):
         default=None,
         pattern="^[0-9a-f]{8,16}$",
         json_schema_extra={FORMS: ["8 to 16 digits from 0-9 and a-f"]},
-        description="Mark of the weights that are meant (or its beginning). The answer is 409 "
+        description="Hash of the weights that are meant (or its beginning). The answer is 409 "
         "where others are served, and may be kept for ever otherwise.",
     )
 
 
-class _Faces(Look, _Picture):
+class _Faces(Look, Picture):
     size: Size = Field(
         default=128, description="Side in pixels; 512 is 128 enlarged by the same network again."
     )
@@ -190,7 +173,7 @@ class _Faces(Look, _Picture):
 class GenerateQuery(_Faces):
     """One face, or several of consecutive seeds."""
 
-    seed: Seed = Field(default=0, description="The same seed and wishes are always the same face.")
+    seed: Seed = Field(default=0, description="The same seed and attributes: always the same face.")
     count: int = Field(default=1, ge=1, le=MOST_FACES, description="Faces of consecutive seeds.")
 
     @property
@@ -218,7 +201,7 @@ class Stop(Look):
     seed: Seed = Field(description="The face's seed.")
 
 
-class _Journey(_Picture):
+class _Journey(Picture):
     frames: int = Field(
         default=24,
         ge=1,
@@ -231,7 +214,7 @@ class _Journey(_Picture):
     size: Annotated[int, *_one_of(SIZES[:2])] = Field(default=128, description="Side in pixels.")
 
 
-class InterpolateQuery(_Journey, _Wishes):
+class InterpolateQuery(_Journey, _Attributes):
     """A journey over faces that are given by their seeds."""
 
     seeds: list[Seed] = Field(
@@ -241,17 +224,17 @@ class InterpolateQuery(_Journey, _Wishes):
     @property
     def chosen(self) -> list[Stop]:
         """Return the faces to pass."""
-        look = {name: getattr(self, name) for name in WISHES}
+        look = {name: getattr(self, name) for name in ATTRIBUTES}
         return [Stop(seed=seed, **look) for seed in self.seeds]
 
 
 class InterpolateBody(_Journey):
-    """A journey over faces that each may have wishes of their own."""
+    """A journey over faces that each may have attributes of their own."""
 
     stops: list[Stop] = Field(
         min_length=2,
         max_length=MOST_STOPS,
-        description="Faces to pass, in this order, each with its seed and wishes of its own.",
+        description="Faces to pass, in this order, each with its seed and attributes of its own.",
     )
 
     @property
@@ -260,9 +243,15 @@ class InterpolateBody(_Journey):
         return self.stops
 
 
-class UpscaleFields(_Strict):
-    """What goes with an uploaded picture."""
+class UpscaleForm(_Strict):
+    """A picture, and how it shall be enlarged."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    image: Upload = Field(
+        description="A PNG, JPEG, WebP, AVIF, GIF or BMP file of at most "
+        f"{MAX_UPLOAD_BYTES / 1e6:g} MB and {MAX_UPLOAD_PIXELS / 1e6:g} megapixels."
+    )
     scale: Scale = Field(default=SCALE, description="How many times as wide and high.")
     realism: Realism = Field(default=0.0, description="From faithful (0) to crisp (1).")
     ticket: str | None = Field(

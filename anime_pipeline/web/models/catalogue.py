@@ -21,6 +21,7 @@ from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler, load_upscaler_weights
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
+from anime_pipeline.web.errors import NoSuchModelError, UnusableModelError
 from anime_pipeline.web.models.kept import LeastRecentlyUsed
 from anime_pipeline.web.run_documents import printable
 
@@ -33,14 +34,6 @@ FIDELITY, PERCEPTUAL = "fidelity", "perceptual"
 LOG = logging.getLogger(__name__)
 
 
-class NoSuchModelError(PipelineError):
-    """A client asked for a model that is not served."""
-
-
-class UnusableModelError(CheckpointError):
-    """A model that is listed cannot be used, now or later; the message says why, without paths."""
-
-
 @dataclass(frozen=True)
 class Offer:
     """A generator that can be asked for, and what it can be asked to show."""
@@ -50,7 +43,7 @@ class Offer:
     weights: str
     image_size: int
     wishes: tuple[str, ...]
-    error: str | None = None
+    error: str | None
 
 
 class Catalogue:
@@ -104,7 +97,7 @@ class Catalogue:
         """Whether there are two upscalers to go between."""
         return self._pair[FIDELITY] is not self._pair[PERCEPTUAL]
 
-    def mark(self, generator: Weights | None = None) -> str:
+    def weights_hash(self, generator: Weights | None = None) -> str:
         """Return 16 hex digits that stand for a generator (or none) and both upscalers."""
         hashes = [weights.sha256 for weights in self._pair.values()]
         hashes += [generator.sha256] if generator else []
@@ -197,7 +190,7 @@ class Catalogue:
         except Exception as error:  # as in `generator`
             return Offer(name, is_shipped, "", 0, (), _reason(error, path))
         wishes = conditions.without_tags(names)
-        return Offer(name, is_shipped, self.mark(weights), config.image_size, wishes)
+        return Offer(name, is_shipped, self.weights_hash(weights), config.image_size, wishes, None)
 
     def upscaler(self, realism: float) -> Upscaler:
         """Return stage two between its two networks, rounded to `REALISM_STEPS`."""

@@ -16,7 +16,7 @@ BATCH = 8  # of stage two: larger ones are no faster
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Job:
     """One picture to be made.
 
     Attributes:
@@ -37,25 +37,25 @@ class Drawing:
         return max(1, sum((SCALE * SCALE) ** index for index in range(len(self.upscalers))))
 
 
-def compute(drawings: Sequence[Drawing]) -> list[np.ndarray]:
+def compute(jobs: Sequence[Job]) -> list[np.ndarray]:
     """Make the pictures: those of one model in one batch, then those of one upscaler.
 
     Returns:
-        uint8 [S, S, 3] each, in the order of `drawings`.
+        uint8 [S, S, 3] each, in the order of `jobs`.
     """
-    pictures: list[np.ndarray] = [np.zeros(0)] * len(drawings)
-    for members in _groups([drawing.generator for drawing in drawings]):
-        latent = np.stack([drawings[index].latent for index in members])
-        condition = np.stack([drawings[index].condition for index in members])
-        drawn = drawings[members[0]].generator.draw(latent, condition)
+    pictures: list[np.ndarray] = [np.zeros(0)] * len(jobs)
+    for members in _groups([job.generator for job in jobs]):
+        latent = np.stack([jobs[index].latent for index in members])
+        condition = np.stack([jobs[index].condition for index in members])
+        drawn = jobs[members[0]].generator.draw(latent, condition)
         for index, picture in zip(members, drawn, strict=True):
             pictures[index] = picture
-    for level in range(max((len(d.upscalers) for d in drawings), default=0)):
-        enlarged = [index for index, d in enumerate(drawings) if len(d.upscalers) > level]
-        keys = [(drawings[i].upscalers[level], pictures[i].shape) for i in enlarged]
+    for level in range(max((len(job.upscalers) for job in jobs), default=0)):
+        enlarged = [index for index, job in enumerate(jobs) if len(job.upscalers) > level]
+        keys = [(jobs[i].upscalers[level], pictures[i].shape) for i in enlarged]
         for group in _groups(keys):
             members = [enlarged[index] for index in group]
-            upscaler = drawings[members[0]].upscalers[level]
+            upscaler = jobs[members[0]].upscalers[level]
             batch = np.stack([pictures[index] for index in members])
             # Twice enlarged faces are sixteen times as large: one at a time is work enough.
             size = BATCH if level == 0 else 1

@@ -1,79 +1,29 @@
-"""Pictures that clients send: decoded in processes of their own, enlarged a tile at a time."""
+"""Uploads: decoded, then enlarged a tile at a time, while their senders can ask how far it is."""
 
 from __future__ import annotations
 
 import io
-import queue
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from PIL import Image, features
+from PIL import Image
 
-from anime_pipeline.images.codec import NotAPictureError
-from anime_pipeline.images.decoding.answers import Header
-from anime_pipeline.images.decoding.decoder import TICK_S, Decoder, UnwantedError
-from anime_pipeline.images.decoding.messages import Limits
 from anime_pipeline.images.writing.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.web.models.work import GIVEN_UP, BusyError, GivenUpError, LongJob
-from anime_pipeline.web.serving.problems import Problem
-from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
+from anime_pipeline.web.errors import GivenUpError, Problem
+from anime_pipeline.web.models.decoders import decode
+from anime_pipeline.web.models.jobs import LongJob
+from anime_pipeline.web.models.worker import Worker
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", *(["AVIF"] if features.check("avif") else []))
-NAME = "The picture"
 # Others are served between two tiles, so they must be small: this one takes about a third of a
 # second on two cores.
 TILE_PX = 96
 KEPT_TICKETS = 200
-MAX_RESULT_PIXELS = 64_000_000  # 4 megapixels four times as wide and high: two minutes on two cores
-DECODERS = 2
-# The largest upload takes 0.1 to 0.6 s. A hostile one keeps its decoder, and a core, as long as it
-# may, and whoever waits must get a turn after it.
-DECODE_LIMITS = Limits(cpu_s=5.0)
-DECODE_WAIT_S = 20.0
-
-
-class Decoders:
-    """A few decoder processes that requests take turns with."""
-
-    def __init__(self, count: int, limits: Limits) -> None:
-        """Take how many there are; each is started when it is first needed."""
-        self._count = count
-        self._free: queue.LifoQueue[Decoder] = queue.LifoQueue()
-        for _ in range(count):
-            self._free.put(Decoder(limits))
-
-    @contextmanager
-    def one(self, unwanted: Callable[[], bool]) -> Iterator[Decoder]:
-        """Wait for a free one and hold it.
-
-        Raises:
-            BusyError: If none becomes free.
-            UnwantedError: If nobody waits for it any more.
-        """
-        decoder = self._wait(unwanted)
-        try:
-            yield decoder
-        finally:
-            self._free.put(decoder)
-
-    def _wait(self, unwanted: Callable[[], bool]) -> Decoder:
-        until = time.monotonic() + DECODE_WAIT_S
-        while time.monotonic() < until:
-            with suppress(queue.Empty):
-                return self._free.get(timeout=TICK_S)
-            if unwanted():
-                raise UnwantedError(f"{NAME}: nobody wants it any more")
-        raise BusyError(f"{self._count} pictures are being read already. Try again later.", 5)
-
-
-decoders = Decoders(DECODERS, DECODE_LIMITS)
 
 
 @dataclass
@@ -98,19 +48,16 @@ class Progress:
             self.state, self.done, self.total = "running", done, total
 
 
-class Tickets:
-    """The progress of the latest uploads, under names that their senders chose."""
+class Uploads:
+    """Enlarges pictures, and keeps the progress of the latest under names that senders chose."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._found: OrderedDict[str, Progress] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, name: str | None) -> Progress:
-        """Begin one; without a name nobody can ask for it.
-
-        Raises:
-            Problem: 409 if the name is in use.
-        """
+    def _open(self, name: str | None) -> Progress:
+        """Begin one; without a name nobody can ask for it."""
         progress = Progress()
         if name is None:
             return progress
@@ -134,62 +81,62 @@ class Tickets:
                 raise Problem(404, f"No upload has the ticket {name[:64]!r}. Check its name.")
             return self._found[name]
 
+    def cancel(self, name: str) -> None:
+        """Give one up: its own request is then answered with 409.
 
-def decode(content: bytes, scale: int, unwanted: Callable[[], bool]) -> Image.Image:
-    """Decode a picture that may be enlarged; none of its bytes is parsed in this process.
+        Raises:
+            Problem: 404 if it is unknown.
+        """
+        progress = self.get(name)
+        progress.given_up = True  # while it is decoded
+        if progress.job is not None:
+            self._worker.give_up(progress.job)
 
-    Args:
-        content: The file.
-        scale: How many times it shall be enlarged.
-        unwanted: Asked several times a second whether nobody waits for it any more.
+    def enlarge(
+        self,
+        content: bytes,
+        upscaler: Upscaler,
+        scale: int,
+        text: dict[str, str],
+        timeout_s: float,
+        name: str | None = None,
+        gone: Future[None] | None = None,
+    ) -> tuple[tuple[int, int], bytes]:
+        """Enlarge a picture.
 
-    Raises:
-        Problem: 413 for too many bytes, 415 for no picture, 422 for too much work.
-        DataError: If it is damaged, or takes longer or more memory than is given to one.
-        BusyError: If others are being decoded all the time.
-        GivenUpError: If nobody waits for it.
-    """
-    if len(content) > MAX_UPLOAD_BYTES:
-        raise Problem(
-            413, f"{NAME} has more than {MAX_UPLOAD_BYTES // 10**6} MB. Send a smaller file."
-        )
-    try:
-        # In the request's own thread: the one of the models has better things to do.
-        with decoders.one(unwanted) as decoder:
-            decoder.begin(content, NAME, FORMATS, unwanted=unwanted)
-            check_header(decoder.header(), scale)
-            return decoder.still()
-    except NotAPictureError:
-        raise Problem(415, f"{NAME} is none of {', '.join(FORMATS)}. Send one of these.") from None
-    except UnwantedError:
-        raise GivenUpError(GIVEN_UP) from None
+        Args:
+            content: Its file.
+            upscaler: The network.
+            scale: How many times.
+            text: What the result's file records.
+            timeout_s: How long that may take, once it is decoded.
+            name: Under which its progress can be asked for.
+            gone: Done once nobody wants it any more.
 
+        Returns:
+            Width and height of what was sent, and a PNG of the result.
 
-def check_header(found: Header, scale: int) -> None:
-    """Refuse what would be too much work, before anything is decoded.
+        Raises:
+            Problem: 409 if the name is in use; else see `decode` and `Worker.run_long`.
+        """
+        progress = self._open(name)
 
-    Raises:
-        Problem: 422, saying why.
-    """
-    width, height = found.size
-    if found.moves:
-        raise Problem(
-            422,
-            f"{NAME} is an animation, of which only one frame would be enlarged. Send that, or "
-            "enlarge all with `anime-pipeline upscale`.",
-        )
-    if width * height > MAX_UPLOAD_PIXELS:
-        raise Problem(
-            422,
-            f"{NAME} has {width}x{height} pixels; {MAX_UPLOAD_PIXELS:,} are allowed. Make it "
-            "smaller first.",
-        )
-    if width * height * scale**2 * (2 if found.alpha else 1) > MAX_RESULT_PIXELS:
-        raise Problem(
-            422,
-            f"{NAME} has {width}x{height} pixels{' and transparency' if found.alpha else ''}, too "
-            f"many for {scale} times. Choose a smaller scale, or make it smaller first.",
-        )
+        def unwanted() -> bool:
+            return progress.given_up or (gone is not None and gone.done())
+
+        try:
+            picture = decode(content, scale, unwanted)
+            # A large file, of which nothing is needed any more, for minutes.
+            del content
+            progress.job = LongJob(
+                lambda pause: enlarge(picture, upscaler, scale, text, progress, pause)
+            )
+            if progress.given_up:  # just when there was no job yet to be given up
+                raise GivenUpError()
+            return picture.size, self._worker.run_long(progress.job, timeout_s, gone)
+        finally:
+            # Names stay for a while, to be asked for; the picture and its result must not.
+            progress.state, progress.job = "done", None
 
 
 def enlarge(

@@ -1,4 +1,4 @@
-"""The one thread that uses the models: a bounded queue, small batches, long work in between.
+"""The one thread that uses the models: a bounded queue, small batches, long jobs in between.
 
 One thread, because each model call uses all cores already: two at once would only be slower and
 take more memory. What waits is limited, so that a server with too much to do says so at once
@@ -17,36 +17,38 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.web.models.engine import Drawing
-from anime_pipeline.web.models.turns import Order, Turns
-from anime_pipeline.web.models.work import GIVEN_UP, BusyError, GivenUpError, LongJob, TooLongError
-from anime_pipeline.web.serving.admission import Admission
+from anime_pipeline.web.errors import BusyError, GivenUpError, TooLongError
+from anime_pipeline.web.models.admission import Admission
+from anime_pipeline.web.models.engine import Job
+from anime_pipeline.web.models.fair_queue import FairQueue
+from anime_pipeline.web.models.jobs import LongJob, QueuedRequest
 
 LOG = logging.getLogger(__name__)
 
 GATHER_S = 0.005  # how long the first of a batch waits for company
-# Cost of one batch: about a seventh of a second on two cores. A drawing that costs more is a batch
-# of its own, and others wait for no more than that: 17 for the largest.
+# Cost of one batch: about a seventh of a second on two cores. A job that costs more is a batch of
+# its own, and others wait for no more than that: 17 for the largest.
 MOST_AT_ONCE = 8
 LONG_JOBS = 3  # uploads that may wait; each takes seconds to minutes
 
-Compute = Callable[[Sequence[Drawing]], list[np.ndarray]]
+Compute = Callable[[Sequence[Job]], list[np.ndarray]]
+Gone = Future[None] | None
 
 
 class Worker:
-    """Computes pictures for all requests, a little of each in turn: see `web.turns`."""
+    """Computes pictures for all requests, a little of each in turn: see `FairQueue`."""
 
     def __init__(self, compute: Compute, most_waiting: int) -> None:
         """Start the thread.
 
         Args:
-            compute: Makes the pictures of some drawings, see `engine.compute`.
+            compute: Makes the pictures of some jobs, see `engine.compute`.
             most_waiting: Requests that may wait.
         """
         self._compute = compute
         self._admission = Admission(most_waiting)
-        self._orders: list[Order] = []  # those too of which the last part is being computed
-        self._turns = Turns()
+        self._requests: list[QueuedRequest] = []  # those too whose last job is being computed
+        self._queue = FairQueue()
         self._long: deque[LongJob] = deque()
         self._running: LongJob | None = None
         self._stopping = False
@@ -58,7 +60,7 @@ class Worker:
     @property
     def waiting(self) -> int:
         """Requests that wait or are being worked on, uploads too."""
-        return len(self._orders) + len(self._long)
+        return len(self._requests) + len(self._long)
 
     @property
     def alive(self) -> bool:
@@ -70,65 +72,57 @@ class Worker:
         """Whether its thread has ended without being told to: only a new process helps."""
         return not self._thread.is_alive() and not self._stopping
 
-    def draw(
+    def run(
         self,
-        drawings: Sequence[Drawing],
+        jobs: Sequence[Job],
         timeout_s: float,
         client: str | None = None,
         on_admission: Callable[[], None] = lambda: None,
-        gone: Future[None] | None = None,
+        gone: Gone = None,
     ) -> list[np.ndarray]:
         """Wait for pictures.
 
         Args:
-            drawings: What is to be made.
+            jobs: What is to be made.
             timeout_s: How long that may take.
             client: Whom for, so that no client takes more than a share; None for one without limit.
             on_admission: Called once they are let in; what it raises refuses them still.
-            gone: Done once nobody wants them any more, see `work.GONE`.
+            gone: Done once nobody wants them any more.
 
         Raises:
             BusyError: At once, see `Admission.refuse`, or after `timeout_s`.
             GivenUpError: If nobody wants them any more.
             PipelineError: If they cannot be made.
         """
-        order = Order(drawings, client)
+        request = QueuedRequest(jobs, client)
         with self._changed:
             self._refuse_when_stopping()
-            before = self._turns.cost_before(order)
-            self._admission.refuse(self._orders, order, before, timeout_s)
+            before = self._queue.cost_before(request)
+            self._admission.refuse(self._requests, request, before, timeout_s)
             on_admission()
-            self._orders.append(order)
-            self._turns.add(order)
+            self._requests.append(request)
+            self._queue.add(request)
             self._changed.notify_all()
-        if gone is not None:
-            gone.add_done_callback(lambda _: self._give_up_order(order))
-        try:
-            return order.future.result(timeout_s)
-        except TimeoutError:
-            with self._changed:
-                self._forget(order)
-            raise BusyError(
-                f"It was not done within {timeout_s:g} s. Try again in a moment.", timeout_s
-            ) from None
+        late = BusyError(f"It was not done within {timeout_s:g} s. Try again soon.", timeout_s)
+        return _wait(request.future, timeout_s, gone, lambda: self._give_up(request), late)
 
     def refuse_when_full(self) -> None:
-        """Tell whether `draw` would be refused, before anything is prepared for it.
+        """Tell whether `run` would be refused, before anything is prepared for it.
 
         Raises:
             BusyError: If so.
         """
         # No lock: a glance at a queue that changes all the time anyway.
         self._refuse_when_stopping()
-        self._admission.refuse_when_full(len(self._orders))
+        self._admission.refuse_when_full(len(self._requests))
 
-    def run_long(self, job: LongJob, timeout_s: float, gone: Future[None] | None = None) -> Any:
-        """Wait for work that takes long.
+    def run_long(self, job: LongJob, timeout_s: float, gone: Gone = None) -> Any:
+        """Wait for a job that takes long.
 
         Args:
             job: The work.
             timeout_s: How long it may take.
-            gone: Done once nobody wants it any more, see `work.GONE`.
+            gone: Done once nobody wants it any more.
 
         Raises:
             BusyError: If too many such jobs wait.
@@ -139,15 +133,10 @@ class Worker:
             self.refuse_long_when_full()
             self._long.append(job)
             self._changed.notify_all()
-        if gone is not None:
-            gone.add_done_callback(lambda _: self.give_up(job))
-        try:
-            return job.future.result(timeout_s)
-        except TimeoutError:
-            self.give_up(job)
-            raise TooLongError(
-                f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
-            ) from None
+        late = TooLongError(
+            f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
+        )
+        return _wait(job.future, timeout_s, gone, lambda: self.give_up(job), late)
 
     def give_up(self, job: LongJob) -> None:
         """End a job: at once if it has not begun, else when it next pauses."""
@@ -155,7 +144,7 @@ class Worker:
             job.given_up = True
             if job in self._long and job is not self._running:
                 self._long.remove(job)
-                job.future.set_exception(GivenUpError(GIVEN_UP))
+                job.future.set_exception(GivenUpError())
 
     def refuse_long_when_full(self) -> None:
         """Tell whether `run_long` would be refused, before a picture is read for it.
@@ -182,18 +171,18 @@ class Worker:
         if self._stopping or self.broken:
             raise BusyError(f"The server is stopping ({self.waiting} left). Try again later.", 10)
 
-    def _give_up_order(self, order: Order) -> None:
+    def _give_up(self, request: QueuedRequest) -> None:
         with self._changed:
-            if not order.future.done():
-                self._forget(order)
-                order.future.set_exception(GivenUpError(GIVEN_UP))
+            if not request.future.done():
+                self._forget(request)
+                request.future.set_exception(GivenUpError())
 
-    def _forget(self, order: Order) -> None:
-        """Take an order's drawings that nobody has begun out of the queue."""
-        self._turns.remove(order)
-        order.forget()
-        if order in self._orders:
-            self._orders.remove(order)
+    def _forget(self, request: QueuedRequest) -> None:
+        """Take a request's jobs that nobody has begun out of the queue."""
+        self._queue.remove(request)
+        request.forget()
+        if request in self._requests:
+            self._requests.remove(request)
 
     def _run(self) -> None:
         try:
@@ -205,15 +194,15 @@ class Worker:
     def _run_next(self) -> bool:
         """Do what is next; false once it is told to stop and all is done."""
         with self._changed:
-            while not (self._orders or self._long or self._stopping):
+            while not (self._requests or self._long or self._stopping):
                 self._changed.wait()
-            if not self._orders and not self._long:
+            if not self._requests and not self._long:
                 return False
             job = self._running = self._long[0] if self._long else None
         if job is None:
-            self._serve_batch(GATHER_S)
+            self._run_batch(GATHER_S)
         else:
-            self._run_job(job)
+            self._run_long(job)
         return True
 
     def _end(self) -> None:
@@ -221,20 +210,20 @@ class Worker:
         if not self._stopping:
             LOG.critical("The models' thread has ended by a defect; start the server anew.")
         with self._changed:
-            lost = [order.future for order in self._orders] + [job.future for job in self._long]
+            lost = [one.future for one in self._requests] + [job.future for job in self._long]
             for future in lost:
                 if not future.done():
                     future.set_exception(
                         BusyError(f"{len(lost)} requests were lost. Try again later.", 10)
                     )
-            self._orders.clear()
+            self._requests.clear()
             self._long.clear()
 
-    def _run_job(self, job: LongJob) -> None:
+    def _run_long(self, job: LongJob) -> None:
         def pause() -> None:
             if job.given_up:
-                raise GivenUpError(GIVEN_UP)
-            self._serve_batch(0)
+                raise GivenUpError()
+            self._run_batch(0)
 
         try:
             result = job.work(pause)
@@ -246,39 +235,38 @@ class Worker:
             self._running = None
             self._long.remove(job)
 
-    def _serve_batch(self, gather_s: float) -> None:
+    def _run_batch(self, gather_s: float) -> None:
         batch = self._take(gather_s)
         if not batch:
             return
         begun = time.perf_counter()
-        pictures = self._pictures([drawing for _, _, drawing in batch])
+        pictures = self._pictures([job for _, _, job in batch])
         seconds = time.perf_counter() - begun
-        cost = sum(drawing.cost for _, _, drawing in batch)
         self.on_batch(len(batch), seconds)
         with self._changed:
-            self._admission.measure(cost, seconds)
-            for (order, place, _), picture in zip(batch, pictures, strict=True):
-                self._deliver(order, place, picture)
+            self._admission.measure(sum(job.cost for _, _, job in batch), seconds)
+            for (request, place, _), picture in zip(batch, pictures, strict=True):
+                self._deliver(request, place, picture)
 
-    def _pictures(self, drawings: Sequence[Drawing]) -> Sequence[Any]:
+    def _pictures(self, jobs: Sequence[Job]) -> Sequence[Any]:
         """Compute a batch; where it fails, each alone, so that one cannot spoil the others'."""
         try:
-            return self._compute(drawings)
+            return self._compute(jobs)
         except BaseException as error:  # handed to the requests that wait: this thread must live on
-            if len(drawings) == 1:
+            if len(jobs) == 1:
                 return [error]
-            return [self._pictures([drawing])[0] for drawing in drawings]
+            return [self._pictures([job])[0] for job in jobs]
 
-    def _deliver(self, order: Order, place: int, picture: Any) -> None:
-        if order.future.done():
+    def _deliver(self, request: QueuedRequest, place: int, picture: Any) -> None:
+        if request.future.done():
             return
         if isinstance(picture, BaseException):
-            self._forget(order)
-            order.future.set_exception(picture)
-        elif order.deliver(place, picture) and order in self._orders:
-            self._orders.remove(order)
+            self._forget(request)
+            request.future.set_exception(picture)
+        elif request.deliver(place, picture) and request in self._requests:
+            self._requests.remove(request)
 
-    def _take(self, gather_s: float) -> list[tuple[Order, int, Drawing]]:
+    def _take(self, gather_s: float) -> list[tuple[QueuedRequest, int, Job]]:
         """Take a batch from all that waits."""
         deadline = time.monotonic() + gather_s
         with self._changed:
@@ -287,12 +275,25 @@ class Worker:
                 if left_s <= 0:
                     break
                 self._changed.wait(left_s)
-            batch: list[tuple[Order, int, Drawing]] = []
+            batch: list[tuple[QueuedRequest, int, Job]] = []
             room = MOST_AT_ONCE
-            while (cost := self._turns.next_cost()) is not None and (cost <= room or not batch):
-                batch.append(self._turns.take())
+            while (cost := self._queue.next_cost()) is not None and (cost <= room or not batch):
+                batch.append(self._queue.take())
                 room -= cost
             return batch
 
     def _ready_cost(self) -> int:
-        return sum(order.cost for order in self._orders)
+        return sum(request.cost for request in self._requests)
+
+
+def _wait(
+    future: Future[Any], timeout_s: float, gone: Gone, give_up: Callable[[], None], late: Exception
+) -> Any:
+    """Return a result; when nobody waits any more, or it is late, what is left is given up."""
+    if gone is not None:
+        gone.add_done_callback(lambda _: give_up())
+    try:
+        return future.result(timeout_s)
+    except TimeoutError:
+        give_up()
+        raise late from None

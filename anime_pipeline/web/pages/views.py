@@ -11,13 +11,12 @@ from werkzeug.wrappers import Response
 
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.inference.asked import palettes
-from anime_pipeline.web.api import openapi
 from anime_pipeline.web.api.faces import GENERATE_PATH
-from anime_pipeline.web.api.reading import read_texts
-from anime_pipeline.web.api.requests import WISHES, GenerateQuery
-from anime_pipeline.web.api.schemas import allowed_in_words
+from anime_pipeline.web.api.openapi import allowed_in_words
+from anime_pipeline.web.api.reading import read_query
+from anime_pipeline.web.api.requests import ATTRIBUTES, GenerateQuery
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.services import services
-from anime_pipeline.web.serving.problems import Problem
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
 WALL = 24
@@ -33,15 +32,15 @@ def wall() -> str:
     digits = text.isascii() and text.isdecimal() and len(text) < 20
     known = digits and int(text) <= MAX_SEED - WALL
     start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
-    wishable = services().catalogue.generator().attributes
-    asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in wishable}})
-    mark = _mark(asked)
-    wishes = {name: getattr(asked, name) for name in wishable if getattr(asked, name)}
+    askable = services().catalogue.generator().attributes
+    asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in askable}})
+    weights = _weights(asked)
+    look = {name: getattr(asked, name) for name in askable if getattr(asked, name)}
     faces = [
         {
             "seed": seed,
-            "url": f"{GENERATE_PATH}?{urlencode({'seed': seed, **wishes, 'weights': mark})}",
-            "studio": f"/studio?{urlencode({'seed': seed, **wishes})}",
+            "url": f"{GENERATE_PATH}?{urlencode({'seed': seed, **look, 'weights': weights})}",
+            "studio": f"/studio?{urlencode({'seed': seed, **look})}",
         }
         for seed in range(start, start + WALL)
     ]
@@ -52,9 +51,9 @@ def wall() -> str:
         start=start,
         next_start=start + WALL,
         colours=palettes(),
-        wishes=wishable,
-        weights=mark,
-        look=wishes,
+        wishes=askable,
+        weights=weights,
+        look=look,
     )
 
 
@@ -67,24 +66,24 @@ def studio() -> str:
         raise Problem(
             404, f"No model called {asked.model[:80]!r} is served here. Check the address."
         )
-    draw = catalogue.generator(asked.model)
-    mark = catalogue.mark(draw.weights)
+    generator = catalogue.generator(asked.model)
+    weights = catalogue.weights_hash(generator.weights)
     face = asked.model_dump(exclude={"count", "weights", "size"})
     shown = asked.model_dump(exclude_defaults=True, exclude={"count", "weights", "size"})
-    for name in set(WISHES) - set(draw.attributes):
-        shown.pop(name, None)  # a wish that this model knows nothing of
-    query = {"seed": asked.seed, **shown, "weights": mark}
+    for name in set(ATTRIBUTES) - set(generator.attributes):
+        shown.pop(name, None)  # an attribute that this model knows nothing of
+    query = {"seed": asked.seed, **shown, "weights": weights}
     return render_template(
         "studio.html",
         page="studio",
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
-        wishes=draw.attributes,
+        wishes=generator.attributes,
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
-        weights=mark,
+        weights=weights,
         meant=asked.weights,
     )
 
@@ -92,7 +91,7 @@ def studio() -> str:
 @blueprint.get("/favourites")
 def favourites() -> str:
     """Show the faces that this browser remembers."""
-    return render_template("favourites.html", page="favourites", weights=_mark(None))
+    return render_template("favourites.html", page="favourites", weights=_weights(None))
 
 
 @blueprint.get("/blend")
@@ -103,7 +102,7 @@ def blend() -> str:
         text = request.args.get(name, "")
         # Written by hand it may be a seed alone.
         ends[name] = f"seed={text}" if text.isascii() and text.isdecimal() else text
-    return render_template("blend.html", page="blend", weights=_mark(None), **ends)
+    return render_template("blend.html", page="blend", weights=_weights(None), **ends)
 
 
 @blueprint.get("/upscale")
@@ -119,14 +118,16 @@ def upscale() -> str:
 @blueprint.get("/how")
 def how() -> str:
     """Tell how it works."""
-    draw = services().catalogue.generator()
-    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.attributes)
+    generator = services().catalogue.generator()
+    return render_template(
+        "how.html", page="how", weights=_weights(None), wishes=generator.attributes
+    )
 
 
 @blueprint.get("/api")
 def api() -> str:
     """Document the API."""
-    return render_template("api.html", page="api", document=openapi.document())
+    return render_template("api.html", page="api", document=services().openapi)
 
 
 @blueprint.get("/favicon.ico")
@@ -141,13 +142,13 @@ def _read(texts: dict[str, str]) -> GenerateQuery:
     fields = GenerateQuery.model_fields
     known = {name: [text] for name, text in texts.items() if name in fields and text}
     try:
-        return read_texts(GenerateQuery, known, "query")
+        return read_query(GenerateQuery, known)
     except Problem as problem:
         [wrong, *_] = problem.errors or [{"parameter": ""}]
         said = allowed_in_words(GenerateQuery, wrong["parameter"])
         raise Problem(404, f"There is no such face. {said} Check the address.") from None
 
 
-def _mark(asked: GenerateQuery | None) -> str:
+def _weights(asked: GenerateQuery | None) -> str:
     catalogue = services().catalogue
-    return catalogue.mark(catalogue.generator(asked.model if asked else None).weights)
+    return catalogue.weights_hash(catalogue.generator(asked.model if asked else None).weights)

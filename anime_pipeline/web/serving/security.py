@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from flask import Request, Response
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import SecurityError
 
-from anime_pipeline.web.serving.problems import Problem, in_api
-from anime_pipeline.web.serving.settings import PREFIX
+from anime_pipeline.web.errors import Problem
+from anime_pipeline.web.serving.settings import LOOPBACK_HOSTS, PREFIX
 
 SECURITY_HEADERS = {
     # No inline code or styles: what a client sends can never become either.
@@ -25,11 +25,35 @@ SECURITY_HEADERS = {
 }
 
 
+def install(app: Flask, trusted: tuple[str, ...]) -> None:
+    """Guard an app.
+
+    Args:
+        app: What is guarded.
+        trusted: Names that it may be called by; none for any.
+    """
+    # Checks of health come from this machine, whatever names the world knows it by.
+    names = {host_name(name) for name in (*trusted, *LOOPBACK_HOSTS)} if trusted else None
+
+    @app.before_request
+    def refuse() -> None:
+        if names is not None:
+            _refuse_strangers(request, names)
+        _refuse_other_sites(request)
+
+    app.after_request(add_headers)
+
+
 def add_headers(response: Response) -> Response:
     """Add the security headers."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def in_api(path: str) -> bool:
+    """Tell whether a path belongs to programs rather than to people."""
+    return path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics")
 
 
 def host_name(text: str) -> str:
@@ -40,15 +64,9 @@ def host_name(text: str) -> str:
         return ""
 
 
-def refuse_strangers(request: Request, trusted: Iterable[str]) -> None:
-    """Refuse names that are not this server's.
-
-    Werkzeug's own check of trusted hosts knows no IPv6 address.
-
-    Raises:
-        SecurityError: If the request is addressed to another name.
-    """
-    if host_name(request.host) not in {host_name(name) for name in trusted}:
+def _refuse_strangers(request: Request, trusted: Iterable[str]) -> None:
+    # Werkzeug's own check of trusted hosts knows no IPv6 address.
+    if host_name(request.host) not in trusted:
         raise SecurityError(
             f"This server is not known by the name {request.host[:100]!r}. Use one of its own "
             "names, or have its operator add this one with --trusted-hosts or "
@@ -56,21 +74,11 @@ def refuse_strangers(request: Request, trusted: Iterable[str]) -> None:
         )
 
 
-def _netloc(address: str) -> str | None:
-    try:
-        return urlsplit(address).netloc
-    except ValueError:  # brackets that do not match
-        return None
-
-
-def refuse_other_sites(request: Request) -> None:
+def _refuse_other_sites(request: Request) -> None:
     """Refuse what a page of another site makes a browser ask for.
 
     Links to pages, and to single pictures, are welcome. What would cost computing time without
     anybody looking at it is not: the answer could not be read there anyway.
-
-    Raises:
-        Problem: 403.
     """
     if request.method != "POST" and (
         not in_api(request.path) or request.headers.get("Sec-Fetch-Mode") == "navigate"
@@ -83,3 +91,10 @@ def refuse_other_sites(request: Request) -> None:
         raise Problem(
             403, "This request came from another website. Send it from this server's own pages."
         )
+
+
+def _netloc(address: str) -> str | None:
+    try:
+        return urlsplit(address).netloc
+    except ValueError:  # brackets that do not match
+        return None

@@ -12,17 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from flask import Flask
-
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.platform import allow_open_files
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
-from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.serving.allocator import give_memory_back
+from anime_pipeline.web.serving.clients import FairThreads
 from anime_pipeline.web.serving.connections import Server
-from anime_pipeline.web.serving.exchanges import Front
-from anime_pipeline.web.serving.fair_threads import FairThreads
-from anime_pipeline.web.serving.settings import Settings
+from anime_pipeline.web.serving.front import Front
+from anime_pipeline.web.serving.shedding import Shedding
 
 LOG = logging.getLogger(__name__)
 
@@ -65,62 +62,52 @@ def own_address(family: socket.AddressFamily) -> str | None:
     return None if address in ("0.0.0.0", "::") else address  # noqa: S104
 
 
-def serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
+def serve(
+    app: Shedding,
+    listening: socket.socket,
+    most_waiting: int,
+    stop_work: Callable[[float], bool],
+    on_ready: Callable[[], None],
+) -> bool:
     """Answer requests until one of `STOP_SIGNALS`; then finish what was accepted and return.
 
     A second signal stops at once.
 
     Args:
-        app: See `web.app.create_app`.
+        app: What answers.
         listening: See `listen`.
+        most_waiting: Requests that may wait in the app, with a thread for each.
+        stop_work: Has the app refuse new work and finish what waits within so many seconds; tells
+            whether it could.
         on_ready: Called when requests are answered.
 
     Returns:
         Whether everything that was accepted has been answered.
     """
-    return asyncio.run(_serve(app, listening, on_ready))
+    return asyncio.run(_serve(app, listening, most_waiting + FREE_THREADS, stop_work, on_ready))
 
 
-async def _serve(app: Flask, listening: socket.socket, on_ready: Callable[[], None]) -> bool:
-    services: Services = app.extensions[EXTENSION]
+async def _serve(
+    app: Shedding,
+    listening: socket.socket,
+    threads: int,
+    stop_work: Callable[[float], bool],
+    on_ready: Callable[[], None],
+) -> bool:
     give_memory_back()
-    server = make_server(app, services, listening)
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="request")
+    most = max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES)
+    server = Server(Front(app, FairThreads(executor, threads)), most)
+    listening.setblocking(False)
+    server.add_socket(listening)
     told = asyncio.Event()
     with _stopping_on_signals(told):
         on_ready()
         await told.wait()
-        clean = await _stop(server, services)
+        clean = await _stop(server, stop_work)
     # Only those that are idle: what is at work on lost requests may never end.
-    server.front.executor.shutdown(wait=False)
+    executor.shutdown(wait=False)
     return clean
-
-
-def make_server(app: Flask, services: Services, listening: socket.socket) -> Server:
-    """Return a server that answers on a socket, within the running event loop.
-
-    Args:
-        app: See `web.app.create_app`.
-        services: Its parts.
-        listening: See `listen`.
-    """
-    threads = threads_for(services.settings)
-    front = Front(
-        app,
-        services.shedding,
-        app.config["MAX_CONTENT_LENGTH"],
-        FairThreads(threads),
-        ThreadPoolExecutor(threads, thread_name_prefix="request"),
-        listening.getsockname()[1],
-    )
-    server = Server(front, max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES))
-    listening.setblocking(False)
-    server.add_socket(listening)
-    return server
-
-
-def threads_for(settings: Settings) -> int:
-    """Return how many threads a server needs so that one is always free to refuse."""
-    return settings.queue + FREE_THREADS
 
 
 @contextlib.contextmanager
@@ -151,7 +138,7 @@ def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-async def _stop(server: Server, services: Services) -> bool:
+async def _stop(server: Server, stop_work: Callable[[float], bool]) -> bool:
     """End a server: no new connections, the accepted requests, then the others.
 
     Returns:
@@ -165,7 +152,7 @@ async def _stop(server: Server, services: Services) -> bool:
     # connections is refused, or a busy server would never end.
     await _until(lambda: not front.threads.waiting, deadline)
     left_s = max(0.0, deadline - time.monotonic())
-    clean = await asyncio.to_thread(services.worker.stop, left_s)
+    clean = await asyncio.to_thread(stop_work, left_s)
     if not await _until(lambda: not front.busy, time.monotonic() + FLUSH_S):
         LOG.warning("Some clients did not fetch their answers within %g s.", FLUSH_S)
     server.close_all()

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flask import Response
 from werkzeug.wsgi import ClosingIterator
 
-from anime_pipeline.web.measurements import Measurements
-from anime_pipeline.web.models.work import BusyError
-from anime_pipeline.web.models.worker import Worker
-from anime_pipeline.web.serving.budget import Budget
-from anime_pipeline.web.serving.limits import client_of
-from anime_pipeline.web.serving.problems import Problem, busy, response_of
-from anime_pipeline.web.serving.security import add_headers
-
-# What needs the models, with the endpoint that would answer it.
-COSTLY = {
-    ("GET", "/api/v1/generate"): "api.generate_by_query",
-    ("POST", "/api/v1/generate"): "api.generate_by_body",
-    ("GET", "/api/v1/interpolate"): "api.interpolate_by_query",
-    ("POST", "/api/v1/interpolate"): "api.interpolate_by_body",
-    ("POST", "/api/v1/upscale"): "api.upscale",
-}
-UPLOAD = ("POST", "/api/v1/upscale")
+from anime_pipeline.web.errors import BusyError, Problem
+from anime_pipeline.web.serving.clients import Budget, client_of
+from anime_pipeline.web.serving.problems import TOO_LARGE, response_of
 
 # Of all requests' bodies, from before they are read until they are answered. Reading a form takes
 # each three times, so this is a quarter of what the process may take beside the models.
@@ -33,12 +18,16 @@ SMALL_BYTES = 16_384  # is not counted: questions are answered though uploads fi
 ROOM_AGAIN_S = 5
 LENGTH_DIGITS = 18  # a length of more is none to any server
 
-# In an environ: that the server has counted the body before reading it.
-COUNTED = "anime_pipeline.body_counted"
+# In a request's environ: that the server has let it in before reading its body.
+ADMITTED = "anime_pipeline.admitted"
+# A `concurrent.futures.Future` that is done once its client has gone. Only `serve` gives it; under
+# other servers nobody notices.
+GONE = "anime_pipeline.client_gone"
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
+MakeRoom = Callable[[int, str | None], bool]
 
 
 class Shedding:
@@ -48,64 +37,81 @@ class Shedding:
     server with ten times too much to do spends its time and memory on what it refuses.
 
     Attributes:
+        most_body: Bytes of one body; assumed where a request does not tell.
         bodies: Room for what is sent.
     """
 
     def __init__(
-        self, app: App, worker: Worker, measurements: Measurements, most_body: int
+        self,
+        app: App,
+        most_body: int,
+        guards: Mapping[tuple[str, str], Callable[[], None]],
+        on_refusal: Callable[[str, str], None] = lambda method, path: None,
     ) -> None:
         """Wrap an app.
 
         Args:
             app: What is wrapped.
-            worker: Knows what waits.
-            measurements: Count what is refused.
-            most_body: Bytes of one body; assumed where a request does not tell.
+            most_body: Bytes of one body.
+            guards: What refuses costly requests while it is full, by their method and path.
+            on_refusal: Is told method and path of what a guard has refused.
         """
         self._app = app
-        self._worker = worker
-        self._measurements = measurements
-        self._most_body = most_body
+        self._guards = guards
+        self._on_refusal = on_refusal
+        self.most_body = most_body
         self.bodies = Budget(BODY_BYTES)
 
-    def refusal(self, environ: Environ) -> Response | None:
-        """Return the answer to a request that cannot be taken now, which needs no body for that."""
-        key = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
-        endpoint = COSTLY.get(key)
-        # Who has the picture already costs nothing.
-        known = key[0] == "GET" and "HTTP_IF_NONE_MATCH" in environ
-        if endpoint is None or known:
-            return None
-        try:
-            if key == UPLOAD:
-                self._worker.refuse_long_when_full()
-            else:
-                self._worker.refuse_when_full()
-        except BusyError as error:
-            self._measurements.count(endpoint, key[0], 503)
-            return add_headers(response_of(busy(error)))
-        return None
+    def admit(self, environ: Environ, make_room: MakeRoom = lambda size, client: False) -> int:
+        """Let a request in, with room for its body, which need not be there yet.
 
-    def body_size(self, environ: Environ) -> int:
+        Args:
+            environ: The request, see PEP 3333.
+            make_room: Tries to end others' bodies where there is no room for so many bytes of a
+                client; tells whether it could.
+
+        Returns:
+            Bytes that are to be given back to `bodies` in the end.
+
+        Raises:
+            BusyError: If it cannot be taken now.
+            Problem: 413 for too large a body.
+        """
+        size, client = self._body_size(environ), client_of(environ.get("REMOTE_ADDR"))
+        if size > self.most_body:
+            raise Problem(413, TOO_LARGE)
+        key = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        guard = self._guards.get(key)
+        # Who has the picture already costs nothing.
+        if guard and not (key[0] == "GET" and "HTTP_IF_NONE_MATCH" in environ):
+            try:
+                guard()
+            except BusyError:
+                self._on_refusal(*key)
+                raise
+        while not self.bodies.take(size, client):
+            if not make_room(size, client):
+                raise no_room()
+        return size
+
+    def _body_size(self, environ: Environ) -> int:
         """Return how many bytes of memory a request's body asks for; 0 for few."""
         length = environ.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and len(length) <= LENGTH_DIGITS:
             size = int(length)
         else:
-            size = self._most_body if length or "HTTP_TRANSFER_ENCODING" in environ else 0
+            size = self.most_body if length or "HTTP_TRANSFER_ENCODING" in environ else 0
         return size if size > SMALL_BYTES else 0
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        refused = self.refusal(environ)
-        if refused is not None:
-            return refused(environ, start_response)
-        size = 0 if environ.get(COUNTED) else self.body_size(environ)
-        if not 0 < size <= self._most_body:  # what is too large the app refuses without reading it
+        if environ.get(ADMITTED):
             return self._app(environ, start_response)
-        client = client_of(environ.get("REMOTE_ADDR"))
-        if not self.bodies.take(size, client):
-            return add_headers(response_of(no_room()))(environ, start_response)
+        client = client_of(environ.get("REMOTE_ADDR"))  # now: the app may correct it
+        try:
+            size = self.admit(environ)
+        except Problem as problem:
+            return response_of(problem)(environ, start_response)
 
         def give_back() -> None:
             self.bodies.give_back(size, client)
@@ -117,10 +123,9 @@ class Shedding:
             raise
 
 
-def no_room() -> Problem:
+def no_room() -> BusyError:
     """Return what a client is told whose body is not read for want of memory."""
-    return Problem(
-        503,
-        "Too many large requests are being sent at this moment. Try again in a few seconds",
-        retry_after_s=ROOM_AGAIN_S,
+    return BusyError(
+        "Too many large requests are being sent at this moment. Try again in a few seconds.",
+        ROOM_AGAIN_S,
     )

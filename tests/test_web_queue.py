@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from test_web_worker import Fake, in_thread, numbers
 from web import wait_until
 
-from anime_pipeline.web.models.turns import Order, Turns
-from anime_pipeline.web.models.work import BusyError
+from anime_pipeline.web.errors import BusyError
+from anime_pipeline.web.models.fair_queue import FairQueue
+from anime_pipeline.web.models.jobs import QueuedRequest
 from anime_pipeline.web.models.worker import MOST_AT_ONCE, Worker
 
 FACES_A_SECOND = 400
@@ -20,125 +21,125 @@ COSTS = st.lists(st.sampled_from([1, 1, 1, 5, 17]), min_size=1, max_size=12)
 CLIENTS = st.sampled_from([None, "a", "b", "c"])
 
 
-def order(client, *costs):
-    return Order([Fake(number, cost) for number, cost in enumerate(costs)], client)
+def request(client, *costs):
+    return QueuedRequest([Fake(number, cost) for number, cost in enumerate(costs)], client)
 
 
-def taken(turns, count):
-    """Take some drawings; gives the orders that they were of."""
-    return [turns.take()[0] for _ in range(count)]
+def taken(queue, count):
+    """Take some jobs; gives the requests that they were of."""
+    return [queue.take()[0] for _ in range(count)]
 
 
 @given(st.lists(st.tuples(CLIENTS, COSTS), min_size=1, max_size=8))
 def test_all_is_taken_once_and_in_order(asked):
-    turns, orders = Turns(), [order(client, *costs) for client, costs in asked]
-    for one in orders:
-        turns.add(one)
-    places = {id(one): [] for one in orders}
-    while turns.next_cost() is not None:
-        expected = turns.next_cost()
-        found, place, drawing = turns.take()
-        assert drawing.cost == expected
+    queue, requests = FairQueue(), [request(client, *costs) for client, costs in asked]
+    for one in requests:
+        queue.add(one)
+    places = {id(one): [] for one in requests}
+    while queue.next_cost() is not None:
+        expected = queue.next_cost()
+        found, place, job = queue.take()
+        assert job.cost == expected
         places[id(found)].append(place)
-    for one, (_, costs) in zip(orders, asked, strict=True):
+    for one, (_, costs) in zip(requests, asked, strict=True):
         assert places[id(one)] == list(range(len(costs))) and one.cost == 0
-    assert not turns._clients
+    assert not queue._clients
 
 
 @pytest.mark.parametrize("large_ones", [1, 5, 30])
 def test_a_small_request_is_next_however_many_large_ones_wait(large_ones):
-    turns = Turns()
+    queue = FairQueue()
     for index in range(large_ones):
-        turns.add(order(f"10.0.0.{index}", *[17] * 32))
+        queue.add(request(f"10.0.0.{index}", *[17] * 32))
     for number in range(8):
-        taken(turns, 3)
-        small = order(f"10.1.1.{number}", 1)
-        assert turns.cost_before(small) == 0
-        turns.add(small)
-        assert taken(turns, 1) == [small]
+        taken(queue, 3)
+        small = request(f"10.1.1.{number}", 1)
+        assert queue.cost_before(small) == 0
+        queue.add(small)
+        assert taken(queue, 1) == [small]
 
 
 def test_a_small_request_passes_a_large_one_of_its_own_client():
-    turns, large, small = Turns(), order("one", *[17] * 3), order("one", 1)
-    turns.add(large)
-    turns.add(small)
-    assert taken(turns, 4) == [small, large, large, large]
+    queue, large, small = FairQueue(), request("one", *[17] * 3), request("one", 1)
+    queue.add(large)
+    queue.add(small)
+    assert taken(queue, 4) == [small, large, large, large]
 
 
 def test_a_large_request_is_not_delayed_by_later_ones():
-    turns, first = Turns(), order("first", *[17] * 10)
-    turns.add(first)
+    queue, first = FairQueue(), request("first", *[17] * 10)
+    queue.add(first)
     for index in range(5):
-        assert taken(turns, 1) == [first]
-        later = order(str(index), *[17] * 10)
-        assert turns.cost_before(later) == first.cost + 170 * index
-        turns.add(later)
-    assert taken(turns, 5) == [first] * 5
+        assert taken(queue, 1) == [first]
+        later = request(str(index), *[17] * 10)
+        assert queue.cost_before(later) == first.cost + 170 * index
+        queue.add(later)
+    assert taken(queue, 5) == [first] * 5
 
 
 def test_large_requests_are_done_though_small_ones_never_end():
-    turns, large = Turns(), order("patient", 17)
-    turns.add(large)
-    turns.add(order("0", 1))
+    queue, large = FairQueue(), request("patient", 17)
+    queue.add(large)
+    queue.add(request("0", 1))
     for number in range(1, 200):
-        turns.add(order(str(number), 1))  # there is always another that has never been served
-        if taken(turns, 1) == [large]:
+        queue.add(request(str(number), 1))  # there is always another that has never been served
+        if taken(queue, 1) == [large]:
             return
     raise AssertionError("it was never its turn")
 
 
 def test_many_requests_of_one_client_take_one_clients_share():
-    turns = Turns()
-    greedy = [order("greedy", *[1] * 10) for _ in range(9)]
-    modest = order("modest", *[1] * 10)
+    queue = FairQueue()
+    greedy = [request("greedy", *[1] * 10) for _ in range(9)]
+    modest = request("modest", *[1] * 10)
     for one in (*greedy, modest):
-        turns.add(one)
-    assert taken(turns, 20).count(modest) in (9, 10)
+        queue.add(one)
+    assert taken(queue, 20).count(modest) in (9, 10)
 
 
 def test_who_leaves_and_comes_back_gains_nothing():
-    turns, large = Turns(), order("other", 17)
-    turns.add(large)
+    queue, large = FairQueue(), request("other", 17)
+    queue.add(large)
     served = 0
-    turns.add(order("one", 1))
-    while taken(turns, 1) != [large]:
+    queue.add(request("one", 1))
+    while taken(queue, 1) != [large]:
         served += 1
-        turns.add(order("one", 1))
+        queue.add(request("one", 1))
     assert 15 <= served <= 17, "both got the same"
     for number in range(50):
-        turns.add(order(str(number), 1))
-        taken(turns, 1)
-    assert len(turns._ahead) <= 2, "those that are long gone are forgotten"
+        queue.add(request(str(number), 1))
+        taken(queue, 1)
+    assert len(queue._ahead) <= 2, "those that are long gone are forgotten"
 
 
 def test_what_is_given_up_is_no_longer_there():
-    turns = Turns()
-    first, second = order("a", 1, 1), order("a", 1)
-    turns.add(first)
-    turns.add(second)
-    turns.remove(first)
-    turns.remove(first)
-    assert taken(turns, 1) == [second] and turns.next_cost() is None
+    queue = FairQueue()
+    first, second = request("a", 1, 1), request("a", 1)
+    queue.add(first)
+    queue.add(second)
+    queue.remove(first)
+    queue.remove(first)
+    assert taken(queue, 1) == [second] and queue.next_cost() is None
 
 
 def test_one_address_leaves_places_for_others():
     free = threading.Event()
 
-    def compute(drawings):
+    def compute(jobs):
         assert free.wait(PATIENCE_S)
-        return [np.array(drawing.number) for drawing in drawings]
+        return [np.array(job.number) for job in jobs]
 
     worker = Worker(compute, most_waiting=32)
     calls = []
 
     def ask(client):
-        calls.append(in_thread(lambda: worker.draw([Fake(1)], PATIENCE_S, client)))
+        calls.append(in_thread(lambda: worker.run([Fake(1)], PATIENCE_S, client)))
         wait_until(lambda: worker.waiting == len(calls))
 
     for _ in range(24):  # as many as the page asks for at once
         ask("greedy")
     with pytest.raises(BusyError, match="24 requests from this address"):
-        worker.draw([Fake(1)], PATIENCE_S, "greedy")
+        worker.run([Fake(1)], PATIENCE_S, "greedy")
     for index in range(4):
         ask(f"other {index}")
     free.set()
@@ -153,18 +154,18 @@ def test_small_requests_are_answered_soon_while_large_ones_are_worked_on():
     costs = []
     done_at = {}
 
-    def compute(drawings):
-        costs.append(sum(drawing.cost for drawing in drawings))
+    def compute(jobs):
+        costs.append(sum(job.cost for job in jobs))
         time.sleep(costs[-1] / FACES_A_SECOND)
-        done_at.update({drawing.number: sum(costs) for drawing in drawings if drawing.cost == 1})
-        return [np.array(drawing.number) for drawing in drawings]
+        done_at.update({job.number: sum(costs) for job in jobs if job.cost == 1})
+        return [np.array(job.number) for job in jobs]
 
     worker, ended = Worker(compute, most_waiting=32), threading.Event()
 
     def greedy():
         while not ended.is_set():
             try:
-                worker.draw([Fake(number, 17) for number in range(32)], PATIENCE_S, "greedy")
+                worker.run([Fake(number, 17) for number in range(32)], PATIENCE_S, "greedy")
             except BusyError:
                 time.sleep(0.01)
 
@@ -175,7 +176,7 @@ def test_small_requests_are_answered_soon_while_large_ones_are_worked_on():
     waits = []  # counted in what is computed until then, which no machine's speed changes
     for number in range(25):
         begun = sum(costs[:-1])
-        pictures = worker.draw([Fake(number)], PATIENCE_S, f"small {number % 3}")
+        pictures = worker.run([Fake(number)], PATIENCE_S, f"small {number % 3}")
         assert numbers(pictures) == [number]
         waits.append(done_at[number] - begun)
     ended.set()
@@ -196,8 +197,8 @@ def test_a_thread_that_died_lets_nobody_wait_and_is_told(caplog):
 
     worker.on_batch = die
     with pytest.raises(BusyError, match="lost"):
-        worker.draw([Fake(1)], PATIENCE_S)
+        worker.run([Fake(1)], PATIENCE_S)
     wait_until(lambda: worker.broken)
     assert not worker.alive and "start the server anew" in caplog.text
     with pytest.raises(BusyError):
-        worker.draw([Fake(1)], PATIENCE_S)
+        worker.run([Fake(1)], PATIENCE_S)

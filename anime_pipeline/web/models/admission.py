@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anime_pipeline.web.models.turns import Order
-from anime_pipeline.web.models.work import BusyError
+from anime_pipeline.web.errors import BusyError
+from anime_pipeline.web.models.jobs import QueuedRequest
 
 SHARE = 3  # times as many places as are free: what one client may have
 SURE = 0.8  # of the time it may take: smaller requests that come later are done before
@@ -37,13 +37,17 @@ class Admission:
             )
 
     def refuse(
-        self, orders: Sequence[Order], order: Order, cost_before: int, timeout_s: float
+        self,
+        waiting: Sequence[QueuedRequest],
+        request: QueuedRequest,
+        cost_before: int,
+        timeout_s: float,
     ) -> None:
-        """Refuse an order if it is not to wait beside those that do.
+        """Refuse a request if it is not to wait beside those that do.
 
         Args:
-            orders: Those that wait.
-            order: The new one.
+            waiting: Those that wait.
+            request: The new one.
             cost_before: What would be done before it.
             timeout_s: How long it may take.
 
@@ -51,18 +55,19 @@ class Admission:
             BusyError: If all places are taken or its client has a full share of them, or if it
                 would not be done in time. What could not be even alone is tried when nothing waits.
         """
-        self.refuse_when_full(len(orders))
+        self.refuse_when_full(len(waiting))
         # Places are kept free for others: the fewer there are, the more.
-        held = sum(one.client == order.client for one in orders) if order.client else 0
-        if held >= SHARE * (self._most_waiting - len(orders)):
+        client = request.client
+        held = sum(one.client == client for one in waiting) if client else 0
+        if held >= SHARE * (self._most_waiting - len(waiting)):
             raise BusyError(
                 f"{held} requests from this address are waiting already. Wait for some of them.",
                 held / self._pace,
             )
-        seconds = (cost_before + order.cost) / self._pace
-        if orders and order.cost > SMALL and seconds > SURE * timeout_s:
+        seconds = (cost_before + request.cost) / self._pace
+        if waiting and request.cost > SMALL and seconds > SURE * timeout_s:
             raise BusyError(
-                f"There is too much to do for {order.cost} faces' work within {timeout_s:g} s. Try "
-                "again later, or with fewer or smaller ones.",
+                f"There is too much to do for {request.cost} faces' work within {timeout_s:g} s. "
+                "Try again later, or with fewer or smaller ones.",
                 seconds - SURE * timeout_s,
             )

@@ -1,10 +1,11 @@
-"""For machines that watch this one: is it alive, does it take work, what has it measured."""
+"""For machines: is this one alive, does it take work, what has it measured, what can be asked."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from anime_pipeline.web.api.endpoints import PREFIX
 from anime_pipeline.web.services import services
 
 blueprint = Blueprint("checks", __name__)
@@ -31,6 +32,16 @@ def metrics() -> Response:
     """Return all measurements in Prometheus' text format."""
     text = generate_latest(services().measurements.registry)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.get(f"{PREFIX}/openapi.json")
+def openapi_json() -> Response:
+    """Return the description of the API."""
+    response = jsonify(services().openapi)
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def _plain(text: str, status: int = 200) -> Response:

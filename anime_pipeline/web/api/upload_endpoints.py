@@ -1,0 +1,102 @@
+"""Pictures that are sent to be enlarged, and how far that is."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator
+
+from flask import Response, request
+from werkzeug.datastructures import FileStorage
+
+from anime_pipeline import __version__
+from anime_pipeline.web.api.endpoints import FORM, JSON, PNG, Endpoints, as_json
+from anime_pipeline.web.api.requests import UpscaleForm
+from anime_pipeline.web.api.responses import Enlarged, Progress
+from anime_pipeline.web.services import services
+from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES
+from anime_pipeline.web.serving.shedding import GONE
+
+PART_BYTES = 3 * 2**18  # of a picture in JSON; three bytes make four characters
+
+ENDPOINTS = Endpoints()
+
+
+def _admit() -> None:
+    have = services()
+    have.worker.refuse_long_when_full()
+    have.limits.count("uploads", request.remote_addr)
+
+
+@ENDPOINTS.add(
+    "POST",
+    "/upscale",
+    name="upscale",
+    tag="pictures",
+    takes=UpscaleForm,
+    body=FORM,
+    answers={PNG: None, JSON: Enlarged},
+    queue="uploads",
+    before=_admit,
+)
+def upscale(asked: UpscaleForm, kind: str) -> Response:
+    """Enlarge a picture."""
+    have = services()
+    upscaler = have.catalogue.upscaler(asked.realism)
+    (width, height), made = have.uploads.enlarge(
+        _content(asked.image),
+        upscaler,
+        asked.scale,
+        {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256},
+        have.settings.upscale_timeout_s,
+        asked.ticket,
+        request.environ.get(GONE),
+    )
+    if kind == PNG:
+        return Response(made, content_type=PNG)
+    document = Enlarged(
+        input_width=width,
+        input_height=height,
+        width=width * asked.scale,
+        height=height * asked.scale,
+        image=f"data:{PNG};base64,",
+    )
+    return _with_picture(document, made)
+
+
+def _content(file: FileStorage) -> bytes:
+    """Read a file, of which nothing is needed any more, for minutes."""
+    content = file.read(MAX_UPLOAD_BYTES + 1)
+    file.close()
+    return content
+
+
+def _with_picture(document: Enlarged, png: bytes) -> Response:
+    """Return a document with a picture in it, written in parts: hundreds of MB as a whole."""
+    end = b'"}'
+    head = as_json(document).removesuffix(end)
+
+    def parts() -> Iterator[bytes]:
+        yield head
+        for begin in range(0, len(png), PART_BYTES):
+            yield base64.b64encode(png[begin : begin + PART_BYTES])
+        yield end
+
+    response = Response(parts(), content_type=JSON)
+    response.content_length = len(head) + 4 * math.ceil(len(png) / 3) + len(end)
+    return response
+
+
+_TICKET = {"tag": "pictures", "problems": (404,)}
+
+
+@ENDPOINTS.add("GET", "/upscale/<ticket>", name="progress", answers={JSON: Progress}, **_TICKET)
+def progress_of(ticket: str) -> Progress:
+    """Tell how far an upload is."""
+    return Progress.model_validate(services().uploads.get(ticket))
+
+
+@ENDPOINTS.add("DELETE", "/upscale/<ticket>", name="cancel", answers={}, **_TICKET)
+def cancel(ticket: str) -> None:
+    """Give up an upload."""
+    services().uploads.cancel(ticket)

@@ -1,0 +1,66 @@
+"""What waits for the models: requests for pictures, and long jobs between them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from anime_pipeline.web.models.engine import Job
+
+
+class QueuedRequest:
+    """The jobs of one request, and how many are still to be done.
+
+    Attributes:
+        client: Whom it is for; one of nobody in particular is served as if from a client of its
+            own.
+        jobs: Those that nobody has begun, with their places in the result.
+        cost: What these will take.
+        future: Gets all pictures in the end.
+    """
+
+    def __init__(self, jobs: Sequence[Job], client: str | None = None) -> None:
+        self.client = client
+        self.jobs = deque(enumerate(jobs))
+        self.cost = sum(job.cost for job in jobs)
+        self.future: Future[list[np.ndarray]] = Future()
+        self._results: list[np.ndarray | None] = [None] * len(jobs)
+        self._left = len(jobs)
+
+    def take(self) -> tuple[int, Job]:
+        """Return the next job, which is then no longer waiting."""
+        place, job = self.jobs.popleft()
+        self.cost -= job.cost
+        return place, job
+
+    def forget(self) -> None:
+        """Drop what nobody has begun."""
+        self.jobs.clear()
+        self.cost = 0
+
+    def deliver(self, place: int, picture: np.ndarray) -> bool:
+        """Note a picture; tells whether it was the last."""
+        self._results[place] = picture
+        self._left -= 1
+        if not self._left:
+            self.future.set_result([found for found in self._results if found is not None])
+        return not self._left
+
+
+@dataclass(eq=False)
+class LongJob:
+    """Work that takes long, and can be given up by whoever holds it.
+
+    Attributes:
+        work: Is given a function to call every fraction of a second: others are served meanwhile,
+            and it raises `GivenUpError` once nobody wants the result.
+    """
+
+    work: Callable[[Callable[[], None]], Any]
+    future: Future[Any] = field(default_factory=Future)
+    given_up: bool = False

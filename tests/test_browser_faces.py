@@ -60,20 +60,20 @@ def test_a_wall_without_a_server_says_so_once(browser):
     browser.open("/?start=300")
     with browser.offline():
         browser.click("[data-new]")
-        assert "The server does not answer" in browser.seen("[data-missing]").text
+        assert "The server does not answer" in browser.seen("[data-problem]").text
         browser.wait(lambda: len(browser.all(".wall .broken")) == 24)
         assert not browser.all(".toast")
-    browser.click("[data-missing-again]")
+    browser.click("[data-retry]")
     browser.settle()
-    browser.gone("[data-missing]")
+    browser.gone("[data-problem]")
 
 
 def test_the_wall_names_the_chosen_colour(browser):
     browser.open("/?start=300")
-    name = "[data-part=hair] [data-swatch-now]"
-    browser.click("[data-part=hair] [title=Pink]")
+    name = "[data-picker=hair] [data-choice-words]"
+    browser.click("[data-picker=hair] [title=Pink]")
     browser.says(name, "pink")
-    browser.actions().move_to_element(browser.one("[data-part=hair] [title=Blue]")).perform()
+    browser.actions().move_to_element(browser.one("[data-picker=hair] [title=Blue]")).perform()
     browser.says(name, "Blue")
     browser.actions().move_to_element(browser.one("h1")).perform()
     browser.says(name, "pink")
@@ -95,9 +95,9 @@ def test_more_faces_by_key_and_by_scrolling(browser):
 def test_one_hair_colour_for_all(browser):
     browser.open("/?start=300")
     before = [image.get_attribute("src") for image in browser.all(".wall img")]
-    browser.click("[data-wishes] [data-part=hair] [title=Pink]")
+    browser.click("[data-look] [data-picker=hair] [title=Pink]")
     browser.says("[data-status]", "pink hair")
-    browser.click("[data-wishes] [data-part=skin] [title=Tan]")
+    browser.click("[data-look] [data-picker=skin] [title=Tan]")
     browser.says("[data-status]", "tan skin")
     browser.settle()
     shown = [image.get_attribute("src") for image in browser.all(".wall img")]

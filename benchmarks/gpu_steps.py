@@ -21,7 +21,7 @@ from anime_pipeline.cli.train_dcgan import DcganStage
 from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.models import backend
-from anime_pipeline.training.calls import calls
+from anime_pipeline.training.dispatch import calls
 from anime_pipeline.training.session import training_split
 
 STEPS_PER_CALL = (1, 16)
@@ -52,7 +52,7 @@ def measure(data: list[Path], preset: str, together: int, steps: int) -> dict[st
     Input arrays are made before: in training a thread makes them during the step before.
     """
     stage = DcganStage()
-    config = replace(DCGAN_PRESETS[preset], precision="bfloat16", steps_per_call=together)
+    config = replace(DCGAN_PRESETS[preset], precision="bfloat16", steps_per_dispatch=together)
     store = stage.open_pictures(data, config)
     config = stage.with_data(config, store)
     task = stage.make_task(config, store, training_split(store, 0).train)
@@ -73,7 +73,7 @@ def measure(data: list[Path], preset: str, together: int, steps: int) -> dict[st
     row = {
         "preset": preset,
         "batch_size": config.batch_size,
-        "steps_per_call": together,
+        "steps_per_dispatch": together,
         "milliseconds_per_step": round(seconds * 1000, 2),
         "images_per_second": round(config.batch_size / seconds),
     }

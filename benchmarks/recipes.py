@@ -46,7 +46,7 @@ RESIDUAL: dict[str, Any] = {
     "learning_rate_d": 4e-4,
     "beta_1": 0.0,
     "beta_2_start": 0.9,
-    "decay": False,
+    "lr_schedule": "constant",
     "learning_rate_fall": 4.0,
     "gamma_fall": 10.0,
     # Without norms to hold them, rates like these diverge under penalties 16 times as strong.

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from anime_pipeline.cli.main import run as run_program
 from anime_pipeline.core.config import DcganConfig, SrganConfig
-from anime_pipeline.data.sample import write_sample_dataset
+from anime_pipeline.sample.dataset import write_sample_dataset
 
 # No test is timed: on a busy machine the same example takes any time, and so does thinking of it.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -286,7 +286,7 @@ def two_runs(drawn, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def asked_weights(tmp_path_factory) -> Path:
-    """Weights of an untrained generator that takes wishes for hair, skin and the tag Hat."""
+    """Weights of an untrained generator that takes attributes for hair, skin and the tag Hat."""
     from anime_pipeline.core.config import to_dict
     from anime_pipeline.data.conditions import table_of
     from anime_pipeline.models.dcgan import build_generator

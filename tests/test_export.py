@@ -104,7 +104,7 @@ def test_reference_networks_can_be_exported(form, tmp_path):
 
 
 def test_the_graph_keeps_to_the_limit_of_flat_areas(upscaler_file, tmp_path):
-    """`restrain` is part of the file: without it these untrained weights paint into the empty."""
+    """`clamp` is part of the file: without it these untrained weights paint into the empty."""
     enlarge = load_weights(upscaler_file, SRGAN_KIND)
     path = tmp_path / "up.onnx"
     export(None, enlarge, "onnx", path)

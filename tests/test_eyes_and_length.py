@@ -7,7 +7,7 @@ import pytest
 from conftest import spawn
 from PIL import Image
 
-from anime_pipeline.cli.wishes import gather_wishes, only_known
+from anime_pipeline.cli.attributes import gather_attributes, only_known
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.conditions import columns
 from anime_pipeline.data.words import OTHER_WORDS, WORDS, known_words, parse_word
@@ -38,19 +38,19 @@ def test_words_and_what_people_say_for_them():
 
 
 def test_options_come_before_a_prompt():
-    found = gather_wishes(None, None, None, "long hair, red eyes", eyes="blue", length="random")
+    found = gather_attributes(None, None, None, "long hair, red eyes", eyes="blue", length="random")
     assert found == {"eyes": "blue", "length": "long"}
 
 
 def test_the_shipped_weights_draw_other_eyes_and_other_hair(draw):
-    assert draw.wishes == ("hair", "skin", "eyes", "length")
+    assert draw.attributes == ("hair", "skin", "eyes", "length")
     seeds = range(8)
-    faces = {word: draw.generate(seeds, wishes={"eyes": word}) for word in ("red", "blue")}
+    faces = {word: draw.generate(seeds, attributes={"eyes": word}) for word in ("red", "blue")}
     assert (faces["red"] != faces["blue"]).any(axis=(1, 2, 3)).all()
     redder = faces["red"][..., 0].astype(int) - faces["red"][..., 2]
     bluer = faces["blue"][..., 0].astype(int) - faces["blue"][..., 2]
     assert redder.mean() > bluer.mean()
-    long, short = (draw.generate(seeds, wishes={"length": word}) for word in ("long", "short"))
+    long, short = (draw.generate(seeds, attributes={"length": word}) for word in ("long", "short"))
     assert (long != short).any(axis=(1, 2, 3)).all()
 
 
@@ -68,12 +68,12 @@ def test_generate_from_the_real_command_and_again_from_what_its_picture_says(tmp
     first = spawn(*call, "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     made = json.loads(first.stdout)
-    assert made["wishes"] == {"hair": "#db7787", "eyes": "gray", "length": "short"}
+    assert made["attributes"] == {"hair": "#db7787", "eyes": "gray", "length": "short"}
     assert [(face["eyes"], face["length"]) for face in made["faces"]] == [("gray", "short")] * 2
     name = made["faces"][0]["file"]
     assert name == "face_000005_32_hair-db7787_eyes-gray_length-short.png"
     manifest = json.loads((tmp_path / "outputs/manifest.json").read_text())
-    assert manifest["faces"][0]["wishes"] == made["wishes"]
+    assert manifest["faces"][0]["attributes"] == made["attributes"]
     with Image.open(tmp_path / "outputs" / name) as picture:
         text, pixels = dict(picture.text), np.asarray(picture)
     again = spawn(
@@ -88,7 +88,7 @@ def test_generate_from_the_real_command_and_again_from_what_its_picture_says(tmp
 def test_a_prompt_asks_for_what_options_ask_for(cli, tmp_path):
     call = ("generate", "--seed", 5, "--json")
     made = cli(*call, "--prompt", "short hair, silver eyes, a hat")
-    assert made.json["wishes"] == {"eyes": "gray", "length": "short"}
+    assert made.json["attributes"] == {"eyes": "gray", "length": "short"}
     assert "Not drawn" in made.stderr and made.stderr.rstrip().endswith("hat")
     assert cli(*call, *ASKED).json["faces"] == made.json["faces"]
 
@@ -126,7 +126,7 @@ def test_weights_that_know_nothing_of_it_refuse_it(cli, asked_weights):
 def test_the_rest_of_a_prompt_is_drawn_by_weights_that_know_nothing_of_eyes(cli, asked_weights):
     call = ("generate", "--checkpoint", asked_weights, "--json", "--prompt", "pink hair, blue eyes")
     made = cli(*call)
-    assert made.json["wishes"] == {"hair": "#db7787"}
+    assert made.json["attributes"] == {"hair": "#db7787"}
     assert "Not drawn (these weights know nothing of it): blue eyes" in made.stderr
     assert cli(*call, "--eyes", "red").code == 2  # an option means it
     assert only_known({"eyes": "red"}, {}, ("hair",)) == {"eyes": "red"}
@@ -134,7 +134,7 @@ def test_the_rest_of_a_prompt_is_drawn_by_weights_that_know_nothing_of_eyes(cli,
 
 def test_variations_journeys_and_palettes_take_them(cli, tmp_path):
     near = cli("variations", "--seed", 3, "-n", 2, *ASKED, "--json")
-    assert near.json["wishes"] == "eyes gray, length short"
+    assert near.json["attributes"] == "eyes gray, length short"
     other = cli("variations", "--seed", 3, "-n", 2, "--eyes", "red")
     assert other.code == 2 and "--overwrite" in other.stderr
     way = cli("interpolate", "--seeds", 7, "--eyes", "blue,red", "--frames", 2, "--out", "a.png",

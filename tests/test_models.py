@@ -20,8 +20,8 @@ from anime_pipeline.models.blocks import (
     UpsampleConv,
 )
 from anime_pipeline.models.dcgan_reference import dropout_shapes
+from anime_pipeline.models.feature_extractor import feature_maps
 from anime_pipeline.models.network import Network
-from anime_pipeline.models.taps import feature_taps
 
 RANDOM = np.random.default_rng(0)
 
@@ -87,10 +87,10 @@ def test_dcgan_shapes_and_range(name):
 def test_a_conditional_critic_has_a_head_per_view_and_guesses():
     config = DcganConfig(image_size=32, width=8, width_d=8, condition="hair,skin,Hat",
                          feature_critic=True)  # fmt: skip
-    taps = feature_taps(config)
-    assert [(tap.size, tap.channels) for tap in taps] == [(8, 256), (4, 512)]
-    critic = dcgan.build_discriminator(config, taps)
-    maps = [np.zeros((4, tap.size, tap.size, tap.channels), np.float32) for tap in taps]
+    maps = feature_maps(config)
+    assert [(tap.size, tap.channels) for tap in maps] == [(8, 256), (4, 512)]
+    critic = dcgan.build_discriminator(config, maps)
+    maps = [np.zeros((4, tap.size, tap.size, tap.channels), np.float32) for tap in maps]
     images, condition = np.zeros((4, 32, 32, 3), np.float32), np.zeros((4, 9), np.float32)
     logits, guess = critic([images, *maps, condition], training=False)
     assert tuple(logits.shape) == (4, 3) and tuple(guess.shape) == (4, 9)
@@ -105,15 +105,15 @@ def residual(**changes):
 
 def test_a_residual_critic_judges_the_whole_and_patches_of_four_maps():
     config = residual(condition="hair,eyes", feature_critic=True, feature_px=64)
-    taps = feature_taps(config)
-    assert [(tap.name, tap.size, tap.channels) for tap in taps] == [
+    maps = feature_maps(config)
+    assert [(tap.name, tap.size, tap.channels) for tap in maps] == [
         ("block2_conv2", 32, 128), ("block3_conv3", 16, 256),
         ("block4_conv3", 8, 512), ("block5_conv3", 4, 512),
     ]  # fmt: skip
-    critic = dcgan.build_discriminator(config, taps)
+    critic = dcgan.build_discriminator(config, maps)
     maps = [
         RANDOM.standard_normal((4, tap.size, tap.size, tap.channels)).astype(np.float32)
-        for tap in taps
+        for tap in maps
     ]
     images, condition = RANDOM.uniform(-1, 1, (4, 32, 32, 3)), np.ones((4, 15), np.float32)
     logits, guess = (np.asarray(o) for o in critic([images, *maps, condition], training=False))
@@ -135,14 +135,14 @@ def test_residual_networks_keep_no_statistics_and_begin_as_their_skips():
 
 
 def test_a_coarse_map_is_no_head():
-    names = [tap.name for tap in feature_taps(residual(feature_critic=True))]
+    names = [tap.name for tap in feature_maps(residual(feature_critic=True))]
     assert names == ["block2_conv2", "block3_conv3", "block4_conv3"]  # 2 px are no layout
 
 
 def test_a_critic_can_do_without_the_spread_of_a_batch():
     def wide(minibatch_std):
         config = DcganConfig(width_d=8, feature_critic=True, minibatch_std=minibatch_std)
-        critic = dcgan.build_discriminator(config, feature_taps(config))
+        critic = dcgan.build_discriminator(config, feature_maps(config))
         assert any(isinstance(layer, MinibatchStdDev) for layer in critic.layers) is minibatch_std
         return [v.shape[2] for v in critic.trainable_variables if v.path.endswith("kernel")
                 and len(v.shape) == 4]  # fmt: skip

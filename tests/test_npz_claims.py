@@ -262,7 +262,7 @@ def test_the_bound_holds_for_all_architectures():
     from anime_pipeline.core.parameters import most_parameters
     from anime_pipeline.models import dcgan, srgan
 
-    for architecture in ("best", "residual", "reference"):
+    for architecture in ("modulated", "residual", "reference"):
         for size, width in ((16, 8), (64, 4)):
             named = "" if architecture == "reference" else "hair,skin,eyes,length,Hat"
             config = DcganConfig(

@@ -73,7 +73,7 @@ def test_prompts(text, hair, skin, ignored):
 )  # fmt: skip
 def test_prompts_say_eyes_and_length(text, eyes, length, ignored):
     found = parse_prompt(text)
-    assert (found.wishes.get("eyes"), found.wishes.get("length")) == (eyes, length)
+    assert (found.attributes.get("eyes"), found.attributes.get("length")) == (eyes, length)
     assert found.ignored == ignored
 
 
@@ -87,7 +87,7 @@ def test_prompts_say_eyes_and_length(text, eyes, length, ignored):
 def test_every_word_is_understood_in_any_order(hair, eyes, length, order, joint):
     parts = (f"{length} {hair} hair", f"{eyes} eyes")
     found = parse_prompt(joint.join(parts[place] for place in order))
-    assert found.wishes == {
+    assert found.attributes == {
         "hair": named_colours("hair")[hair], "eyes": known_words("eyes")[eyes], "length": length,
     }  # fmt: skip
     assert found.ignored == []

@@ -110,7 +110,7 @@ def test_killed_and_resumed_equals_uninterrupted(stage, cut, drawn, tmp_path, cl
     list(itertools.product(STAGES, ["tensorflow", "jax"], [4, 8, 12, 16])),
 )
 def test_resume_matrix(stage, backend, cut, drawn, tmp_path, cli):
-    together = ["--set", "steps_per_call=4"] if backend == "jax" else []
+    together = ["--set", "steps_per_dispatch=4"] if backend == "jax" else []
     check_resume(stage, cut, drawn, tmp_path, cli, together, KERAS_BACKEND=backend)
 
 
@@ -118,7 +118,7 @@ def test_resume_matrix(stage, backend, cut, drawn, tmp_path, cli):
 def interrupted(drawn, tmp_path_factory):
     """A DCGAN run stopped by Ctrl-C."""
     folder = tmp_path_factory.mktemp("runs")
-    arguments = [*command("dcgan", drawn, folder), "--steps", 100_000, "--set", "look_every=20"]
+    arguments = [*command("dcgan", drawn, folder), "--steps", 100_000, "--set", "evaluate_every=20"]
     code, stderr = kill_when(arguments, folder, "dcgan", 40, signal.SIGINT)
     return folder, code, stderr
 

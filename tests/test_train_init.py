@@ -13,8 +13,8 @@ from anime_pipeline.core.config import DcganConfig, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.storage import sha256_of
-from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.models.weights import DCGAN_KIND, load_weights
+from anime_pipeline.sample.dataset import write_sample_dataset
 from anime_pipeline.training.beginning import Beginning, find_beginning
 from anime_pipeline.training.dcgan_task import DcganTask
 
@@ -119,7 +119,7 @@ def test_another_architecture_than_the_weights_is_a_usage_error_in_words(cli, ea
 def test_the_weights_architecture_replaces_that_of_any_preset(earlier):
     beginning = find_beginning(str(earlier))
     config = beginning.fit_config(DCGAN_PRESETS["gpu"], {"loss": "hinge", "condition": "skin,hair"})
-    assert (config.architecture, config.width, config.width_d) == ("best", 4, 4)
+    assert (config.architecture, config.width, config.width_d) == ("modulated", 4, 4)
     assert config.batch_size == 256 and config.loss == "hinge" and config.condition == "hair,skin"
     assert beginning.fit_config(DCGAN_PRESETS["cpu"], {"width_d": 16}).width_d == 16
     with pytest.raises(UsageError, match="image_size: the weights have 16, you asked for 32"):

@@ -87,7 +87,7 @@ def test_one_command_from_a_pack_to_weights_and_again(pack, tmp_path):
         [final[f"{m}_{n}"] for m in ("kid", "recall") for n in ("alexnet", "vgg16")]
     ).all()
     generator = FaceGenerator.load(out / "generator.npz")
-    faces = generator.generate(range(3), wishes={"eyes": "red", "length": "short"})
+    faces = generator.generate(range(3), attributes={"eyes": "red", "length": "short"})
     assert faces.shape == (3, 32, 32, 3)
     assert np.load(out / "samples.npy").shape == (40, 32, 32, 3)
     assert (out / "perceptual.npz").is_file()

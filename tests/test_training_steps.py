@@ -55,7 +55,7 @@ def test_a_condition_trains_every_part_that_reads_it(tiny_images):
 
 
 RESIDUAL = replace(
-    TINY_DCGAN, architecture="residual", beta_1=0.0, beta_2_start=0.9, decay=False,
+    TINY_DCGAN, architecture="residual", beta_1=0.0, beta_2_start=0.9, lr_schedule="constant",
     learning_rate_fall=4.0, gamma_fall=10.0,
 )  # fmt: skip
 
@@ -178,7 +178,7 @@ def test_the_reference_upscaler_trains(tiny_images):
 
 
 def test_the_upscaler_learns_a_picture(tiny_images):
-    from anime_pipeline.data.drawing import draw_face
+    from anime_pipeline.sample.drawing import draw_face
 
     images = np.stack([draw_face(seed, 32).image for seed in range(4)])
     config = replace(

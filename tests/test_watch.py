@@ -9,7 +9,7 @@ from conftest import TINY_DCGAN
 from scipy.stats import mannwhitneyu
 
 from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, list_runs, read_metrics
-from anime_pipeline.data.sample import write_sample_dataset
+from anime_pipeline.sample.dataset import write_sample_dataset
 from anime_pipeline.training import loop
 from anime_pipeline.training.callbacks import MetricsLog
 from anime_pipeline.training.dcgan_callbacks import (
@@ -123,7 +123,7 @@ def test_the_share_of_ranks_is_that_of_mann_and_whitney(counts):
 
 FAST = [
     "train-dcgan", "--batch-size", 16, "--precision", "float32", "--set", "diff_augment=false",
-    "--set", "image_size=8", "--width", 4, "--set", "width_d=4", "--set", "look_every=20",
+    "--set", "image_size=8", "--width", 4, "--set", "width_d=4", "--set", "evaluate_every=20",
 ]  # fmt: skip
 STILL = ["--set", "learning_rate_g=1e-9"]
 
@@ -156,7 +156,9 @@ def test_a_discriminator_that_cannot_learn_is_noticed(drawn, cli, tmp_path):
 
 def test_a_generator_that_draws_one_face_is_noticed(tiny_images, tmp_path):
     """The latent's weights are zero, so that every seed is the same face."""
-    config = replace(TINY_DCGAN, steps=60, look_every=6, learning_rate_g=1e-9, diff_augment=False)
+    config = replace(
+        TINY_DCGAN, steps=60, evaluate_every=6, learning_rate_g=1e-9, diff_augment=False
+    )
     task = DcganTask(config, tiny_images)
     state = task.initial_state()
     params = state["generator"]["params"]
@@ -174,7 +176,7 @@ def test_an_upscaler_that_is_led_astray_is_noticed(drawn, cli, tmp_path):
         "--hr-size", 64, "--crop-size", 8, "--adversarial-share", 1, "--perceptual-weight", 0,
         "--set", "width_d=4", "--set", "pixel_weight=0", "--set", "adversarial_weight=1",
         "--set", "learning_rate_adversarial=0.003", "--precision", "float32",
-        "--set", "look_every=10",
+        "--set", "evaluate_every=10",
     )  # fmt: skip
     assert result.code == 0, result.stderr
     assert warnings_of(tmp_path / "checkpoints", "srgan") == ["psnr-drop"]

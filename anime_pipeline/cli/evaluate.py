@@ -111,7 +111,7 @@ def command(
 
     KID, precision and recall on AlexNet's features, which nothing is trained on, and on VGG16's,
     the critic's own; as drawn and after stage two. Also variety, copies of training faces, and
-    whether wishes are met; FID where its network is at hand. Takes about fifteen minutes on two
+    whether attributes are met; FID where its network is at hand. Takes about fifteen minutes on two
     cores, half of that with --no-upscale, with FID some more.
     """
     from anime_pipeline.cli.training import open_store

@@ -52,7 +52,7 @@ def truncation_option(function: Function) -> Function:
     )(function)
 
 
-def wish_options(function: Function) -> Function:
+def attribute_options(function: Function) -> Function:
     """Add `--hair`, `--skin`, `--eyes`, `--hair-length` and `--truncation`."""
     function = truncation_option(function)
     words = "random [default: random, as training pictures have it]."
@@ -73,11 +73,11 @@ def word_option(name: str, words: str) -> Callable[[Function], Function]:
     return click.option(OPTIONS[name], name, shell_complete=complete.words, help=words)
 
 
-def read_wishes(texts: Mapping[str, Any]) -> dict[str, Any]:
+def read_attributes(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return colours and words by name; what is None or ``"random"`` is left out.
 
     Args:
-        texts: What the options say, by name; those that are no wishes are passed over.
+        texts: What the options say, by name; those that are no attributes are passed over.
 
     Raises:
         UsageError: If a text is no colour, or none of the words.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
+from anime_pipeline.cli.attributes import gather_attributes, only_known
 from anime_pipeline.cli.common import (
     UserPath,
     json_option,
@@ -21,14 +22,13 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
-from anime_pipeline.cli.face_options import OPTIONS, weights_options, wish_options
+from anime_pipeline.cli.face_options import OPTIONS, attribute_options, weights_options
 from anime_pipeline.cli.loading import load_models
-from anime_pipeline.cli.wishes import gather_wishes, only_known
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
-from anime_pipeline.inference.asked import asked_of_each, wish_texts
+from anime_pipeline.inference.asked import asked_of_each, attribute_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ MANIFEST = "manifest.json"
     "seed_text",
     help="One seed, the first of -n seeds, or a list such as 0,5-9 [default: 0].",
 )
-@wish_options
+@attribute_options
 @click.option("--like", type=UserPath(), help="Take hair and skin colour from a picture.")
 @click.option("--prompt", help='In words: "long silver hair, tan skin, blue eyes".')
 @click.option("--with", "tags", multiple=True, help="A tag that the weights were trained on.")
@@ -78,8 +78,8 @@ def command(
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
 
-    The same seed, wishes and weights always give the same face. Hair, skin and eyes are those of a
-    training picture, drawn by the seed, unless something is wished for. Each PNG records how it
+    The same seed, attributes and weights always give the same face. Hair, skin and eyes are those
+    of a training picture, drawn by the seed, unless others are asked for. Each PNG records how it
     was made, and manifest.json lists all faces of the folder.
     """
     seeds = (
@@ -88,15 +88,15 @@ def command(
         else parse_seeds(seed_text, count)
     )
     asked = {name: options[name] for name in OPTIONS}
-    wishes = gather_wishes(like=like, prompt=prompt, tags=tags, not_tags=not_tags, **asked)
+    attributes = gather_attributes(like=like, prompt=prompt, tags=tags, not_tags=not_tags, **asked)
     wanted = (options["checkpoint"], options["upscaler"], options["realism"])
     draw, enlarge = load_models(*wanted, upscale)
-    wishes = only_known(wishes, options, draw.names)
-    condition = draw.condition(seeds, wishes)
+    attributes = only_known(attributes, options, draw.names)
+    condition = draw.condition(seeds, attributes)
     sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
     weights = {stage: source.facts() for stage, source in sources.items()}
     size = draw.config.image_size * (SCALE if enlarge else 1)
-    job = Job(seeds, size, out, weights, wish_texts(wishes, options["truncation"]))
+    job = Job(seeds, size, out, weights, attribute_texts(attributes, options["truncation"]))
     if not overwrite:
         _refuse_other_pictures(job, grid)
     require_free(out, len(seeds) * size**2 * 3 * (2 if grid else 1), "the pictures")
@@ -122,12 +122,12 @@ class Job:
     size: int
     out: Path
     weights: dict[str, dict[str, str]]  # by stage: file and sha256
-    wishes: dict[str, str]  # as they stand in file names and text entries
+    attributes: dict[str, str]  # as they stand in file names and text entries
 
     @property
     def suffix(self) -> str:
-        """Return what follows the seed in file names: size and wishes."""
-        words = (f"_{name}-{value.lstrip('#')}" for name, value in self.wishes.items())
+        """Return what follows the seed in file names: size and attributes."""
+        words = (f"_{name}-{value.lstrip('#')}" for name, value in self.attributes.items())
         return f"{self.size}{''.join(words)}.png"
 
     def face(self, seed: int) -> str:
@@ -136,7 +136,7 @@ class Job:
 
     def text(self, seed: int) -> dict[str, str]:
         """Return what a face's PNG records: by it the same face is known again."""
-        text = {"seed": str(seed), **self.wishes}
+        text = {"seed": str(seed), **self.attributes}
         return text | {f"weights-{stage}": w["sha256"] for stage, w in self.weights.items()}
 
     @property
@@ -173,7 +173,7 @@ def _write(
     asked: list[dict[str, str]],
 ) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     software = {"Software": f"anime-pipeline {__version__}"}
     for seed, picture in zip(job.seeds, pictures, strict=True):
@@ -183,7 +183,7 @@ def _write(
         "out": str(job.out),
         "size": job.size,
         "weights": job.weights,
-        "wishes": job.wishes,
+        "attributes": job.attributes,
         "faces": [
             {"file": job.face(seed), "seed": seed, **each}
             for seed, each in zip(job.seeds, asked, strict=True)
@@ -233,7 +233,7 @@ def _update_manifest(job: Job, overwrite: bool, made: list[dict[str, Any]]) -> N
                 raise
             faces = {}
         for face in made:
-            shared = {"size": job.size, "wishes": job.wishes, "weights": job.weights}
+            shared = {"size": job.size, "attributes": job.attributes, "weights": job.weights}
             faces[face["file"]] = face | shared
         there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
         atomic_write_json(path, {"version": __version__, "faces": there})

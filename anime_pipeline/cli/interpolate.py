@@ -20,7 +20,7 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.cli.face_options import (
     OPTIONS,
     colour_option,
-    read_wishes,
+    read_attributes,
     truncation_option,
     weights_options,
     word_option,
@@ -136,16 +136,16 @@ def _journey(
 
     conditions = []
     for index in range(count):
-        wishes = read_wishes({name: of(texts, index) for name, texts in wanted.items()})
-        conditions.append(draw.condition([of(stops, index)], wishes)[0])
+        attributes = read_attributes({name: of(texts, index) for name, texts in wanted.items()})
+        conditions.append(draw.condition([of(stops, index)], attributes)[0])
     latents = list(draw.latents([of(stops, index) for index in range(count)]))
     return walk(latents, frames, loop, True), walk(conditions, frames, loop, False)
 
 
 def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:
-    from anime_pipeline.images.animation import write_gif, write_mp4
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.animation import write_gif, write_mp4
+    from anime_pipeline.images.writing.grid import make_grid
 
     if out.suffix == ".gif":
         write_gif(out, pictures, fps, made_by)

@@ -11,7 +11,7 @@ from anime_pipeline import __version__
 from anime_pipeline.cli.common import UserPath, json_option, print_json, progress_bar, stderr
 from anime_pipeline.cli.face_options import (
     colour_option,
-    read_wishes,
+    read_attributes,
     truncation_option,
     weights_options,
     word_option,
@@ -23,7 +23,7 @@ from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.inference.asked import as_hex
 
 if TYPE_CHECKING:
-    from anime_pipeline.images.sheet import Label
+    from anime_pipeline.images.writing.sheet import Label
 
 MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels can be judged
 
@@ -60,20 +60,20 @@ def command(
     """Draw one seed in every hair and skin colour, as one labelled sheet."""
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.marks import refuse_other_picture
-    from anime_pipeline.images.sheet import labelled_sheet
+    from anime_pipeline.images.writing.sheet import labelled_sheet
 
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
-    shared = read_wishes({"eyes": eyes, "length": length})
+    shared = read_attributes({"eyes": eyes, "length": length})
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     cells = [(row.colour, column.colour) for row in rows for column in columns]
-    wishes: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "hair": [cell[0] for cell in cells],
         "skin": [cell[1] for cell in cells],
     }
     seeds = [seed] * len(cells)
-    condition = draw.condition(seeds, wishes | shared)
+    condition = draw.condition(seeds, attributes | shared)
     text = {"seed": str(seed), "truncation": f"{truncation:g}", "weights": draw.weights.sha256}
     asked = {name: shared.get(name, RANDOM) for name in WORDS}
     text |= {"hair": _texts(rows), "skin": _texts(columns), **asked}
@@ -97,7 +97,7 @@ def command(
 
 def _labels(part: Any, text: str | None) -> list[Label]:
     from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS, parse_colour
-    from anime_pipeline.images.sheet import Label
+    from anime_pipeline.images.writing.sheet import Label
 
     if text is None:
         named = HAIR_COLOURS if part == "hair" else SKIN_COLOURS

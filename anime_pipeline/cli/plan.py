@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from typing import TYPE_CHECKING, Any
 
+from anime_pipeline.core.platform import peak_memory_bytes
 from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def state_bytes(state: Any) -> int:
 def needed_bytes(task: Task, state: Any, config: Any) -> int:
     """Return the disk space of a run: one checkpoint more than are kept, and a grid an epoch."""
     checkpoints = (config.keep_checkpoints + 1) * state_bytes(state)
-    looks = task.total_steps // max(task.steps_per_epoch, task.look_every) + 2
+    looks = task.total_steps // max(task.steps_per_epoch, task.evaluate_every) + 2
     # Pixels of a sample grid; its PNG takes less than a byte for each.
     side = getattr(config, "hr_size", 0)
     pixels = 24 * side**2 if side else 64 * (3 * config.image_size) ** 2
@@ -59,7 +58,6 @@ def describe_plan(
     seconds = sum(count * seconds_per_step(task, first) for first, count in phases if count)
     minutes = seconds / 60 / PLANNED_SHARE
     seen = config.steps * config.batch_size * getattr(config, "d_steps", 1) * 60 / minutes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "preset": preset,
         "backend": backend.name(),
@@ -73,7 +71,7 @@ def describe_plan(
         },
         "minutes": minutes,
         "an_hour": {"images_seen": round(seen), "passes": seen / max(1, len(split.train))},
-        "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "peak_memory_bytes": peak_memory_bytes() or 0,
         "disk_bytes": needed_bytes(task, state, config),
         "config": to_dict(config),
     }

@@ -18,7 +18,7 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.face_options import (
     colour_option,
-    read_wishes,
+    read_attributes,
     weights_options,
     word_option,
 )
@@ -26,7 +26,7 @@ from anime_pipeline.cli.loading import load_models
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 from anime_pipeline.data.words import WORDS
-from anime_pipeline.inference.asked import asked_of_each, wish_line
+from anime_pipeline.inference.asked import asked_of_each, attribute_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,10 +66,10 @@ def command(
     from anime_pipeline.core.storage import atomic_write_json
     from anime_pipeline.data import conditions
     from anime_pipeline.images.codec import fit_square, write_png
-    from anime_pipeline.images.decoding import read_rgb
+    from anime_pipeline.images.decoding.decoder import read_rgb
     from anime_pipeline.images.marks import refuse_other_picture
 
-    wishes = read_wishes(options)
+    attributes = read_attributes(options)
     whole = read_rgb(picture)
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     import_keras_quietly()
@@ -77,7 +77,7 @@ def command(
 
     target = fit_square(whole, draw.config.image_size, "crop")
     text = {"steps": str(steps), "weights": draw.weights.sha256}
-    text |= {"wishes": wish_line(wishes, 1.0)}
+    text |= {"attributes": attribute_line(attributes, 1.0)}
     text |= {"target": _short_hash(target)}
     text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
     names = [f"{picture.stem}_{what}" for what in ("found.png", "compared.png", "latent.json")]
@@ -88,7 +88,7 @@ def command(
             raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
     with progress_bar("Searching") as update:
         found = project(draw, target, steps, update)
-    condition = conditions.fulfil(draw.names, found.condition[None], wishes)
+    condition = conditions.fulfil(draw.names, found.condition[None], attributes)
     face = draw.draw(found.latent[None], condition)
     if enlarge:
         face = enlarge.upscale_batch(face)
@@ -119,7 +119,7 @@ def _compared(whole: np.ndarray, face: np.ndarray) -> np.ndarray:
     import numpy as np
 
     from anime_pipeline.images.codec import fit_square
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
     return make_grid(np.stack([fit_square(whole, LARGE, "crop"), shown]), 2)

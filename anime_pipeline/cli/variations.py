@@ -16,10 +16,10 @@ from anime_pipeline.cli.common import (
     progress_bar,
     stderr,
 )
-from anime_pipeline.cli.face_options import read_wishes, weights_options, wish_options
+from anime_pipeline.cli.face_options import attribute_options, read_attributes, weights_options
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.core.config import MAX_SEED
-from anime_pipeline.inference.asked import wish_line
+from anime_pipeline.inference.asked import attribute_line
 
 
 @click.command("variations")
@@ -32,7 +32,7 @@ from anime_pipeline.inference.asked import wish_line
     help="0: the same face; 1: any other.",
 )
 @click.option("-n", "--count", type=click.IntRange(1, 10_000), default=15, show_default=True)
-@wish_options
+@attribute_options
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
 @out_option("outputs/")
@@ -56,19 +56,19 @@ def command(
     import numpy as np
 
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
     from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.images.writing.grid import make_grid
 
-    wishes = read_wishes(options)
+    attributes = read_attributes(options)
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     from anime_pipeline.inference.latents import variations
 
     latent = draw.latents([seed])[0]
     others = variations(latent, seed, range(count), strength, draw.config.latent_distribution)
-    condition = draw.condition([seed] * (count + 1), wishes)  # colours stay
+    condition = draw.condition([seed] * (count + 1), attributes)  # colours stay
     size = draw.config.image_size * (4 if enlarge else 1)
     text = {"seed": str(seed), "strength": f"{strength:g}", "weights": draw.weights.sha256}
-    text |= {"wishes": wish_line(wishes, truncation)}
+    text |= {"attributes": attribute_line(attributes, truncation)}
     text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
     names = [f"variation_{seed:06d}_{index:03d}_{size}.png" for index in range(count)]
     sheet = out / f"variations_{seed:06d}_{size}.png"

@@ -18,8 +18,8 @@ from anime_pipeline.core.parameters import (
 Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
 Precision = Literal["float32", "bfloat16"]
-Architecture = Literal["best", "reference"]
-DcganArchitecture = Literal["best", "reference", "residual"]
+SrganArchitecture = Literal["best", "reference"]
+DcganArchitecture = Literal["modulated", "reference", "residual"]
 PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
 MAX_SEED = 2**63 - 1
@@ -42,7 +42,7 @@ class DcganConfig:
     flip: bool = True
     train_count: int = 0  # 0: the stable hashed split; N: exactly N training images, as the paper's
     # Architecture
-    architecture: DcganArchitecture = "best"
+    architecture: DcganArchitecture = "modulated"
     latent_dim: int = 128
     latent_distribution: Literal["normal", "uniform"] = "normal"
     width: int = 48  # the generator's channels at full resolution; 8x as many at 4x4
@@ -50,7 +50,7 @@ class DcganConfig:
     blocks: int = 1  # `residual`: the generator's blocks at each size from 16 px on
     precision: Precision = "float32"
     condition: str = ""  # what faces can be asked for, such as "hair,skin", see data/conditions.py
-    feature_critic: bool = False  # D looks at VGG16's features too, see models/taps.py
+    feature_critic: bool = False  # D looks at VGG16's features too, see models/feature_extractor.py
     feature_px: int = 0  # pictures are enlarged to this side for VGG16; 0: seen as they are
     minibatch_std: bool = True  # D sees how much a batch varies, `reference`'s never does
     init_sha256: str = ""  # weights file that the generator starts from; empty: from noise
@@ -64,7 +64,7 @@ class DcganConfig:
     beta_1: float = 0.5  # Adam's default 0.9 lets the two players chase each other's past
     beta_2: float = 0.99
     beta_2_start: float = 0.0  # the second decay begins here and rises; 0: it never changes
-    decay: bool = True  # linear to zero over the last half of the run
+    lr_schedule: Literal["constant", "linear"] = "linear"  # to zero over the last half of the run
     learning_rate_fall: float = 1.0  # both rates end at this part of where they began (a cosine)
     gamma_fall: float = 1.0  # both penalties likewise
     r1_gamma: float = 0.2
@@ -76,9 +76,9 @@ class DcganConfig:
     steps: int = 30_000
     seed: int = 0
     # Bookkeeping
-    steps_per_call: int = 1  # on a GPU more helps small networks, not large ones; JAX only
+    steps_per_dispatch: int = 1  # on a GPU more helps small networks, not large ones; JAX only
     save_every: int = 500
-    look_every: int = 100  # at least: grids and measurements of small sets cost more than steps
+    evaluate_every: int = 100  # at least: grids and measurements of small sets cost more than steps
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ class SrganConfig:
     train_count: int = 0
     degradations: str = "bicubic:6,area:2,bilinear:1,jpeg:1"  # name:weight, see data/degrade.py
     # Architecture
-    architecture: Architecture = "best"
+    architecture: SrganArchitecture = "best"
     blocks: int = 16
     channels: int = 64
     width_d: int = 32  # the paper's 64 makes D two thirds of the adversarial step
@@ -137,7 +137,7 @@ class SrganConfig:
     learning_rate_adversarial: float = 1e-4
     beta_1: float = 0.9
     beta_2: float = 0.99
-    decay: bool = True  # cosine to zero over the fidelity phase
+    lr_schedule: Literal["constant", "cosine"] = "cosine"  # to zero over the fidelity phase
     pixel_loss: Literal["l1", "mse"] = "l1"
     pixel_weight: float = 0.2  # in the adversarial phase; the fidelity phase is pixel loss alone
     # Features lead in the second phase: with the pixel loss in front, 600 steps changed next to
@@ -148,9 +148,9 @@ class SrganConfig:
     ema_half_life_images: float = 2_000.0
     seed: int = 0
     # Bookkeeping
-    steps_per_call: int = 1  # on a GPU more helps small networks, not large ones; JAX only
+    steps_per_dispatch: int = 1  # on a GPU more helps small networks, not large ones; JAX only
     save_every: int = 250
-    look_every: int = 100
+    evaluate_every: int = 100
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
@@ -211,7 +211,7 @@ AT_MOST = {
     "fidelity_steps": 1_000_000_000,
     "hr_size": 4_096,
     "steps": 1_000_000_000,
-    "steps_per_call": 65_536,
+    "steps_per_dispatch": 65_536,
 }
 
 
@@ -229,7 +229,13 @@ def _require_possible(config: Any) -> None:
 
 
 def _require_common(config: Any) -> None:
-    counts = ("batch_size", "save_every", "look_every", "keep_checkpoints", "steps_per_call")
+    counts = (
+        "batch_size",
+        "save_every",
+        "evaluate_every",
+        "keep_checkpoints",
+        "steps_per_dispatch",
+    )
     _require_positive(config, counts)
     _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
     _require_not_negative(config, ("train_count",))
@@ -256,6 +262,7 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     hints = get_type_hints(kind)
     if not isinstance(values, Mapping):
         raise UsageError(f"Expected fields of {kind.__name__}. Received: {values!r}")
+    values = under_new_names(kind, values)
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise UsageError(
@@ -263,6 +270,25 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
             f"Expected some of: {', '.join(hints)}."
         )
     return kind(**{name: _checked(name, hints[name], value) for name, value in values.items()})
+
+
+# What fields and values were called in runs and weights before 0.6.
+OLD_NAMES = {
+    "look_every": "evaluate_every",
+    "steps_per_call": "steps_per_dispatch",
+    "decay": "lr_schedule",
+}
+
+
+def under_new_names(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration's values as they are called now."""
+    renamed = {OLD_NAMES.get(name, name): value for name, value in values.items()}
+    if isinstance(values.get("decay"), bool):
+        falling = "linear" if kind is DcganConfig else "cosine"
+        renamed["lr_schedule"] = falling if values["decay"] else "constant"
+    if kind is DcganConfig and values.get("architecture") == "best":
+        renamed["architecture"] = "modulated"
+    return renamed
 
 
 def _checked(name: str, hint: Any, value: Any) -> Any:

@@ -25,7 +25,9 @@ def most_parameters(config: Any) -> int:
         return _upscaler(64 if config.architecture == "reference" else config.channels, config)
     condition = WORDS * len([name for name in config.condition.split(",") if name])
     drawn = config.latent_dim + condition + 1
-    count = {"reference": _reference, "residual": _residual, "best": _best}[config.architecture]
+    count = {"reference": _reference, "residual": _residual, "modulated": _modulated}[
+        config.architecture
+    ]
     return int(count(config, drawn)) + TABLE_ROWS * condition + 10_000
 
 
@@ -44,7 +46,7 @@ def most_critic_parameters(config: Any) -> int:
     return (36 if config.architecture == "residual" else 22) * widest * widest
 
 
-def _best(config: Any, drawn: int) -> int:
+def _modulated(config: Any, drawn: int) -> int:
     top = config.width * config.image_size // 4
     convolutions = 6 * top * top + 9 * config.width**2  # 9 (1/2 + 1/8 + ...) top^2
     modulations = 2 * (STYLE + 3) * (2 * top + config.width)

@@ -36,7 +36,7 @@ MAX_TABLE = 4096  # drawn from at random; more rows would only make the weights 
 JITTER = 0.1  # of a colour's spread: the tables are noisy, and any colour may be asked for
 DROPPED = 0.12
 
-Wishes = Mapping[str, Any]  # by name: a colour, a word, or yes or no
+Attributes = Mapping[str, Any]  # by name: a colour, a word, or yes or no
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -204,38 +204,38 @@ def known_values(names: Sequence[str], conditions: np.ndarray) -> np.ndarray:
     return result
 
 
-def fulfil(names: Sequence[str], conditions: np.ndarray, wishes: Wishes) -> np.ndarray:
+def fulfil(names: Sequence[str], conditions: np.ndarray, attributes: Attributes) -> np.ndarray:
     """Return conditions [N, K] in which what is wished for replaces what was there.
 
     Args:
         names: What the conditions are on.
         conditions: float32 [N, K], such as `draw` makes.
-        wishes: Colours 0..255 for `hair` and `skin`, one [3] or one each [N, 3]; a word for `eyes`
-            and `length`; yes or no for tags.
+        attributes: Colours 0..255 for `hair` and `skin`, one [3] or one each [N, 3]; a word for
+            `eyes` and `length`; yes or no for tags.
 
     Raises:
         UsageError: If something is wished for that the conditions say nothing about, or a word is
             none of those known.
     """
     result = conditions.copy()
-    for name, wish in wishes.items():
+    for name, attribute in attributes.items():
         if name not in names:
             raise UsageError(
                 f"Received a wish for {name}. Expected one for {', '.join(names) or 'nothing'}: "
                 "these weights were trained on no other. Train some with --condition, or choose "
                 "other weights."
             )
-        result[:, columns(names, name)] = _encode(name, wish)
+        result[:, columns(names, name)] = _encode(name, attribute)
     return result
 
 
-def _encode(name: str, wish: Any) -> Any:
+def _encode(name: str, attribute: Any) -> Any:
     if name in CENTRE_AND_SPREAD:
-        return encode_colour(name, np.asarray(wish))
+        return encode_colour(name, np.asarray(attribute))
     if name not in WORDS:
-        return 1.0 if wish else -1.0
-    if wish not in WORDS[name]:
+        return 1.0 if attribute else -1.0
+    if attribute not in WORDS[name]:
         raise UsageError(
-            f"Invalid value for {name}: {wish!r}. Expected one of: {', '.join(WORDS[name])}."
+            f"Invalid value for {name}: {attribute!r}. Expected one of: {', '.join(WORDS[name])}."
         )
-    return WORD * np.equal(WORDS[name], wish)
+    return WORD * np.equal(WORDS[name], attribute)

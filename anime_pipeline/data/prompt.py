@@ -70,22 +70,22 @@ class Prompt:
     """What a prompt asks for; `ignored` is what it asks for in vain.
 
     Attributes:
-        wishes: RGB 0..255 for `hair` and `skin`, a word for `eyes` and `length`.
+        attributes: RGB 0..255 for `hair` and `skin`, a word for `eyes` and `length`.
         ignored: Phrases that could not be expressed, in the order of the text.
     """
 
-    wishes: dict[str, Any]
+    attributes: dict[str, Any]
     ignored: list[str]
 
     @property
     def hair(self) -> Rgb | None:
         """The colour of the hair, if any."""
-        return self.wishes.get("hair")
+        return self.attributes.get("hair")
 
     @property
     def skin(self) -> Rgb | None:
         """The colour of the skin, if any."""
-        return self.wishes.get("skin")
+        return self.attributes.get("skin")
 
 
 @dataclass
@@ -93,7 +93,7 @@ class _Phrase:
     """A run of words, and what it says, if anything; `named` if it says of what."""
 
     words: list[str]
-    wish: str | None = None
+    attribute: str | None = None
     value: Rgb | str | None = None
     named: bool = False
 
@@ -149,7 +149,7 @@ class _Reader:
             return
         self.drop_thing()
         found = _said(words, part, named=True, lengths=not style) if part else []
-        if any(phrase.wish for phrase in found):
+        if any(phrase.attribute for phrase in found):
             if style:
                 found.append(_Phrase([thing]))
             else:
@@ -177,7 +177,7 @@ class _Reader:
         part = _THINGS.get(_key(thing)) if thing else _part_of(words[-1])
         found = _said(words, part, named=bool(thing), lengths=bool(thing)) if part else []
         # "red umbrella" says nothing of hair: the colour has to come last.
-        if any(phrase.wish for phrase in found) and (thing or found[-1].wish):
+        if any(phrase.attribute for phrase in found) and (thing or found[-1].attribute):
             if thing:
                 telling = _most_telling(found)
                 telling.words.insert(0, thing)
@@ -204,16 +204,16 @@ def parse_prompt(text: str) -> Prompt:
             of eyes, one of the words of `data.words`.
 
     Returns:
-        The wishes, and in order everything that could not be expressed, such as ``["a hat"]``;
-        nothing said, or nothing understood, is no error. Of two wishes for one thing the first is
+        The attributes, and in order everything that could not be expressed, such as ``["a hat"]``;
+        nothing said, or nothing understood, is no error. Of two for one thing the first is
         kept, one said of the thing ("pink hair") before one that stands alone ("pink").
     """
     reader = _Reader()
     reader.read(_TOKEN.findall(text.replace("_", " ")))
     chosen: dict[str, _Phrase] = {}
     for phrase in sorted(reader.phrases, key=lambda phrase: not phrase.named):
-        if phrase.wish:
-            chosen.setdefault(phrase.wish, phrase)
+        if phrase.attribute:
+            chosen.setdefault(phrase.attribute, phrase)
     kept = {id(phrase) for phrase in chosen.values()}
     ignored = [" ".join(phrase.words) for phrase in reader.phrases if id(phrase) not in kept]
     order = ("hair", "skin", "eyes", "length")
@@ -258,7 +258,7 @@ def _said(words: list[str], part: Thing, named: bool, lengths: bool = True) -> l
 
 def _most_telling(phrases: list[_Phrase]) -> _Phrase:
     """Return the phrase that a thing's own name goes with: that of its colour, or else length."""
-    return max((one for one in phrases if one.wish), key=lambda one: one.wish != "length")
+    return max((one for one in phrases if one.attribute), key=lambda one: one.attribute != "length")
 
 
 def _last_colour(keys: list[str], part: Thing, named: bool) -> tuple[int, int, Rgb | str] | None:

@@ -25,26 +25,26 @@ def palettes() -> dict[str, dict[str, str]]:
     }
 
 
-def wish_texts(wishes: Mapping[str, Any], truncation: float) -> dict[str, str]:
-    """Return wishes as they stand in file names and in the text entries of pictures."""
-    texts = {name: _text(wish) for name, wish in wishes.items()}
+def attribute_texts(attributes: Mapping[str, Any], truncation: float) -> dict[str, str]:
+    """Return attributes as they stand in file names and in the text entries of pictures."""
+    texts = {name: _text(attribute) for name, attribute in attributes.items()}
     return texts | ({} if truncation == 1 else {"truncation": f"{truncation:g}"})
 
 
-def _text(wish: Any) -> str:
-    if isinstance(wish, bool):
-        return "yes" if wish else "no"
-    return wish if isinstance(wish, str) else as_hex(wish)
+def _text(attribute: Any) -> str:
+    if isinstance(attribute, bool):
+        return "yes" if attribute else "no"
+    return attribute if isinstance(attribute, str) else as_hex(attribute)
 
 
-def wish_line(wishes: Mapping[str, Any], truncation: float) -> str:
-    """Return wishes as one text entry; it is there even if nothing is wished for."""
-    texts = wish_texts(wishes, truncation)
+def attribute_line(attributes: Mapping[str, Any], truncation: float) -> str:
+    """Return attributes as one text entry; it is there even if nothing is wished for."""
+    texts = attribute_texts(attributes, truncation)
     return ", ".join(f"{name} {value}" for name, value in texts.items()) or "none"
 
 
 def asked_of_each(names: Sequence[str], condition: np.ndarray) -> list[dict[str, str]]:
-    """Return what each face was asked to show, by its wishes or by its seed.
+    """Return what each face was asked to show, by its attributes or by its seed.
 
     Args:
         names: What the conditions are on.

@@ -1,7 +1,7 @@
 """Graphs from pictures to pictures, for other programs: both stages, and the two as one.
 
 What this program does around its networks is part of them: rounding to grey levels, and the limit
-of `restrain`. A picture is then the same wherever the graph runs, to one grey level.
+of `clamp`. A picture is then the same wherever the graph runs, to one grey level.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import numpy as np
 from onnx import ModelProto
 
 from anime_pipeline.core.config import SCALE, DcganConfig
+from anime_pipeline.inference.clamp import GROWTH, REACH_PX, SLACK
 from anime_pipeline.inference.graph import Graph
 from anime_pipeline.inference.graph_dcgan import add_generator
 from anime_pipeline.inference.graph_srgan import add_upscaler
-from anime_pipeline.inference.restrain import GROWTH, REACH_PX, SLACK
 from anime_pipeline.models.weights import DCGAN_KIND, Weights
 
 
@@ -50,7 +50,7 @@ def pictures_graph(draw: Weights | None, enlarge: Weights | None) -> ModelProto:
 
 
 def _restrained(graph: Graph, levels: str, lr_levels: str) -> str:
-    """Do to grey levels [N, 3, 4H, 4W] what `restrain` does."""
+    """Do to grey levels [N, 3, 4H, 4W] what `clamp` does."""
     side = 2 * REACH_PX + 1
     window = {"kernel_shape": [side, side], "pads": [REACH_PX] * 4}
     high = graph.add("MaxPool", lr_levels, **window)

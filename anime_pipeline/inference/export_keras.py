@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from anime_pipeline.core.config import SCALE, DcganConfig, SrganConfig
-from anime_pipeline.inference.restrain import GROWTH, REACH_PX, SLACK
+from anime_pipeline.inference.clamp import GROWTH, REACH_PX, SLACK
 from anime_pipeline.models import dcgan, srgan
 from anime_pipeline.models.backend import keras
 from anime_pipeline.models.weights import Weights, assign

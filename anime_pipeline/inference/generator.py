@@ -11,7 +11,7 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
-from anime_pipeline.data.conditions import Wishes
+from anime_pipeline.data.conditions import Attributes
 from anime_pipeline.inference.runtime import Session, check_result, generator_graph
 from anime_pipeline.models.ranges import to_uint8
 from anime_pipeline.models.weights import (
@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 
 class FaceGenerator:
-    """A trained generator: the same seed and wishes are the same face, whatever the batch.
+    """A trained generator: the same seed and attributes are the same face, whatever the batch.
 
     Attributes:
         config: The training configuration, in float32.
@@ -35,7 +35,7 @@ class FaceGenerator:
 
     Example:
         >>> draw = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND))
-        >>> draw.generate([0, 1, 2], wishes={"hair": (229, 139, 177)}).shape
+        >>> draw.generate([0, 1, 2], attributes={"hair": (229, 139, 177)}).shape
         (3, 32, 32, 3)
     """
 
@@ -49,7 +49,7 @@ class FaceGenerator:
         self._session = Session(generator_graph(weights))
 
     @property
-    def wishes(self) -> tuple[str, ...]:
+    def attributes(self) -> tuple[str, ...]:
         """What can be asked for by a colour or a word, of hair, skin, eyes and length."""
         return conditions.without_tags(self.names)
 
@@ -63,7 +63,7 @@ class FaceGenerator:
         seeds: Sequence[int],
         batch_size: int = 32,
         progress: Progress | None = None,
-        wishes: Wishes | None = None,
+        attributes: Attributes | None = None,
         truncation: float = 1.0,
     ) -> np.ndarray:
         """Draw one face per seed.
@@ -72,7 +72,7 @@ class FaceGenerator:
             seeds: Seeds, 0 to 2**63 - 1.
             batch_size: Faces computed at once; does not change them by more than a grey level.
             progress: Called with (done, total).
-            wishes: What all faces should show, see `condition`.
+            attributes: What all faces should show, see `condition`.
             truncation: Latents are scaled by it: below 1 faces are more alike and more regular.
 
         Returns:
@@ -83,7 +83,7 @@ class FaceGenerator:
         """
         return self.draw(
             self.latents(seeds) * np.float32(truncation),
-            self.condition(seeds, wishes),
+            self.condition(seeds, attributes),
             batch_size,
             progress,
         )
@@ -92,16 +92,16 @@ class FaceGenerator:
         """Return the latent vectors of seeds: float32 [N, latent_dim]."""
         return latents(seeds, self.config.latent_dim, self.config.latent_distribution)
 
-    def condition(self, seeds: Sequence[int], wishes: Wishes | None = None) -> np.ndarray:
+    def condition(self, seeds: Sequence[int], attributes: Attributes | None = None) -> np.ndarray:
         """Return what the faces of seeds are asked to show: float32 [N, K].
 
         Each seed draws a combination that a training picture had, so that hair, skin and
-        eyes go together as they do there; wishes then replace their part of it.
+        eyes go together as they do there; attributes then replace their part of it.
         """
         if self._table is None:
-            return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), wishes or {})
+            return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), attributes or {})
         drawn = conditions.draw(seeds, self._table)
-        return conditions.fulfil(self.names, drawn, wishes or {})
+        return conditions.fulfil(self.names, drawn, attributes or {})
 
     def draw(
         self,

@@ -12,7 +12,7 @@ from anime_pipeline.inference.graph import Arrays, Graph
 from anime_pipeline.models.residual_plan import SLOPE, blocks_at, channels_at, sizes
 from anime_pipeline.models.weights import Weights
 
-EPSILON = 1e-5  # of `best`'s batch norm; `reference` has Keras's default
+EPSILON = 1e-5  # of `modulated`'s batch norm; `reference` has Keras's default
 REFERENCE_EPSILON = 1e-3
 
 
@@ -26,16 +26,16 @@ def add_generator(graph: Graph, weights: Weights) -> str:
     """
     config, arrays = weights.read_config(DcganConfig), Arrays(weights)
     graph.scope = "generator/"
-    wish, dim = graph.input("latent", ["batch", config.latent_dim]), config.latent_dim
+    asked, dim = graph.input("latent", ["batch", config.latent_dim]), config.latent_dim
     if config.architecture == "reference":
-        image = _reference(graph, arrays, config, wish)
+        image = _reference(graph, arrays, config, asked)
     else:
         names = parse_names(config.condition)
         if names:
             condition = graph.input("condition", ["batch", width(names)])
-            wish, dim = graph.add("Concat", wish, condition, axis=1), dim + width(names)
+            asked, dim = graph.add("Concat", asked, condition, axis=1), dim + width(names)
         form = _Residual if config.architecture == "residual" else _Best
-        image = form(graph, arrays, config, wish, dim).image()
+        image = form(graph, arrays, config, asked, dim).image()
     arrays.finish()
     return image
 
@@ -44,13 +44,13 @@ class _Styled:
     """What both of our forms share: the style, and how it scales and shifts maps."""
 
     def __init__(
-        self, graph: Graph, arrays: Arrays, config: DcganConfig, wish: str, dim: int
+        self, graph: Graph, arrays: Arrays, config: DcganConfig, asked: str, dim: int
     ) -> None:
         self.graph, self.arrays, self.config = graph, arrays, config
-        self.wish, self.dim = wish, dim
+        self.asked, self.dim = asked, dim
         kernel = arrays.take("style/kernel", dim, -1)
         self.style_dim = kernel.shape[1]
-        style = graph.dense(wish, kernel, arrays.take("style/bias", self.style_dim), "style")
+        style = graph.dense(asked, kernel, arrays.take("style/bias", self.style_dim), "style")
         self.style = graph.add("LeakyRelu", style, alpha=0.2)
         self.axes = graph.constant(np.array([2, 3], np.int64), "map_axes")
 
@@ -61,7 +61,7 @@ class _Styled:
         kernel = (kernel.reshape(-1, 16, channels) * scale).transpose(0, 2, 1)
         kernel = kernel.reshape(self.dim, -1)
         shift = shift.reshape(16, channels).T.reshape(-1)
-        x = self.graph.dense(self.wish, kernel, shift, "project")
+        x = self.graph.dense(self.asked, kernel, shift, "project")
         shape = self.graph.constant(np.array([-1, channels, 4, 4], np.int64), "map_shape")
         return self.graph.add("Reshape", x, shape)
 

@@ -106,8 +106,8 @@ def _starts(generator: FaceGenerator, image: np.ndarray) -> tuple[np.ndarray, np
     """Return the latents and conditions of the seeds whose faces are nearest to a picture."""
     colours = vars(estimate_colors(image))
     seeds = range(CANDIDATES)
-    wishes = {name: colour for name, colour in colours.items() if name in generator.names}
-    latent, condition = generator.latents(seeds), generator.condition(seeds, wishes)
+    attributes = {name: colour for name, colour in colours.items() if name in generator.names}
+    latent, condition = generator.latents(seeds), generator.condition(seeds, attributes)
     faces = generator.draw(latent, condition, 64)
     difference = np.asarray(_difference(to_model(faces), to_model(image[None])))
     nearest = np.argsort(difference, kind="stable")[:RESTARTS]

@@ -11,7 +11,7 @@ import numpy as np
 from anime_pipeline.core.config import SCALE, Precision, SrganConfig
 from anime_pipeline.inference.back_projection import back_project
 from anime_pipeline.inference.bfloat16 import Bfloat16Session
-from anime_pipeline.inference.restrain import restrain
+from anime_pipeline.inference.clamp import clamp
 from anime_pipeline.inference.runtime import Session, check_result, upscaler_graph
 from anime_pipeline.models.ranges import lr_to_model, to_levels
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, load_weights
@@ -157,7 +157,7 @@ class Upscaler:
             )
         levels = self._ensemble(lr_images) if extras.ensemble else self._levels(lr_images)
         finished = [
-            restrain(back_project(large, small, extras.back_projections), small)
+            clamp(back_project(large, small, extras.back_projections), small)
             for large, small in zip(levels, lr_images, strict=True)
         ]
         return np.clip(np.rint(np.stack(finished)), 0, 255).astype(np.uint8)

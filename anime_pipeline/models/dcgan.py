@@ -1,7 +1,7 @@
 """Stage one: generators from latents to 32x32 faces, and their discriminators.
 
-Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `best` and `residual`
-are ours, `reference` reproduces the original project's networks. All pictures are in [-1, 1].
+Radford et al., "Unsupervised Representation Learning with DCGANs", ICLR 2016. `modulated` and
+`residual` are ours, `reference` reproduces the original project's networks. All pictures are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from anime_pipeline.models.blocks import (
 from anime_pipeline.models.convolution import Conv2D
 from anime_pipeline.models.initial import SeededNormal
 from anime_pipeline.models.normalisation import BatchNormalization
-from anime_pipeline.models.vgg import Tap
+from anime_pipeline.models.vgg import FeatureMap
 
 STYLE = 128  # numbers that say how each layer of the generator is modulated
 EMBEDDING = 64  # in which pictures and conditions are compared
@@ -43,19 +43,21 @@ def build_generator(config: DcganConfig) -> keras.Model:
     return _generator(config)
 
 
-def build_discriminator(config: DcganConfig, taps: tuple[Tap, ...] = ()) -> keras.Model:
+def build_discriminator(
+    config: DcganConfig, feature_maps: tuple[FeatureMap, ...] = ()
+) -> keras.Model:
     """Build the discriminator: a list of inputs to [logits [N, heads], attributes [N, K]].
 
-    Inputs: images [N, S, S, 3], then one feature map per tap, then the condition [N, K] if there
+    Inputs: images [N, S, S, 3], then one per feature map, then the condition [N, K] if there
     is one, then (reference form) one dropout mask per hidden layer, so that randomness stays
     outside the model (see `dcgan_reference.dropout_shapes`). There is one head for the images and
-    one per tap; the attributes are guessed from the images and are missing without a condition.
+    one per feature map; the attributes are guessed from the images, with a condition.
     """
     if config.architecture == "reference":
         return dcgan_reference.build_discriminator(config)
     if config.architecture == "residual":
-        return dcgan_residual.build_discriminator(config, taps)
-    return _discriminator(config, taps)
+        return dcgan_residual.build_discriminator(config, feature_maps)
+    return _discriminator(config, feature_maps)
 
 
 def _stages(config: DcganConfig) -> int:
@@ -81,10 +83,10 @@ def _generator(config: DcganConfig) -> keras.Model:
     top = config.width * 2**stages
     latent, condition = keras.Input((config.latent_dim,), name="latent"), _condition(config)
     inputs = latent if condition is None else [latent, condition]
-    wish = latent if condition is None else layers.Concatenate(name="wish")(inputs)
+    asked = latent if condition is None else layers.Concatenate(name="wish")(inputs)
     # The latent modulates every layer, not the first one alone (Chen et al., "On self modulation
     # for GANs", ICLR 2019), and the condition with it.
-    style = layers.Dense(STYLE, kernel_initializer=_he(config, "g style"), name="style")(wish)
+    style = layers.Dense(STYLE, kernel_initializer=_he(config, "g style"), name="style")(asked)
     style = layers.LeakyReLU(0.2, name="style_lrelu")(style)
 
     def normalise(x: Any, name: str) -> Any:
@@ -111,7 +113,7 @@ def _generator(config: DcganConfig) -> keras.Model:
         kernel_initializer=_normal(config, "project"),
         name="project",
         dtype=policy,
-    )(wish)
+    )(asked)
     x = layers.Reshape((4, 4, top), name="to_map", dtype=policy)(x)  # [N, 4, 4, 8w]
     x = normalise(x, "0")
     for stage in range(1, stages + 1):  # 8x8x4w, 16x16x2w, 32x32xw
@@ -126,11 +128,13 @@ def _generator(config: DcganConfig) -> keras.Model:
     return keras.Model(inputs, image, name="dcgan_generator")
 
 
-def _discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
+def _discriminator(config: DcganConfig, feature_maps: tuple[FeatureMap, ...]) -> keras.Model:
     stages = _stages(config)
     policy = dtype_policy(config.precision)
     image, condition = keras.Input((config.image_size,) * 2 + (3,), name="image"), None
-    maps = [keras.Input((tap.size, tap.size, tap.channels), name=tap.name) for tap in taps]
+    maps = [
+        keras.Input((each.size, each.size, each.channels), name=each.name) for each in feature_maps
+    ]
     condition = _condition(config)
 
     def down(x: Any, filters: int, name: str) -> Any:
@@ -154,11 +158,11 @@ def _discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
         if stage == stages:
             x = spread(x, "minibatch_stddev")
         x = down(x, config.width_d * 2**stage, f"down{stage}")
-    logits = [_verdict(config, x, condition, "")]
-    for tap, features in zip(taps, maps, strict=True):
-        y = down(features, HEAD, f"{tap.name}_down1")
-        y = down(spread(y, f"{tap.name}_stddev"), HEAD, f"{tap.name}_2")
-        logits.append(_verdict(config, y, condition, f"{tap.name}_"))
+    logits = [_head(config, x, condition, "")]
+    for each, features in zip(feature_maps, maps, strict=True):
+        y = down(features, HEAD, f"{each.name}_down1")
+        y = down(spread(y, f"{each.name}_stddev"), HEAD, f"{each.name}_2")
+        logits.append(_head(config, y, condition, f"{each.name}_"))
     outputs = [layers.Concatenate(name="verdicts", dtype="float32")(logits)]
     inputs = [image, *maps]
     if len(logits) == 1:
@@ -172,7 +176,7 @@ def _discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
     return keras.Model(inputs, outputs, name="dcgan_discriminator")
 
 
-def _verdict(config: DcganConfig, x: Any, condition: Any, prefix: str) -> Any:
+def _head(config: DcganConfig, x: Any, condition: Any, prefix: str) -> Any:
     """Return a head's logit [N, 1]: real or not, and whether it shows what was asked for.
 
     The second part is a projection (Miyato and Koyama, "cGANs with projection discriminator",

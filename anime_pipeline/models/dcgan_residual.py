@@ -4,8 +4,8 @@ Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", NeurI
 with relativistic pairs and both zero-centred penalties, residual blocks whose last convolution
 starts at zero need no batch normalisation, so there are no statistics to keep. Ours differ: full
 convolutions instead of grouped ones (faster on every processor here at these widths), a style that
-modulates each block, and beside the critic of pixels one head per VGG16 map (see `models.taps`),
-each judging a 4x4 grid of patches. All pictures are in [-1, 1].
+modulates each block, and beside the critic of pixels one head per VGG16 map
+(`models.feature_extractor`), each judging a 4x4 grid of patches. All pictures are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from anime_pipeline.models.blocks import MinibatchStdDev, Modulate, UpsampleBili
 from anime_pipeline.models.convolution import Conv2D
 from anime_pipeline.models.initial import SeededNormal
 from anime_pipeline.models.residual_plan import SLOPE, START, blocks_at, channels_at, sizes
-from anime_pipeline.models.vgg import Tap
+from anime_pipeline.models.vgg import FeatureMap
 
 STYLE = 128  # numbers that say how each block of the generator is modulated
 EMBEDDING = 64  # in which pictures and conditions are compared
@@ -86,8 +86,8 @@ def build_generator(config: DcganConfig) -> keras.Model:
     make = _Builder(config, "generator")
     latent, condition = keras.Input((config.latent_dim,), name="latent"), make.condition()
     inputs = latent if condition is None else [latent, condition]
-    wish = latent if condition is None else layers.Concatenate(name="wish")(inputs)
-    style = layers.LeakyReLU(SLOPE, name="style_lrelu")(make.dense(wish, STYLE, "style"))
+    asked = latent if condition is None else layers.Concatenate(name="wish")(inputs)
+    style = layers.LeakyReLU(SLOPE, name="style_lrelu")(make.dense(asked, STYLE, "style"))
     x: Any = None
     for size in sizes(config):
         filters = channels_at(config.width, size, config.image_size)
@@ -97,7 +97,7 @@ def build_generator(config: DcganConfig) -> keras.Model:
                 kernel_initializer=make.start("project", gain=1.0),
                 name="project",
                 dtype=make.policy,
-            )(wish)
+            )(asked)
             x = layers.Reshape((START, START, filters), name="to_map", dtype=make.policy)(x)
         else:
             # Fewer channels first: at one pixel each, before and after enlarging are the same.
@@ -110,16 +110,18 @@ def build_generator(config: DcganConfig) -> keras.Model:
     return keras.Model(inputs, image, name="dcgan_generator")
 
 
-def build_discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Model:
+def build_discriminator(config: DcganConfig, feature_maps: tuple[FeatureMap, ...]) -> keras.Model:
     """Build the discriminator: a list of inputs to [logits, attributes].
 
-    Inputs: images [N, S, S, 3], one feature map per tap, the condition [N, K] if there is one.
-    Outputs: logits [N, 1 + taps, 16], the first head's sixteen times the same one of the whole
+    Inputs: images [N, S, S, 3], one per feature map, the condition [N, K] if there is one.
+    Outputs: logits [N, 1 + maps, 16], the first head's sixteen times the same one of the whole
     picture, and with a condition the guess of it [N, K].
     """
     make = _Builder(config, "critic")
     image = keras.Input((config.image_size,) * 2 + (3,), name="image")
-    maps = [keras.Input((tap.size, tap.size, tap.channels), name=tap.name) for tap in taps]
+    maps = [
+        keras.Input((each.size, each.size, each.channels), name=each.name) for each in feature_maps
+    ]
     condition = make.condition()
     patches = START * START
 
@@ -145,11 +147,15 @@ def build_discriminator(config: DcganConfig, taps: tuple[Tap, ...]) -> keras.Mod
         logit = layers.Add(name="judged", dtype="float32")([logit, match / EMBEDDING**0.5])
     logits = [layers.RepeatVector(patches, name="whole", dtype="float32")(logit)]
     logits += [
-        _feature_head(make, features, condition, tap.name)
-        for tap, features in zip(taps, maps, strict=True)
+        _feature_head(make, features, condition, each.name)
+        for each, features in zip(feature_maps, maps, strict=True)
     ]
-    joined = layers.Concatenate(axis=-1, name="joined", dtype="float32")(logits) if taps else logit
-    if taps:
+    joined = (
+        layers.Concatenate(axis=-1, name="joined", dtype="float32")(logits)
+        if feature_maps
+        else logit
+    )
+    if feature_maps:
         outputs = [layers.Permute((2, 1), name="heads", dtype="float32")(joined)]
     else:
         outputs = [logit]

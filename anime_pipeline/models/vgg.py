@@ -28,7 +28,7 @@ CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
 @dataclass(frozen=True)
-class Tap:
+class FeatureMap:
     """A feature map for pictures of one size: its layer, side and channels."""
 
     name: str

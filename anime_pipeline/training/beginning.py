@@ -52,7 +52,7 @@ class Beginning:
     discriminator: dict[str, np.ndarray]
 
     def fit_config(self, config: DcganConfig, overrides: Mapping[str, Any]) -> DcganConfig:
-        """Return a configuration with the architecture of the weights and the user's other wishes.
+        """Return a configuration with the architecture of the weights and the user's other fields.
 
         Args:
             config: The preset's.

@@ -11,8 +11,8 @@ from keras import ops
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models import backend
+from anime_pipeline.models.feature_extractor import FeatureExtractor
 from anime_pipeline.models.measured import once_a_machine
-from anime_pipeline.models.taps import FeatureTaps
 
 LARGE_PX = 64
 # Where fewer can be seen, seeing better gains less than seeing many: docs/recipes.md has both sizes
@@ -43,7 +43,7 @@ def _is_duration(value: Any) -> bool:
 
 def _seconds_per_picture(config: DcganConfig, repeats: int = 2) -> float:
     """Time what VGG16 does in a step: real pictures forward, drawn ones forward and back."""
-    features = FeatureTaps(config)
+    features = FeatureExtractor(config)
 
     def through(images: Any) -> tuple[Any, Any]:
         return sum(ops.mean(ops.cast(view, "float32")) for view in features(images)), ()

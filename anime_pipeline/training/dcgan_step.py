@@ -11,9 +11,9 @@ from keras import ops
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.adam import adam
 from anime_pipeline.models.backend import value_and_grad
+from anime_pipeline.models.feature_extractor import FeatureExtractor
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model
-from anime_pipeline.models.taps import FeatureTaps
 from anime_pipeline.training import augment
 from anime_pipeline.training.losses import (
     LOSSES,
@@ -43,7 +43,7 @@ class DcganStep:
         config: DcganConfig,
         generator: Network,
         discriminator: Network,
-        features: FeatureTaps | None,
+        features: FeatureExtractor | None,
         with_penalty: bool,
     ) -> None:
         self.config = config
@@ -99,8 +99,8 @@ class DcganStep:
 
     def _draw(self, params: Any, stats: Any, inputs: Inputs, turn: int) -> tuple[Any, Any]:
         latent = inputs["latent"][turn]
-        wish = [latent, inputs["condition"][turn]] if "condition" in inputs else latent
-        return self._generator(params, stats, wish, True)
+        asked = [latent, inputs["condition"][turn]] if "condition" in inputs else latent
+        return self._generator(params, stats, asked, True)
 
     def _views(self, images: Any, part: str, inputs: Inputs, turn: int) -> Views:
         """Return what the discriminator sees of pictures; `part` says whose draws augment them."""

@@ -13,22 +13,22 @@ from anime_pipeline.data import conditions
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_discriminator, build_generator
 from anime_pipeline.models.dcgan_reference import REFERENCE_DROPOUT, dropout_shapes
+from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model, to_uint8
-from anime_pipeline.models.taps import FeatureTaps, feature_taps
 from anime_pipeline.models.weights import assign
 from anime_pipeline.training import augment
 from anime_pipeline.training.beginning import Beginning
-from anime_pipeline.training.calls import CompiledStep, rescheduled, steps_per_call
 from anime_pipeline.training.dcgan_step import DcganStep
+from anime_pipeline.training.dispatch import CompiledStep, rescheduled, steps_per_dispatch
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
 SAMPLE_SEED = 0
 
 # What enters a step as a number or decides only when it comes, not what is compiled.
 SCHEDULES = frozenset(
-    "steps learning_rate_g learning_rate_d learning_rate_fall decay gamma_fall "
-    "ema_half_life_images save_every look_every keep_checkpoints".split()
+    "steps learning_rate_g learning_rate_d learning_rate_fall lr_schedule gamma_fall "
+    "ema_half_life_images save_every evaluate_every keep_checkpoints".split()
 )
 
 
@@ -75,11 +75,11 @@ class DcganTask:
         self.table = None
         if self.condition is not None:
             self.table = conditions.table_of(self.condition, config.seed)
-        taps = feature_taps(config)
-        self.features = FeatureTaps(config) if taps else None
+        maps = feature_maps(config)
+        self.features = FeatureExtractor(config) if maps else None
         self.facts = {"vgg16": self.features.source} if self.features else {}
         self.generator = Network(build_generator(config))
-        self.discriminator = Network(build_discriminator(config, taps))
+        self.discriminator = Network(build_discriminator(config, maps))
         self.discriminator_is_trained = False
         if beginning:
             assign(self.generator.model, beginning.weights)
@@ -91,7 +91,7 @@ class DcganTask:
             for with_penalty in (False, True)
         }
         self._draw = backend.jit(
-            lambda state, wish: self.generator(state["params"], state["stats"], wish, False)[0]
+            lambda state, inputs: self.generator(state["params"], state["stats"], inputs, False)[0]
         )
         self._judge = backend.jit(self._judge_images)
 
@@ -175,7 +175,7 @@ class DcganTask:
 
     def _learning_rate_factor(self, step: int) -> float:
         factor = self._fallen(step, self.config.learning_rate_fall)
-        if not self.config.decay:
+        if self.config.lr_schedule == "constant":
             return factor
         half = self.config.steps / 2
         return factor * min(1.0, max(0.0, (self.config.steps - step) / half))
@@ -189,14 +189,14 @@ class DcganTask:
         return 1 / fall + (1 - 1 / fall) * self._left(step)
 
     @property
-    def look_every(self) -> int:
+    def evaluate_every(self) -> int:
         """Steps at least between two looks."""
-        return self.config.look_every
+        return self.config.evaluate_every
 
     @property
-    def steps_per_call(self) -> int:
-        """Steps that go to the device together, see `training.calls`."""
-        return steps_per_call(self.config.steps_per_call)
+    def steps_per_dispatch(self) -> int:
+        """Steps that go to the device together, see `training.dispatch`."""
+        return steps_per_dispatch(self.config.steps_per_dispatch)
 
     def form(self, step: int) -> bool:
         """Tell whether step number `step` is one with the lazy penalty."""
@@ -211,13 +211,13 @@ class DcganTask:
 
     def sample(self, state: State, count: int) -> np.ndarray:
         """Draw seeds 0..count-1 with the averaged generator: uint8 [count, S, S, 3]."""
-        return to_uint8(self._draw(state["ema"], self._wish(count)))
+        return to_uint8(self._draw(state["ema"], self._sample_inputs(count)))
 
     def fakes(self, state: State, count: int) -> np.ndarray:
         """Draw what the discriminator plays against (not averaged): uint8 [count, S, S, 3]."""
-        return to_uint8(self._draw(state["generator"], self._wish(count)))
+        return to_uint8(self._draw(state["generator"], self._sample_inputs(count)))
 
-    def _wish(self, count: int) -> Any:
+    def _sample_inputs(self, count: int) -> Any:
         config = self.config
         latent = latents(range(count), config.latent_dim, config.latent_distribution)
         if self.table is None:

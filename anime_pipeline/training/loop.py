@@ -17,7 +17,7 @@ import numpy as np
 
 from anime_pipeline.core.errors import TrainingInterruptedError
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
-from anime_pipeline.training.calls import Schedule, calls, ends_epoch
+from anime_pipeline.training.dispatch import Schedule, calls, ends_epoch
 from anime_pipeline.training.state import State
 
 
@@ -73,7 +73,7 @@ class Progress:
         logged: Values that callbacks measured since the last log line.
         is_current: Whether `state` is that after `step` steps. Where several go to the device in
             one call, only the last of them sees its own; every step that ends an epoch does.
-        look_every: Steps at least between two epochs' ends.
+        evaluate_every: Steps at least between two epochs' ends.
     """
 
     folder: Path
@@ -84,12 +84,12 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
     logged: dict[str, Any] = field(default_factory=dict)
     is_current: bool = True
-    look_every: int = 100
+    evaluate_every: int = 100
 
     @property
     def ends_epoch(self) -> bool:
-        """Whether this step closes an epoch or the run, see `training.calls`."""
-        return ends_epoch(self.step, self.steps_per_epoch, self.total_steps, self.look_every)
+        """Whether this step closes an epoch or the run, see `training.dispatch`."""
+        return ends_epoch(self.step, self.steps_per_epoch, self.total_steps, self.evaluate_every)
 
     @property
     def epoch(self) -> int:
@@ -128,7 +128,12 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
         TrainingInterruptedError: After one of `STOP_SIGNALS`; callbacks have saved the state.
     """
     progress = Progress(
-        folder, start, task.total_steps, task.steps_per_epoch, state, look_every=task.look_every
+        folder,
+        start,
+        task.total_steps,
+        task.steps_per_epoch,
+        state,
+        evaluate_every=task.evaluate_every,
     )
     for callback in callbacks:
         callback.on_start(progress)
@@ -193,7 +198,7 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _prefetched(task: Task, start: int) -> Iterator[Iterator[dict[str, Any]]]:
     """Prepare the next steps' host arrays in a thread; they depend on the step alone."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=2 * task.steps_per_call)
+    ready: queue.Queue[Any] = queue.Queue(maxsize=2 * task.steps_per_dispatch)
     stopping = threading.Event()
 
     def produce() -> None:

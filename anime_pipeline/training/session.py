@@ -30,7 +30,7 @@ from anime_pipeline.data import splits
 from anime_pipeline.data.store import Store, split_store
 from anime_pipeline.models import backend
 from anime_pipeline.training import run_data
-from anime_pipeline.training.calls import calls
+from anime_pipeline.training.dispatch import calls
 from anime_pipeline.training.loop import Task
 from anime_pipeline.training.state import State
 
@@ -258,8 +258,8 @@ def seconds_per_step(task: Task, first_step: int = 0) -> float:
     """Time a few steps from `first_step` on a scratch state; steps are pure and leave no trace."""
     state = task.initial_state()
     # The first ones compile: two forms of the step, each alone and in a row.
-    timed_from = first_step + max(2, task.steps_per_call)
-    stop = timed_from + max(TIMED_STEPS, task.steps_per_call)
+    timed_from = first_step + max(2, task.steps_per_dispatch)
+    stop = timed_from + max(TIMED_STEPS, task.steps_per_dispatch)
     seconds, count = 0.0, 0
     for steps in calls(task, first_step, stop):
         begin = time.perf_counter()

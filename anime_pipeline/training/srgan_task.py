@@ -16,7 +16,7 @@ from anime_pipeline.models.ranges import lr_to_model, to_uint8
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import Weights, assign
-from anime_pipeline.training.calls import CompiledStep, rescheduled, steps_per_call
+from anime_pipeline.training.dispatch import CompiledStep, rescheduled, steps_per_dispatch
 from anime_pipeline.training.srgan_step import VGG_LAYERS, SrganStep
 from anime_pipeline.training.state import State, ema_decay, initial_state
 
@@ -24,8 +24,8 @@ WARM_UP_STEPS = 200
 
 # What enters a step as a number or decides only when it comes, not what is compiled.
 SCHEDULES = frozenset(
-    "fidelity_steps learning_rate learning_rate_adversarial decay ema_half_life_images save_every "
-    "look_every keep_checkpoints".split()
+    "fidelity_steps learning_rate learning_rate_adversarial lr_schedule ema_half_life_images "
+    "save_every evaluate_every keep_checkpoints".split()
 )
 
 
@@ -145,24 +145,25 @@ class SrganTask:
 
     def _learning_rate(self, step: int) -> float:
         config = self.config
+        falls = config.lr_schedule != "constant"
         if self.is_adversarial(step):
             done = (step - config.fidelity_steps) / max(config.adversarial_steps, 1)
             # Halving late lets the two players settle.
-            return config.learning_rate_adversarial * (0.5 if config.decay and done >= 0.5 else 1)
-        if not config.decay:
+            return config.learning_rate_adversarial * (0.5 if falls and done >= 0.5 else 1)
+        if not falls:
             return config.learning_rate
         cosine = 0.5 * (1 + math.cos(math.pi * step / config.fidelity_steps))
         return config.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * max(cosine, 0.01)
 
     @property
-    def look_every(self) -> int:
+    def evaluate_every(self) -> int:
         """Steps at least between two looks."""
-        return self.config.look_every
+        return self.config.evaluate_every
 
     @property
-    def steps_per_call(self) -> int:
-        """Steps that go to the device together, see `training.calls`."""
-        return steps_per_call(self.config.steps_per_call)
+    def steps_per_dispatch(self) -> int:
+        """Steps that go to the device together, see `training.dispatch`."""
+        return steps_per_dispatch(self.config.steps_per_dispatch)
 
     def form(self, step: int) -> bool:
         """Tell whether step number `step` belongs to the second phase."""

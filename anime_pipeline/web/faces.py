@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from anime_pipeline import __version__
-from anime_pipeline.inference.asked import asked_of_each, wish_texts
+from anime_pipeline.inference.asked import asked_of_each, attribute_texts
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.latents import variations, walk
 from anime_pipeline.inference.upscaler import Upscaler
@@ -131,7 +131,7 @@ def _text(
 ) -> dict[str, str]:
     """Return what `generate` records too, so that a face is known wherever it was made."""
     text = {"Software": f"anime-pipeline {__version__}", "seed": str(seed)}
-    text |= wish_texts(look.wishes, truncation)
+    text |= attribute_texts(look.wishes, truncation)
     if look.strength:
         text |= {"variation": str(look.variation), "strength": f"{look.strength:g}"}
     text["weights-dcgan"] = draw.weights.sha256

@@ -33,7 +33,7 @@ def wall() -> str:
     digits = text.isascii() and text.isdecimal() and len(text) < 20
     known = digits and int(text) <= MAX_SEED - WALL
     start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
-    wishable = services().catalogue.generator().wishes
+    wishable = services().catalogue.generator().attributes
     asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in wishable}})
     mark = _mark(asked)
     wishes = {name: getattr(asked, name) for name in wishable if getattr(asked, name)}
@@ -71,7 +71,7 @@ def studio() -> str:
     mark = catalogue.mark(draw.weights)
     face = asked.model_dump(exclude={"count", "weights", "size"})
     shown = asked.model_dump(exclude_defaults=True, exclude={"count", "weights", "size"})
-    for name in set(WISHES) - set(draw.wishes):
+    for name in set(WISHES) - set(draw.attributes):
         shown.pop(name, None)  # a wish that this model knows nothing of
     query = {"seed": asked.seed, **shown, "weights": mark}
     return render_template(
@@ -80,7 +80,7 @@ def studio() -> str:
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
-        wishes=draw.wishes,
+        wishes=draw.attributes,
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
@@ -120,7 +120,7 @@ def upscale() -> str:
 def how() -> str:
     """Tell how it works."""
     draw = services().catalogue.generator()
-    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.wishes)
+    return render_template("how.html", page="how", weights=_mark(None), wishes=draw.attributes)
 
 
 @blueprint.get("/api")

@@ -35,7 +35,7 @@ TRACKER_FAMILIES = ("utm_", "hsa_", "mtm_", "pk_")
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
-Wishes = dict[str, Any]
+Attributes = dict[str, Any]
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -130,11 +130,11 @@ class _Wishes(_Strict):
     length: Length | None = _wish_word("Length of the hair.", "length")
 
     @property
-    def wishes(self) -> Wishes:
+    def wishes(self) -> Attributes:
         """What was asked for: RGB 0..255 for hair and skin, words for eyes and length."""
         colours: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
         words = {"eyes": self.eyes, "length": self.length}
-        found: Wishes = {
+        found: Attributes = {
             part: parse_colour(text, part)
             for part, text in colours.items()
             if text is not None and text != RANDOM

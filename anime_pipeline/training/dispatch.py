@@ -64,12 +64,12 @@ class Schedule(Protocol):
         ...
 
     @property
-    def look_every(self) -> int:
+    def evaluate_every(self) -> int:
         """Steps at least between two looks."""
         ...
 
     @property
-    def steps_per_call(self) -> int:
+    def steps_per_dispatch(self) -> int:
         """Steps that may go to the device together; 1 where that gains nothing."""
         ...
 
@@ -107,7 +107,7 @@ def rescheduled(task: Configured, config: Any, schedules: frozenset[str]) -> Con
     return other
 
 
-def steps_per_call(wanted: int) -> int:
+def steps_per_dispatch(wanted: int) -> int:
     """Return how many steps the active backend takes in one call, of those a run's settings want.
 
     TensorFlow runs its graphs step by step: a loop inside the graph was no faster.
@@ -115,28 +115,28 @@ def steps_per_call(wanted: int) -> int:
     return wanted if backend.name() == "jax" else 1
 
 
-def ends_epoch(step: int, steps_per_epoch: int, total_steps: int, look_every: int) -> bool:
+def ends_epoch(step: int, steps_per_epoch: int, total_steps: int, evaluate_every: int) -> bool:
     """Tell whether the run is looked at after `step` steps: an epoch ends there, or the run.
 
-    With small sets several epochs are taken together, `look_every` steps at least, or looking would
-    cost more than training.
+    With small sets several epochs are taken together, `evaluate_every` steps at least, or looking
+    would cost more than training.
     """
-    together = -(-look_every // steps_per_epoch)
+    together = -(-evaluate_every // steps_per_epoch)
     return step % (together * steps_per_epoch) == 0 or step == total_steps
 
 
 def calls(task: Schedule, start: int, stop: int) -> Iterator[range]:
     """Divide steps `start` to `stop` into calls to the device.
 
-    Steps are put together within windows of `steps_per_call`, counted from step 0. A window with a
-    look inside goes step by step, since a look needs the state in between, and so does an
+    Steps are put together within windows of `steps_per_dispatch`, counted from step 0. A window
+    with a look inside goes step by step, since a look needs the state in between, and so does an
     unfinished last one: a compiled scan for each odd length would cost more than it gains.
     """
-    size = task.steps_per_call
+    size = task.steps_per_dispatch
     for begin in range(start - start % size, stop, size):
         window = range(begin, begin + size)
         looks = (
-            ends_epoch(s, task.steps_per_epoch, task.total_steps, task.look_every)
+            ends_epoch(s, task.steps_per_epoch, task.total_steps, task.evaluate_every)
             for s in window[1:]
         )
         if window.stop > task.total_steps or any(looks):

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from anime_pipeline.cli.common import stderr
-from anime_pipeline.cli.face_options import read_wishes
+from anime_pipeline.cli.face_options import read_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
 
 
-def gather_wishes(
+def gather_attributes(
     hair: str | None,
     skin: str | None,
     like: Path | None,
@@ -27,7 +27,7 @@ def gather_wishes(
     --hair, --skin, --eyes and --hair-length come before --prompt, and that before --like.
 
     Raises:
-        UsageError: If a prompt says nothing that can be drawn, or a wish cannot be read.
+        UsageError: If a prompt says nothing that can be drawn, or a attribute cannot be read.
         DataError: If the picture cannot be read.
     """
     both = set(tags) & set(not_tags)
@@ -35,20 +35,22 @@ def gather_wishes(
         raise UsageError(
             f"Received --with and --without for {', '.join(sorted(both))}. Leave one out."
         )
-    wishes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
+    attributes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
     if like is not None:
         from anime_pipeline.data.estimate import estimate_colors
-        from anime_pipeline.images.decoding import read_rgb
+        from anime_pipeline.images.decoding.decoder import read_rgb
 
         found = estimate_colors(read_rgb(like))
-        wishes |= {"hair": found.hair, "skin": found.skin}
+        attributes |= {"hair": found.hair, "skin": found.skin}
     if prompt is not None:
-        wishes |= _read_prompt(prompt)
-    return wishes | read_wishes({"hair": hair, "skin": skin, "eyes": eyes, "length": length})
+        attributes |= _read_prompt(prompt)
+    return attributes | read_attributes(
+        {"hair": hair, "skin": skin, "eyes": eyes, "length": length}
+    )
 
 
 def only_known(
-    wishes: Mapping[str, Any], options: Mapping[str, Any], names: Sequence[str]
+    attributes: Mapping[str, Any], options: Mapping[str, Any], names: Sequence[str]
 ) -> dict[str, Any]:
     """Leave out words that a prompt alone asked for and that weights know nothing of; say so.
 
@@ -56,28 +58,28 @@ def only_known(
     the weights refuse it themselves.
 
     Args:
-        wishes: What `gather_wishes` returned.
+        attributes: What `gather_attributes` returned.
         options: The command's options by name.
         names: What the weights know.
     """
     lost = {
-        name: wish
-        for name, wish in wishes.items()
+        name: attribute
+        for name, attribute in attributes.items()
         if name in WORDS and name not in names and options.get(name) in (None, RANDOM)
     }
-    if not lost or len(lost) == len(wishes):
-        return dict(wishes)
+    if not lost or len(lost) == len(attributes):
+        return dict(attributes)
     said = {"eyes": "{} eyes", "length": "{} hair"}
-    words = ", ".join(said[name].format(wish) for name, wish in lost.items())
+    words = ", ".join(said[name].format(attribute) for name, attribute in lost.items())
     stderr().print(f"Not drawn (these weights know nothing of it): {words}", markup=False)
-    return {name: wish for name, wish in wishes.items() if name not in lost}
+    return {name: attribute for name, attribute in attributes.items() if name not in lost}
 
 
 def _read_prompt(text: str) -> dict[str, Any]:
     from anime_pipeline.data.prompt import parse_prompt
 
     prompt = parse_prompt(text)
-    if not prompt.wishes:
+    if not prompt.attributes:
         raise UsageError(
             f"Invalid value for --prompt: {text!r}. Expected something about hair, skin or eyes, "
             "such as 'long silver hair, tan skin, blue eyes': nothing else can be asked for."
@@ -89,4 +91,4 @@ def _read_prompt(text: str) -> dict[str, Any]:
             f"{ignored}",
             markup=False,
         )
-    return prompt.wishes
+    return prompt.attributes

@@ -15,7 +15,7 @@ SLACK = 2.0  # grey levels that are allowed anywhere: all that a flat colour may
 GROWTH = 2.0  # how often the range of the place may be left on either side
 
 
-def restrain(levels: np.ndarray, lr_image: np.ndarray) -> np.ndarray:
+def clamp(levels: np.ndarray, lr_image: np.ndarray) -> np.ndarray:
     """Limit each pixel by the range of the input around it.
 
     Args:

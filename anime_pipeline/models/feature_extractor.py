@@ -3,7 +3,7 @@
 Sauer et al., "Projected GANs Converge Faster", NeurIPS 2021: a critic that need not learn to see
 first teaches the generator with a fraction of the pictures. `residual` follows their section 3.2:
 pictures enlarged to the size at which the network's maps say something, four depths, each mixed by
-a frozen random 1x1 convolution so that no few channels can satisfy a head. `best` looks at two
+a frozen random 1x1 convolution so that no few channels can satisfy a head. `modulated` looks at two
 depths of the picture as it is.
 """
 
@@ -18,7 +18,7 @@ from keras import ops
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.models.blocks import compute_dtype
-from anime_pipeline.models.vgg import Tap, Vgg, load_vgg
+from anime_pipeline.models.vgg import FeatureMap, Vgg, load_vgg
 
 # Cut of the side, and channels.
 LAYERS = {
@@ -27,30 +27,30 @@ LAYERS = {
     "block4_conv3": (8, 512),
     "block5_conv3": (16, 512),
 }
-SEEN_BY_BEST = ("block3_conv3", "block4_conv3")
+SEEN_BY_MODULATED = ("block3_conv3", "block4_conv3")
 SMALLEST = 4  # side of a map in which there is still a layout to judge
 
 
-def feature_taps(config: DcganConfig) -> tuple[Tap, ...]:
+def feature_maps(config: DcganConfig) -> tuple[FeatureMap, ...]:
     """Return the feature maps that a configuration's discriminator looks at."""
     if not config.feature_critic:
         return ()
     side = config.feature_px or config.image_size
-    names = LAYERS if config.architecture == "residual" else SEEN_BY_BEST
+    names = LAYERS if config.architecture == "residual" else SEEN_BY_MODULATED
     sizes = {name: (side // LAYERS[name][0], LAYERS[name][1]) for name in names}
-    return tuple(Tap(name, *shape) for name, shape in sizes.items() if shape[0] >= SMALLEST)
+    return tuple(FeatureMap(name, *shape) for name, shape in sizes.items() if shape[0] >= SMALLEST)
 
 
-class FeatureTaps:
-    """The frozen network: images [N, S, S, 3] in [-1, 1] to one map per tap, of unit size.
+class FeatureExtractor:
+    """The frozen network: images [N, S, S, 3] in [-1, 1] to its maps, of unit size.
 
     Attributes:
         source: Where the weights came from, see `Vgg`.
     """
 
     def __init__(self, config: DcganConfig) -> None:
-        taps = feature_taps(config)
-        vgg: Vgg = load_vgg([tap.name for tap in taps], config.precision)
+        maps = feature_maps(config)
+        vgg: Vgg = load_vgg([each.name for each in maps], config.precision)
         self.source = vgg.source
         self._model = vgg.model
         self._dtype = compute_dtype(config.precision)
@@ -58,7 +58,7 @@ class FeatureTaps:
         # Enlarging is linear: one matrix for rows and for columns, what OpenCV makes of unit rows.
         enlarged = cv2.resize(np.eye(size, dtype=np.float32), (size, side), None, 0, 0, 2)
         self._enlarge = enlarged if side > size else None
-        self._mix = [_mixture(config, tap) for tap in taps]
+        self._mix = [_mixture(config, each) for each in maps]
 
     def __call__(self, images: Any) -> list[Any]:
         """Apply the network; each position's vector is scaled to a mean square of 1.
@@ -78,9 +78,9 @@ class FeatureTaps:
         ]
 
 
-def _mixture(config: DcganConfig, tap: Tap) -> np.ndarray | None:
+def _mixture(config: DcganConfig, each: FeatureMap) -> np.ndarray | None:
     """Return the frozen mixture of a map's channels, float32 [C, C], which keeps their size."""
     if config.architecture != "residual":
         return None
-    draw = stream(config.seed, f"mixture {tap.name}").standard_normal
-    return draw((tap.channels, tap.channels), np.float32) / np.float32(tap.channels**0.5)
+    draw = stream(config.seed, f"mixture {each.name}").standard_normal
+    return draw((each.channels, each.channels), np.float32) / np.float32(each.channels**0.5)

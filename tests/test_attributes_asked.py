@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anime_pipeline.cli.wishes import gather_wishes
+from anime_pipeline.cli.attributes import gather_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.sheet import Label, labelled_sheet
-from anime_pipeline.inference.asked import wish_texts
+from anime_pipeline.images.writing.sheet import Label, labelled_sheet
+from anime_pipeline.inference.asked import attribute_texts
 from anime_pipeline.inference.generator import FaceGenerator
 
 
@@ -22,51 +22,51 @@ def draw(asked_weights):
 def test_words_come_before_a_prompt_and_a_prompt_before_a_picture(tmp_path):
     picture = tmp_path / "a.png"
     Image.new("RGB", (64, 64), (10, 200, 10)).save(picture)
-    liked = gather_wishes(None, None, picture, None)
+    liked = gather_attributes(None, None, picture, None)
     assert set(liked) == {"hair", "skin"}
-    prompted = gather_wishes(None, None, picture, "pink hair")
+    prompted = gather_attributes(None, None, picture, "pink hair")
     assert prompted["hair"] == HAIR_COLOURS["pink"] and prompted["skin"] == liked["skin"]
-    assert gather_wishes("#102030", "tan", picture, "pink hair") == {
+    assert gather_attributes("#102030", "tan", picture, "pink hair") == {
         "hair": (16, 32, 48), "skin": SKIN_COLOURS["tan"],
     }  # fmt: skip
-    assert gather_wishes("random", None, None, None) == {}
+    assert gather_attributes("random", None, None, None) == {}
 
 
 def test_what_a_prompt_cannot_say_is_named(capsys):
-    assert set(gather_wishes(None, None, None, "wavy silver hair, green lips")) == {"hair"}
+    assert set(gather_attributes(None, None, None, "wavy silver hair, green lips")) == {"hair"}
     said = capsys.readouterr().err
     assert "wavy" in said and "green lips" in said
     with pytest.raises(UsageError, match="hair, skin or eyes"):
-        gather_wishes(None, None, None, "a smiling girl")
+        gather_attributes(None, None, None, "a smiling girl")
 
 
 def test_a_tag_is_asked_for_or_against_not_both():
-    assert gather_wishes(None, None, None, None, ["Hat"], ["Smiling"]) == {
+    assert gather_attributes(None, None, None, None, ["Hat"], ["Smiling"]) == {
         "Hat": True, "Smiling": False,
     }  # fmt: skip
     with pytest.raises(UsageError, match="--without for Hat"):
-        gather_wishes(None, None, None, None, ["Hat"], ["Hat"])
+        gather_attributes(None, None, None, None, ["Hat"], ["Hat"])
 
 
 def test_wishes_stand_in_names_and_texts():
-    wishes = {"hair": (255, 0, 16), "Hat": True, "Bow": False, "eyes": "blue"}
-    assert wish_texts(wishes, 0.5) == {
+    attributes = {"hair": (255, 0, 16), "Hat": True, "Bow": False, "eyes": "blue"}
+    assert attribute_texts(attributes, 0.5) == {
         "hair": "#ff0010", "Hat": "yes", "Bow": "no", "eyes": "blue", "truncation": "0.5",
     }  # fmt: skip
-    assert wish_texts({}, 1.0) == {}
+    assert attribute_texts({}, 1.0) == {}
 
 
 def test_wishes_change_the_face_and_the_batch_does_not(draw):
     plain = draw.generate(range(5))
-    pink = draw.generate(range(5), wishes={"hair": HAIR_COLOURS["pink"], "Hat": True})
+    pink = draw.generate(range(5), attributes={"hair": HAIR_COLOURS["pink"], "Hat": True})
     assert (plain != pink).any(axis=(1, 2, 3)).all()
-    one = draw.generate([3], batch_size=1, wishes={"hair": HAIR_COLOURS["pink"], "Hat": True})
+    one = draw.generate([3], batch_size=1, attributes={"hair": HAIR_COLOURS["pink"], "Hat": True})
     assert np.abs(one[0].astype(int) - pink[3]).max() <= 1
 
 
 def test_truncation_zero_is_one_latent(draw):
-    wishes = {"hair": (1, 2, 3), "skin": (200, 190, 180), "Hat": False}
-    faces = draw.generate(range(4), wishes=wishes, truncation=0.0)
+    attributes = {"hair": (1, 2, 3), "skin": (200, 190, 180), "Hat": False}
+    faces = draw.generate(range(4), attributes=attributes, truncation=0.0)
     assert np.abs(faces.astype(int) - faces[0]).max() <= 1
     np.testing.assert_array_equal(draw.generate([5]), draw.generate([5], truncation=1.0))
 
@@ -74,7 +74,7 @@ def test_truncation_zero_is_one_latent(draw):
 def test_generate_records_what_was_asked_for(cli, asked_weights, tmp_path):
     call = ["generate", "--checkpoint", asked_weights, "-n", 4, "--json"]
     made = cli(*call, "--hair", "#102030", "--with", "Hat", "--truncation", 0.7).json
-    assert made["wishes"] == {"hair": "#102030", "truncation": "0.7", "Hat": "yes"}
+    assert made["attributes"] == {"hair": "#102030", "truncation": "0.7", "Hat": "yes"}
     assert [face["hair"] for face in made["faces"]] == ["#102030"] * 4
     assert len({face["skin"] for face in made["faces"]}) > 1
     name = made["faces"][1]["file"]
@@ -82,9 +82,9 @@ def test_generate_records_what_was_asked_for(cli, asked_weights, tmp_path):
     with Image.open(tmp_path / "outputs" / name) as picture:
         assert picture.text["hair"] == "#102030" and picture.text["seed"] == "1"
     plain = cli(*call).json  # beside them, under names of their own
-    assert plain["wishes"] == {}
+    assert plain["attributes"] == {}
     listed = json.loads((tmp_path / "outputs" / "manifest.json").read_text())["faces"]
-    assert len(listed) == 8 and {len(face["wishes"]) for face in listed} == {0, 3}
+    assert len(listed) == 8 and {len(face["attributes"]) for face in listed} == {0, 3}
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ from conftest import JAX, spawn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anime_pipeline.training.calls import calls, ends_epoch
+from anime_pipeline.training.dispatch import calls, ends_epoch
 
 
 @dataclass
 class Plan:
     total_steps: int
     steps_per_epoch: int
-    steps_per_call: int
+    steps_per_dispatch: int
     interval: int = 4
-    look_every: int = 100
+    evaluate_every: int = 100
 
     def form(self, step):
         return step % self.interval == 0
@@ -44,9 +44,11 @@ def test_every_step_is_done_once_and_in_order(plan):
 def test_steps_in_one_call_are_of_one_form_and_no_look_falls_between(plan):
     for steps in calls(plan, 0, plan.total_steps):
         assert len({plan.form(step) for step in steps}) == 1
-        assert len(steps) <= plan.steps_per_call
+        assert len(steps) <= plan.steps_per_dispatch
         for step in steps[:-1]:
-            assert not ends_epoch(step + 1, plan.steps_per_epoch, plan.total_steps, plan.look_every)
+            assert not ends_epoch(
+                step + 1, plan.steps_per_epoch, plan.total_steps, plan.evaluate_every
+            )
 
 
 @given(plans, st.data())
@@ -93,8 +95,8 @@ images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uin
 large = np.repeat(np.repeat(images, 2, 1), 2, 2)
 result = {}
 for name, make in (
-    ("dcgan", lambda k: DcganTask(replace(TINY_DCGAN, steps_per_call=k), images)),
-    ("srgan", lambda k: SrganTask(replace(TINY_SRGAN, steps_per_call=k), large)),
+    ("dcgan", lambda k: DcganTask(replace(TINY_DCGAN, steps_per_dispatch=k), images)),
+    ("srgan", lambda k: SrganTask(replace(TINY_SRGAN, steps_per_dispatch=k), large)),
 ):
     task = make(4)  # one for both: it is compiled once
     plain, scanned = train(make(1)), train(task)

@@ -12,6 +12,10 @@ const when = new Map(performance.getEntriesByType('resource')
   .map((one) => [one.name, one.responseEnd]));
 return [...document.querySelectorAll('.wall img')].map((one) => when.get(one.src));
 """
+NO_STORAGE = """
+const refuse = () => { throw new DOMException("", "SecurityError"); };
+Object.defineProperty(window, "localStorage", { get: refuse });
+"""
 
 
 def seeds(browser):
@@ -129,6 +133,17 @@ def test_hearts_survive_a_reload(browser):
     browser.says("[data-toasts]", "Taken out")
     browser.click("[data-toasts] button")
     assert browser.all(".wall .heart")[0].get_attribute("aria-pressed") == "true", "undone"
+
+
+def test_without_storage_hearts_last_as_long_as_the_page(browser):
+    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=NO_STORAGE)
+    browser.held.append(added["identifier"])
+    keep(browser, 300, 1)
+    browser.says("[data-toasts]", "this browser stores nothing")
+    assert browser.one(".wall .heart").get_attribute("aria-pressed") == "true"
+    browser.open("/favourites")
+    browser.seen("[data-no-storage]")
+    assert not seeds(browser)
 
 
 def test_a_toast_stays_while_somebody_is_in_it(browser):

@@ -102,7 +102,7 @@ export async function fetchPage() {
  * @returns {Promise<Blob>} the result, a PNG
  * @throws {RequestError} with the server's own words; an AbortError passes unchanged
  */
-export async function enlarge(picture, { scale, realism, signal, onProgress }) {
+export async function upscale(picture, { scale, realism, signal, onProgress }) {
   const send = async () => {
     const ticket = makeTicket();
     const form = new FormData();

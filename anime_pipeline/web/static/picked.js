@@ -31,26 +31,17 @@ export async function pick(file, limits) {
     throw new UnfitError(`“${file.name}” cannot be read as a picture; it may be damaged. Open it in another program and save it anew.`);
   });
   const { width, height } = bitmap;
+  bitmap.close();
   if (width * height > limits.pixels) {
     const side = Math.floor(Math.sqrt(limits.pixels));
     throw new UnfitError(`“${file.name}” has ${width} × ${height} pixels; up to ${limits.pixels / 1e6} million are possible (such as ${side} × ${side}). It is large already: cut out the part you want.`);
   }
-  // Of an animation, the first picture is the one that is enlarged.
-  const still = file.type === "image/gif" ? await stillOf(bitmap) : file;
-  bitmap.close();
-  return { file, name: file.name.replace(/\.[^.]*$/, "") || "picture", url: URL.createObjectURL(still), width, height };
+  return { file, name: file.name.replace(/\.[^.]*$/, "") || "picture", url: URL.createObjectURL(file), width, height };
 }
 
 /** @param {number} bytes */
 function megabytes(bytes) {
   return (bytes / 1e6).toFixed(bytes % 1e6 ? 1 : 0);
-}
-
-/** @param {ImageBitmap} bitmap */
-function stillOf(bitmap) {
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
-  return canvas.convertToBlob();
 }
 
 /**

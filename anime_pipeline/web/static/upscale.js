@@ -1,7 +1,7 @@
 // @ts-check
 /** The page that enlarges a picture: choose, send, wait, compare, download. */
 
-import { enlarge, isAbort, messageOf, RequestError } from "./backend.js";
+import { isAbort, messageOf, RequestError, upscale } from "./backend.js";
 import { find, make, newestOnly, onClick, say } from "./common.js";
 import { Compare } from "./compare.js";
 import { listen, pick, UnfitError } from "./picked.js";
@@ -116,7 +116,7 @@ async function start() {
   show("working");
   const began = performance.now();
   try {
-    const result = await enlarge(source.file, {
+    const result = await upscale(source.file, {
       scale: times, realism: realism?.valueAsNumber ?? 0, signal: control.signal, onProgress: tell,
     });
     await present(source, times, result, (performance.now() - began) / 1000);

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from anime_pipeline.web.serving.measurements import Measurements
 from children import PATIENCE_S
 from test_web_api import API, refused
 from test_web_worker import in_thread
@@ -13,7 +14,6 @@ from werkzeug.test import create_environ, run_wsgi_app
 
 from anime_pipeline.web.app import API as ENDPOINTS
 from anime_pipeline.web.app import create_app, shedding_of
-from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.models.jobs import LongJob
 from anime_pipeline.web.models.worker import LONG_JOBS, Worker
 from anime_pipeline.web.services import EXTENSION
@@ -57,7 +57,7 @@ def full(tmp_path):
 def test_a_full_server_refuses_before_it_reads_anything(method, path):
     gate = Gate()
     worker = Worker(gate, most_waiting=1)
-    measurements = Measurements(worker)
+    measurements = Measurements(lambda: worker.waiting)
     reached = []
 
     def app(environ, start_response):

@@ -9,6 +9,7 @@ import jinja2
 import jsonschema_rs
 import numpy as np
 import pytest
+from anime_pipeline.web.pages.run_documents import FoundRun, read_document, samples, thinned
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,11 +17,10 @@ from PIL import Image
 
 from anime_pipeline.core import runs as core_runs
 from anime_pipeline.core.runs import locked, read_metrics
-from anime_pipeline.web import run_documents
 from anime_pipeline.web.api.openapi import document
 from anime_pipeline.web.app import API
-from anime_pipeline.web.run_documents import FoundRun, read_document, samples, thinned
-from anime_pipeline.web.runs import blueprint
+from anime_pipeline.web.pages import run_documents
+from anime_pipeline.web.pages.runs import blueprint
 
 CONFIG = {"steps": 100, "batch_size": 8, "image_size": 32, "loss": "bce"}
 WARNING = "step 40: memorising: It knows the training pictures by heart. Add pictures.\n"

@@ -11,25 +11,23 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
-from anime_pipeline.web import runs
 from anime_pipeline.web.api import (
     face_endpoints,
     health,
     model_endpoints,
-    run_endpoints,
     upload_endpoints,
 )
 from anime_pipeline.web.api.endpoints import PREFIX, Endpoint, Endpoints
 from anime_pipeline.web.api.openapi import document
-from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.engine import compute
 from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
-from anime_pipeline.web.pages import views
+from anime_pipeline.web.pages import run_endpoints, runs, views
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.serving import problems, security, static_files
 from anime_pipeline.web.serving.clients import RateLimits
+from anime_pipeline.web.serving.measurements import Measurements
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, Settings
 from anime_pipeline.web.serving.shedding import Shedding
 
@@ -101,7 +99,7 @@ def _services(app: Flask, settings: Settings, endpoints: Sequence[Endpoint]) -> 
     # First, as it is what can fail.
     catalogue = Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints)
     worker = Worker(compute, settings.queue)
-    measurements = Measurements(worker)
+    measurements = Measurements(lambda: worker.waiting)
     worker.on_batch = measurements.on_batch
     return Services(
         settings,

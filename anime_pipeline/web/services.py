@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import current_app
 
-from anime_pipeline.web.measurements import Measurements
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
 from anime_pipeline.web.serving.clients import RateLimits
+from anime_pipeline.web.serving.measurements import Measurements
 from anime_pipeline.web.serving.settings import Settings
 from anime_pipeline.web.serving.shedding import Shedding
 

@@ -23,7 +23,6 @@ from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 from anime_pipeline.web.errors import NoSuchModelError, UnusableModelError
 from anime_pipeline.web.models.kept import LeastRecentlyUsed
-from anime_pipeline.web.run_documents import printable
 
 KEPT_MODELS = 3
 KEPT_OFFERS = 1000
@@ -206,4 +205,5 @@ class Catalogue:
 def _reason(error: Exception, path: Path) -> str:
     """Say why weights cannot be used; where they lie is nothing that clients need to know."""
     text = str(error) if isinstance(error, PipelineError) else "its weights are not what they say."
-    return printable(text.replace(str(path), path.name))
+    text = text.replace(str(path), path.name)
+    return text.encode("utf-8", "replace").decode("utf-8")  # a name need be none

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-
-from anime_pipeline.web.models.worker import Worker
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
@@ -17,7 +16,8 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 class Measurements:
     """Counters of one app, in a registry of their own."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, waiting: Callable[[], float]) -> None:
+        """Take what tells how many requests wait for the models."""
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "anime_pipeline_requests_total",
@@ -44,12 +44,12 @@ class Measurements:
             buckets=SECONDS,
             registry=self.registry,
         )
-        waiting = Gauge(
+        gauge = Gauge(
             "anime_pipeline_waiting_requests",
             "Requests that wait for the models or are being worked on.",
             registry=self.registry,
         )
-        waiting.set_function(lambda: worker.waiting)
+        gauge.set_function(waiting)
         ProcessCollector(registry=self.registry)
 
     def on_batch(self, size: int, seconds: float) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from anime_pipeline.web import runs
 from anime_pipeline.web.api.endpoints import JSON, Endpoints
 from anime_pipeline.web.api.responses import RunDetails, Runs
+from anime_pipeline.web.pages import runs
 
 ENDPOINTS = Endpoints()
 _RUN = {"tag": "runs", "kept": True, "blueprint": "runs"}

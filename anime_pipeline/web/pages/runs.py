@@ -28,7 +28,7 @@ from anime_pipeline.reports.training_words import (
     plain,
     verdict,
 )
-from anime_pipeline.web.run_documents import (
+from anime_pipeline.web.pages.run_documents import (
     DAMAGED,
     Document,
     FoundRun,

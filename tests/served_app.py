@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from children import PATIENCE_S
 
 from anime_pipeline.web.serving.clients import FairThreads
-from anime_pipeline.web.serving.connections import Server
-from anime_pipeline.web.serving.front import Front
+from anime_pipeline.web.serving.front import Server
 from anime_pipeline.web.serving.server import listen
 from anime_pipeline.web.serving.shedding import Shedding
 
@@ -35,8 +34,8 @@ def serving(app=hello, limit=LIMIT, threads=4, most_body=MOST_BODY):
 
     async def run():
         executor = ThreadPoolExecutor(threads)
-        front = Front(Shedding(app, most_body, {}), FairThreads(executor, threads))
-        server, over = Server(front, limit), asyncio.Event()
+        shedding = Shedding(app, most_body, {})
+        server, over = Server(shedding, FairThreads(executor, threads), limit), asyncio.Event()
         listening.setblocking(False)
         server.add_socket(listening)
         found.extend([server, asyncio.get_running_loop(), over])
@@ -44,7 +43,7 @@ def serving(app=hello, limit=LIMIT, threads=4, most_body=MOST_BODY):
         await over.wait()
         server.stop()
         server.close_all()
-        while server.front.exchanges or server.open:
+        while server.exchanges or server.open:
             await asyncio.sleep(0.005)
         executor.shutdown()
 

@@ -23,7 +23,7 @@ from served_app import (
 )
 from web import fetch, wait_until
 
-from anime_pipeline.web.serving import connections, exchange, front
+from anime_pipeline.web.serving import exchange, front
 from anime_pipeline.web.serving.clients import Budget
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -52,7 +52,7 @@ class Gate:
 @pytest.mark.parametrize("sent", [IDLE, HALF_OPEN, HALF_OPEN + b"x" * 9000])
 def test_idle_connections_keep_nobody_out(sent, monkeypatch):
     # Not because they end by themselves after a while.
-    monkeypatch.setattr(connections, "IDLE_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(front, "IDLE_S", 10 * PATIENCE_S)
     with serving() as (server, port), ExitStack() as stack:
         for _ in range(150):
             stack.enter_context(connect(port, sent))
@@ -91,7 +91,7 @@ def test_the_longest_idle_of_who_has_most_makes_room():
 
 
 def test_a_connection_on_which_nothing_whole_is_asked_is_ended(monkeypatch):
-    monkeypatch.setattr(connections, "IDLE_S", 0.3)
+    monkeypatch.setattr(front, "IDLE_S", 0.3)
     with serving() as (_, port):
         with connect(port, post(9) + b"1") as half, connect(port, HALF_OPEN) as head:
             with connect(port) as idle, connect(port, GET) as kept:
@@ -110,7 +110,7 @@ def test_a_body_that_trickles_in_is_ended_in_words(monkeypatch):
 
 def test_a_body_for_which_there_is_no_room_is_refused_before_it_is_sent():
     with serving() as (server, port), ExitStack() as stack:
-        server.front.app.bodies = bodies = Budget(1_000_000)
+        server.app.bodies = bodies = Budget(1_000_000)
         first = stack.enter_context(connect(port, post(900_000)))
         wait_until(lambda: bodies.held == 900_000)
         refused = stack.enter_context(connect(port, post(200_000)))
@@ -129,7 +129,7 @@ def test_a_body_for_which_there_is_no_room_is_refused_before_it_is_sent():
 
 def test_a_client_that_is_told_to_wait_for_a_sign_is_not_given_one():
     with serving() as (server, port):
-        server.front.app.bodies = Budget(1_000_000)
+        server.app.bodies = Budget(1_000_000)
         asked = post(2_000_000).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
         said = answer_to(port, asked)
         assert said.startswith(b"HTTP/1.1 503") and b"100" not in said.partition(b"\r\n")[0]
@@ -141,11 +141,11 @@ def test_a_client_that_is_told_to_wait_for_a_sign_is_not_given_one():
 def test_slow_bodies_make_room(monkeypatch):
     monkeypatch.setattr(front, "SLOW_S", 0)
     with serving() as (server, port), ExitStack() as stack:
-        server.front.app.bodies = bodies = Budget(1_000_000)
+        server.app.bodies = bodies = Budget(1_000_000)
         slow = stack.enter_context(connect(port, post(600_000)))
         wait_until(lambda: bodies.held == 600_000)
         faster = stack.enter_context(connect(port, post(300_000) + bytes(299_999)))
-        wait_until(lambda: any(one.received == 299_999 for one in server.front.exchanges))
+        wait_until(lambda: any(one.received == 299_999 for one in server.exchanges))
         assert answer_to(port, LAST.replace(b"GET", b"PUT")).startswith(b"HTTP/1.1 200")
         with connect(port, post(500_000) + bytes(500_000)) as new:
             assert answer_on(new)[1] == b"hi"
@@ -170,7 +170,7 @@ def test_one_client_gets_half_of_the_room():
 def test_a_body_of_unclear_length_gets_the_room_of_the_largest(length):
     with serving() as (server, port):
         with connect(port, b"POST / HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n"):
-            wait_until(lambda: server.front.app.bodies.held == MOST_BODY)
+            wait_until(lambda: server.app.bodies.held == MOST_BODY)
 
 
 def test_an_answer_that_is_none_ends_the_connection(caplog):
@@ -180,7 +180,7 @@ def test_an_answer_that_is_none_ends_the_connection(caplog):
 
     with serving(lie) as (server, port):
         answer_to(port, GET)
-        wait_until(lambda: not server.front.exchanges)
+        wait_until(lambda: not server.exchanges)
     assert [record.getMessage() for record in caplog.records] == ["An answer could not be sent"]
 
 
@@ -263,7 +263,7 @@ def test_a_client_that_sends_no_more_gets_its_answer():
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1000) == exchange.PROBE
             time.sleep(2 * max(exchange.PROBES_S))
-            [only] = server.front.exchanges
+            [only] = server.exchanges
             assert not only._gone.done()
             gate.open.set()
             assert b"200 OK" in read_all(connection)

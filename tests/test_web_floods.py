@@ -47,9 +47,9 @@ def test_many_requests_sent_at_once_are_answered_one_after_the_other(count):
 def test_an_answer_that_nobody_fetches_ends_with_its_connection(monkeypatch):
     monkeypatch.setattr(exchange, "FETCH_S", 0.3)
     with serving(large) as (server, port), connect(port, GET, receive_bytes=4096):
-        wait_until(lambda: server.front.exchanges)
-        [only] = server.front.exchanges
-        wait_until(lambda: not server.front.exchanges and not server.open)
+        wait_until(lambda: server.exchanges)
+        [only] = server.exchanges
+        wait_until(lambda: not server.exchanges and not server.open)
         assert only.connection.closed()
 
 
@@ -63,14 +63,14 @@ def test_unfetched_answers_do_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(front, "UNFETCHED_BYTES", 2 * LARGE)
     with serving(large) as (server, port), ExitStack() as stack:
         stack.enter_context(connect(port, GET, receive_bytes=4096))
-        wait_until(lambda: sum(one.unfetched for one in server.front.exchanges) == LARGE)
-        [first] = server.front.exchanges
+        wait_until(lambda: sum(one.unfetched for one in server.exchanges) == LARGE)
+        [first] = server.exchanges
         stack.enter_context(connect(port, GET, receive_bytes=4096))
-        wait_until(lambda: sum(one.unfetched for one in server.front.exchanges) == 2 * LARGE)
+        wait_until(lambda: sum(one.unfetched for one in server.exchanges) == 2 * LARGE)
         latest = stack.enter_context(connect(port, GET))
         assert len(answer_on(latest)[1]) == LARGE
         assert first.connection.closed(), "it has fetched nothing for longest"
-        assert len(server.front.exchanges) == 1
+        assert len(server.exchanges) == 1
 
 
 def test_an_app_is_told_that_its_client_has_gone():
@@ -86,7 +86,7 @@ def test_an_app_is_told_that_its_client_has_gone():
             assert reached.wait(PATIENCE_S)
             assert not seen
         wait_until(lambda: seen)
-        wait_until(lambda: not server.front.exchanges)
+        wait_until(lambda: not server.exchanges)
 
 
 @given(st.binary(max_size=50), st.lists(st.integers(-1, 20)))
@@ -113,15 +113,15 @@ def test_requests_sent_together_end_with_their_client():
             at_once = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         go_on.set()
-        wait_until(lambda: not server.open and not server.front.exchanges)
+        wait_until(lambda: not server.open and not server.exchanges)
     assert len(called) < 10
 
 
 def test_what_a_client_leaves_behind_before_its_end_is_forgotten():
     with serving() as (server, port):
         with connect(port, post(200_000) + bytes(100_000)):
-            wait_until(lambda: server.front.app.bodies.held == 200_000)
-        wait_until(lambda: not server.front.app.bodies.held and not server.front.exchanges)
+            wait_until(lambda: server.app.bodies.held == 200_000)
+        wait_until(lambda: not server.app.bodies.held and not server.exchanges)
 
 
 @given(st.lists(st.sampled_from(["198.51.100.1", "198.51.100.2", None]), min_size=1, max_size=40))

@@ -30,17 +30,13 @@ from anime_pipeline.web.serving.shedding import GONE
 SHEET_COLUMNS = 8
 
 ENDPOINTS = Endpoints()
+_FACES = {PNG: None, JSON: Faces}
+_FRAMES = {GIF: None, PNG: None, JSON: Frames}
 _FACE: dict[str, Any] = {"tag": "faces", "queue": "faces", "problems": (404,)}
 
 
 @ENDPOINTS.add(
-    "GET",
-    "/generate",
-    name="generate",
-    takes=GenerateQuery,
-    answers={PNG: None, JSON: Faces},
-    kept=True,
-    **_FACE,
+    "GET", "/generate", name="generate", takes=GenerateQuery, answers=_FACES, kept=True, **_FACE
 )
 def generate_by_query(asked: GenerateQuery, kind: str) -> Response:
     """Draw a face, or several of consecutive seeds."""
@@ -52,7 +48,7 @@ def generate_by_query(asked: GenerateQuery, kind: str) -> Response:
     "/generate",
     name="generateMany",
     takes=GenerateBody,
-    answers={JSON: Faces, PNG: None},
+    answers={JSON: Faces, **_FACES},
     **_FACE,
 )
 def generate_by_body(asked: GenerateBody, kind: str) -> Response:
@@ -86,7 +82,7 @@ def _generate(asked: GenerateQuery | GenerateBody, kind: str) -> Response:
     "/interpolate",
     name="interpolate",
     takes=InterpolateQuery,
-    answers={GIF: None, PNG: None, JSON: Frames},
+    answers=_FRAMES,
     kept=True,
     **_FACE,
 )
@@ -100,7 +96,7 @@ def interpolate_by_query(asked: InterpolateQuery, kind: str) -> Response:
     "/interpolate",
     name="interpolateAny",
     takes=InterpolateBody,
-    answers={JSON: Frames, GIF: None, PNG: None},
+    answers={JSON: Frames, **_FRAMES},
     **_FACE,
 )
 def interpolate_by_body(asked: InterpolateBody, kind: str) -> Response:

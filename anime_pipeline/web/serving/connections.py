@@ -1,30 +1,19 @@
-"""Connections on Tornado's HTTP: at most so many, of which idle and slow ones keep nobody out."""
+"""A client's connection: it may say that it sends no more, and is told when it sends too much."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
-from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.iostream import IOStream, UnsatisfiableReadError
-from tornado.tcpserver import TCPServer
 
 from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.serving.clients import client_of
-from anime_pipeline.web.serving.exchange import Exchange
-from anime_pipeline.web.serving.front import Front
 from anime_pipeline.web.serving.problems import response_of
-from anime_pipeline.web.serving.shedding import LENGTH_DIGITS
 
-# From the end of an answer, or the beginning of a connection, to the end of a request's headers.
-# More than the 60 s after which nginx and others close connections themselves.
-IDLE_S = 65
 HEAD_BYTES = 32_768
-READ_BYTES = 65_536
 
 
 class Connection(IOStream):
@@ -89,61 +78,3 @@ class Connection(IOStream):
             with contextlib.suppress(OSError):
                 self.socket.send(head.encode("latin-1") + refused.get_data())
         super().close(exc_info)
-
-
-class Server(TCPServer, HTTPServerConnectionDelegate):
-    """Takes new connections at any time: the longest idle makes room, of who has most of them.
-
-    Attributes:
-        front: What answers the requests.
-        open: Connections that are open.
-    """
-
-    def __init__(self, front: Front, most_connections: int) -> None:
-        super().__init__(max_buffer_size=4 * READ_BYTES, read_chunk_size=READ_BYTES)
-        self.front = front
-        self.open: dict[HTTP1ServerConnection, Connection] = {}
-        self._most = most_connections
-        self._parameters = HTTP1ConnectionParameters(
-            chunk_size=READ_BYTES,
-            max_header_size=HEAD_BYTES,
-            header_timeout=IDLE_S,
-            # An exchange refuses what is too much, in words.
-            max_body_size=10**LENGTH_DIGITS,
-        )
-
-    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Take a connection, and close another if there are too many."""
-        if len(self.open) >= self._most:
-            dispensable = self._most_dispensable()
-            if dispensable is None:  # all of them are being answered
-                stream.close()
-                return
-            # Forgotten at once: Tornado tells of its end a little later.
-            self.open.pop(dispensable).close()
-        connection = Connection(stream, address[0])
-        served = HTTP1ServerConnection(connection, self._parameters, connection)
-        self.open[served] = connection
-        served.start_serving(self)
-
-    def start_request(self, server_conn: object, request_conn: Any) -> Exchange:
-        """Make what deals with the next request of a connection."""
-        request_conn.context.in_head = True
-        return Exchange(self.front, request_conn)
-
-    def on_close(self, server_conn: Any) -> None:
-        """Forget a connection that has ended."""
-        self.open.pop(server_conn, None)
-
-    def close_all(self) -> None:
-        """Close all connections."""
-        for connection in list(self.open.values()):
-            connection.close()
-
-    def _most_dispensable(self) -> HTTP1ServerConnection | None:
-        # What is being answered stays.
-        idle = {served: one for served, one in self.open.items() if not one.busy}
-        held = Counter(one.client for one in idle.values())
-        return max(
-            idle, key=lambda served: (held[idle[served].client], -idle[served].since), default=None
-        )

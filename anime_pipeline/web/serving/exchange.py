@@ -23,12 +23,12 @@ from tornado.iostream import StreamClosedError
 from anime_pipeline import __version__
 from anime_pipeline.web.errors import BusyError, Problem
 from anime_pipeline.web.serving.environ import environ_of
-from anime_pipeline.web.serving.front import Front
 from anime_pipeline.web.serving.problems import TOO_LARGE, problem_of, response_of
 from anime_pipeline.web.serving.shedding import ADMITTED, GONE, App, Environ
 
 if TYPE_CHECKING:
     from anime_pipeline.web.serving.connections import Connection
+    from anime_pipeline.web.serving.front import Server
 
 LOG = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Exchange(HTTPMessageDelegate):
         unfetched: Bytes of its answer, until all of them are fetched.
     """
 
-    def __init__(self, front: Front, http: HTTP1Connection) -> None:
-        self._front = front
+    def __init__(self, server: Server, http: HTTP1Connection) -> None:
+        self._server = server
         self._http = http
         self.connection: Connection = http.context
         self.begun = 0.0
@@ -89,7 +89,7 @@ class Exchange(HTTPMessageDelegate):
     ) -> None:
         """Decide whether the body is wanted."""
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - of a server
-        connection, front = self.connection, self._front
+        connection, server = self.connection, self._server
         connection.in_head = False
         if connection.closed():
             # What was sent together with an earlier request is read from memory though the client
@@ -98,13 +98,13 @@ class Exchange(HTTPMessageDelegate):
             return
         self.begun = connection.since = time.monotonic()
         self.arriving = True
-        front.exchanges.add(self)
+        server.exchanges.add(self)
         self._limit(BODY_S, self._too_slow)
         self._method = start_line.method
         try:
             port = connection.socket.getsockname()[1]
             self._environ = environ_of(start_line, headers, connection.address, port)
-            self.held = front.app.admit(self._environ, front.make_room)
+            self.held = server.app.admit(self._environ, server.make_room)
         except Problem as problem:
             wanted = isinstance(problem, BusyError) or problem.status == 413
             self.refuse(problem, sends_more=wanted and "Expect" not in headers)
@@ -115,7 +115,7 @@ class Exchange(HTTPMessageDelegate):
         if self._answered:
             return
         self.received += len(chunk)
-        if self.received > self._front.app.most_body:
+        if self.received > self._server.app.most_body:
             self.refuse(Problem(413, TOO_LARGE))
             return
         self._body.write(chunk)
@@ -162,7 +162,7 @@ class Exchange(HTTPMessageDelegate):
         self._body.seek(0)
         self._environ |= {"wsgi.input": self._body, ADMITTED: True, GONE: self._gone}
         try:
-            response = await self._front.threads.run(self.connection.client, self._call)
+            response = await self._server.threads.run(self.connection.client, self._call)
             self._release()
             if response is not None:
                 await self._send(response)
@@ -176,13 +176,13 @@ class Exchange(HTTPMessageDelegate):
 
     def _call(self) -> Response | None:
         """Let the app answer, unless nobody waits any more; runs in a thread."""
-        return None if self._gone.done() else call(self._front.app, self._environ)
+        return None if self._gone.done() else call(self._server.app, self._environ)
 
     async def _send(self, response: Response) -> None:
         parts = response.response if self._method != "HEAD" else ()
         self.unfetched = sum(map(len, response.response))
-        self._front.keep_answers_small(self)
-        stopping = self._front.stopping
+        self._server.keep_answers_small(self)
+        stopping = self._server.stopping
         await self._taken(self._write_head(response, close=stopping))
         for part in parts:
             for begin in range(0, len(part), PIECE_BYTES):
@@ -249,7 +249,7 @@ class Exchange(HTTPMessageDelegate):
     def _release(self) -> None:
         """Give back what the body takes."""
         self._environ, self._body = {}, Body()
-        self._front.app.bodies.give_back(self.held, self.connection.client)
+        self._server.app.bodies.give_back(self.held, self.connection.client)
         self.held = 0
 
     def _end(self) -> None:
@@ -259,7 +259,7 @@ class Exchange(HTTPMessageDelegate):
         self.arriving = self.connection.busy = False
         self.unfetched = 0
         self.connection.since = time.monotonic()
-        self._front.exchanges.discard(self)
+        self._server.exchanges.discard(self)
 
 
 class _Received(Response):

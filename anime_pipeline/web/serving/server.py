@@ -17,8 +17,7 @@ from anime_pipeline.core.platform import allow_open_files
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
 from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.clients import FairThreads
-from anime_pipeline.web.serving.connections import Server
-from anime_pipeline.web.serving.front import Front
+from anime_pipeline.web.serving.front import Server
 from anime_pipeline.web.serving.shedding import Shedding
 
 LOG = logging.getLogger(__name__)
@@ -97,7 +96,7 @@ async def _serve(
     give_memory_back()
     executor = ThreadPoolExecutor(threads, thread_name_prefix="request")
     most = max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES)
-    server = Server(Front(app, FairThreads(executor, threads)), most)
+    server = Server(app, FairThreads(executor, threads), most)
     listening.setblocking(False)
     server.add_socket(listening)
     told = asyncio.Event()
@@ -145,15 +144,14 @@ async def _stop(server: Server, stop_work: Callable[[float], bool]) -> bool:
         Whether the models have done all that was accepted.
     """
     deadline = time.monotonic() + STOP_WITHIN_S
-    front = server.front
     server.stop()
-    front.stopping = True
+    server.stopping = True
     # First what waits for a thread, then what waits for the models: from then on new work on open
     # connections is refused, or a busy server would never end.
-    await _until(lambda: not front.threads.waiting, deadline)
+    await _until(lambda: not server.threads.waiting, deadline)
     left_s = max(0.0, deadline - time.monotonic())
     clean = await asyncio.to_thread(stop_work, left_s)
-    if not await _until(lambda: not front.busy, time.monotonic() + FLUSH_S):
+    if not await _until(lambda: not server.busy, time.monotonic() + FLUSH_S):
         LOG.warning("Some clients did not fetch their answers within %g s.", FLUSH_S)
     server.close_all()
     return clean

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from http import HTTPStatus
 from typing import Any
 
 from anime_pipeline.core.errors import CheckpointError, PipelineError
-
-PROBLEM_TYPE = "application/problem+json"
 
 
 class Problem(PipelineError):  # noqa: N818 - what RFC 9457 calls it
@@ -44,17 +40,6 @@ class Problem(PipelineError):  # noqa: N818 - what RFC 9457 calls it
             "detail": self.detail,
         }
         return document | ({"errors": self.errors} if self.errors else {})
-
-    def body(self) -> str:
-        """Return the text of an answer of type `PROBLEM_TYPE`."""
-        return json.dumps(self.document())
-
-    def headers(self) -> dict[str, str]:
-        """Return what an answer says beside it."""
-        retry = {}
-        if self.retry_after_s is not None:
-            retry["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
-        return {"Cache-Control": "no-store"} | retry
 
 
 class BusyError(Problem):

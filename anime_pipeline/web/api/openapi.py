@@ -13,7 +13,7 @@ from anime_pipeline.core.runs import STAGES
 from anime_pipeline.web.api.endpoints import FORM, JSON, PREFIX, Endpoint
 from anime_pipeline.web.api.requests import FORMS, in_order
 from anime_pipeline.web.api.responses import ProblemDocument
-from anime_pipeline.web.errors import PROBLEM_TYPE
+from anime_pipeline.web.serving.problems import PROBLEM_TYPE
 
 REFERENCE = "#/components/schemas/"
 PROBLEM = "Problem"

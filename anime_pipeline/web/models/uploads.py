@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from cachetools import LRUCache
 from PIL import Image
 
 from anime_pipeline.images.writing.png_stream import write_png_strips
@@ -53,7 +53,7 @@ class Uploads:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._found: OrderedDict[str, Progress] = OrderedDict()
+        self._found: LRUCache[str, Progress] = LRUCache(KEPT_TICKETS)
         self._lock = threading.Lock()
 
     def _open(self, name: str | None) -> Progress:
@@ -65,9 +65,6 @@ class Uploads:
             if name in self._found and self._found[name].state != "done":
                 raise Problem(409, f"The ticket {name!r} is in use. Choose another.")
             self._found[name] = progress
-            self._found.move_to_end(name)
-            while len(self._found) > KEPT_TICKETS:
-                self._found.popitem(last=False)
         return progress
 
     def get(self, name: str) -> Progress:

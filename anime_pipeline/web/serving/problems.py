@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from http import HTTPStatus
 
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, SecurityError
 
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
-from anime_pipeline.web.errors import PROBLEM_TYPE, Problem
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.serving.security import add_headers, in_api
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES
 
 LOG = logging.getLogger(__name__)
+PROBLEM_TYPE = "application/problem+json"
 
 TOO_LARGE = (
     f"This is more than is taken: pictures may have up to {MAX_UPLOAD_BYTES // 10**6} MB. Send a "
@@ -52,8 +55,11 @@ def problem_of(error: Exception) -> Problem:
 def response_of(problem: Problem, page: str | None = None) -> Response:
     """Return the answer for programs, or for people where there is a page."""
     kind = PROBLEM_TYPE if page is None else "text/html; charset=utf-8"
-    body = problem.body() if page is None else page
-    return add_headers(Response(body, problem.status, problem.headers(), content_type=kind))
+    body = json.dumps(problem.document()) if page is None else page
+    response = Response(body, problem.status, {"Cache-Control": "no-store"}, content_type=kind)
+    if problem.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
+    return add_headers(response)
 
 
 def install(app: Flask) -> None:

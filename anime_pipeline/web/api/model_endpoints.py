@@ -5,7 +5,7 @@ from __future__ import annotations
 from anime_pipeline.inference.asked import palettes
 from anime_pipeline.web.api.endpoints import JSON, Endpoints
 from anime_pipeline.web.api.requests import MOST_FACES, MOST_FRAMES, MOST_STOPS
-from anime_pipeline.web.api.responses import Models, Palettes, UpscalerOffer
+from anime_pipeline.web.api.responses import Models, UpscalerOffer
 from anime_pipeline.web.services import services
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
@@ -20,7 +20,7 @@ def models() -> Models:
         default=catalogue.default,
         models=catalogue.offers(),
         upscaler=UpscalerOffer(weights=catalogue.weights_hash(), realism=catalogue.has_realism),
-        colours=Palettes.model_validate(palettes()),
+        colours=palettes(),
         limits={
             "count": MOST_FACES,
             "stops": MOST_STOPS,

@@ -80,21 +80,13 @@ class UpscalerOffer(BaseModel):
     realism: bool
 
 
-class Palettes(BaseModel):
-    """The colours that have names."""
-
-    hair: dict[str, Colour]
-    skin: dict[str, Colour]
-    eyes: dict[str, Colour]
-
-
 class Models(BaseModel):
     """What there is to choose from, and the limits."""
 
     default: str
     models: list[Offer]
     upscaler: UpscalerOffer
-    colours: Palettes
+    colours: dict[str, dict[str, Colour]]  # by what they are of, and their names
     limits: dict[str, Whole]
 
 

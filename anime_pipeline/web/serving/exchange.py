@@ -102,8 +102,7 @@ class Exchange(HTTPMessageDelegate):
         self._limit(BODY_S, self._too_slow)
         self._method = start_line.method
         try:
-            port = connection.socket.getsockname()[1]
-            self._environ = environ_of(start_line, headers, connection.address, port)
+            self._environ = environ_of(start_line, headers, connection.address)
             self.held = server.app.admit(self._environ, server.make_room)
         except Problem as problem:
             wanted = isinstance(problem, BusyError) or problem.status == 413

@@ -18,7 +18,7 @@ from anime_pipeline.core.files import in_units
 
 # The only formats that are tried. Of Pillow's others some start programs (EPS), and some decode
 # while their header is read (ICO).
-KNOWN = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
+KNOWN: tuple[str, ...] = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
 KNOWN += ("AVIF",) if features.check("avif") else ()
 # Read whole by their decoders, when they are opened. So large no picture is that we take.
 MOST_WHOLE_BYTES = 2**28

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from children import PATIENCE_S
 
 from anime_pipeline.web.serving.clients import FairThreads
-from anime_pipeline.web.serving.front import Server
+from anime_pipeline.web.serving.connections import Server
 from anime_pipeline.web.serving.server import listen
 from anime_pipeline.web.serving.shedding import Shedding
 

@@ -23,7 +23,7 @@ from served_app import (
 )
 from web import fetch, wait_until
 
-from anime_pipeline.web.serving import exchange, front
+from anime_pipeline.web.serving import connections, exchange
 from anime_pipeline.web.serving.clients import Budget
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -52,7 +52,7 @@ class Gate:
 @pytest.mark.parametrize("sent", [IDLE, HALF_OPEN, HALF_OPEN + b"x" * 9000])
 def test_idle_connections_keep_nobody_out(sent, monkeypatch):
     # Not because they end by themselves after a while.
-    monkeypatch.setattr(front, "IDLE_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(connections, "IDLE_S", 10 * PATIENCE_S)
     with serving() as (server, port), ExitStack() as stack:
         for _ in range(150):
             stack.enter_context(connect(port, sent))
@@ -91,7 +91,7 @@ def test_the_longest_idle_of_who_has_most_makes_room():
 
 
 def test_a_connection_on_which_nothing_whole_is_asked_is_ended(monkeypatch):
-    monkeypatch.setattr(front, "IDLE_S", 0.3)
+    monkeypatch.setattr(connections, "IDLE_S", 0.3)
     with serving() as (_, port):
         with connect(port, post(9) + b"1") as half, connect(port, HALF_OPEN) as head:
             with connect(port) as idle, connect(port, GET) as kept:
@@ -139,7 +139,7 @@ def test_a_client_that_is_told_to_wait_for_a_sign_is_not_given_one():
 
 
 def test_slow_bodies_make_room(monkeypatch):
-    monkeypatch.setattr(front, "SLOW_S", 0)
+    monkeypatch.setattr(connections, "SLOW_S", 0)
     with serving() as (server, port), ExitStack() as stack:
         server.app.bodies = bodies = Budget(1_000_000)
         slow = stack.enter_context(connect(port, post(600_000)))

@@ -42,7 +42,7 @@ def echo_at(asked: EchoQuery, place: str) -> Echo:
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
-    made = create_app(Settings(checkpoints=folder), [*API, *TOY.found])
+    made = create_app(Settings(checkpoints=folder), [*API, *TOY])
     yield made.test_client()
     assert made.extensions["anime_pipeline"].worker.stop(20)
 

@@ -15,7 +15,7 @@ from served_app import answer_on, answer_to, connect, hello, serving
 from test_web_connections import GET, LAST, post
 from web import wait_until
 
-from anime_pipeline.web.serving import exchange, front
+from anime_pipeline.web.serving import connections, exchange
 from anime_pipeline.web.serving.clients import FairThreads, RateLimits
 from anime_pipeline.web.serving.exchange import Body
 from anime_pipeline.web.serving.shedding import GONE
@@ -60,7 +60,7 @@ def test_a_large_answer_is_fetched_whole():
 
 
 def test_unfetched_answers_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(front, "UNFETCHED_BYTES", 2 * LARGE)
+    monkeypatch.setattr(connections, "UNFETCHED_BYTES", 2 * LARGE)
     with serving(large) as (server, port), ExitStack() as stack:
         stack.enter_context(connect(port, GET, receive_bytes=4096))
         wait_until(lambda: sum(one.unfetched for one in server.exchanges) == LARGE)

@@ -13,8 +13,8 @@ from anime_pipeline.cli.serve import command
 from anime_pipeline.web.models import decoders
 from anime_pipeline.web.models.worker import LONG_JOBS
 from anime_pipeline.web.serving.clients import IPV6_NETWORK
+from anime_pipeline.web.serving.connections import IDLE_S, UNFETCHED_BYTES
 from anime_pipeline.web.serving.exchange import BODY_S, FETCH_S
-from anime_pipeline.web.serving.front import IDLE_S, UNFETCHED_BYTES
 from anime_pipeline.web.serving.server import CONNECTIONS, FREE_THREADS, STOP_WITHIN_S
 from anime_pipeline.web.serving.settings import (
     MAX_UPLOAD_BYTES,

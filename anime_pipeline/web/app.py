@@ -36,10 +36,10 @@ FORM_PARTS = 8
 MOST_BODY = MAX_UPLOAD_BYTES + FORM_BYTES
 
 API: tuple[Endpoint, ...] = (
-    *face_endpoints.ENDPOINTS.found,
-    *upload_endpoints.ENDPOINTS.found,
-    *model_endpoints.ENDPOINTS.found,
-    *run_endpoints.ENDPOINTS.found,
+    *face_endpoints.ENDPOINTS,
+    *upload_endpoints.ENDPOINTS,
+    *model_endpoints.ENDPOINTS,
+    *run_endpoints.ENDPOINTS,
 )
 
 
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] =
     problems.install(app)
     security.install(app, settings.trusted_hosts)
     static_files.install(app)
-    api = Endpoints(list(endpoints)).blueprint()
+    api = Endpoints(endpoints).blueprint()
     for blueprint in (views.blueprint, api, runs.blueprint, health.blueprint):
         app.register_blueprint(blueprint)
     app.jinja_env.globals["version"] = __version__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -97,17 +97,14 @@ class Endpoint:
         return read_json(kind, request.get_data(cache=False))
 
 
-@dataclass
-class Endpoints:
-    """A list of endpoints, which is the API of an app."""
-
-    found: list[Endpoint] = field(default_factory=list)
+class Endpoints(list[Endpoint]):
+    """Endpoints, of one file or of a whole app."""
 
     def add(self, method: str, path: str, **declared: Any) -> Callable[[Function], Function]:
         """Make a function an endpoint; see `Endpoint` for what is declared."""
 
         def decorate(function: Function) -> Function:
-            self.found.append(Endpoint(function, method, path, **declared))
+            self.append(Endpoint(function, method, path, **declared))
             return function
 
         return decorate
@@ -115,7 +112,7 @@ class Endpoints:
     def blueprint(self) -> Blueprint:
         """Return their routes."""
         made = Blueprint("api", __name__, url_prefix=PREFIX)
-        for one in self.found:
+        for one in self:
             name = one.function.__name__
             if one.blueprint == made.name:
                 made.add_url_rule(one.path, name, one.view, methods=[one.method])

@@ -17,7 +17,7 @@ from anime_pipeline.core.platform import allow_open_files
 from anime_pipeline.core.signals import ECHO_S, answering_stop_signals, leave_lost_terminal
 from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.clients import FairThreads
-from anime_pipeline.web.serving.front import Server
+from anime_pipeline.web.serving.connections import Server
 from anime_pipeline.web.serving.shedding import Shedding
 
 LOG = logging.getLogger(__name__)

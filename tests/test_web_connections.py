@@ -259,6 +259,15 @@ def test_a_client_that_sends_no_more_gets_its_answer():
             assert b"hi" in half_closed(port, GET.replace(b"1.1", version))
         assert half_closed(port, GET * 3).count(b"hi") == 3
         assert b"hi" in half_closed(port, post(3) + b"abc")
+        for cut in (
+            b"",
+            GET[:-4],
+            GET[:-2],
+            GET[:-1],
+            post(3) + b"ab",
+            CHUNKED + b"5\r\nabcde\r\n",
+        ):
+            assert half_closed(port, cut) == b"", "no request that is whole"
         with connect(port, asked) as connection:
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1000) == exchange.PROBE

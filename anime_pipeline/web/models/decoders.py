@@ -44,20 +44,20 @@ class Decoders:
             BusyError: If none becomes free.
             UnwantedError: If nobody waits for it any more.
         """
-        decoder = self._wait(unwanted)
+        decoder: Decoder | None = None
+        until = time.monotonic() + DECODE_WAIT_S
+        while decoder is None:
+            with suppress(queue.Empty):
+                decoder = self._free.get(timeout=TICK_S)
+                continue
+            if unwanted():
+                raise UnwantedError(f"{NAME}: nobody wants it any more")
+            if time.monotonic() > until:
+                raise BusyError(f"{self._count} pictures are being read. Try again later.", 5)
         try:
             yield decoder
         finally:
             self._free.put(decoder)
-
-    def _wait(self, unwanted: Callable[[], bool]) -> Decoder:
-        until = time.monotonic() + DECODE_WAIT_S
-        while time.monotonic() < until:
-            with suppress(queue.Empty):
-                return self._free.get(timeout=TICK_S)
-            if unwanted():
-                raise UnwantedError(f"{NAME}: nobody wants it any more")
-        raise BusyError(f"{self._count} pictures are being read already. Try again later.", 5)
 
 
 decoders = Decoders(DECODERS, DECODE_LIMITS)

@@ -24,6 +24,7 @@ class Connection(IOStream):
         since: When something last came of it or went to it.
         busy: Whether a request that came of it is being answered.
         in_head: Whether the next thing to come is a request's head, or the rest of one.
+        ends: How often its end has been read.
         on_end: Called when it says so while it is busy.
     """
 
@@ -37,13 +38,8 @@ class Connection(IOStream):
         self.address = address
         self.since = time.monotonic()
         self.busy = self.in_head = False
-        self._ends = 0
+        self.ends = 0
         self.on_end: Callable[[], None] = lambda: None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the client has said that it sends no more."""
-        return self._ends > 0
 
     @property
     def client(self) -> str | None:
@@ -59,9 +55,9 @@ class Connection(IOStream):
         count: int | None = super().read_from_fd(buf)
         if count != 0 or not (self.busy or self.in_head):
             return count
-        self._ends += 1
-        if self._ends > 1:  # in the head of a request that is no whole one it is the end, soon
-            return None if self.busy or self._ends == 2 else 0
+        self.ends += 1
+        if self.ends > 1:  # in the head of a request that is no whole one it is the end, soon
+            return None if self.busy or self.ends == 2 else 0
         if self.busy:
             self.on_end()
         buf[:1] = b"\r"

@@ -129,7 +129,7 @@ class Exchange(HTTPMessageDelegate):
             return
         self.connection.busy = True
         self.connection.on_end = self._probe
-        if self.connection.ended:
+        if self.connection.ends:
             self._probe()
         self._http.set_close_callback(self._notice_gone)
         self._task = asyncio.get_running_loop().create_task(self._answer())

@@ -16,9 +16,11 @@ from PIL import Image
 
 from anime_pipeline.core import runs as core_runs
 from anime_pipeline.core.runs import locked, read_metrics
+from anime_pipeline.core.samples import list_samples
+from anime_pipeline.reports.curves import thinned
 from anime_pipeline.web import run_documents
 from anime_pipeline.web.openapi import document
-from anime_pipeline.web.run_documents import FoundRun, read_document, samples, thinned
+from anime_pipeline.web.run_documents import FoundRun, read_document
 from anime_pipeline.web.runs import blueprint
 
 CONFIG = {"steps": 100, "batch_size": 8, "image_size": 32, "loss": "bce"}
@@ -98,9 +100,15 @@ def test_a_run_is_told_with_samples_curves_and_settings(client):
     assert run["curves"]["loss_d"][0] == [10, 0.1] and len(run["curves"]["kid_val"]) == 1
     assert run["config"] == CONFIG and "/home/somebody" not in json.dumps(run)
     page = client.get("/training/dcgan/1-cpu").text
-    for text in ("Discriminator accuracy", "memorising</code>", "Level", "--resume", "KID at"):
+    for text in (
+        "Discriminator accuracy",
+        "memorising</code>",
+        "Level",
+        "--resume",
+        "KID, to compare runs",
+    ):
         assert text in page
-    assert '<th scope="row">Distance to held-out faces (KID)' in page
+    assert '<th scope="row">KID, to compare runs' in page
     assert '<th scope="row">PSNR' not in page and len(re.findall(r"data-chart [^>]* hidden>", page))
 
 
@@ -158,7 +166,7 @@ def test_samples_are_only_what_the_run_drew(client, checkpoints):
     (folder / "epoch_0007.png").symlink_to(checkpoints / "dcgan/1-cpu/config.json")
     (folder / "epoch_0008.png").mkdir()
     (folder / "epoch_\u0663\u0663\u0663\u0663.png").write_bytes(b"digits of another script")
-    assert samples(folder.parent) == [0, 3, 12]
+    assert list_samples(folder.parent) == [0, 3, 12]
     url = "/runs/dcgan/1-cpu/samples/"
     with client.get(url + "epoch_0003.png") as response:
         assert response.mimetype == "image/png"

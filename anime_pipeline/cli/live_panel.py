@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anime_pipeline.core.runs import METRICS_FILE, SAMPLES_FOLDER, read_metrics, read_warnings
+from anime_pipeline.core.advice import standing
+from anime_pipeline.core.measurements import HIGHER, LOWER, TRAINING, measurement, of_kind
+from anime_pipeline.core.runs import (
+    METRICS_FILE,
+    SAMPLES_FOLDER,
+    last_values,
+    read_metrics,
+    read_warnings,
+)
+from anime_pipeline.core.samples import list_samples, sample_name
 from anime_pipeline.core.text import visible
 
 if TYPE_CHECKING:
@@ -20,7 +29,6 @@ if TYPE_CHECKING:
 SMOOTHED_STEPS = 50
 TIMED_FOR_ETA = 10
 
-PLAYERS = {"d": "critic", "g": "generator"}  # other losses have names that people know
 TONES = {"good": "green", "fair": "yellow", "bad": "bold red"}
 
 
@@ -62,25 +70,34 @@ class Pace:
         return (time.monotonic() - self.begun) / self.timed * steps
 
 
-@dataclass
-class Look:
-    """What the run folder tells: all that was measured last, and the newest grid and warning."""
+@dataclass(frozen=True)
+class LastEvaluation:
+    """What the run folder tells: all that was measured last, and the newest grid and warning.
+
+    Attributes:
+        measured: The last value of everything that was logged.
+        best: The best of each measurement of which one way is better.
+        grid: The last sample grid.
+        warning: The last line of the warnings.
+    """
 
     measured: dict[str, Any] = field(default_factory=dict)
-    best_kid: float | None = None
+    best: dict[str, float] = field(default_factory=dict)
     grid: Path | None = None
     warning: str = ""
 
     @classmethod
-    def at(cls, folder: Path) -> Look:
+    def of(cls, folder: Path) -> LastEvaluation:
         """Read a run folder."""
-        measured: dict[str, Any] = {}
         rows = read_metrics(folder / METRICS_FILE)
-        for row in rows:
-            measured |= row
-        best = min((row["kid_val"] for row in rows if "kid_val" in row), default=None)
-        grid = max((folder / SAMPLES_FOLDER).glob("epoch_*.png"), default=None)
-        return cls(measured, best, grid, "".join(read_warnings(folder)[-1:]))
+        best = {
+            one.key: one.best(row[one.key] for row in rows if one.key in row)
+            for one in of_kind(TRAINING)
+            if one.direction in (LOWER, HIGHER)
+        }
+        grids = [folder / SAMPLES_FOLDER / sample_name(n) for n in list_samples(folder)[-1:]]
+        warnings = "".join(read_warnings(folder)[-1:])
+        return cls(last_values(rows), best, grids[0] if grids else None, warnings)
 
 
 def describe(progress: Progress, pace: Pace) -> str:
@@ -91,7 +108,7 @@ def describe(progress: Progress, pace: Pace) -> str:
     return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}{eta}"
 
 
-def draw(progress: Progress, pace: Pace, look: Look, images_per_step: int) -> Panel:
+def draw(progress: Progress, pace: Pace, evaluated: LastEvaluation, images_per_step: int) -> Panel:
     """Return the panel; names of files and warnings are never read as markup."""
     from rich.panel import Panel
     from rich.progress_bar import ProgressBar
@@ -114,45 +131,43 @@ def draw(progress: Progress, pace: Pace, look: Look, images_per_step: int) -> Pa
         ProgressBar(progress.total_steps, progress.step, complete_style="magenta"),
     )
     table.add_row("Progress", Text("  ·  ".join((done, left, speed))))
-    losses = [f"{PLAYERS.get(name, name)} {value:.3f}" for name, value in pace.losses.items()]
+    losses = [
+        f"{measurement(f'loss_{name}').label.removesuffix(' loss')} {value:.3f}"
+        for name, value in pace.losses.items()
+    ]
     table.add_row("Losses", Text("  ".join(losses)))
-    for name, text in _measured_lines(look):
+    for name, text in _measured_lines(evaluated):
         table.add_row(name, text)
-    if look.grid:
-        table.add_row("Last grid", Text(visible(str(look.grid))))
-    if look.warning:
-        table.add_row("Warning", Text(visible(look.warning), style="yellow"))
+    if evaluated.grid:
+        table.add_row("Last grid", Text(visible(str(evaluated.grid))))
+    if evaluated.warning:
+        table.add_row("Warning", Text(visible(evaluated.warning), style="yellow"))
     title = Text(visible(f" {progress.folder.parent.name}/{progress.folder.name} "), style="bold")
     subtitle = Text(f" epoch {progress.epoch} · Ctrl-C saves and stops ", style="dim")
     return Panel(table, title=title, subtitle=subtitle, border_style="magenta", padding=(0, 1))
 
 
-def _measured_lines(look: Look) -> Iterator[tuple[str, Any]]:
+def _measured_lines(evaluated: LastEvaluation) -> Iterator[tuple[str, Any]]:
     from rich.text import Text
 
-    from anime_pipeline.reports.training_words import verdict
-
-    measured = look.measured
-    names = (
-        ("training", "accuracy_real_train"),
-        ("held-out", "accuracy_real_val"),
-        ("drawn", "accuracy_fake"),
-    )
-    parts = [f"{text} {measured[name]:.0%}" for text, name in names if name in measured]
-    if parts:
+    measured = evaluated.measured
+    known = [one for one in of_kind(TRAINING) if one.key in measured]
+    accuracies = [one for one in known if one.is_share and not one.direction]
+    if accuracies:
+        parts = (f"{one.label.split(', ')[-1]} {one.text(measured[one.key])}" for one in accuracies)
         line = Text("  ".join(parts))
-        if found := verdict(measured):
+        if found := standing(measured):
             line.append(f"   {found.word}", style=TONES[found.tone])
-        yield "Critic is right", line
-    if "diversity" in measured:
-        yield "Variety", Text(f"{measured['diversity']:.2f}  (real faces: 1)")
-    if "kid_val" in measured:
-        best = f"  best {look.best_kid:.4f}" if look.best_kid is not None else ""
-        yield "KID, held-out", Text(f"{measured['kid_val']:.4f}{best}  (lower is better)")
-    if "val_psnr_db" in measured:
-        bicubic = measured.get("val_psnr_bicubic_db")
-        beside = "" if bicubic is None else f"  (bicubic {bicubic:.2f} dB)"
-        yield "PSNR, held-out", Text(f"{measured['val_psnr_db']:.2f} dB{beside}")
+        yield "Accuracy", line
+    for one in known:
+        if one.direction:
+            text = f"{one.text(measured[one.key])}  ({one.direction})"
+            if one.key in evaluated.best:
+                text += f"  best {one.text(evaluated.best[one.key])}"
+            beside = measurement(one.beside)
+            if beside.format and beside.key in measured:
+                text += f"  {beside.label} {beside.text(measured[beside.key])}"
+            yield one.label, Text(text)
 
 
 def _clock(seconds: float) -> str:

@@ -7,7 +7,9 @@ beside the figure of real faces; more varied than real is no virtue.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.metrics.features import check_features, distances
@@ -19,6 +21,27 @@ WINDOW_PX = 5
 SMALLEST_PX = WINDOW_PX << (len(WEIGHTS) - 1)
 PAIRS = 1000
 CHUNK = 500
+
+
+def thumbnail_ratio(real: np.ndarray, fake: np.ndarray) -> float:
+    """Return how varied drawn faces are beside real ones, at 8x8: layout and colours, no texture.
+
+    Args:
+        real: uint8 [N, S, S, 3].
+        fake: uint8 [M, S, S, 3].
+
+    Returns:
+        1 where they vary as real ones do, 0 where all are alike.
+    """
+    return mean_pair_distance(fake) / max(mean_pair_distance(real), 1e-6)
+
+
+def mean_pair_distance(images: np.ndarray, size_px: int = 8) -> float:
+    """Return the mean Euclidean distance between small versions of uint8 [N, S, S, 3]."""
+    size = (size_px, size_px)
+    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+    flat = np.stack(small).reshape(len(small), -1).astype(np.float64)
+    return float(pdist(flat).mean()) if len(flat) > 1 else 0.0
 
 
 def mean_distance(features: np.ndarray) -> float:

@@ -110,7 +110,7 @@ def command(
         from anime_pipeline.reports.benchmark_folders import read_results
         from anime_pipeline.reports.benchmark_metrics import available_metrics
         from anime_pipeline.reports.page import refuse_other_report
-        from anime_pipeline.reports.render import KINDS
+        from anime_pipeline.reports.render import STEM
 
         loaded = {name: Upscaler.load(path) for name, path in paths.items()}
     chosen = choose_side(store, side, limit, _train_count(loaded))
@@ -131,7 +131,7 @@ def command(
         "software": version_line(["anime-pipeline", "onnxruntime", "scikit-image"]),
     }
     if not overwrite:
-        refuse_other_report(out, "benchmark", KINDS, facts)
+        refuse_other_report(out, STEM, facts)
     methods = {name: upscaler.upscale_batch for name, upscaler in loaded.items()}
     with progress_bar("Measuring") as update:
         result = run_benchmark(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +23,14 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.cli.evaluate_networks import (
     NETWORKS,
     about_stage_two,
-    choose_networks,
+    load_networks,
     remarks,
-    source,
     with_large,
 )
 from anime_pipeline.cli.face_options import truncation_option, weights_options
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.cli.sides import choose_side, side_option
-from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
+from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 
 if TYPE_CHECKING:
@@ -120,13 +117,12 @@ def command(
 
     path = find_weights(checkpoint, DCGAN_KIND)
     import_keras_quietly()
-    _require_vgg()
-    networks, missing = choose_networks(wanted)
     with waiting("Loading the models"):
         from anime_pipeline.reports.evaluate import evaluate
-        from anime_pipeline.reports.evaluation_page import KINDS, STEM, cells, write_evaluation
+        from anime_pipeline.reports.evaluation_page import STEM, cells, write_evaluation
         from anime_pipeline.reports.page import refuse_other_report
 
+        networks, missing = load_networks(wanted)
         network, about_fid = _inception(inception)
     generator, enlarge = load_models(checkpoint, upscaler, realism, upscale)
     roots = list(dict.fromkeys(data))
@@ -147,10 +143,10 @@ def command(
     }
     facts |= about_stage_two(enlarge, faces) | about_fid
     if not overwrite:
-        sources = {name: f"{source(name)} weights" for name in networks}
-        refuse_other_report(out, STEM, KINDS, facts | sources)
+        sources = {each.network: f"{each.source} weights" for each in networks}
+        refuse_other_report(out, STEM, facts | sources)
     seeds = range(seed, seed + count)
-    result = evaluate(generator, faces, seeds, truncation, _stage, network, networks, enlarge)
+    result = evaluate(generator, faces, seeds, truncation, progress_bar, networks, network, enlarge)
     result.facts = facts | result.facts
     result.missing = missing
     result.remarks = remarks(generator.config, enlarge)
@@ -163,23 +159,6 @@ def command(
         head = ("Measure", "Value", "Real faces", "Chance", "Faces")
         print_table(head, [[row[key] for key in keys] for row in rows])
     stderr().print(f"Report: {written['html']}", markup=False)
-
-
-@contextmanager
-def _stage(title: str) -> Iterator[Any]:
-    with progress_bar(title) as update:
-        yield update
-
-
-def _require_vgg() -> None:
-    from anime_pipeline.models.vgg import load_vgg
-
-    try:
-        load_vgg(["block1_conv1"])
-    except PipelineError as error:
-        raise PipelineError(
-            f"Faces are compared by VGG16's features. Add its weights to measure. {error}"
-        ) from None
 
 
 def _inception(path: Path | None) -> tuple[Inception | None, dict[str, str]]:

@@ -9,7 +9,7 @@ with none from these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ BATCH = 50
 VGG16, ALEXNET, EFFICIENTNET = "vgg16", "alexnet", "efficientnet-lite"
 TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet", EFFICIENTNET: "EfficientNet-Lite0"}
 VGG16_LAYERS = ("block4_conv3", "block5_conv3")
+
+
+Progress = Callable[[int, int], None]
+Extractor = Callable[[np.ndarray, Progress | None], np.ndarray]
 
 
 class Features:
@@ -75,9 +79,7 @@ class Features:
         )
         self._to_device = backend.to_device
 
-    def __call__(
-        self, images: np.ndarray, progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray:
+    def __call__(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Return the features of `images`.
 
         Args:
@@ -145,6 +147,23 @@ def resize(images: np.ndarray, size_px: int) -> np.ndarray:
     side = (size_px, size_px)
     kind = Image.Resampling.BICUBIC
     return np.stack([np.asarray(Image.fromarray(image).resize(side, kind)) for image in images])
+
+
+def of_sets(
+    extract: Extractor, sets: Sequence[np.ndarray], progress: Progress | None = None
+) -> list[np.ndarray]:
+    """Return the features of several sets uint8 [N, S, S, 3], under one progress of all."""
+    total, done = sum(map(len, sets)), 0
+    found = []
+
+    def shifted(n: int, _: int) -> None:
+        if progress:
+            progress(done + n, total)
+
+    for images in sets:
+        found.append(extract(np.ascontiguousarray(images), shifted))
+        done += len(images)
+    return found
 
 
 def common_scale(real: np.ndarray) -> float:

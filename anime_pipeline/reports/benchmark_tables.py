@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from anime_pipeline.core.measurements import HIGHER, Measurement, measurement
 from anime_pipeline.reports.benchmark import Benchmark
-from anime_pipeline.reports.benchmark_metrics import Metric
 from anime_pipeline.reports.benchmark_statistics import SPEED
 
-SPEED_LABEL = "ms per picture"
 UNKNOWN = "–"
-UP, DOWN = "\u00a0↑", "\u00a0↓"  # held to the word before by a space that never breaks
 EXPLANATION = (
     "Means over pictures ± half-width of the 95% interval; ↑ higher is better, ↓ lower is better; "
     "the best of each degradation is marked. Times are wall-clock, the fastest of "
@@ -25,24 +22,14 @@ PAIRED_EXPLANATION = (
 )
 
 
-def directed(metric: Metric) -> str:
-    """Return a metric's label with an arrow towards better."""
-    return f"{metric.label}{UP if metric.higher_is_better else DOWN}"
+def columns(benchmark: Benchmark) -> list[Measurement]:
+    """Return the columns of figures of the summary."""
+    return [*benchmark.metrics, measurement(SPEED)]
 
 
-def heads(benchmark: Benchmark) -> list[str]:
-    """Return the heads of the summary's columns of figures."""
-    return [*map(directed, benchmark.metrics), SPEED_LABEL + DOWN]
-
-
-def headline(benchmark: Benchmark) -> list[Metric]:
+def headline(benchmark: Benchmark) -> list[Measurement]:
     """Return the metrics that methods are compared pairwise by."""
     return [metric for metric in benchmark.metrics if metric.headline]
-
-
-def protocols(benchmark: Benchmark) -> dict[str, str]:
-    """Return what decides the figures of each metric, by its label."""
-    return {directed(metric): metric.protocol for metric in benchmark.metrics}
 
 
 def summary_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
@@ -51,12 +38,11 @@ def summary_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
     for _, group in benchmark.summary.groupby("degradation", sort=False):
         for _, row in group.iterrows():
             cells = []
-            for metric in benchmark.metrics:
-                cell = _figure(row[metric.key], row[f"{metric.key}_ci95"], metric.digits)
-                best = metric.best(group[metric.key].to_numpy())
-                cells.append(cell | {"best": bool(row[metric.key] == best)})
-            speed = UNKNOWN if np.isnan(row[SPEED]) else _milliseconds(row[SPEED])
-            cells.append({"value": speed, "interval": "", "best": False})
+            for one in columns(benchmark):
+                value, half = float(row[one.key]), float(row.get(f"{one.key}_ci95", float("nan")))
+                # Times depend on the machine: no method is the best by them.
+                best = one.key != SPEED and value == one.best(group[one.key])
+                cells.append(_cell(one, value, half) | {"best": best})
             rows.append(_named(row, ["degradation", "method", "n"]) | {"cells": cells})
     return rows
 
@@ -68,14 +54,15 @@ def pair_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
     for _, group in benchmark.paired.groupby(keys, sort=False):
         figures = group.set_index("metric")
         cells = []
-        for metric in headline(benchmark):
-            change = float(figures["difference"][metric.key])
-            half = float(figures["difference_ci95"][metric.key])
-            share = float(figures["better_share"][metric.key])
-            gain = change if metric.higher_is_better else -change
-            cell = _figure(change, half, metric.digits, sign="+")
-            marks = {"best": bool(gain > half), "worse": bool(-gain > half)}
-            cells.append(cell | marks | {"share": f"{share:.0%}"})
+        for one in headline(benchmark):
+            change, half, share = (
+                float(figures[name][one.key])
+                for name in ("difference", "difference_ci95", "better_share")
+            )
+            gain = change if one.direction == HIGHER else -change
+            cell = _cell(one, change, half, "+" if change >= 0 else "")
+            marks = {"best": gain > half, "worse": -gain > half, "share": f"{share:.0%}"}
+            cells.append(cell | marks)
         rows.append(_named(group.iloc[0], keys) | {"cells": cells})
     return rows
 
@@ -84,11 +71,9 @@ def _named(row: pd.Series, keys: list[str]) -> dict[str, Any]:
     return {key: int(row[key]) if key == "n" else str(row[key]) for key in keys}
 
 
-def _figure(value: float, half: float, digits: int, sign: str = "") -> dict[str, Any]:
-    interval = "" if np.isnan(half) else f"± {half:.{digits}f}"
-    return {"value": f"{value:{sign}.{digits}f}".replace("-", "−"), "interval": interval}
-
-
-def _milliseconds(value: float) -> str:
-    """Return a time with about two digits: 0.03, 2.4, 41."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+def _cell(one: Measurement, value: float, half: float, sign: str = "") -> dict[str, Any]:
+    known, told = value == value, half == half  # else no number
+    return {
+        "value": sign + one.text(value).replace("-", "−") if known else UNKNOWN,
+        "interval": f"± {one.text(half)}" if told else "",
+    }

@@ -50,9 +50,8 @@ def test_a_new_metric_of_training_is_shown_everywhere(toy, drawn, cli, tmp_path)
         assert cli(*FAST, "--data", drawn, "--steps", 20, "--no-feature-critic").code == 0
     checkpoints = tmp_path / "checkpoints"
     first, second = list_runs(checkpoints / "dcgan")
-    value = [
-        row["toy_redness"] for row in read_metrics(first / METRICS_FILE) if "toy_redness" in row
-    ]
+    rows = read_metrics(first / METRICS_FILE)
+    value = [row["toy_redness"] for row in rows if "toy_redness" in row]
     names = [f"dcgan/{run.name}" for run in (first, second)]
     compared = cli("runs", "compare", *names, "--json").json["measured"]
     assert compared["toy_redness"][0] == value[-1]

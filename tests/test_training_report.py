@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from anime_pipeline.cli.live import LivePanel
-from anime_pipeline.cli.live_panel import LastEvaluation, Pace, describe, draw
+from anime_pipeline.cli.live_panel import Pace, describe, draw, last_evaluation
 from anime_pipeline.core.advice import standing
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
@@ -187,17 +187,15 @@ def test_the_panel_shows_what_is_known(tmp_path):
     folder = make_run(tmp_path, rows=log(), grids=[1, 2])
     (folder / WARNINGS_FILE).write_text("step 200: collapse: [bold]alike[/nonsense]\n")
     progress, console = Progress(folder, 60, 300, 50, {}), terminal()
-    console.print(draw(progress, a_pace(), LastEvaluation.of(folder), 32), soft_wrap=False)
+    console.print(draw(progress, a_pace(), last_evaluation(folder), 32), soft_wrap=False)
     shown = console.export_text()
     for text in ("step 60 of 300", "Discriminator's 34.500", "Generator's 2.000", "held-out 78.0%",
-                 "level", "90%", "KID", "0.03  (lower is better)  best 0.03", "epoch_0002",
+                 "level", "90%", "KID", "0.03  lower is better  best 0.03", "epoch_0002",
                  "[bold]alike[/nonsense]"):  # fmt: skip
         assert text in shown.replace("\n", ""), text
     assert {len(line) for line in shown.splitlines()} == {90}, "no line breaks the frame"
     bare = terminal()
-    bare.print(
-        draw(Progress(tmp_path, 1, 300, 50, {}), a_pace(1), LastEvaluation(), 32), soft_wrap=False
-    )
+    bare.print(draw(Progress(tmp_path, 1, 300, 50, {}), a_pace(1), None, 32), soft_wrap=False)
     assert "step 1 of 300" in bare.export_text()
 
 

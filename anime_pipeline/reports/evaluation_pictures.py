@@ -6,7 +6,7 @@ import numpy as np
 
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.images.grid import make_grid
-from anime_pipeline.metrics.memorisation import Memorisation, nearest, thumbnails
+from anime_pipeline.metrics.memorisation import Memorisation
 
 MAGNIFY = 3
 BLIND_EACH = 32
@@ -48,15 +48,11 @@ def closest(real: np.ndarray, train: np.ndarray, fake: np.ndarray, found: Memori
         real: Held-out faces uint8 [M, S, S, 3].
         train: Training faces uint8 [T, S, S, 3].
         fake: Drawn faces uint8 [N, S, S, 3].
-        found: The nearest of `train`, and of `train` mirrored, to each of `fake`.
+        found: The nearest of `train`, and of `train` mirrored, to each of both.
     """
     views = [train, train[:, :, ::-1]]
     rows = []
-    held = nearest(thumbnails(real), [thumbnails(view) for view in views])
-    for images, (distances, indices, view) in (
-        (fake, (found.distances, found.indices, found.views)),
-        (real, held),
-    ):
+    for images, (distances, indices, view) in ((fake, found.generated), (real, found.held_out)):
         chosen = np.argsort(distances, kind="stable")[:CLOSEST]
         rows += [images[chosen], np.stack([views[view[i]][indices[i]] for i in chosen])]
     caption = (

@@ -10,8 +10,8 @@ from scipy.stats import mannwhitneyu
 
 from anime_pipeline.core.advice import warnings
 from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, list_runs, read_metrics
-from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.metrics.diversity import mean_pair_distance
+from anime_pipeline.sample.dataset import write_sample_dataset
 from anime_pipeline.training import loop
 from anime_pipeline.training.callbacks import MetricsLog
 from anime_pipeline.training.dcgan_callbacks import (

@@ -11,7 +11,7 @@ import numpy as np
 
 from anime_pipeline.core.measurements import measurement
 from anime_pipeline.data.dataset import Record
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.metrics import diversity
 from anime_pipeline.metrics.features import (
     SMALLEST_PX,

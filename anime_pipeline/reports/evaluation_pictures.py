@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anime_pipeline.core.randomness import stream
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.metrics.memorisation import Memorisation
 
 MAGNIFY = 3

@@ -29,7 +29,7 @@ class Standing(NamedTuple):
     Attributes:
         tone: ``"good"``, ``"fair"`` or ``"bad"``, which decides its colour.
         word: Two or three words for the terminal.
-        text: A sentence or two, in which measurements stand by their keys in braces.
+        text: A sentence.
     """
 
     tone: str
@@ -45,16 +45,16 @@ class Rule:
         name: Short mark, stable for scripts.
         needs: Measurements that must be in a row for it to count.
         holds: Tells of a row, given all rows with those, whether it shows the failure.
-        says: What is happening and what to do; measurements of the last row stand by their keys
-            in braces, the best so far as ``best``.
-        standing: The same as one evaluation tells it, if that tells how the networks stand.
+        says: What is happening, and from the second sentence on what to do; measurements of the
+            last row stand by their keys in braces, the best so far as ``best``.
+        word: Two or three words for it, if one evaluation tells how the networks stand.
     """
 
     name: str
     needs: tuple[str, ...]
     holds: Callable[[Row, Sequence[Row]], bool]
     says: str
-    standing: Standing | None = None
+    word: str = ""
 
 
 def _memorising(row: Row, _: Sequence[Row]) -> bool:
@@ -96,12 +96,7 @@ RULES = (
         "The discriminator memorises: it calls {accuracy_real_train} of the training pictures real "
         "but only {accuracy_real_val} of held-out ones. From here on the faces gain little. Add "
         "pictures, stop earlier, or start again with --set diff_augment=true.",
-        Standing(
-            "bad",
-            "memorising?",
-            "It knows {accuracy_real_train} of the training pictures but only {accuracy_real_val} "
-            "of real pictures that it has not seen: it has begun to learn them by heart.",
-        ),
+        "memorising?",
     ),
     Rule(
         "vanishing-generator",
@@ -111,11 +106,7 @@ RULES = (
         "{accuracy_fake} of drawn ones), so the generator hardly learns from it. If the sample "
         "grids stand still, start again with a smaller --set learning_rate_d=..., a larger --set "
         "r1_gamma=..., or --loss rpgan.",
-        Standing(
-            "bad",
-            "discriminator never wrong",
-            "It is practically always right, so the generator hardly learns from it any more.",
-        ),
+        "discriminator never wrong",
     ),
     Rule(
         "lost-discriminator",
@@ -124,11 +115,7 @@ RULES = (
         "The discriminator guesses: shown a real and a drawn face, it finds the real one "
         "{auc_real_fake} of the time, and a coin half of it. The generator then wanders. Start "
         "again with a larger --set learning_rate_d=... or a smaller --set learning_rate_g=...",
-        Standing(
-            "bad",
-            "discriminator guesses",
-            "It does little better than a coin: it can teach nothing.",
-        ),
+        "discriminator guesses",
     ),
     Rule(
         "collapse",
@@ -167,8 +154,7 @@ def warnings(rows: Sequence[Row]) -> dict[str, str]:
         known = [row for row in rows if row.keys() >= {*rule.needs}]
         last = known[-EVALUATIONS:]
         if len(last) == EVALUATIONS and all(rule.holds(row, known) for row in last):
-            best = max(row[rule.needs[0]] for row in known)
-            found[rule.name] = _filled(rule.says, last[-1], rule.needs, best)
+            found[rule.name] = _said(rule, known)
     return found
 
 
@@ -177,12 +163,13 @@ def standing(row: Row) -> Standing | None:
     if not row.keys() >= {"accuracy_real_train", "accuracy_fake"}:
         return None
     for rule in RULES:
-        if rule.standing and row.keys() >= {*rule.needs} and rule.holds(row, [row]):
-            return rule.standing._replace(text=_filled(rule.standing.text, row, rule.needs))
+        if rule.word and row.keys() >= {*rule.needs} and rule.holds(row, [row]):
+            return Standing("bad", rule.word, _said(rule, [row]).partition(". ")[0] + ".")
     ahead = min(row["accuracy_real_train"], row["accuracy_fake"]) >= AHEAD
     return AHEAD_STANDING if ahead else LEVEL_STANDING
 
 
-def _filled(text: str, row: Row, keys: Sequence[str], best: float = 0.0) -> str:
-    values = {key: measurement(key).text(row[key]) for key in keys}
-    return text.format(**values, best=measurement(keys[0]).text(best))
+def _said(rule: Rule, known: Sequence[Row]) -> str:
+    values = {key: measurement(key).text(known[-1][key]) for key in rule.needs}
+    first = rule.needs[0]
+    return rule.says.format(**values, best=measurement(first).text(max(r[first] for r in known)))

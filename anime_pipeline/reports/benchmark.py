@@ -136,7 +136,14 @@ def run_benchmark(
             f"Received: {', '.join(degradations)}"
         )
     methods = {name: baseline(name) for name in BASELINES} | dict(ours)
-    work = _Work(len(degradations) * len(names) * (2 * len(methods) + len(others)), progress)
+    total, done = len(degradations) * len(names) * (2 * len(methods) + len(others)), 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count  # pictures upscaled or measured
+        if progress:
+            progress(done, total)
+
     tables: list[pd.DataFrame] = []
     speed_ms: dict[tuple[str, str], float] = {}
     kept: tuple[np.ndarray, dict[str, np.ndarray]] | None = None
@@ -145,9 +152,9 @@ def run_benchmark(
         results: dict[str, np.ndarray] = {}
         for method, enlarge in methods.items():
             results[method], speed_ms[degradation, method] = _timed(enlarge, lr_images)
-            work.add(len(names))
+            add(len(names))
         results |= others
-        tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, work))
+        tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, add))
         kept = kept or (lr_images, results)
     per_image = pd.concat(tables, ignore_index=True)
     subject = next(iter(ours), "lanczos")
@@ -172,18 +179,6 @@ def run_benchmark(
     )
 
 
-class _Work:
-    """Counts what is done, in pictures upscaled or measured."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self.done, self.total, self.progress = 0, total, progress
-
-    def add(self, count: int) -> None:
-        self.done += count
-        if self.progress:
-            self.progress(self.done, self.total)
-
-
 def _timed(enlarge: Method, lr_images: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the results and the wall-clock milliseconds for each."""
     results = enlarge(lr_images[:WARM_UP])
@@ -202,7 +197,7 @@ def _measure(
     degradation: str,
     names: Sequence[str],
     metrics: Mapping[str, Measure],
-    work: _Work,
+    add: Callable[[int], None],
 ) -> pd.DataFrame:
     """Return one row per method and picture, a column per metric."""
     parts: dict[str, list[np.ndarray]] = {key: [] for key in metrics}
@@ -212,7 +207,7 @@ def _measure(
         case = Case(np.asarray(hr_images[rows]), lr_images[rows], versions, degradation)
         for key, measure in metrics.items():
             parts[key].append(measure(case))
-        work.add(versions.shape[0] * versions.shape[1])
+        add(versions.shape[0] * versions.shape[1])
     return pd.DataFrame(
         {
             "degradation": degradation,

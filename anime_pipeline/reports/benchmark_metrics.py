@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from anime_pipeline.core.measurements import BENCHMARK, of_kind
-from anime_pipeline.metrics.lpips import NETS, Lpips, weights_sha256, why_missing
+from anime_pipeline.metrics.lpips import NETS, Lpips, why_missing
 from anime_pipeline.metrics.lr_psnr import lr_psnr
 
 PSNR_RGB = "psnr_rgb_db"  # by which examples are chosen
@@ -53,8 +53,9 @@ def available_metrics() -> tuple[dict[str, Measure], dict[str, str]]:
         reason = why_missing(net)
         facts[f"LPIPS {net}"] = f"left out: {reason}"
         if reason is None:
-            facts[f"LPIPS {net}"] = f"weights sha256 {weights_sha256(net)[:16]}"
-            functions[f"lpips_{net}"] = partial(_perceptual, Lpips(net))
+            lpips = Lpips(net)
+            facts[f"LPIPS {net}"] = f"weights sha256 {lpips.sha256[:16]}"
+            functions[f"lpips_{net}"] = partial(_perceptual, lpips)
     return {m.key: functions[m.key] for m in of_kind(BENCHMARK) if m.key in functions}, facts
 
 

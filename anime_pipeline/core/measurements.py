@@ -218,7 +218,7 @@ _OF_BENCHMARK = (
     _column("lr_psnr_db", "Consistency (dB)", "LR-PSNR: the result reduced again, against the "
             "input; by the same reduction where that is a plain one, else by Pillow's bicubic; 100 "
             "stands for equal", 2, HIGHER),
-    Measurement("ms_per_image", "ms per picture", direction=LOWER, kind=BENCHMARK),
+    Measurement("ms_per_image", "ms per picture", format="{:.2f}", direction=LOWER, kind=BENCHMARK),
 )  # fmt: skip
 
 MEASUREMENTS = {one.key: one for one in (*_OF_TRAINING, *_OF_EVALUATION, *_OF_BENCHMARK)}

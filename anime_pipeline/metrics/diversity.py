@@ -7,12 +7,12 @@ beside the figure of real faces; more varied than real is no virtue.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.metrics.features import check_features, distances
+from anime_pipeline.metrics.memorisation import thumbnails
 
 # Weights of the three finest scales in Wang et al., "Multiscale structural similarity", 2003. Their
 # five scales and 11 px window need pictures of 176 px; three and 5 px fit into 32 px (32, 16, 8).
@@ -37,11 +37,8 @@ def thumbnail_ratio(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def mean_pair_distance(images: np.ndarray, size_px: int = 8) -> float:
-    """Return the mean Euclidean distance between small versions of uint8 [N, S, S, 3]."""
-    size = (size_px, size_px)
-    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
-    flat = np.stack(small).reshape(len(small), -1).astype(np.float64)
-    return float(pdist(flat).mean()) if len(flat) > 1 else 0.0
+    """Return the mean distance between thumbnails of uint8 [N, S, S, 3], in grey levels."""
+    return float(pdist(thumbnails(images, size_px)).mean()) if len(images) > 1 else 0.0
 
 
 def mean_distance(features: np.ndarray) -> float:

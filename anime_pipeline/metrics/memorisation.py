@@ -108,21 +108,22 @@ def _nearest_of_few(queries: np.ndarray, views: Sequence[np.ndarray]) -> Nearest
     return Nearest(apart[best, each], rows[best, each], best)
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return faces at 16 px as rows whose distance is the RMS difference in grey levels.
+def thumbnails(images: np.ndarray, size_px: int = THUMBNAIL_PX) -> np.ndarray:
+    """Return small faces as rows whose distance is the RMS difference in grey levels.
 
     Args:
-        images: uint8 [N, S, S, 3]. Sixteen pixels blur away what a slight shift would change.
+        images: uint8 [N, S, S, 3].
+        size_px: Sixteen pixels blur away what a slight shift would change.
 
     Returns:
-        float64 [N, 768].
+        float64 [N, 3 * size_px**2].
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
         raise ValueError(
             "Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= 1. "
             f"Received: {images.dtype}{images.shape}"
         )
-    side = (THUMBNAIL_PX, THUMBNAIL_PX)
+    side = (size_px, size_px)
     small = [cv2.resize(i.astype(np.float32), side, interpolation=cv2.INTER_AREA) for i in images]
     rows = np.stack(small).reshape(len(images), -1).astype(np.float64)
     return rows / np.sqrt(rows.shape[1])

@@ -99,6 +99,8 @@ def test_a_run_is_told_with_samples_curves_and_settings(client):
     assert [sample["epoch"] for sample in run["samples"]] == [0, 3, 12]
     assert run["curves"]["loss_d"][0] == [10, 0.1] and len(run["curves"]["kid_val"]) == 1
     assert run["config"] == CONFIG and "/home/somebody" not in json.dumps(run)
+    assert "commands" not in run, "which name folders of the server"
+    assert {row["name"]: row["value"] for row in run["measured"]}["kid_val"] == "0.4"
     page = client.get("/training/dcgan/1-cpu").text
     for text in (
         "Discriminator accuracy",
@@ -302,6 +304,5 @@ def test_curves_are_thinned_without_losing_their_peaks():
 
 
 def test_the_document_of_a_folder_that_vanished_says_so(tmp_path):
-    read = read_document(FoundRun("dcgan", "9-cpu", tmp_path / "9-cpu"), full=True)
-    assert read.summary is None and read.document["state"] == "damaged"
-    assert str(tmp_path) not in read.document["error"]
+    found = read_document(FoundRun("dcgan", "9-cpu", tmp_path / "9-cpu"), full=True)
+    assert found["state"] == "damaged" and str(tmp_path) not in found["error"]

@@ -18,7 +18,7 @@ from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.images.codec import decode
 from anime_pipeline.reports.curves import plot_curves
 from anime_pipeline.reports.page import data_uri, render_page
-from anime_pipeline.reports.view import commands, details, digest, plain, warning_words
+from anime_pipeline.reports.view import details, digest, plain
 
 REPORT_FILE = "report.html"
 MOST_GRIDS = 6
@@ -53,9 +53,7 @@ def as_html(folder: Path, ended: bool = False) -> str:
         grids=_grids(folder, samples, log.steps),
         sparks={key: _spark(key, points) for key, points in log.curves.items()},
         curves=data_uri(plot_curves({run.name: log.curves})) if drawn else "",
-        warnings=[warning_words(line) for line in run.warnings if line.strip()],
         about=_about(run),
-        commands=commands(run),
     )
 
 

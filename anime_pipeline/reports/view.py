@@ -63,6 +63,8 @@ def summary(run: RunSummary, samples: Sequence[int]) -> Document:
         samples: Epochs of which there are sample grids.
     """
     measured = {name: value for name, value in run.metrics.items() if not isinstance(value, bool)}
+    warnings = [line for line in run.warnings if line.strip()]
+    epoch, seconds = run.metrics.get("epoch"), _seconds_left(run)
     document: Document = {
         "name": run.name,
         "stage": run.stage,
@@ -72,7 +74,8 @@ def summary(run: RunSummary, samples: Sequence[int]) -> Document:
         "step": max(0, int(run.step)),
         "total_steps": max(0, run.total_steps),
         "share": min(1.0, max(0.0, run.step / max(run.total_steps, 1))),
-        "warnings": [line for line in run.warnings if line.strip()],
+        "warnings": warnings,
+        "warned": [_warning_words(line) for line in warnings],
         "latest_sample": samples[-1] if samples else None,
         "latest_words": epoch_words(samples[-1]) if samples else "",
         "metrics": measured,
@@ -81,12 +84,13 @@ def summary(run: RunSummary, samples: Sequence[int]) -> Document:
             for one in headlines(measured)[:SHOWN_FIRST]
         ],
     }
-    epoch, seconds = run.metrics.get("epoch"), _seconds_left(run)
     # What is not known is left out.
     if isinstance(epoch, int) and epoch >= 0:
         document["epoch"] = int(epoch)
     if seconds is not None:
         document["seconds_left"] = seconds
+        if seconds >= 1:
+            document["time_left"] = duration(seconds)
     return document
 
 
@@ -118,6 +122,7 @@ def details(run: RunSummary, samples: Sequence[int], log: Log) -> Document:
         ],
         "differences": _differences(run),
         "settings": [[name, plain(value)] for name, value in run.config.items()],
+        "commands": _commands(run),
     }
 
 
@@ -205,7 +210,7 @@ def _differences(run: RunSummary) -> list[list[str]] | None:
     ]
 
 
-def warning_words(line: str) -> tuple[str, str, str]:
+def _warning_words(line: str) -> tuple[str, str, str]:
     """Return (when, kind, what) of a line of the warnings' file; a torn one is shown as it is."""
     when, _, rest = line.partition(": ")
     kind, _, text = rest.partition(": ")
@@ -234,7 +239,7 @@ def plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) or "(none)"
 
 
-def commands(run: RunSummary) -> list[tuple[str, str]]:
+def _commands(run: RunSummary) -> list[tuple[str, str]]:
     """Return (what for, command) of what one may want to do now, on the machine of the run."""
     folder = shlex.quote(str(run.folder))
     found = []

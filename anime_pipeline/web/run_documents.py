@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -56,13 +57,6 @@ class FoundRun(NamedTuple):
     folder: Path
 
 
-class ReadRun(NamedTuple):
-    """A run that was read: its document, and its summary unless it is damaged."""
-
-    document: Document
-    summary: RunSummary | None
-
-
 _LAST: LeastRecentlyUsed[dict[str, Any]] = LeastRecentlyUsed(KEPT_LAST)
 _DIGESTS: LeastRecentlyUsed[Log] = LeastRecentlyUsed(KEPT_DIGESTS)
 
@@ -104,7 +98,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def read_document(found: FoundRun, full: bool = False) -> ReadRun:
+def read_document(found: FoundRun, full: bool = False) -> Document:
     """Return what a run says of itself; of a damaged one, what is wrong with it.
 
     Args:
@@ -115,16 +109,16 @@ def read_document(found: FoundRun, full: bool = False) -> ReadRun:
         log = found.folder / METRICS_FILE
         last = _from_log(_LAST, log, last_values)
         run = read_run(found.folder, last.copy())
+        run = replace(run, warnings=[_named(found, line) for line in run.warnings])
         samples = list_samples(found.folder)
         if full:
             document = details(run, samples, _from_log(_DIGESTS, log, digest))
         else:
             document = summary(run, samples)
-        document["warnings"] = [_named(found, line) for line in document["warnings"]]
-        return ReadRun(_clean(document | _names(found)), run)
+        return _clean(document | _names(found))
     except _UNREADABLE as error:
         text = str(in_words(error) or error)
-        return ReadRun(_damaged(found, text, full), None)
+        return _damaged(found, text, full)
 
 
 def _damaged(found: FoundRun, text: str, full: bool) -> Document:

@@ -16,11 +16,9 @@ from flask import (
 from flask import jsonify as as_json
 
 from anime_pipeline.core.samples import list_samples, read_sample, sample_name
-from anime_pipeline.reports.view import Document, commands, duration, warning_words
+from anime_pipeline.reports.view import Document
 from anime_pipeline.web.run_documents import (
-    DAMAGED,
     FoundRun,
-    ReadRun,
     find_runs,
     printable,
     read_document,
@@ -50,9 +48,8 @@ def training() -> Response:
 def run_page(stage: str, name: str) -> Response:
     """Show one run: its samples, curves, warnings and settings."""
     found = _wanted(stage, name)
-    read = read_document(found, full=True)
-    card = _card(found, read) | {"sample_size": shown_size(found.folder)}
-    page = render_template("run.html", page="training", run=card, commands=_commands(read))
+    card = _card(found, read_document(found, full=True)) | {"sample_size": shown_size(found.folder)}
+    page = render_template("run.html", page="training", run=card)
     return _unchanging(Response(page, mimetype="text/html"))
 
 
@@ -60,7 +57,7 @@ def run_page(stage: str, name: str) -> Response:
 def list_all() -> Response:
     """List all runs."""
     found, _ = find_runs(_checkpoints())
-    documents = [_linked(each, read_document(each).document) for each in found]
+    documents = [_linked(each, read_document(each)) for each in found]
     return _unchanging(as_json({"runs": documents}))
 
 
@@ -68,7 +65,9 @@ def list_all() -> Response:
 def one(stage: str, name: str) -> Response:
     """Describe one run with its samples, curves and settings."""
     found = _wanted(stage, name)
-    return _unchanging(as_json(_linked(found, read_document(found, full=True).document)))
+    document = _linked(found, read_document(found, full=True))
+    del document["commands"]  # they name folders of this machine
+    return _unchanging(as_json(document))
 
 
 @blueprint.get("/runs/<stage>/<name>/samples/<file>")
@@ -118,19 +117,9 @@ def _linked(found: FoundRun, document: Document) -> Document:
     return linked
 
 
-def _card(found: FoundRun, read: ReadRun) -> Document:
-    """Return a run's document with what a page alone shows."""
-    document = _linked(found, read.document)
-    left = document.get("seconds_left")
-    return {"epoch": None, **document} | {
+def _card(found: FoundRun, document: Document) -> Document:
+    """Return a run's document with the addresses of its pages."""
+    return {"epoch": None, "time_left": None, **_linked(found, document)} | {
         "page": url_for("runs.run_page", stage=found.stage, name=found.name),
         "api": url_for("runs.one", stage=found.stage, name=found.name),
-        "damaged": document["state"] == DAMAGED,
-        "left": duration(left) if left and left >= 1 else None,
-        "warnings": [warning_words(line) for line in document["warnings"]],
     }
-
-
-def _commands(read: ReadRun) -> list[tuple[str, str]]:
-    known = commands(read.summary) if read.summary else []
-    return [(purpose, printable(text)) for purpose, text in known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,11 @@ from anime_pipeline.cli.evaluate_networks import (
     about_stage_two,
     load_networks,
     remarks,
-    with_large,
 )
 from anime_pipeline.cli.face_options import truncation_option, weights_options
 from anime_pipeline.cli.loading import load_models
 from anime_pipeline.cli.sides import choose_side, side_option
+from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 
@@ -121,6 +122,7 @@ def command(
         from anime_pipeline.reports.evaluate import evaluate
         from anime_pipeline.reports.evaluation_page import STEM, cells, write_evaluation
         from anime_pipeline.reports.page import refuse_other_report
+        from anime_pipeline.reports.real_faces import real_at
 
         networks, missing = load_networks(wanted)
         network, about_fid = _inception(inception)
@@ -130,7 +132,9 @@ def command(
     store = open_store(roots, size, fit, labels=bool(generator.config.condition))
     faces, chosen = _faces(store, generator, side, count)
     if enlarge:
-        faces = with_large(faces, generator.config)
+        paths = [record.path for record in faces.records]
+        with progress_bar("Reading large faces") as update:
+            faces = replace(faces, large=real_at(paths, size * SCALE, fit, update))
     facts = {
         "weights": f"{path.parent.name}/{path.name}",
         "sha256": generator.weights.sha256,

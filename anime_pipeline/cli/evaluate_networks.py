@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from anime_pipeline.cli.common import progress_bar, stderr
-from anime_pipeline.core.config import SCALE, DcganConfig
+from anime_pipeline.cli.common import stderr
+from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -51,16 +50,6 @@ def load_networks(wanted: tuple[str, ...]) -> tuple[list[Features], dict[str, st
                 f"{error}"
             ) from None
     return networks, missing
-
-
-def with_large(faces: Faces, config: DcganConfig) -> Faces:
-    """Add the real faces at the size of stage two's."""
-    from anime_pipeline.reports.real_faces import real_at
-
-    paths = [record.path for record in faces.records]
-    with progress_bar("Reading large faces") as update:
-        large = real_at(paths, config.image_size * SCALE, config.fit, update)
-    return replace(faces, large=large)
 
 
 def about_stage_two(upscaler: Upscaler | None, faces: Faces) -> dict[str, str]:

@@ -133,7 +133,7 @@ def _evaluated_lines(evaluated: Document) -> Iterator[tuple[str, str, str]]:
     if standing := evaluated["standing"]:
         yield "Standing", standing["word"], TONES[standing["tone"]]
     for trend in evaluated["trends"]:
-        yield trend["label"], "  ".join((trend["value"], *trend["notes"])), ""
+        yield trend["label"], " · ".join((trend["value"], *trend["notes"])), ""
     if evaluated["latest_sample"] is not None:
         yield "Last grid", f"{SAMPLES_FOLDER}/{sample_name(evaluated['latest_sample'])}", ""
     if evaluated["warnings"]:

@@ -105,12 +105,12 @@ _OF_TRAINING = (
             "How much drawn faces differ from each other, beside how much real ones do: 100% is as "
             "varied, near 0% means that all look alike (collapse).",
             "Variety of the faces (1: as real ones)", format="{:.0%}",
-            direction="near 100% is good", headline=True, beside=FEW_FACES,
+            direction="near 100% is good", headline=True,
             function="diversity:thumbnail_ratio"),
     _logged("auc_real_fake", "Real ranked above drawn",
             "Shown one real and one drawn face, how often the discriminator finds the real one. "
             "50% is a coin, 100% never fooled.", ACCURACY, format=_PERCENT,
-            direction="between is good: 60 to 95%", headline=True, beside=FEW_FACES),
+            direction="between is good: 60 to 95%", headline=True),
     _logged("accuracy_real_train", "Accuracy, training",
             "Share of the training pictures that the discriminator calls real.", ACCURACY,
             format=_PERCENT, headline=True),
@@ -123,10 +123,10 @@ _OF_TRAINING = (
     _logged(FEW_FACES, "Held-out pictures used",
             "How many real pictures the held-out figures rest on; with few, they are rough.",
             headline=True),
-    _logged("loss_d", "Discriminator's loss",
+    _logged("loss_d", "Discriminator loss",
             "What the discriminator minimises. It does not fall steadily: its opponent learns "
             "too.", LOSSES, headline=True),
-    _logged("loss_g", "Generator's loss",
+    _logged("loss_g", "Generator loss",
             "What the generator minimises. High means that the discriminator is ahead just now; "
             "it says little about how good the pictures are.", LOSSES, headline=True),
     _logged("loss_pixel", "Pixel loss",

@@ -56,8 +56,7 @@ def mean_distance(features: np.ndarray) -> float:
 def distance_ratio(real: np.ndarray, fake: np.ndarray) -> float:
     """Return the generated set's mean distance over the real one's: 1 is as varied, 0 collapsed."""
     check_features(least=2, real=real, fake=fake)
-    reference = mean_distance(real)
-    if reference == 0:
+    if not (reference := mean_distance(real)):
         raise ValueError(
             "Invalid value for argument `real`. Expected rows that differ. Received: "
             f"{len(real)} equal ones"

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from PIL import Image
-
 from anime_pipeline.core.errors import PipelineError, in_words
 from anime_pipeline.core.runs import (
     METRICS_FILE,
@@ -22,6 +20,7 @@ from anime_pipeline.core.runs import (
     read_run,
 )
 from anime_pipeline.core.samples import list_samples, read_sample
+from anime_pipeline.images.headers import open_header
 from anime_pipeline.reports.view import Document, Log, details, digest, summary
 from anime_pipeline.web.kept import LeastRecentlyUsed
 
@@ -150,8 +149,8 @@ def shown_size(folder: Path) -> tuple[int, int] | None:
         epochs = list_samples(folder)
         if not epochs:
             return None
-        with Image.open(io.BytesIO(read_sample(folder, epochs[-1]))) as picture:
+        with open_header(io.BytesIO(read_sample(folder, epochs[-1])), ["PNG"]) as picture:
             times = max(1, WIDEST_PX // picture.width)
             return picture.width * times, picture.height * times
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except (OSError, ValueError, PipelineError):
         return None  # the page shows it as large as it comes

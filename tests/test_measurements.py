@@ -23,7 +23,7 @@ from anime_pipeline.core.measurements import (
 from anime_pipeline.core.runs import METRICS_FILE, list_runs, read_metrics
 from anime_pipeline.reports import curves
 from anime_pipeline.reports.benchmark import run_benchmark
-from anime_pipeline.reports.render import as_document, as_html, as_markdown
+from anime_pipeline.reports.benchmark_page import as_document, as_html, as_markdown
 
 
 @pytest.fixture

@@ -108,8 +108,8 @@ def command(
         from anime_pipeline.reports.benchmark import run_benchmark
         from anime_pipeline.reports.benchmark_folders import read_results
         from anime_pipeline.reports.benchmark_metrics import available_metrics
+        from anime_pipeline.reports.benchmark_page import STEM, as_document, write_reports
         from anime_pipeline.reports.page import refuse_other_report
-        from anime_pipeline.reports.render import STEM, as_document, write_reports
 
         loaded = {name: Upscaler.load(path) for name, path in paths.items()}
     chosen = choose_side(store, side, limit, _train_count(loaded))

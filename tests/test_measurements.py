@@ -34,12 +34,12 @@ def toy(monkeypatch):
     module.largest = lambda hr, result: float(np.abs(hr.astype(int) - result).max())
     monkeypatch.setitem(sys.modules, module.__name__, module)
     of_training = Measurement(
-        "toy_redness", "Redness of toys", "How much redder toys are.", "{:.1f} reds", HIGHER,
-        headline=True, group="Toys", function="toy:redness",
+        "toy_redness", "Redness of toys", "How much redder toys are.", "Toys", "{:.1f} reds",
+        HIGHER, headline=True, function="toy:redness",
     )  # fmt: skip
     of_benchmark = Measurement(
-        "toy_largest", "Largest toy", "the largest error", "{:.0f}", LOWER, headline=True,
-        kind=BENCHMARK, function="toy:largest",
+        "toy_largest", "Largest toy", "the largest error", format="{:.0f}", direction=LOWER,
+        headline=True, kind=BENCHMARK, function="toy:largest",
     )  # fmt: skip
     for one in (of_training, of_benchmark):
         monkeypatch.setitem(MEASUREMENTS, one.key, one)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 TRAINING, EVALUATION, BENCHMARK = "training", "evaluation", "benchmark"
@@ -30,10 +31,10 @@ class Measurement:
         key: Its name in logs, CSV and JSON, unit included.
         label: Its name for people.
         meaning: What it says, or the protocol that decides it.
+        group: The chart that its curve stands in, or the section of an evaluation.
         format: How a value is written, for `str.format`; nothing for about three digits.
         direction: `LOWER`, `HIGHER`, what is good in other words, or nothing.
         headline: Whether runs are set side by side by it, or methods picture by picture.
-        group: The chart that its curve stands in, or the section of an evaluation.
         beside: Key of what its last value should be read beside.
         kind: Where it is measured: `TRAINING`, `EVALUATION` or `BENCHMARK`.
         function: ``"module:name"`` of what measures it, where nothing else need be known.
@@ -42,10 +43,10 @@ class Measurement:
     key: str
     label: str
     meaning: str = ""
+    group: str = ""
     format: str = ""
     direction: str = ""
     headline: bool = False
-    group: str = ""
     beside: str = ""
     kind: str = TRAINING
     function: str = ""
@@ -79,12 +80,10 @@ class Measurement:
         return found
 
 
-_PERCENT, _DB = "{:.1%}", "{:.2f} dB"
-
-
-def _logged(key: str, label: str, meaning: str, group: str = "", **more: Any) -> Measurement:
-    return Measurement(key, label, meaning, group=group, **more)
-
+_PERCENT, _DB, _2, _3, _4 = "{:.1%}", "{:.2f} dB", "{:.2f}", "{:.3f}", "{:.4f}"
+_logged = partial(Measurement, kind=TRAINING)
+_of_faces = partial(Measurement, meaning="", format=_3, kind=EVALUATION)
+_column = partial(Measurement, group="", kind=BENCHMARK)
 
 # In the order that everything is shown in: first what tells most.
 _OF_TRAINING = (
@@ -162,63 +161,45 @@ _OF_TRAINING = (
 )  # fmt: skip
 
 
-def _of_faces(
-    key: str, label: str, group: str, direction: str = "", digits: int = 3
-) -> Measurement:
-    text = f"{{:.{digits}f}}"
-    return Measurement(key, label, "", text, direction, group=group, kind=EVALUATION)
-
-
 _OF_EVALUATION = (
-    _of_faces("kid", "KID", LIKENESS, LOWER, 4),
-    _of_faces("precision", "precision", LIKENESS, HIGHER),
-    _of_faces("recall", "recall", LIKENESS, HIGHER),
-    _of_faces("fid", "FID", LIKENESS),
-    _of_faces("frechet", "Frechet", LIKENESS),
-    _of_faces("feature_distance", "feature distance (real = 1)", VARIETY),
-    _of_faces("ms_ssim", "MS-SSIM of pairs", VARIETY),
-    _of_faces("copies_median", "nearest training face, median over held-out's", COPIES),
-    _of_faces("copies_share", "share nearer than held-out's nearest 1%", COPIES),
-    _of_faces("hair", "hair asked for and shown", ATTRIBUTES),
-    _of_faces("skin", "skin asked for and shown", ATTRIBUTES),
-    _of_faces("leakage", "change of skin when hair changes", ATTRIBUTES),
-    _of_faces("variety_within", "variety of faces of one condition (real, all: 1)", ATTRIBUTES),
-    _of_faces("eyes", "eyes asked for and shown", ATTRIBUTES),
-)
-
-
-def _column(
-    key: str,
-    label: str,
-    meaning: str,
-    digits: int,
-    direction: str,
-    function: str = "",
-    headline: bool = False,
-) -> Measurement:
-    text = f"{{:.{digits}f}}"
-    return Measurement(
-        key, label, meaning, text, direction, headline, kind=BENCHMARK, function=function
-    )
-
+    _of_faces("kid", "KID", group=LIKENESS, direction=LOWER, format=_4),
+    _of_faces("precision", "precision", group=LIKENESS, direction=HIGHER),
+    _of_faces("recall", "recall", group=LIKENESS, direction=HIGHER),
+    _of_faces("fid", "FID", group=LIKENESS),
+    _of_faces("frechet", "Frechet", group=LIKENESS),
+    _of_faces("feature_distance", "feature distance (real = 1)", group=VARIETY),
+    _of_faces("ms_ssim", "MS-SSIM of pairs", group=VARIETY),
+    _of_faces("copies_median", "nearest training face, median over held-out's", group=COPIES),
+    _of_faces("copies_share", "share nearer than held-out's nearest 1%", group=COPIES),
+    _of_faces("hair", "hair asked for and shown", group=ATTRIBUTES),
+    _of_faces("skin", "skin asked for and shown", group=ATTRIBUTES),
+    _of_faces("leakage", "change of skin when hair changes", group=ATTRIBUTES),
+    _of_faces("variety_within", "variety of faces of one condition (real, all: 1)",
+              group=ATTRIBUTES),
+    _of_faces("eyes", "eyes asked for and shown", group=ATTRIBUTES),
+)  # fmt: skip
 
 _LPIPS = "Zhang et al. 2018, {}, version 0.1: 0 if nothing looks different"
 _OF_BENCHMARK = (
-    _column("psnr_rgb_db", "PSNR RGB (dB)", "uint8 RGB, peak 255", 2, HIGHER,
-            "psnr:psnr_rgb", headline=True),
-    _column("psnr_y_db", "PSNR Y (dB)", "BT.601 luma, 4 px shaved off", 2, HIGHER, "psnr:psnr_y"),
-    _column("ssim", "SSIM", "7x7 window on RGB, by scikit-image", 4, HIGHER,
-            "ssim:ssim_rgb", headline=True),
-    _column("lpips_alex", "LPIPS alex", _LPIPS.format("AlexNet"), 3, LOWER, headline=True),
-    _column("lpips_vgg", "LPIPS vgg", _LPIPS.format("VGG16"), 3, LOWER, headline=True),
+    _column("psnr_rgb_db", "PSNR RGB (dB)", "uint8 RGB, peak 255", format=_2, direction=HIGHER,
+            headline=True, function="psnr:psnr_rgb"),
+    _column("psnr_y_db", "PSNR Y (dB)", "BT.601 luma, 4 px shaved off", format=_2,
+            direction=HIGHER, function="psnr:psnr_y"),
+    _column("ssim", "SSIM", "7x7 window on RGB, by scikit-image", format=_4, direction=HIGHER,
+            headline=True, function="ssim:ssim_rgb"),
+    _column("lpips_alex", "LPIPS alex", _LPIPS.format("AlexNet"), format=_3, direction=LOWER,
+            headline=True),
+    _column("lpips_vgg", "LPIPS vgg", _LPIPS.format("VGG16"), format=_3, direction=LOWER,
+            headline=True),
     _column("gmsd", "Edges (GMSD)", "gradient magnitude similarity deviation, Xue et al. 2014: 0 "
-            "if all edges are kept", 4, LOWER, "gmsd:gmsd"),
+            "if all edges are kept", format=_4, direction=LOWER, function="gmsd:gmsd"),
     _column("colour_shift_delta_e", "Colour shift (ΔE00)", "mean CIEDE2000 between result and "
-            "original, both averaged to 8x8 px", 2, LOWER, "colour_shift:colour_shift"),
+            "original, both averaged to 8x8 px", format=_2, direction=LOWER,
+            function="colour_shift:colour_shift"),
     _column("lr_psnr_db", "Consistency (dB)", "LR-PSNR: the result reduced again, against the "
             "input; by the same reduction where that is a plain one, else by Pillow's bicubic; 100 "
-            "stands for equal", 2, HIGHER),
-    Measurement("ms_per_image", "ms per picture", format="{:.2f}", direction=LOWER, kind=BENCHMARK),
+            "stands for equal", format=_2, direction=HIGHER),
+    _column("ms_per_image", "ms per picture", "wall-clock", format=_2, direction=LOWER),
 )  # fmt: skip
 
 MEASUREMENTS = {one.key: one for one in (*_OF_TRAINING, *_OF_EVALUATION, *_OF_BENCHMARK)}

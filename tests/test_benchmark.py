@@ -118,7 +118,7 @@ def test_without_its_weights_lpips_is_left_out_and_the_report_says_so(monkeypatc
     metrics, facts = available_metrics()
     assert list(metrics) == list(pixel_metrics())
     assert "lpips_alexnet.npz" in facts["LPIPS alex"] and "left out" in facts["LPIPS vgg"]
-    with pytest.raises(PipelineError, match="Set the variable"):
+    with pytest.raises(PipelineError, match="models fetch"):
         lpips.Lpips("alex")
     (tmp_path / "lpips_alexnet.npz").write_bytes(b"no arrays")
     with pytest.raises(PipelineError, match="damaged"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from anime_pipeline.cli.common import stderr
@@ -12,41 +11,33 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
 
 
-def gather_attributes(
-    hair: str | None,
-    skin: str | None,
-    like: Path | None,
-    prompt: str | None,
-    tags: Sequence[str] = (),
-    not_tags: Sequence[str] = (),
-    eyes: str | None = None,
-    length: str | None = None,
-) -> dict[str, Any]:
+def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return colours and words by name, and True or False by tag.
 
     --hair, --skin, --eyes and --hair-length come before --prompt, and that before --like.
 
+    Args:
+        options: Those of `generate`, by name; what is not asked for may be missing.
+
     Raises:
-        UsageError: If a prompt says nothing that can be drawn, or a attribute cannot be read.
+        UsageError: If a prompt says nothing that can be drawn, or an attribute cannot be read.
         DataError: If the picture cannot be read.
     """
+    tags, not_tags = options.get("tags", ()), options.get("not_tags", ())
     both = set(tags) & set(not_tags)
     if both:
         raise UsageError(
             f"Received --with and --without for {', '.join(sorted(both))}. Leave one out."
         )
     attributes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
-    if like is not None:
+    if options.get("like") is not None:
         from anime_pipeline.data.estimate import estimate_colors
         from anime_pipeline.images.decoding import read_rgb
 
-        found = estimate_colors(read_rgb(like))
-        attributes |= {"hair": found.hair, "skin": found.skin}
-    if prompt is not None:
-        attributes |= _read_prompt(prompt)
-    return attributes | read_attributes(
-        {"hair": hair, "skin": skin, "eyes": eyes, "length": length}
-    )
+        attributes |= vars(estimate_colors(read_rgb(options["like"])))
+    if options.get("prompt") is not None:
+        attributes |= _read_prompt(options["prompt"])
+    return attributes | read_attributes(options)
 
 
 def only_known(

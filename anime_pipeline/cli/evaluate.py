@@ -31,7 +31,7 @@ from anime_pipeline.cli.evaluate_networks import (
     with_large,
 )
 from anime_pipeline.cli.face_options import truncation_option, weights_options
-from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.cli.sides import choose_side, side_option
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
@@ -128,7 +128,9 @@ def command(
         from anime_pipeline.reports.page import refuse_other_report
 
         network, about_fid = _inception(inception)
-    generator, enlarge = load_models(checkpoint, upscaler, realism, upscale)
+    options = {"checkpoint": checkpoint, "upscaler": upscaler, "realism": realism}
+    pipeline = load_pipeline(options | {"upscale": upscale})
+    generator, enlarge = pipeline.generator, pipeline.upscaler if upscale else None
     roots = list(dict.fromkeys(data))
     size, fit = generator.config.image_size, generator.config.fit
     store = open_store(roots, size, fit, labels=bool(generator.config.condition))

@@ -9,7 +9,8 @@ import click
 
 from anime_pipeline.cli import complete
 from anime_pipeline.cli.common import FiniteRange, Function
-from anime_pipeline.data.words import RANDOM, WORDS, parse_word
+from anime_pipeline.data.words import WORDS
+from anime_pipeline.inference.spec import MOST_TRUNCATION, read_attribute
 
 # What can be wished for of every face, by the names that conditions have for it.
 OPTIONS = {"hair": "--hair", "skin": "--skin", "eyes": "--eyes", "length": "--hair-length"}
@@ -45,7 +46,7 @@ def truncation_option(function: Function) -> Function:
     """Add `--truncation`."""
     return click.option(
         "--truncation",
-        type=FiniteRange(0, 1.5),
+        type=FiniteRange(0, MOST_TRUNCATION),
         default=1.0,
         show_default=True,
         help="Below 1: faces more alike and more regular.",
@@ -82,13 +83,8 @@ def read_attributes(texts: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: If a text is no colour, or none of the words.
     """
-    from anime_pipeline.images.colour_names import parse_colour
-
-    asked = {name: texts.get(name) for name in OPTIONS}
-    return {
-        name: parse_word(text, name, f"value for {OPTIONS[name]}")
-        if name in WORDS
-        else parse_colour(text, name)  # type: ignore[arg-type]
-        for name, text in asked.items()
-        if text is not None and text.strip().casefold() != RANDOM
+    read = {
+        name: read_attribute(name, texts.get(name), f"value for {option}")
+        for name, option in OPTIONS.items()
     }
+    return {name: value for name, value in read.items() if value is not None}

@@ -123,18 +123,16 @@ def command(
     else; the others are still written (exit 3). Run again, it goes on where it stopped: results of
     the same request are kept, and results in a folder are no pictures to enlarge.
     """
-    from anime_pipeline.models.blend import find_upscaler
+    from anime_pipeline.models.blend import TRUE_TO_INPUT, find_upscaler
 
     target = parse_target(scale, size)
-    if realism is None and weights is None:
-        realism = 0.0
-    files = find_upscaler(weights or "fidelity", realism, prefer="fidelity")
+    files = find_upscaler(weights, realism, usual=TRUE_TO_INPUT)
     check_streams(paths, out, as_json)
     named = kind_of_file(paths, out, options["kind"])
     if named is None and out != STREAM and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
     options["kind"] = named or options["kind"]
-    prepare = Preparation(files, realism, target, options)
+    prepare = Preparation(files, target, options)
     if STREAM in (*paths, out):
         with prepare.decoder:
             run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))

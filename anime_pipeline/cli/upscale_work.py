@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from anime_pipeline import __version__
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from anime_pipeline.core.config import Precision
     from anime_pipeline.inference.enlarge import Enlarger
     from anime_pipeline.inference.target import Target
+    from anime_pipeline.models.blend import UpscalerFiles
 
 
 Write = Callable[[IO[bytes]], None]
@@ -28,11 +28,8 @@ class Preparation:
         decoder: Decodes the pictures one after another; to be closed in the end.
     """
 
-    def __init__(
-        self, files: list[Path], realism: float | None, target: Target, options: dict[str, Any]
-    ) -> None:
+    def __init__(self, files: UpscalerFiles, target: Target, options: dict[str, Any]) -> None:
         from anime_pipeline.images.decoding import Decoder
-        from anime_pipeline.models.blend import load_upscaler_weights
 
         self.decoder = Decoder()
         self.target = target
@@ -45,7 +42,7 @@ class Preparation:
             from anime_pipeline.inference.bfloat16 import require_bfloat16
 
             require_bfloat16()
-        self.weights = load_upscaler_weights(files, realism)
+        self.weights = files.load()
         self._enlarger: Enlarger | None = None
         box = f"{target.box[0]}x{target.box[1]}{'!' * target.exact}" if target.box else ""
         settings = [

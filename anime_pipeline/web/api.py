@@ -17,7 +17,7 @@ from anime_pipeline import __version__
 from anime_pipeline.images.animation import encode_gif
 from anime_pipeline.images.codec import encode_png
 from anime_pipeline.images.grid import make_grid
-from anime_pipeline.inference.asked import palettes
+from anime_pipeline.inference.spec import palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import faces, journey
 from anime_pipeline.web.limits import client_of
@@ -97,7 +97,7 @@ def _interpolate(asked: InterpolateQuery | InterpolateBody, kinds: Sequence[str]
     kind = _wanted(kinds)
     catalogue = services().catalogue
     drawings = journey(catalogue, asked)
-    mark = catalogue.mark(drawings[0].generator.weights)
+    mark = catalogue.mark(drawings[0].pipeline.generator.weights)
 
     def content() -> bytes:
         pictures = np.stack(_draw(drawings))

@@ -156,7 +156,7 @@ class Look(_Wishes):
     )
 
 
-class _Picture(_Strict):
+class Picture(_Strict):
     """What pictures of faces have in common."""
 
     truncation: float = Field(
@@ -181,7 +181,7 @@ class _Picture(_Strict):
     )
 
 
-class _Faces(Look, _Picture):
+class _Faces(Look, Picture):
     size: Size = Field(
         default=128, description="Side in pixels; 512 is 128 enlarged by the same network again."
     )
@@ -218,7 +218,7 @@ class Stop(Look):
     seed: Seed = Field(description="The face's seed.")
 
 
-class _Journey(_Picture):
+class _Journey(Picture):
     frames: int = Field(
         default=24,
         ge=1,

@@ -15,8 +15,8 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
-from anime_pipeline.cli.upscale_batch import Done, finish, run
-from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one, sort_jobs
+from anime_pipeline.cli.upscale_batch import finish, run
+from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one
 from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
 from anime_pipeline.cli.upscale_work import Preparation
 from anime_pipeline.core.errors import UsageError
@@ -137,33 +137,29 @@ def command(
         with prepare.decoder:
             run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))
         return
-    planned = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
-    found = sort_jobs(planned.jobs, prepare.request, overwrite)
-    if found.in_the_way and len(found.in_the_way) == len(planned.jobs) and not planned.skipped:
-        raise UsageError(
-            f"{found.in_the_way[0].reason}. Choose another --out, or pass --overwrite."
-        )
-    for folder in {job.target.parent for job in planned.jobs}:
+    done = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
+    to_do = done.sort(prepare.request, overwrite)
+    if done.in_the_way and len(done.in_the_way) == len(done.jobs) and not done.skipped:
+        raise UsageError(f"{done.in_the_way[0].reason}. Choose another --out, or pass --overwrite.")
+    for folder in {job.target.parent for job in done.jobs}:
         sweep_temporaries(folder, below=False)
-    pixels, needed_bytes = measure(found.open, target)
+    pixels, needed_bytes = measure(to_do, target)
     require_free(out, needed_bytes, "the results")
-    done = Done(kept=[job.target for job in found.kept], skipped=planned.skipped)
-    done.in_the_way += found.in_the_way
-    if found.open:
+    if to_do:
         with prepare.decoder:
-            run(found.open, pixels, prepare, overwrite, done)
+            run(to_do, pixels, prepare, overwrite, done)
     if as_json:
         print_json(
             {
-                "weights": prepare.facts(),
+                "weights": prepare.weights.facts(),
                 "written": [str(path) for path in done.written],
                 "made_anew": [str(path) for path in done.outdated],
                 "kept": [str(path) for path in done.kept],
                 "skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)],
-                "passed_over": [str(path) for path in planned.results],
+                "passed_over": [str(path) for path in done.results],
             }
         )
-    finish(done, out, len(planned.results))
+    finish(done, out)
 
 
 def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:

@@ -169,9 +169,11 @@ def read_attribute(name: str, value: Any, what: str = "") -> Value | None:
 def as_request(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the entries of a picture by which the very same request is known again.
 
-    Those of version 0.5 get today's names, and what is not said stands there as it is meant.
+    Those of version 0.5 get today's names, and what is not said stands there as it is meant. Files'
+    names tell variations apart.
     """
-    return UNSAID | {k: value for k, value in _modern(texts).items() if k not in SOFTWARE}
+    found = UNSAID | _modern(texts)
+    return {name: value for name, value in found.items() if name not in {"variation", *SOFTWARE}}
 
 
 def in_a_line(look: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.writing.grid import make_grid
 
 SMALL, LARGE = 32, 128
 

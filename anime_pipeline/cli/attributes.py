@@ -32,7 +32,7 @@ def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
     if options.get("like") is not None:
         from anime_pipeline.data.estimate import estimate_colors
-        from anime_pipeline.images.decoding import read_rgb
+        from anime_pipeline.images.decoding.decoder import read_rgb
 
         attributes |= vars(estimate_colors(read_rgb(options["like"])))
     if options.get("prompt") is not None:

@@ -154,7 +154,7 @@ def _write(
     job: Job, pictures: np.ndarray, grid: bool, overwrite: bool, asked: list[dict[str, str]]
 ) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     targets = job.targets(grid)
     faces = []

@@ -169,7 +169,7 @@ def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:
         UsageError: If it names a file and that cannot be.
     """
     from anime_pipeline.images.files import IMAGE_SUFFIXES
-    from anime_pipeline.images.save import SUFFIXES
+    from anime_pipeline.images.writing.save import SUFFIXES
 
     ending = out.suffix.lower()
     known = {suffix: kind for kind, suffix in SUFFIXES.items()} | {".jpeg": "jpg"}

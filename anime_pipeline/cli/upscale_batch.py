@@ -8,8 +8,8 @@ from pathlib import Path
 from anime_pipeline.cli.common import progress_bar, stderr
 from anime_pipeline.cli.upscale_jobs import Job, Plan, Request, look_at
 from anime_pipeline.cli.upscale_work import Preparation, Write, writer
-from anime_pipeline.core.errors import DataError, PartialError, PipelineError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, NotAFileError, read_regular
+from anime_pipeline.core.errors import DataError, NotAFileError, PartialError, PipelineError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write
 
 

@@ -22,7 +22,7 @@ class Request:
     """What is asked of every picture of a call.
 
     Attributes:
-        kind: ``"auto"`` (PNG, and animations as they were), or a format of `images.save`.
+        kind: ``"auto"`` (PNG, and animations as they were), or a format of `images.writing.save`.
         scale: The size asked for, in words, as results record it.
         settings: Everything else that changes pixels, in words.
         weights_sha256: Of the upscaler.
@@ -204,7 +204,7 @@ def _refuse_inputs_as_targets(jobs: dict[Path, Job]) -> None:
 
 def _job(source: Path, inside: Path, wanted: str) -> Job:
     from anime_pipeline.images.frames import animated_kind
-    from anime_pipeline.images.save import SUFFIXES
+    from anime_pipeline.images.writing.save import SUFFIXES
 
     moving = animated_kind(source) if what_is_wrong(source) is None else None
     kind = wanted if wanted != "auto" else moving or "png"
@@ -275,7 +275,7 @@ def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"]
 
 
 def _is_untouched(path: Path) -> bool:
-    from anime_pipeline.images.png_stream import is_sealed
+    from anime_pipeline.images.writing.png_stream import is_sealed
 
     try:
         return path.suffix == ".png" and is_sealed(read_regular(path, MAX_PICTURE_BYTES))

@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Draw the neighbours of a face: one PNG each, and a sheet that begins with the face itself."""
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     face = FaceSpec(seed, read_attributes(options), truncation=options["truncation"])
     pipeline = load_pipeline(options)

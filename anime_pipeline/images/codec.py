@@ -18,10 +18,10 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import atomic_write_bytes
-from anime_pipeline.images.grey import is_wide, to_eight_bits
+from anime_pipeline.images.formats.grey import is_wide, to_eight_bits
+from anime_pipeline.images.formats.png import without_damaged_extras
 from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
 from anime_pipeline.images.loading import loaded, opened
-from anime_pipeline.images.png_chunks import without_damaged_extras
 
 if TYPE_CHECKING:
     from anime_pipeline.core.config import Fit

@@ -12,13 +12,13 @@ from PIL import Image, ImageSequence, features
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import open_regular
-from anime_pipeline.images import apng, gif_frames
 from anime_pipeline.images.codec import naming, to_rgba, turn_of
-from anime_pipeline.images.composition import compose
+from anime_pipeline.images.formats import apng, gif
+from anime_pipeline.images.formats.composition import compose
+from anime_pipeline.images.formats.png import without_damaged_extras
+from anime_pipeline.images.formats.profiles import to_srgb
 from anime_pipeline.images.headers import timed
 from anime_pipeline.images.loading import MAX_PIXELS, opened, read_frame
-from anime_pipeline.images.png_chunks import without_damaged_extras
-from anime_pipeline.images.profiles import to_srgb
 
 # By Pillow's names, what they are written as: nothing here writes AVIF, and PNG loses nothing.
 FORMATS = {"GIF": "gif", "WEBP": "webp"} | ({"AVIF": "png"} if features.check("avif") else {})
@@ -107,7 +107,7 @@ def _shown(picture: Image.Image, content: bytes, name: str) -> Iterator[tuple[Im
     if picture.format == "PNG":
         size, frames = picture.size, apng.stored_frames
     else:
-        size, frames = gif_frames.canvas_of(content), gif_frames.stored_frames
+        size, frames = gif.canvas_of(content), gif.stored_frames
     _check_pixels(name, size, (frame.size for frame in frames(content)))
     pictures = compose(size, frames(content), lambda part: read_frame(part, name))
     for stored, still in zip(frames(content), pictures, strict=True):

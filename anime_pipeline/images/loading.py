@@ -13,17 +13,17 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images import apng, gif_frames, grey, png_colour
-from anime_pipeline.images.composition import StoredFrame, compose
-from anime_pipeline.images.jpeg_end import with_end
-from anime_pipeline.images.png_chunks import (
+from anime_pipeline.images.formats import apng, gif, grey, png_colour
+from anime_pipeline.images.formats.composition import StoredFrame, compose
+from anime_pipeline.images.formats.jpeg import with_end
+from anime_pipeline.images.formats.png import (
     GREY,
     RGB,
     SIGNATURE,
     PngHeader,
     read_header,
 )
-from anime_pipeline.images.profiles import grey_profile_curve, to_srgb
+from anime_pipeline.images.formats.profiles import grey_profile_curve, to_srgb
 
 MAX_PIXELS = 64_000_000
 
@@ -130,8 +130,8 @@ def _jpeg(picture: Image.Image, content: bytes) -> Image.Image:
 
 
 def _gif(picture: Image.Image, content: bytes, name: str) -> Image.Image:
-    first = next(gif_frames.stored_frames(content))
-    canvas = gif_frames.canvas_of(content)
+    first = next(gif.stored_frames(content))
+    canvas = gif.canvas_of(content)
     if first.covers(canvas) and picture.size == canvas:
         picture.load()
         return to_srgb(picture)

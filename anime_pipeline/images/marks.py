@@ -14,7 +14,7 @@ from pathlib import Path
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import open_regular
 from anime_pipeline.images.headers import open_header
-from anime_pipeline.images.save import IMAGE_DESCRIPTION
+from anime_pipeline.images.writing.save import IMAGE_DESCRIPTION
 
 
 def picture_text(path: Path) -> dict[str, str]:

@@ -11,9 +11,9 @@ import numpy as np
 from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
+from anime_pipeline.sample.drawing import draw_face
 
 COUNT = 8
 HR_PX = 128

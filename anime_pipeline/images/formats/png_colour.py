@@ -1,7 +1,7 @@
 """The colours of a PNG in sRGB, where a cICP chunk or gAMA and cHRM say that they are others.
 
 W3C PNG, third edition: what counts most is cICP (section 11.3.2.6, by ITU-T H.273), then an ICC
-profile (see `images.profiles`), then sRGB, then gAMA and cHRM.
+profile (see `images.formats.profiles`), then sRGB, then gAMA and cHRM.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anime_pipeline.images.png_chunks import PngHeader
+from anime_pipeline.images.formats.png import PngHeader
 
 Curve = Callable[[np.ndarray], np.ndarray]
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from anime_pipeline import FaceSpec, Pipeline
-from anime_pipeline.cli.attributes import gather_attributes
+from anime_pipeline.cli.face_options import gather_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.writing.sheet import Label, labelled_sheet

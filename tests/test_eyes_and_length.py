@@ -8,7 +8,7 @@ from conftest import spawn
 from PIL import Image
 
 from anime_pipeline import FaceSpec
-from anime_pipeline.cli.attributes import gather_attributes, only_known
+from anime_pipeline.cli.face_options import gather_attributes, only_known
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.conditions import columns
 from anime_pipeline.data.words import OTHER_WORDS, WORDS, known_words, parse_word

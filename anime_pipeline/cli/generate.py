@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.attributes import gather_attributes, only_known
 from anime_pipeline.cli.common import (
     UserPath,
     json_option,
@@ -22,7 +21,12 @@ from anime_pipeline.cli.common import (
     print_json,
     stderr,
 )
-from anime_pipeline.cli.face_options import attribute_options, weights_options
+from anime_pipeline.cli.face_options import (
+    attribute_options,
+    gather_attributes,
+    only_known,
+    weights_options,
+)
 from anime_pipeline.cli.loading import load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular

@@ -53,7 +53,7 @@ class Pipeline:
             upscaler: Stage two, or what loads it; None for the shipped one as `load` has it.
         """
         self.generator = generator
-        self._upscaler = upscaler
+        self._upscaler = upscaler or _load_upscaler
 
     @classmethod
     def load(
@@ -90,11 +90,7 @@ class Pipeline:
     @cached_property
     def upscaler(self) -> Upscaler:
         """Stage two."""
-        from anime_pipeline.inference.upscaler import Upscaler
-
-        if isinstance(self._upscaler, Upscaler):
-            return self._upscaler
-        return self._upscaler() if self._upscaler else _load_upscaler()
+        return self._upscaler() if callable(self._upscaler) else self._upscaler
 
     @property
     def sizes(self) -> tuple[int, ...]:

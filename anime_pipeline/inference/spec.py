@@ -5,7 +5,6 @@ No NumPy here: commands read what is asked for before they know whether they nee
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections.abc import Iterable, Mapping
@@ -24,14 +23,19 @@ Value = tuple[int, int, int] | str | bool  # a colour, RGB 0..255; a word; a tag
 MOST_VARIATIONS = 10_000
 MOST_TRUNCATION = 1.5
 
+# Of each number of a specification its type and its largest value.
+NUMBERS = {
+    "seed": (int, MAX_SEED),
+    "variation": (int, MOST_VARIATIONS - 1),
+    "strength": (float, 1),
+    "truncation": (float, MOST_TRUNCATION),
+}
 COLOURS = ("hair", "skin")
 TAGS = {"yes": True, "no": False}
 SOFTWARE = {"Software": f"anime-pipeline {__version__}"}
 WEIGHTS = {"dcgan": "weights-dcgan", "srgan": "weights-srgan"}  # by stage
 # What a picture does not say of itself is so.
-UNSAID = dict.fromkeys((*COLOURS, *WORDS), RANDOM)
-UNSAID |= {"variation": "0", "strength": "0", "truncation": "1"}
-NOT_TAGS = frozenset({"seed", *UNSAID})
+UNSAID = dict.fromkeys((*COLOURS, *WORDS), RANDOM) | {"strength": "0", "truncation": "1"}
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,9 @@ class FaceSpec:
     def __post_init__(self) -> None:
         read = ((name, read_attribute(name, value)) for name, value in self.attributes.items())
         checked: dict[str, Any] = {
-            "seed": _whole("seed", self.seed, MAX_SEED),
-            "attributes": MappingProxyType({k: value for k, value in read if value is not None}),
-            "variation": _whole("variation", self.variation, MOST_VARIATIONS - 1),
-            "strength": _real("strength", self.strength, 1.0),
-            "truncation": _real("truncation", self.truncation, MOST_TRUNCATION),
+            "attributes": MappingProxyType({k: value for k, value in read if value is not None})
         }
+        checked |= {name: _number(name, getattr(self, name), *NUMBERS[name]) for name in NUMBERS}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -114,9 +115,8 @@ class FaceSpec:
             raise UsageError("Received no seed. Expected one: it says which face is meant.")
         attributes: dict[str, Any] = {k: found[k] for k in (*COLOURS, *WORDS) if k in found}
         tags = {name: TAGS[value] for name, value in found.items() if value in TAGS}
-        kinds: dict[str, type] = {"variation": int, "strength": float, "truncation": float}
-        numbers = {k: _number(kind, k, found.get(k, UNSAID[k])) for k, kind in kinds.items()}
-        return cls(_number(int, "seed", found["seed"]), tags | attributes, **numbers)
+        numbers: dict[str, Any] = {name: found[name] for name in NUMBERS if name in found}
+        return cls(attributes=tags | attributes, **numbers)
 
     @classmethod
     def from_query(cls, query: str) -> FaceSpec:
@@ -157,7 +157,7 @@ def read_attribute(name: str, value: Any, what: str = "") -> Value | None:
         expected = "a name, #rrggbb or three whole numbers from 0 to 255"
     elif name in WORDS:
         expected = f"one of {', '.join(WORDS[name])}"
-    elif name in NOT_TAGS or not re.fullmatch(r"[\w-]+", name):
+    elif name in NUMBERS or not re.fullmatch(r"[\w-]+", name):
         raise UsageError(f"No face can be asked for {name!r}. Expected hair, skin, eyes or a tag.")
     elif isinstance(value, bool):
         return value
@@ -219,28 +219,16 @@ def _shortest(value: float) -> str:
     return short if float(short) == value else repr(value)
 
 
-def _number(kind: type, name: str, text: str) -> Any:
+def _number(name: str, value: Any, kind: type, most: float) -> Any:
+    """Return a number from 0 to `most`; texts are read, as addresses and files have them."""
     try:
-        return kind(text)
-    except ValueError:
-        raise UsageError(f"Invalid {name}. Expected a number. Received: {text[:80]!r}.") from None
-
-
-def _whole(name: str, value: Any, most: int) -> int:
-    try:
-        if 0 <= operator.index(value) <= most and not isinstance(value, bool):
-            return operator.index(value)
-    except TypeError:
+        whole = kind is int and not isinstance(value, str)
+        number = operator.index(value) if whole else kind(value)
+        if 0 <= number <= most and not isinstance(value, bool):
+            return number
+    except (TypeError, ValueError, OverflowError):
         pass
+    what = "a whole number" if kind is int else "a number"
     raise UsageError(
-        f"Invalid value for {name}: {value!r}. Expected a whole number from 0 to {most}."
+        f"Invalid value for {name}: {repr(value)[:80]}. Expected {what} from 0 to {most}."
     )
-
-
-def _real(name: str, value: Any, most: float) -> float:
-    try:
-        if math.isfinite(value) and 0 <= value <= most:
-            return float(value)
-    except (TypeError, OverflowError):
-        pass
-    raise UsageError(f"Invalid value for {name}: {value!r}. Expected a number from 0 to {most:g}.")

@@ -12,6 +12,7 @@ from anime_pipeline.web.engine import Drawing
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.requests import (
     SIZES,
+    WISHES,
     GenerateBody,
     GenerateQuery,
     InterpolateBody,
@@ -109,4 +110,5 @@ def _pipeline(catalogue: Catalogue, asked: Picture, size: int) -> tuple[Pipeline
 
 
 def _spec(look: Look, seed: int, truncation: float) -> FaceSpec:
-    return FaceSpec(seed, look.wishes, look.variation, look.strength, truncation)
+    attributes = {name: getattr(look, name) for name in WISHES}
+    return FaceSpec(seed, attributes, look.variation, look.strength, truncation)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from anime_pipeline.core.config import MAX_SEED, SCALE
 from anime_pipeline.data.words import RANDOM, WORDS
-from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
+from anime_pipeline.images.colour_names import Part, named_colours
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
 
 MOST_FACES = 32
@@ -35,7 +35,6 @@ TRACKER_FAMILIES = ("utm_", "hsa_", "mtm_", "pk_")
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
-Attributes = dict[str, Any]
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -128,18 +127,6 @@ class _Wishes(_Strict):
     skin: Skin | None = _wish("skin")
     eyes: Eyes | None = _wish_word("Colour of the eyes.", "eyes")
     length: Length | None = _wish_word("Length of the hair.", "length")
-
-    @property
-    def wishes(self) -> Attributes:
-        """What was asked for: RGB 0..255 for hair and skin, words for eyes and length."""
-        colours: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
-        words = {"eyes": self.eyes, "length": self.length}
-        found: Attributes = {
-            part: parse_colour(text, part)
-            for part, text in colours.items()
-            if text is not None and text != RANDOM
-        }
-        return found | {k: word for k, word in words.items() if word not in (None, RANDOM)}
 
 
 WISHES = tuple(_Wishes.model_fields)

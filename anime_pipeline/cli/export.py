@@ -11,6 +11,7 @@ import click
 
 from anime_pipeline.cli.common import json_option, out_option, print_json, stderr, waiting
 from anime_pipeline.cli.face_options import weights_options
+from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 
@@ -58,7 +59,11 @@ def command(
     targets = {form: _targets(out, part, form) for form in forms}
     for form in forms:
         require_form(form)
-    sources = _load(STAGES[part], options["checkpoint"], options["upscaler"], options["realism"])
+    if part == "upscaler" and options["upscaler"] is None and options["realism"] is None:
+        options["realism"] = 0.0  # as `upscale`: true to its input
+    pipeline = load_pipeline(options | {"upscale": part != "generator"})
+    loaded = pipeline.weights(pipeline.sizes[part != "generator"])
+    sources = {stage: loaded[stage] for stage in STAGES[part]}
     for form, paths in targets.items():
         _refuse_existing(paths, sources, form, overwrite)
     out.mkdir(parents=True, exist_ok=True)
@@ -75,22 +80,6 @@ def command(
             f"{document['within_one_level']:.2%} of values within one grey level of Keras's"
         )  # fmt: skip
         stderr().print(f"{out / document['file']}: {checked}", markup=False)
-
-
-def _load(
-    stages: tuple[str, ...], checkpoint: str, upscaler: str | None, realism: float | None
-) -> dict[str, Weights]:
-    """Load the weights of stages, by stage; all are found before any is loaded."""
-    from anime_pipeline.models.blend import TRUE_TO_INPUT, find_upscaler
-    from anime_pipeline.models.weights import DCGAN_KIND, load_weights
-    from anime_pipeline.models.zoo import find_weights
-
-    if "dcgan" not in stages and upscaler is None and realism is None:
-        realism = TRUE_TO_INPUT  # as `upscale`
-    path = find_weights(checkpoint, DCGAN_KIND) if "dcgan" in stages else None
-    files = find_upscaler(upscaler, realism) if "srgan" in stages else None
-    found = {"dcgan": load_weights(path, DCGAN_KIND)} if path else {}
-    return found | ({"srgan": files.load()} if files else {})
 
 
 def _targets(out: Path, part: str, form: str) -> tuple[Path, Path, Path]:

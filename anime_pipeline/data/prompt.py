@@ -77,16 +77,6 @@ class Prompt:
     attributes: dict[str, Any]
     ignored: list[str]
 
-    @property
-    def hair(self) -> Rgb | None:
-        """The colour of the hair, if any."""
-        return self.attributes.get("hair")
-
-    @property
-    def skin(self) -> Rgb | None:
-        """The colour of the skin, if any."""
-        return self.attributes.get("skin")
-
 
 @dataclass
 class _Phrase:

@@ -199,6 +199,9 @@ def test_pictures_of_every_kind_are_enlarged(pipeline, shape):
     assert large.shape == (36, 48, *shape[2:]) and large.dtype == np.uint8
     np.testing.assert_array_equal(pipeline.upscale(Image.fromarray(image)), large)
     assert pipeline.upscale(image, scale=2).shape[:2] == (18, 24)
+    for wrong in (image / 255, image[..., None][..., [0, 0]], image.ravel()):
+        with pytest.raises(ValueError, match="Expected uint8"):
+            pipeline.upscale(wrong)
 
 
 def test_provenance_names_what_took_part(pipeline):

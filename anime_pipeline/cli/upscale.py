@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,15 +140,13 @@ def command(
         return
     done = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
     to_do = done.sort(prepare.request, overwrite)
-    if done.in_the_way and len(done.in_the_way) == len(done.jobs) and not done.skipped:
-        raise UsageError(f"{done.in_the_way[0].reason}. Choose another --out, or pass --overwrite.")
     for folder in {job.target.parent for job in done.jobs}:
         sweep_temporaries(folder, below=False)
     pixels, needed_bytes = measure(to_do, target)
     require_free(out, needed_bytes, "the results")
     if to_do:
         with prepare.decoder:
-            run(to_do, pixels, prepare, overwrite, done)
+            run(to_do, pixels, prepare, out, overwrite, done)
     if as_json:
         print_json(
             {
@@ -173,7 +172,15 @@ def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:
 
     ending = out.suffix.lower()
     known = {suffix: kind for kind, suffix in SUFFIXES.items()} | {".jpeg": "jpg"}
-    if out == STREAM or out.is_dir() or ending not in IMAGE_SUFFIXES | known.keys():
+    if out == STREAM or out.is_dir() or not ending:
+        return None
+    if ending not in IMAGE_SUFFIXES | known.keys():
+        (meant, *_) = [*difflib.get_close_matches(ending, known, 1, 0.75), None]
+        if meant and not out.exists() and len(paths) == 1 and not paths[0].is_dir():
+            raise UsageError(
+                f"--out {out} ends almost like a picture's name. Expected {out.with_suffix(meant)} "
+                "for a file, or the name of a folder that is there."
+            )
         return None
     if len(paths) > 1 or paths[0].is_dir():
         raise UsageError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
+from typing import IO
 
 from anime_pipeline.cli.common import progress_bar, stderr
 from anime_pipeline.cli.upscale_jobs import Job, Plan, Request, look_at
@@ -14,7 +16,12 @@ from anime_pipeline.core.storage import atomic_write
 
 
 def run(
-    jobs: list[Job], pixels: list[int], prepare: Preparation, overwrite: bool, plan: Plan
+    jobs: list[Job],
+    pixels: list[int],
+    prepare: Preparation,
+    out: Path,
+    overwrite: bool,
+    plan: Plan,
 ) -> None:
     """Enlarge pictures one after another, with progress.
 
@@ -22,6 +29,7 @@ def run(
         jobs: What to enlarge.
         pixels: How many each has, for the progress.
         prepare: What they share.
+        out: The folder of results.
         overwrite: Whether results replace what is in the way.
         plan: Receives what became of each.
     """
@@ -46,7 +54,7 @@ def run(
             except DataError as error:
                 plan.skip(job.source, str(error).removeprefix("image: "))
             else:
-                _write(job, write, prepare.request, overwrite, plan)
+                _write(job, write, prepare.request, out, overwrite, plan)
             before += count
             update(before // 1000, total // 1000)
 
@@ -57,15 +65,45 @@ OF_THE_NAME = {
     errno.ENOTDIR: "a file is where the result's folder should be",
     errno.EEXIST: "a file is where the result's folder should be",
     errno.EISDIR: "a folder is where the result should be",
-    errno.ELOOP: "links lead in a circle where the result should be",
+    errno.ELOOP: "a link is where the result's folder should be",
 }
 
 
-def _write(job: Job, write: Write, request: Request, overwrite: bool, plan: Plan) -> None:
-    """Write one result; what another call has put there in the meantime is not replaced."""
+def _identity(path: Path) -> tuple[int, ...] | None:
     try:
-        outdated = look_at(job, request) == "outdated"
-        atomic_write(job.target, write, replace=overwrite or outdated)
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _refuse_links(folder: Path, out: Path) -> None:
+    """Refuse to write through a link below the folder of results: it may lead anywhere.
+
+    Raises:
+        OSError: If there is one.
+    """
+    below = [folder, *folder.parents]
+    for each in below[: below.index(out)] if out in below else []:
+        if each.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(each))
+
+
+def _write(
+    job: Job, write: Write, request: Request, out: Path, overwrite: bool, plan: Plan
+) -> None:
+    """Write one result; what another call has put there in the meantime is not replaced."""
+    outdated = look_at(job, request) == "outdated"
+    before = _identity(job.target)
+
+    def write_unless_changed(file: IO[bytes]) -> None:
+        write(file)
+        if outdated and not overwrite and _identity(job.target) != before:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(job.target))
+
+    try:
+        _refuse_links(job.target.parent, out)
+        atomic_write(job.target, write_unless_changed, replace=overwrite or outdated)
     except OSError as error:
         there = look_at(job, request) if isinstance(error, FileExistsError) else None
         if there == "kept":
@@ -112,20 +150,29 @@ def finish(done: Plan, out: Path) -> None:
         console.print(f"Made anew, as it has changed: {shown(source)}", markup=False)
     for item in skipped:
         console.print(f"Skipped {shown(item.path)}: {item.reason}", markup=False)
-    if not finished and {item.reason for item in skipped} <= set(OF_THE_NAME.values()):
+    blocked = len(done.in_the_way)
+    if (
+        not finished
+        and not blocked
+        and {item.reason for item in skipped} <= set(OF_THE_NAME.values())
+    ):
         raise PipelineError(  # no fault of the pictures
             f"No result could be written into {out}; the reasons are above. Choose another --out."
         )
-    if not finished:
+    if not finished and not blocked:
         raise DataError(
             f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
             "folders that hold some."
         )
     if skipped:
-        instead = "choose another --out for them, or pass --overwrite"
-        blocked = len(done.in_the_way)
+        advice = []
+        if done.skipped:
+            advice.append("Mend or remove them and run the command again: what is done is kept.")
+        if blocked:
+            advice.append(
+                f"{blocked} would replace something else: choose another --out for them, or pass "
+                "--overwrite."
+            )
         raise PartialError(
-            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
-            "and run the command again: what is done is kept."
-            + (f" {blocked} would replace something else: {instead}." if blocked else "")
+            f"{len(skipped)} of {total} were skipped; the reasons are above. {' '.join(advice)}"
         )

@@ -17,7 +17,7 @@ from anime_pipeline.images.formats import apng, gif
 from anime_pipeline.images.formats.composition import compose
 from anime_pipeline.images.formats.png import without_damaged_extras
 from anime_pipeline.images.formats.profiles import to_srgb
-from anime_pipeline.images.headers import timed
+from anime_pipeline.images.headers import open_header, timed
 from anime_pipeline.images.loading import MAX_PIXELS, opened, read_frame
 
 # By Pillow's names, what they are written as: nothing here writes AVIF, and PNG loses nothing.
@@ -44,6 +44,9 @@ def animated_kind(path: Path) -> str | None:
     """Return what a file of several frames is written as, ``"gif"``, ``"webp"`` or ``"png"``.
 
     Its content tells, not its name; None for all others.
+
+    Raises:
+        DataError: If that cannot be told in the time that a header may take.
     """
     try:
         with open_regular(path) as file:
@@ -58,15 +61,16 @@ def kind_of(content: bytes) -> str | None:
 
 
 def _kind(file: IO[bytes]) -> str | None:
-    file = timed(file)
-    frames = apng.count_frames(file)
+    frames = apng.count_frames(timed(file))
     if frames:
         return "png" if frames > 1 else None
     file.seek(0)
     try:
-        with Image.open(file, formats=list(FORMATS)) as picture:
+        with open_header(file, list(FORMATS)) as picture:
             moves = getattr(picture, "n_frames", 1) > 1
             return FORMATS[picture.format or ""] if moves else None
+    except DataError:  # of no format that its decoder will look at for longer
+        raise
     except Exception:  # no animation, or damaged: that is named when it is read
         return None
 

@@ -154,15 +154,23 @@ class Pipeline:
             uint8 with as many channels.
 
         Raises:
+            ValueError: If an array is no such picture.
             DataError: If it would become too large, or memory is short.
         """
+        import numpy as np
         from PIL.Image import fromarray
 
         from anime_pipeline.inference.enlarge import Enlarger
         from anime_pipeline.inference.target import Target
 
-        picture = fromarray(image) if hasattr(image, "dtype") else image
-        result = Enlarger(self.upscaler, Target(scale))(picture).whole()
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.shape[2:] not in {(), (3,), (4,)} or image.ndim < 2:
+                raise ValueError(
+                    "Invalid value for argument `image`. Expected uint8 [H, W], [H, W, 3] or "
+                    f"[H, W, 4]. Received: {image.dtype} {list(image.shape)}"
+                )
+            image = fromarray(image)
+        result = Enlarger(self.upscaler, Target(scale))(image).whole()
         return result[..., 0] if result.shape[2] == 1 else result
 
     def latents(self, specs: Sequence[FaceSpec]) -> np.ndarray:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from anime_pipeline.core.config import MAX_SEED, SCALE
 from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.images.colour_names import Part, named_colours
+from anime_pipeline.inference.spec import MOST_TRUNCATION, MOST_VARIATIONS
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
 
 MOST_FACES = 32
@@ -136,7 +137,10 @@ class Look(_Wishes):
     """What a face shall show, and which neighbour of it is meant."""
 
     variation: int = Field(
-        default=0, ge=0, le=9999, description="Which neighbour of the face; needs a strength."
+        default=0,
+        ge=0,
+        le=MOST_VARIATIONS - 1,
+        description="Which neighbour of the face; needs a strength.",
     )
     strength: float = Field(
         default=0.0, ge=0, le=1, description="How far the neighbour is: 0 is the face itself."
@@ -147,7 +151,10 @@ class Picture(_Strict):
     """What pictures of faces have in common."""
 
     truncation: float = Field(
-        default=1.0, ge=0, le=1.5, description="Below 1 faces are more alike and more regular."
+        default=1.0,
+        ge=0,
+        le=MOST_TRUNCATION,
+        description="Below 1 faces are more alike and more regular.",
     )
     realism: Realism = Field(
         default=BEST_FOR_DRAWN,

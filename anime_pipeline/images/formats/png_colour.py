@@ -73,6 +73,17 @@ def colour_space(header: PngHeader) -> ColourSpace | None:
     return None if curve is _srgb and matrix is None else ColourSpace(curve, matrix)
 
 
+def coded_space(primaries: int, transfer: int) -> ColourSpace | None:
+    """Return what an AVIF file's code points mean (ITU-T H.273), None for sRGB and unknown ones.
+
+    Those of television cameras are shown as sRGB's by all browsers, so they are here.
+    """
+    if transfer in CAMERAS:
+        transfer = SRGB
+    found = _from_cicp((primaries, transfer, 0, 1), 8)
+    return found if found and (found.curve is not _srgb or found.matrix is not None) else None
+
+
 def overrides_profile(header: PngHeader) -> bool:
     """Tell whether a cICP chunk that is understood stands above an ICC profile."""
     return header.cicp is not None and _from_cicp(header.cicp, header.depth) is not None
@@ -203,7 +214,8 @@ def _narrow(curve: Curve, depth: int) -> Curve:
 
 
 # H.273, table 3. The curves of cameras are undone as they are written there.
-HLG = 18
+HLG, SRGB = 18, 13
+CAMERAS = (1, 6, 14, 15)
 TRANSFERS: dict[int, Curve] = {
     **dict.fromkeys((1, 6, 11, 12, 14, 15), _bt709),
     4: _power(2.2),
@@ -212,7 +224,7 @@ TRANSFERS: dict[int, Curve] = {
     8: _power(1.0),
     9: _logarithmic(2.0),
     10: _logarithmic(2.5),
-    13: _srgb,
+    SRGB: _srgb,
     16: _pq,
     17: lambda value: value**2.6 * (52.37 / 48),
     HLG: _hlg,

@@ -8,6 +8,7 @@ and all go through one zlib stream (section 10).
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Iterable
@@ -75,17 +76,23 @@ def write_png_strips(
     if done != height:
         raise ValueError(f"Expected {height} rows in all strips. Received: {done}")
     write(make_chunk(b"IDAT", packer.flush()))
-    if seal:
-        file.write(make_chunk(SEAL[:4], SEAL[4:] + checksum.hexdigest().encode()))
-    file.write(END)
+    file.write(_sealed_end(checksum.hexdigest()) if seal else END)
 
 
-def is_sealed(content: bytes) -> bool:
+def is_sealed(file: IO[bytes]) -> bool:
     """Tell whether a PNG is, to the last byte, as `write_png_strips` has sealed it."""
-    seal = make_chunk(SEAL[:4], SEAL[4:] + hashlib.sha256().hexdigest().encode())
-    before = content[: -len(seal) - len(END)]
-    checksum = hashlib.sha256(before).hexdigest().encode()
-    return content == before + make_chunk(SEAL[:4], SEAL[4:] + checksum) + END
+    checksum = hashlib.sha256()
+    left = file.seek(0, os.SEEK_END) - len(_sealed_end("")) - 2 * checksum.digest_size
+    file.seek(0)
+    while left > 0 and (part := file.read(min(left, BLOCK_BYTES))):
+        checksum.update(part)
+        left -= len(part)
+    return file.read() == _sealed_end(checksum.hexdigest())
+
+
+def _sealed_end(checksum: str) -> bytes:
+    """Return how a file ends whose other bytes have this sha256."""
+    return make_chunk(SEAL[:4], SEAL[4:] + checksum.encode()) + END
 
 
 def _text_chunk(key: str, value: str) -> bytes:

@@ -34,7 +34,7 @@ def test_sizes_formats_and_realism_by_command(cli, tmp_path):
         again = cli("upscale", "a.png", "--out", "out", *options, "--json")
         assert again.json["written"] == [] and len(again.json["kept"]) == 1
         changed = cli("upscale", "a.png", "--out", "out", *options, "--ensemble")
-        assert changed.code == 2 and "--overwrite" in changed.stderr
+        assert changed.code == 3 and "--overwrite" in changed.stderr
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_prompts(text, hair, skin, ignored):
         ("very long pink hair, light violet eyes", "purple", "long", ["very", "light"]),
         ("long twintails, short bangs", None, None, ["long twintails", "short bangs"]),
         ("a black eye patch", None, None, ["black eye patch"]),
+        ("a ribbon and short", None, None, ["ribbon", "short"]),
         ("not long hair, no red eyes, golden eyes", "yellow", None,
          ["not long hair", "no red eyes"]),
         ("red eyes, blue eyes, long hair, short hair", "red", "long", ["blue eyes", "short hair"]),

@@ -77,11 +77,13 @@ def export(generator: Weights | None, upscaler: Weights | None, form: str, path:
     """
     require_form(form)
     inputs = example_inputs(generator, upscaler)
-    expected = _expected(generator, upscaler, inputs)
+    model = _keras_model(generator, upscaler)
+    expected = model and np.asarray(model(list(inputs.values()))["image"])
+    source = pictures_graph(generator, upscaler) if form == "onnx" else model
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         made = Path(folder, path.name)
         with _quiet():
-            found = WRITERS[form](generator, upscaler, made, inputs)
+            found = WRITERS[form](source, made, inputs)
         difference, share = None, None
         if expected is not None:
             difference, share = _compare(found, expected)
@@ -134,16 +136,14 @@ def _shape(name: str, array: np.ndarray) -> str:
     return f"[{', '.join(sides)}]"
 
 
-def _expected(
-    generator: Weights | None, upscaler: Weights | None, inputs: Inputs
-) -> np.ndarray | None:
+def _keras_model(generator: Weights | None, upscaler: Weights | None) -> Any:
+    """Return what every file is compared with; None where Keras is not installed."""
     if not has_keras():
         return None
     import_keras_quietly()
     from anime_pipeline.inference.export_keras import pictures_model
 
-    model = pictures_model(generator, upscaler)
-    return np.asarray(model(list(inputs.values()))["image"])
+    return pictures_model(generator, upscaler)
 
 
 def _compare(found: np.ndarray, expected: np.ndarray) -> tuple[int, float]:
@@ -154,34 +154,25 @@ def _compare(found: np.ndarray, expected: np.ndarray) -> tuple[int, float]:
     return int(apart.max()), float(np.mean(apart <= 1))
 
 
-def _write_onnx(
-    generator: Weights | None, upscaler: Weights | None, path: Path, inputs: Inputs
-) -> np.ndarray:
-    graph = pictures_graph(generator, upscaler)
+def _write_onnx(graph: onnx.ModelProto, path: Path, inputs: Inputs) -> np.ndarray:
     onnx.checker.check_model(graph, full_check=True)
     atomic_write_bytes(path, graph.SerializeToString())
     return Session(onnx.load(path))(*inputs.values())
 
 
-def _write_savedmodel(
-    generator: Weights | None, upscaler: Weights | None, path: Path, inputs: Inputs
-) -> np.ndarray:
+def _write_savedmodel(model: Any, path: Path, inputs: Inputs) -> np.ndarray:
     tf = _tensorflow()
-    from anime_pipeline.inference.export_keras import pictures_model
-
-    pictures_model(generator, upscaler).export(path, format="tf_saved_model", verbose=False)
+    model.export(path, format="tf_saved_model", verbose=False)
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
     return np.asarray(serve(**{k: tf.constant(v) for k, v in inputs.items()})["image"])
 
 
-def _write_litert(
-    generator: Weights | None, upscaler: Weights | None, path: Path, inputs: Inputs
-) -> np.ndarray:
+def _write_litert(model: Any, path: Path, inputs: Inputs) -> np.ndarray:
     tf = _tensorflow()
     from ai_edge_litert.interpreter import Interpreter
 
     with tempfile.TemporaryDirectory() as folder:
-        _write_savedmodel(generator, upscaler, Path(folder), inputs)
+        _write_savedmodel(model, Path(folder), inputs)
         content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     atomic_write_bytes(path, content)
     run = Interpreter(model_path=str(path)).get_signature_runner()
@@ -201,7 +192,7 @@ def _tensorflow() -> Any:
     return tf
 
 
-WRITERS: dict[str, Callable[[Weights | None, Weights | None, Path, Inputs], np.ndarray]] = {
+WRITERS: dict[str, Callable[[Any, Path, Inputs], np.ndarray]] = {
     "onnx": _write_onnx,
     "litert": _write_litert,
     "savedmodel": _write_savedmodel,

@@ -15,7 +15,7 @@ from anime_pipeline.images.writing.sheet import Label, labelled_sheet
 
 @pytest.fixture(scope="module")
 def asked(asked_weights):
-    return Pipeline.load(str(asked_weights))
+    return Pipeline.load(asked_weights)
 
 
 def test_words_come_before_a_prompt_and_a_prompt_before_a_picture(tmp_path):

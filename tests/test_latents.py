@@ -92,13 +92,13 @@ def test_projection_keeps_latents_at_the_length_that_training_has_seen(tmp_path)
     config = DcganConfig(width=4, latent_dim=8, latent_distribution="uniform")
     arrays = {v.path: np.asarray(v) for v in build_generator(config).variables}
     save_weights(tmp_path / "uniform.npz", arrays, DCGAN_KIND, to_dict(config), {"step": 0})
-    pipeline = Pipeline.load(str(tmp_path / "uniform.npz"))
+    pipeline = Pipeline.load(tmp_path / "uniform.npz")
     found = project(pipeline.generator, pipeline([FaceSpec(600)], 32)[0], steps=200)
     assert 0.15 < np.square(found.latent).mean() < 0.55  # U(-1, 1): a third
 
 
 def test_projection_finds_a_face_that_the_generator_drew(asked_weights):
-    pipeline = Pipeline.load(str(asked_weights))
+    pipeline = Pipeline.load(asked_weights)
     face = pipeline([FaceSpec(600)], 32)[0]  # not among the seeds that it starts from
     found, again, start = (project(pipeline.generator, face, steps) for steps in (40, 40, 1))
     assert found.rms < start.rms

@@ -86,7 +86,7 @@ def test_one_command_from_a_pack_to_weights_and_again(pack, tmp_path):
     assert np.isfinite(
         [final[f"{m}_{n}"] for m in ("kid", "recall") for n in ("alexnet", "vgg16")]
     ).all()
-    made = Pipeline.load(str(out / "generator.npz"))
+    made = Pipeline.load(out / "generator.npz")
     assert made([FaceSpec(3, {"eyes": "red", "length": "short"})], 32).shape == (1, 32, 32, 3)
     assert np.load(out / "samples.npy").shape == (40, 32, 32, 3)
     assert (out / "perceptual.npz").is_file()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.core.config import SCALE, Precision
@@ -58,8 +59,8 @@ class Pipeline:
     @classmethod
     def load(
         cls,
-        generator: str = "dcgan",
-        upscaler: str | None = None,
+        generator: str | Path = "dcgan",
+        upscaler: str | Path | None = None,
         realism: float | None = None,
         precision: Precision = "float32",
     ) -> Pipeline:
@@ -79,7 +80,7 @@ class Pipeline:
         from anime_pipeline.models.weights import DCGAN_KIND
         from anime_pipeline.models.zoo import find_weights
 
-        path = find_weights(generator, DCGAN_KIND)
+        path = find_weights(str(generator), DCGAN_KIND)
         # What was named is looked for at once; the shipped pair when it is needed.
         named = upscaler is not None or realism is not None
         files = _find_upscaler(upscaler, realism) if named else None
@@ -270,10 +271,10 @@ class Pipeline:
         return 1 if size is None else sizes.index(size)
 
 
-def _find_upscaler(wanted: str | None = None, realism: float | None = None) -> UpscalerFiles:
+def _find_upscaler(wanted: str | Path | None, realism: float | None) -> UpscalerFiles:
     from anime_pipeline.models.blend import find_upscaler
 
-    return find_upscaler(wanted, realism)
+    return find_upscaler(None if wanted is None else str(wanted), realism)
 
 
 def _load_upscaler(
@@ -281,4 +282,4 @@ def _load_upscaler(
 ) -> Upscaler:
     from anime_pipeline.inference.upscaler import Upscaler
 
-    return Upscaler((files or _find_upscaler()).load(), precision)
+    return Upscaler((files or _find_upscaler(None, None)).load(), precision)

@@ -165,14 +165,17 @@ def finish(done: Plan, out: Path) -> None:
             "folders that hold some."
         )
     if skipped:
-        advice = []
-        if done.skipped:
-            advice.append("Mend or remove them and run the command again: what is done is kept.")
-        if blocked:
-            advice.append(
-                f"{blocked} would replace something else: choose another --out for them, or pass "
-                "--overwrite."
-            )
         raise PartialError(
-            f"{len(skipped)} of {total} were skipped; the reasons are above. {' '.join(advice)}"
+            f"{len(skipped)} of {total} were skipped; the reasons are above."
+            + (
+                " Mend or remove them and run the command again: what is done is kept."
+                if done.skipped
+                else ""
+            )
+            + (
+                f" {blocked} would replace something else: choose another --out for them, or pass "
+                "--overwrite."
+                if blocked
+                else ""
+            )
         )

@@ -112,7 +112,8 @@ class FaceSpec:
         """
         found = _modern(texts)
         if "seed" not in found:
-            raise UsageError("Received no seed. Expected one: it says which face is meant.")
+            names = ", ".join(sorted(found)) or "nothing"
+            raise UsageError(f"Received {names}. Expected a seed too: it says which face is meant.")
         attributes: dict[str, Any] = {k: found[k] for k in (*COLOURS, *WORDS) if k in found}
         tags = {name: TAGS[value] for name, value in found.items() if value in TAGS}
         numbers: dict[str, Any] = {name: found[name] for name in NUMBERS if name in found}

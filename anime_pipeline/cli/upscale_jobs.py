@@ -12,13 +12,14 @@ from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import open_regular, what_is_wrong
 from anime_pipeline.core.storage import sha256_of
 from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
+from anime_pipeline.inference.spec import WEIGHTS
 from anime_pipeline.inference.target import Target
 
-RESULT_KEYS = {"source", "weights-srgan", "scale"}
+RESULT_KEYS = {"source", WEIGHTS["srgan"], "scale"}
 # What the entries of a result are called in messages.
 WORDS = {
     "source": "picture",
-    "weights-srgan": "weights or realism",
+    WEIGHTS["srgan"]: "weights or realism",
     "scale": "size",
     "settings": "settings",
 }
@@ -46,7 +47,7 @@ class Request:
 
     def text_of(self, source: str) -> dict[str, str]:
         """Return what the result of a picture records whose file has the sha256 `source`."""
-        text = {"source": source, "weights-srgan": self.weights_sha256, "scale": self.scale}
+        text = {"source": source, WEIGHTS["srgan"]: self.weights_sha256, "scale": self.scale}
         return text | {"settings": self.settings or "plain"}
 
 

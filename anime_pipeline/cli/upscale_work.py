@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
-from anime_pipeline import __version__
 from anime_pipeline.cli.common import waiting
 from anime_pipeline.cli.upscale_jobs import Request
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.inference.spec import SOFTWARE
 
 if TYPE_CHECKING:
     from anime_pipeline.inference.enlarge import Enlarger
@@ -92,7 +92,7 @@ def writer(
     from anime_pipeline.images.writing.save import check_size, write_animation, write_picture
 
     with _named(name):
-        text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)
+        text = SOFTWARE | prepare.request.text(content)
         text |= {"place": place} if place else {}
         if animated:
             if kind == "jpg":

@@ -165,17 +165,14 @@ def finish(done: Plan, out: Path) -> None:
             "folders that hold some."
         )
     if skipped:
+        if blocked == len(skipped):
+            raise PartialError(
+                f"{blocked} of {total} were skipped: their results would replace something else. "
+                "Choose another --out for them, or pass --overwrite."
+            )
+        instead = "choose another --out for them, or pass --overwrite"
         raise PartialError(
-            f"{len(skipped)} of {total} were skipped; the reasons are above."
-            + (
-                " Mend or remove them and run the command again: what is done is kept."
-                if done.skipped
-                else ""
-            )
-            + (
-                f" {blocked} would replace something else: choose another --out for them, or pass "
-                "--overwrite."
-                if blocked
-                else ""
-            )
+            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
+            "and run the command again: what is done is kept."
+            + (f" {blocked} would replace something else: {instead}." if blocked else "")
         )

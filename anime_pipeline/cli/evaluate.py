@@ -28,7 +28,7 @@ from anime_pipeline.cli.evaluate_networks import (
     remarks,
 )
 from anime_pipeline.cli.face_options import truncation_option, weights_options
-from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.cli.sides import choose_side, side_option
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
@@ -126,7 +126,9 @@ def command(
 
         networks, missing = load_networks(wanted)
         network, about_fid = _inception(inception)
-    generator, enlarge = load_models(checkpoint, upscaler, realism, upscale)
+    options = {"checkpoint": checkpoint, "upscaler": upscaler, "realism": realism}
+    pipeline = load_pipeline(options | {"upscale": upscale})
+    generator, enlarge = pipeline.generator, pipeline.upscaler if upscale else None
     roots = list(dict.fromkeys(data))
     size, fit = generator.config.image_size, generator.config.fit
     store = open_store(roots, size, fit, labels=bool(generator.config.condition))

@@ -257,6 +257,7 @@ def test_damaged_uploads_and_wrong_fields(client):
     refused(upload(client, whole, realism=2), 422, "realism")
     refused(upload(client, whole, ticket="../../x"), 422, "ticket")
     refused(upload(client, whole, other=1), 422, "other")
+    refused(upload(client, whole, **{f"n{i}": i for i in range(20)}), 422, "too many fields")
     refused(client.post(f"{API}/upscale", data=whole, content_type="image/png"), 415)
     no_file = {"data": {"scale": "4"}, "content_type": "multipart/form-data"}
     refused(client.post(f"{API}/upscale", **no_file), 422)

@@ -10,6 +10,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from anime_pipeline.web.api.reading import read_form, read_json, read_query
 from anime_pipeline.web.errors import Problem
@@ -93,7 +95,7 @@ class Endpoint:
         if request.mimetype != self.body:
             raise Problem(415, f"Received {request.mimetype or 'no type'}. Send {self.body}.")
         if self.body == FORM:
-            return read_form(kind, request.form.to_dict(flat=False), request.files)
+            return read_form(kind, _form().to_dict(flat=False), request.files)
         return read_json(kind, request.get_data(cache=False))
 
 
@@ -142,6 +144,18 @@ def kept(kind: str, facts: bytes, content: Callable[[], bytes], forever: bool = 
         return response
     response.headers["Cache-Control"] = FOREVER if forever else "no-cache"
     return response
+
+
+def _form() -> MultiDict[str, str]:
+    """Return the texts of a form; Werkzeug tells too many of them as it does too many bytes."""
+    try:
+        return request.form
+    except RequestEntityTooLarge:
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise
+        raise Problem(
+            422, "The form has too many fields, or one that is too long. Send what /api names."
+        ) from None
 
 
 def _wanted(kinds: tuple[str, ...]) -> str:

@@ -107,7 +107,7 @@ def interpolate_by_body(asked: InterpolateBody, kind: str) -> Response:
 def _interpolate(asked: InterpolateQuery | InterpolateBody, kind: str) -> Response:
     catalogue = services().catalogue
     jobs = journey(catalogue, asked)
-    weights = catalogue.weights_hash(jobs[0].generator.weights)
+    weights = catalogue.weights_hash(jobs[0].pipeline.generator.weights)
 
     def content() -> bytes:
         pictures = np.stack(_pictures(jobs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anime_pipeline.inference.asked import palettes
+from anime_pipeline.inference.spec import palettes
 from anime_pipeline.web.api.endpoints import JSON, Endpoints
 from anime_pipeline.web.api.requests import MOST_FACES, MOST_FRAMES, MOST_STOPS
 from anime_pipeline.web.api.responses import Models, UpscalerOffer

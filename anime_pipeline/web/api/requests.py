@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar, cast, get_args
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from werkzeug.datastructures import FileStorage
 
 from anime_pipeline.core.config import MAX_SEED, SCALE
 from anime_pipeline.data.words import RANDOM, WORDS
-from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
+from anime_pipeline.images.colour_names import named_colours
+from anime_pipeline.inference.spec import MOST_TRUNCATION, MOST_VARIATIONS
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
@@ -114,16 +115,6 @@ class _Attributes(_Strict):
     eyes: Eyes | None = _attribute("Colour of the eyes. One word,", WORDS["eyes"][-1])
     length: Length | None = _attribute("Length of the hair. One word,", WORDS["length"][-1])
 
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What was asked for: RGB 0..255 for hair and skin, words for eyes and length."""
-        given = {name: getattr(self, name) for name in ATTRIBUTES}
-        return {
-            name: parse_colour(text, cast(Part, name)) if name in get_args(Part) else text
-            for name, text in given.items()
-            if text not in (None, RANDOM)
-        }
-
 
 ATTRIBUTES = tuple(_Attributes.model_fields)
 
@@ -132,7 +123,10 @@ class Look(_Attributes):
     """What a face shall show, and which neighbour of it is meant."""
 
     variation: int = Field(
-        default=0, ge=0, le=9999, description="Which neighbour of the face; needs a strength."
+        default=0,
+        ge=0,
+        le=MOST_VARIATIONS - 1,
+        description="Which neighbour of the face; needs a strength.",
     )
     strength: float = Field(
         default=0.0, ge=0, le=1, description="How far the neighbour is: 0 is the face itself."
@@ -143,7 +137,10 @@ class Picture(_Strict):
     """What pictures of faces have in common."""
 
     truncation: float = Field(
-        default=1.0, ge=0, le=1.5, description="Below 1 faces are more alike and more regular."
+        default=1.0,
+        ge=0,
+        le=MOST_TRUNCATION,
+        description="Below 1 faces are more alike and more regular.",
     )
     realism: Realism = Field(
         default=BEST_FOR_DRAWN,

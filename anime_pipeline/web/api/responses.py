@@ -117,7 +117,7 @@ class Run(BaseModel):
     warnings: list[str]
     latest_sample: str | None
     metrics: dict[str, float]
-    headlines: list[Headline] | None = None
+    headlines: list[Headline]
     title: str
     epoch: Whole | None = None
     seconds_left: float | None = None
@@ -142,7 +142,7 @@ class RunDetails(Run):
 
     samples: list[Sample]
     curves: dict[str, list[list[float]]]
-    measured: list[Measured] | None = None
+    measured: list[Measured]
     config: dict[str, Any]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
-from anime_pipeline import __version__
+from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS
 from anime_pipeline.web.api.endpoints import FORM, JSON, PNG, Endpoints, as_json
 from anime_pipeline.web.api.requests import UpscaleForm
 from anime_pipeline.web.api.responses import Enlarged, Progress
@@ -47,7 +47,7 @@ def upscale(asked: UpscaleForm, kind: str) -> Response:
         _content(asked.image),
         upscaler,
         asked.scale,
-        {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256},
+        SOFTWARE | {WEIGHTS["srgan"]: upscaler.weights.sha256},
         have.settings.upscale_timeout_s,
         asked.ticket,
         request.environ.get(GONE),

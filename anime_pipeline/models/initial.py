@@ -14,7 +14,6 @@ import keras
 from anime_pipeline.core.randomness import stream
 
 
-@keras.saving.register_keras_serializable("anime_pipeline")
 class SeededNormal(keras.initializers.Initializer):
     """Normal weights of a fixed or a fan-dependent standard deviation.
 
@@ -42,7 +41,3 @@ class SeededNormal(keras.initializers.Initializer):
         scale = self.stddev or math.sqrt(variance)
         values = stream(self.seed, f"init {self.name}").standard_normal(shape, "float32") * scale
         return keras.ops.convert_to_tensor(values, dtype=dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments for serialisation."""
-        return {"seed": self.seed, "name": self.name, "stddev": self.stddev, "gain": self.gain}

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from anime_pipeline.architectures import architecture_of
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
 from anime_pipeline.data import conditions
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_discriminator, build_generator
-from anime_pipeline.models.dcgan_reference import REFERENCE_DROPOUT, dropout_shapes
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model, to_uint8
@@ -63,6 +63,7 @@ class DcganTask:
             ValueError: If `condition` does not fit the configuration.
         """
         self.config = config
+        self.architecture = architecture_of(config)
         self.images = train_images
         self.names = conditions.parse_names(config.condition)
         self.condition = condition if self.names else None
@@ -165,12 +166,12 @@ class DcganTask:
         return inputs
 
     def _masks(self, part: str, step: int) -> list[np.ndarray]:
-        keep = 1.0 - REFERENCE_DROPOUT
+        keep = 1.0 - self.architecture.dropout
         generator = stream(self.config.seed, f"dropout {part}", step)
         lead = (self.config.d_steps, self.config.batch_size)
         return [
             (generator.random((*lead, *shape), np.float32) < keep).astype(np.float32) / keep
-            for shape in dropout_shapes(self.config)
+            for shape in self.architecture.dropout_shapes(self.config)
         ]
 
     def _learning_rate_factor(self, step: int) -> float:
@@ -248,6 +249,7 @@ class DcganTask:
         inputs = [pictures, *(self.features(pictures) if self.features else [])]
         if self.condition is not None:
             inputs.append(ops.zeros((count, self.condition.shape[1]), "float32"))
-        inputs += [ops.ones((count, *s), "float32") for s in dropout_shapes(self.config)]
+        masks = self.architecture.dropout_shapes(self.config)
+        inputs += [ops.ones((count, *shape), "float32") for shape in masks]
         outputs, _ = self.discriminator(critic["params"], critic["stats"], inputs, False)
         return keras.tree.flatten(outputs)[0]

@@ -171,7 +171,7 @@ def main() -> None:
     if arguments.data:
         run(arguments.data, arguments)
         return
-    from anime_pipeline.data.sample import write_sample_dataset
+    from anime_pipeline.sample.dataset import write_sample_dataset
 
     with tempfile.TemporaryDirectory() as folder:
         print(f"No --data: drawing {arguments.count} faces.")

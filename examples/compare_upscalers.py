@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from anime_pipeline.data.degrade import DEGRADATIONS
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.zoo import find_weights, shipped
 from anime_pipeline.reports.benchmark import Benchmark, run_benchmark
 from anime_pipeline.reports.render import write_reports
+from anime_pipeline.sample.drawing import draw_face
 
 FIRST_SEED = 10_000
 

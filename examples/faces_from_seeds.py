@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.blend import BEST_FOR_DRAWN, find_upscaler, load_upscaler_weights

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from anime_pipeline.cli.main import run as run_program
 from anime_pipeline.core.config import DcganConfig, SrganConfig
-from anime_pipeline.data.sample import write_sample_dataset
+from anime_pipeline.sample.dataset import write_sample_dataset
 
 # No test is timed: on a busy machine the same example takes any time, and so does thinking of it.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

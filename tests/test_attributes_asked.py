@@ -9,7 +9,7 @@ from PIL import Image
 from anime_pipeline.cli.attributes import gather_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.sheet import Label, labelled_sheet
+from anime_pipeline.images.writing.sheet import Label, labelled_sheet
 from anime_pipeline.inference.asked import attribute_texts
 from anime_pipeline.inference.generator import FaceGenerator
 

@@ -19,7 +19,7 @@ from anime_pipeline.images.colour_names import (
     nearest_hair_name,
     parse_colour,
 )
-from anime_pipeline.images.decoding import read_rgb
+from anime_pipeline.images.decoding.decoder import read_rgb
 
 RGB = st.tuples(*[st.integers(0, 255)] * 3)
 PINK, BLACK, TAN = HAIR_COLOURS["pink"], HAIR_COLOURS["black"], SKIN_COLOURS["tan"]

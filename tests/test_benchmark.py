@@ -10,7 +10,6 @@ from scipy.signal import convolve2d
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.metrics import lpips
 from anime_pipeline.metrics.colour_shift import colour_shift
 from anime_pipeline.metrics.gmsd import gmsd
@@ -18,6 +17,7 @@ from anime_pipeline.metrics.lr_psnr import lr_psnr
 from anime_pipeline.metrics.psnr import CAP_DB
 from anime_pipeline.reports.benchmark import baseline, reduce_all
 from anime_pipeline.reports.benchmark_metrics import PIXEL_METRICS, available_metrics
+from anime_pipeline.sample.drawing import draw_face
 
 
 def faces(count, size=64):

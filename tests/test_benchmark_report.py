@@ -14,12 +14,12 @@ from scipy import stats
 
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.data.degrade import DEGRADATIONS
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.reports import benchmark_folders, benchmark_pictures
 from anime_pipeline.reports.benchmark import BASELINES, baseline, reduce_all, run_benchmark
 from anime_pipeline.reports.benchmark_metrics import PIXEL_METRICS
 from anime_pipeline.reports.benchmark_statistics import compare_pairs
 from anime_pipeline.reports.render import as_document, as_html, as_markdown
+from anime_pipeline.sample.drawing import draw_face
 
 
 def faces(count, size=64):

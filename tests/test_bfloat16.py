@@ -8,13 +8,13 @@ import pytest
 from anime_pipeline.core import machine as core_machine
 from anime_pipeline.core.machine import bfloat16_forbidden_by, cpu_has_bfloat16, cpu_name
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.inference import bfloat16
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, load_weights
 from anime_pipeline.models.zoo import find_weights
+from anime_pipeline.sample.drawing import draw_face
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Every page in both themes, on a desk and on a phone: accessible, still, and not too wide."""
 
 import json
+import re
 
 import pytest
 from browser_checks import SOUND, accessibility, layout_shifts, structure, too_wide
 from web import picture_bytes
+
+from anime_pipeline.web.static_files import STATIC
 
 pytest_plugins = ["browser"]
 
@@ -124,3 +127,11 @@ def test_the_checks_find_what_they_look_for(browser):
     for rule in ("color-contrast", "button-name", "image-alt", "label"):
         assert f"{rule}: " in found
     assert any("Content Security Policy" in words for words in browser.complaints())
+
+
+def test_one_module_alone_asks_the_server():
+    asks = re.compile(r"\bfetch\(|XMLHttpRequest|/api/|http\.js")
+    asking = {
+        file.name for file in STATIC.glob("*.js") if asks.search(file.read_text(encoding="utf-8"))
+    }
+    assert asking == {"backend.js", "http.js"}, "pages import backend.js"

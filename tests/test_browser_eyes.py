@@ -14,7 +14,7 @@ def test_eyes_and_length_in_the_studio(browser):
     first = studio(browser, "seed=107")
     assert changed(browser, lambda: browser.click(f"{EYES} [title=Red]")) != first
     address(browser, eyes="red")
-    browser.says(f"{EYES} [data-swatch-name]", "red")
+    browser.says(f"{EYES} [data-choice-words]", "red")
     assert "red eyes" in browser.one(PORTRAIT).get_attribute("alt")
     browser.js("arguments[0].focus()", browser.one(f"{LENGTH} [value='']"))
     changed(browser, lambda: browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT))
@@ -34,16 +34,16 @@ def test_eyes_and_length_in_the_studio(browser):
     address(browser, eyes="", length="")
 
 
-def test_one_wish_for_the_whole_wall(browser):
+def test_one_look_for_the_whole_wall(browser):
     browser.open("/?start=300")
-    browser.click("[data-wishes] [data-part=eyes] [title=Green]")
+    browser.click("[data-look] [data-picker=eyes] [title=Green]")
     browser.says("[data-status]", "green eyes")
-    browser.click("[data-wishes] [data-part=length] label:nth-of-type(2)")
+    browser.click("[data-look] [data-picker=length] label:nth-of-type(2)")
     browser.says("[data-status]", "long hair and green eyes")
     browser.settle()
     links = [link.get_attribute("href") for link in browser.all(".wall .face-link")]
     assert all("eyes=green" in link and "length=long" in link for link in links)
-    assert browser.text("[data-part=eyes] [data-swatch-now]") == "green"
+    assert browser.text("[data-picker=eyes] [data-choice-words]") == "green"
     browser.driver.refresh()
     assert browser.one("[name=eyes][value=green]").is_selected()
 

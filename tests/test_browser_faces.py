@@ -12,6 +12,10 @@ const when = new Map(performance.getEntriesByType('resource')
   .map((one) => [one.name, one.responseEnd]));
 return [...document.querySelectorAll('.wall img')].map((one) => when.get(one.src));
 """
+NO_STORAGE = """
+const refuse = () => { throw new DOMException("", "SecurityError"); };
+Object.defineProperty(window, "localStorage", { get: refuse });
+"""
 
 
 def seeds(browser):
@@ -60,20 +64,20 @@ def test_a_wall_without_a_server_says_so_once(browser):
     browser.open("/?start=300")
     with browser.offline():
         browser.click("[data-new]")
-        assert "The server does not answer" in browser.seen("[data-missing]").text
+        assert "The server does not answer" in browser.seen("[data-problem]").text
         browser.wait(lambda: len(browser.all(".wall .broken")) == 24)
         assert not browser.all(".toast")
-    browser.click("[data-missing-again]")
+    browser.click("[data-retry]")
     browser.settle()
-    browser.gone("[data-missing]")
+    browser.gone("[data-problem]")
 
 
 def test_the_wall_names_the_chosen_colour(browser):
     browser.open("/?start=300")
-    name = "[data-part=hair] [data-swatch-now]"
-    browser.click("[data-part=hair] [title=Pink]")
+    name = "[data-picker=hair] [data-choice-words]"
+    browser.click("[data-picker=hair] [title=Pink]")
     browser.says(name, "pink")
-    browser.actions().move_to_element(browser.one("[data-part=hair] [title=Blue]")).perform()
+    browser.actions().move_to_element(browser.one("[data-picker=hair] [title=Blue]")).perform()
     browser.says(name, "Blue")
     browser.actions().move_to_element(browser.one("h1")).perform()
     browser.says(name, "pink")
@@ -95,9 +99,9 @@ def test_more_faces_by_key_and_by_scrolling(browser):
 def test_one_hair_colour_for_all(browser):
     browser.open("/?start=300")
     before = [image.get_attribute("src") for image in browser.all(".wall img")]
-    browser.click("[data-wishes] [data-part=hair] [title=Pink]")
+    browser.click("[data-look] [data-picker=hair] [title=Pink]")
     browser.says("[data-status]", "pink hair")
-    browser.click("[data-wishes] [data-part=skin] [title=Tan]")
+    browser.click("[data-look] [data-picker=skin] [title=Tan]")
     browser.says("[data-status]", "tan skin")
     browser.settle()
     shown = [image.get_attribute("src") for image in browser.all(".wall img")]
@@ -129,6 +133,17 @@ def test_hearts_survive_a_reload(browser):
     browser.says("[data-toasts]", "Taken out")
     browser.click("[data-toasts] button")
     assert browser.all(".wall .heart")[0].get_attribute("aria-pressed") == "true", "undone"
+
+
+def test_without_storage_hearts_last_as_long_as_the_page(browser):
+    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=NO_STORAGE)
+    browser.held.append(added["identifier"])
+    keep(browser, 300, 1)
+    browser.says("[data-toasts]", "this browser stores nothing")
+    assert browser.one(".wall .heart").get_attribute("aria-pressed") == "true"
+    browser.open("/favourites")
+    browser.seen("[data-no-storage]")
+    assert not seeds(browser)
 
 
 def test_a_toast_stays_while_somebody_is_in_it(browser):

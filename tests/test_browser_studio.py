@@ -23,6 +23,12 @@ window.fetch = async (...request) => {
   return new Response("{}", { status: 503, headers: { "Retry-After": "5" } });
 };
 """
+# What a browser does while somebody drags in its own window for colours.
+DRAG_COLOUR = """
+const [field, colour] = arguments;
+field.value = colour;
+field.dispatchEvent(new Event("input", { bubbles: true }));
+"""
 
 
 def shown(browser):
@@ -122,7 +128,7 @@ def test_undo_and_redo_by_button_and_keys(browser):
 def test_hair_and_skin_by_their_names(browser):
     first = studio(browser)
     changed(browser, lambda: browser.click(f"{HAIR} [title=Pink]"))
-    assert browser.text(f"{HAIR} [data-swatch-name]") == "pink"
+    assert browser.text(f"{HAIR} [data-choice-words]") == "pink"
     changed(browser, lambda: browser.click("[data-picker=skin] [title=Brown]"))
     address(browser, hair="pink", skin="brown")
     assert "pink hair and brown skin" in browser.one(PORTRAIT).get_attribute("alt")
@@ -130,28 +136,23 @@ def test_hair_and_skin_by_their_names(browser):
     assert changed(browser, lambda: browser.click("[data-reset]")) == first
 
 
-def test_hair_by_wheel_sliders_and_code(browser):
-    studio(browser)
-    browser.click(f"{HAIR} .swatch-own")
-    wheel = browser.seen(f"{HAIR} [data-wheel]")
-    browser.js("arguments[0].scrollIntoView({block: 'center'})", wheel)
-    changed(browser, lambda: browser.mouse("press", wheel, 0.5, 0.2))
-    code = browser.one("#hair-hex").get_property("value")
-    changed(browser, lambda: browser.mouse("move", wheel, 0.2, 0.6))
-    browser.mouse("release", wheel, 0.2, 0.6)
-    assert browser.one("#hair-hex").get_property("value") != code
-    browser.one("#hair-lightness").send_keys(Keys.HOME)
-    address(browser, hair="#000000")
-    field = browser.one("#hair-hex")
-    field.send_keys(Keys.CONTROL, "a")
-    field.send_keys("3366cc", Keys.ENTER)
+def test_hair_of_a_colour_of_ones_own(browser):
+    first = studio(browser)
+    own = browser.one(f"{HAIR} input[type=color]")
+    words = f"{HAIR} [data-choice-words]"
+    drawn = own.get_property("value")
+    assert drawn != "#000000", "the search begins at what the face shows"
+    assert "As the seed draws it: " in browser.text(words)
+    changed(browser, lambda: browser.js(DRAG_COLOUR, own, "#3366cc"))
     address(browser, hair="#3366cc")
-    assert browser.text(f"{HAIR} [data-swatch-name]") == "Your own, #3366cc"
-    field.send_keys(Keys.BACKSPACE, "z", Keys.TAB)
-    assert field.get_attribute("aria-invalid") == "true"
-    browser.says(f"{HAIR} [data-hex-fault]", "six digits or letters")
-    browser.one("#hair-lightness").send_keys(Keys.HOME)
-    assert not browser.text(f"{HAIR} [data-hex-fault]")
+    assert browser.text(words) == "Your own, #3366cc"
+    assert not browser.all(f"{HAIR} input[type=radio]:checked")
+    changed(browser, lambda: browser.click(f"{HAIR} [title=Pink]"))
+    assert browser.text(words) == "pink"
+    changed(browser, lambda: browser.click("[data-undo]"))
+    assert browser.text(words) == "Your own, #3366cc" and own.get_property("value") == "#3366cc"
+    assert changed(browser, lambda: browser.click("[data-undo]")) == first
+    assert own.get_property("value") == drawn
 
 
 @pytest.mark.parametrize("name", ["truncation", "realism"])
@@ -240,7 +241,7 @@ def test_where_you_have_been_and_the_heart(browser):
     browser.seen("[data-recent]")
     browser.wait(lambda: shown(browser).startswith("data:"))
     recent = browser.all("[data-recent-strip] a")
-    assert [link.get_attribute("aria-current") for link in recent] == ["true", None]
+    assert [link.get_attribute("aria-current") for link in recent] == ["true", "false"]
     assert changed(browser, lambda: browser.click(recent[1])) == first
     assert browser.one("[data-heart]").get_attribute("aria-pressed") == "true"
     browser.click("[data-forget]")

@@ -27,6 +27,16 @@ fire("dragover");
 fire("drop");
 return marked;
 """
+# The first upload is answered as by a server that has too much to do.
+REFUSE_ONCE = """
+const { get } = Object.getOwnPropertyDescriptor(XMLHttpRequest.prototype, "status");
+let refused = false;
+Object.defineProperty(XMLHttpRequest.prototype, "status", { get() {
+  if (refused) return get.call(this);
+  refused = true;
+  return 503;
+} });
+"""
 
 
 @pytest.fixture
@@ -161,6 +171,19 @@ def test_what_the_server_refuses_is_said_in_its_words(page):
     page.click("[data-go]")
     refused(page, "too many for 8 times. Choose a smaller scale")
     assert page.one("[data-go]").is_enabled(), "another scale may do"
+
+
+def test_a_busy_server_is_waited_for_and_asked_again(browser):
+    browser.hold_time(1000)
+    browser.open("/upscale")
+    choose(browser, picture_bytes())
+    browser.js(REFUSE_ONCE)
+    browser.wait(lambda: browser.one("[data-go]").is_enabled())
+    browser.click("[data-go]")
+    browser.says("[data-working-words]", "The server is busy. Trying again in")
+    browser.wait(browser.time_passes)
+    browser.says("[data-facts]", "64 × 64 pixels")
+    assert not browser.one("[data-fault]").is_displayed()
 
 
 def test_it_is_called_off(page):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.images.codec import decode, encode_png, fit_square, write_png
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.models.ranges import lr_to_model, to_model, to_uint8
 
 RAMP = np.add.outer(np.arange(40), np.arange(30))[..., None].repeat(3, 2).astype(np.uint8) * 3

@@ -16,12 +16,12 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.data.celeba import read_attributes
 from anime_pipeline.data.characters import Colors, format_color_csv, read_color_csv
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.drawing import draw_face
-from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.data.sizes import choose_hr_size
 from anime_pipeline.data.splits import split_by_content
 from anime_pipeline.data.store import load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode
+from anime_pipeline.sample.dataset import write_sample_dataset
+from anime_pipeline.sample.drawing import draw_face
 
 rgb = st.tuples(*[st.integers(0, 255)] * 3)
 

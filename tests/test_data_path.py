@@ -20,12 +20,12 @@ from PIL import Image, ImageCms
 from anime_pipeline.core.machine import usable_cores
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.dataset import drop_repeated, open_dataset
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.data.store import load_store
 from anime_pipeline.images.codec import decode
 from anime_pipeline.images.plain import decode_plain
+from anime_pipeline.sample.drawing import draw_face
 
 
 @pytest.fixture

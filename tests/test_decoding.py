@@ -34,7 +34,7 @@ from web import wait_until
 
 from anime_pipeline.cli.upscale_jobs import Job, is_result, measure
 from anime_pipeline.core.errors import DataError, PipelineError
-from anime_pipeline.images import decoding, headers
+from anime_pipeline.images import headers
 from anime_pipeline.images.codec import (
     MoreMemoryError,
     NotAPictureError,
@@ -44,10 +44,12 @@ from anime_pipeline.images.codec import (
     to_rgb,
     to_rgba,
 )
-from anime_pipeline.images.decode_messages import Limits
-from anime_pipeline.images.decoding import Decoder, TooLongError, UnwantedError
+from anime_pipeline.images.decoding import decoder as decoders
+from anime_pipeline.images.decoding import process as processes
+from anime_pipeline.images.decoding.decoder import Decoder, TooLongError, UnwantedError
+from anime_pipeline.images.decoding.messages import Limits
+from anime_pipeline.images.formats.profiles import plain_profile
 from anime_pipeline.images.frames import read_animation
-from anime_pipeline.images.icc import plain_profile
 from anime_pipeline.images.marks import picture_text
 from anime_pipeline.inference.target import Target
 
@@ -238,8 +240,8 @@ def test_a_decoder_that_hangs_or_is_killed_is_replaced(monkeypatch):
     with Decoder() as decoder:
         same(decoder, some())
         os.kill(process_of(decoder), signal.SIGSTOP)
-        monkeypatch.setattr(decoding, "WALL_START_S", 0.3)
-        monkeypatch.setattr(decoding, "WALL_FACTOR", 0)
+        monkeypatch.setattr(decoders, "WALL_START_S", 0.3)
+        monkeypatch.setattr(decoders, "WALL_FACTOR", 0)
         decoder.begin(some(), "a.png")
         with pytest.raises(TooLongError, match=r"^a\.png: .*not come to an end"):
             decoder.still()
@@ -272,7 +274,7 @@ def test_what_nobody_wants_any_more_is_ended():
 
 
 def test_a_decoder_that_cannot_start_says_so(monkeypatch):
-    monkeypatch.setattr(decoding, "DECODER", "anime_pipeline.no_such_module")
+    monkeypatch.setattr(processes, "PROGRAM", "anime_pipeline.no_such_module")
     with Decoder() as decoder, pytest.raises(PipelineError, match="Install") as found:
         decoder.begin(some())
         decoder.still()
@@ -302,8 +304,8 @@ OWNS = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from hostile_pictures import profile_flood
-from anime_pipeline.images.decode_messages import Limits
-from anime_pipeline.images.decoding import Decoder
+from anime_pipeline.images.decoding.messages import Limits
+from anime_pipeline.images.decoding.decoder import Decoder
 decoder = Decoder(Limits(cpu_s=10_000))
 decoder.begin(profile_flood(7000))
 print(decoder._process._process.pid, flush=True)
@@ -359,7 +361,7 @@ def test_a_command_ends_in_the_middle_of_a_decoding(number, way, tmp_path):
 
 
 def test_a_late_picture_is_named_and_the_others_are_enlarged(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding.Decoder.__init__, "__defaults__", (Limits(cpu_s=0.3),))
+    monkeypatch.setattr(Decoder.__init__, "__defaults__", (Limits(cpu_s=0.3),))
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_bytes(some())
     (tmp_path / "in/b.jpg").write_bytes(many_scans(4000, 3000))
@@ -427,7 +429,7 @@ def test_the_longest_profile_floods_are_ended_by_the_default_limit():
 
 def test_looking_at_headers_takes_limited_time_and_decodes_nothing(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(headers, "HEADER_CPU_S", 0.1)
-    monkeypatch.setattr(decoding.Decoder.__init__, "__defaults__", (Limits(cpu_s=0.2),))
+    monkeypatch.setattr(Decoder.__init__, "__defaults__", (Limits(cpu_s=0.2),))
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_bytes(profile_flood(1500))
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda _: pytest.fail("decoded"))

@@ -3,7 +3,7 @@ import pytest
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.degrade import DEGRADATIONS, degrade, parse_mixture
-from anime_pipeline.data.drawing import draw_face
+from anime_pipeline.sample.drawing import draw_face
 
 
 @pytest.mark.parametrize("name", sorted(DEGRADATIONS))

@@ -84,7 +84,7 @@ def test_its_requirements_are_those_of_the_slim_list_that_serving_needs():
     slim, serve = read(ROOT / "requirements-slim.txt"), read(ROOT / "requirements-serve.txt")
     assert serve < slim < set(config["options"]["install_requires"].split())
     left_out = {re.split(r"[~>=]", line)[0] for line in slim - serve}
-    assert left_out == {"pandas", "scikit-image", "scipy", "matplotlib"}
+    assert left_out == {"pandas", "scikit-image", "scipy", "matplotlib", "pooch"}
 
 
 def test_no_framework_comes_along():

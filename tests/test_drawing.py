@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.data.drawing import draw_face
-from anime_pipeline.data.sample import write_sample_dataset
+from anime_pipeline.sample.dataset import write_sample_dataset
+from anime_pipeline.sample.drawing import draw_face
 
 
 def test_drawn_faces_repeat_vary_and_show_their_colours():

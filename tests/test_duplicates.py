@@ -12,7 +12,6 @@ from PIL import Image, ImageEnhance
 
 from anime_pipeline.data import duplicates
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.duplicates import (
     SAME_BELOW,
     cached_groups,
@@ -22,6 +21,7 @@ from anime_pipeline.data.duplicates import (
 )
 from anime_pipeline.data.splits import split_by_content
 from anime_pipeline.data.store import load_store, split_store
+from anime_pipeline.sample.drawing import draw_face
 
 
 def by_jpeg(picture):

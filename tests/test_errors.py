@@ -28,12 +28,12 @@ ADVICE = re.compile(
 REASONS = {
     "cli/upscale_work.py",
     "images/codec.py",
-    "images/decoding.py",
+    "images/decoding/decoder.py",
     "images/frames.py",
-    "images/grey.py",
+    "images/formats/grey.py",
     "images/headers.py",
     "images/loading.py",
-    "images/save.py",
+    "images/writing/save.py",
     "inference/memory.py",
     "inference/target.py",
 }

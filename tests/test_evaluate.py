@@ -10,7 +10,6 @@ from PIL import Image
 
 from anime_pipeline.cli.evaluate_networks import NETWORKS, remarks
 from anime_pipeline.core.config import DcganConfig, SrganConfig
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.metrics import attributes
@@ -19,6 +18,7 @@ from anime_pipeline.models.assets import VGG_FILE
 from anime_pipeline.reports.evaluation import Evaluation, Figure
 from anime_pipeline.reports.evaluation_page import as_html, cells
 from anime_pipeline.reports.likeness import Seen, likeness, real_at
+from anime_pipeline.sample.drawing import draw_face
 
 LAB = rgb_to_lab(np.random.default_rng(0).integers(0, 256, (60, 3)))
 

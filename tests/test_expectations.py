@@ -9,7 +9,7 @@ from conftest import TINY_CALL
 from PIL import Image
 
 from anime_pipeline.data.expectations import FEW, poor_prospects
-from anime_pipeline.data.sample import write_sample_dataset
+from anime_pipeline.sample.dataset import write_sample_dataset
 
 STEPS = ["--steps", 2, "--dry-run"]
 

@@ -9,9 +9,8 @@ from foreign import MINE, put
 from test_web_runs import make_app, make_run
 
 from anime_pipeline.core import checkpoint
-from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.core.errors import NotAFileError, PipelineError, UsageError
 from anime_pipeline.core.files import (
-    NotAFileError,
     append_line,
     open_inside,
     open_regular,

@@ -8,8 +8,8 @@ import pytest
 from foreign import put
 
 from anime_pipeline.core import files
+from anime_pipeline.core.errors import NotAFileError
 from anime_pipeline.core.files import (
-    NotAFileError,
     append_line,
     open_inside,
     open_lock,

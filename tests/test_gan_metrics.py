@@ -11,7 +11,6 @@ from scipy import linalg, signal
 
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.randomness import stream
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.metrics import diversity, features
 from anime_pipeline.metrics.features import common_scale, distances
 from anime_pipeline.metrics.frechet import frechet
@@ -19,6 +18,7 @@ from anime_pipeline.metrics.kid import Kid, kid
 from anime_pipeline.metrics.memorisation import memorisation, nearest, thumbnails
 from anime_pipeline.metrics.precision_recall import precision_recall
 from anime_pipeline.models.assets import LPIPS_FILES, VGG_FILE, find_asset
+from anime_pipeline.sample.drawing import draw_face
 
 SEEDS = st.integers(0, 2**31)
 

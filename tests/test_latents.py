@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from anime_pipeline.core.config import DcganConfig, to_dict
-from anime_pipeline.images.animation import write_gif, write_mp4
+from anime_pipeline.images.writing.animation import write_gif, write_mp4
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.latents import slerp, variations, walk
 from anime_pipeline.inference.project import project

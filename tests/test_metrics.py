@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.metrics.psnr import CAP_DB, psnr_rgb, psnr_y
 from anime_pipeline.metrics.ssim import ssim_rgb
 from anime_pipeline.reports.benchmark import BASELINES, run_benchmark
 from anime_pipeline.reports.benchmark_statistics import interval_95
+from anime_pipeline.sample.drawing import draw_face
 
 
 @given(st.integers(0, 2**31), st.integers(1, 60))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import TINY_DCGAN, spawn
 
-from anime_pipeline.core import checkpoint
+from anime_pipeline.core import arrays, checkpoint
 from anime_pipeline.core.arrays import open_arrays
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.errors import CheckpointError
@@ -255,3 +255,17 @@ def test_a_compressed_checkpoint_is_none_of_ours(tmp_path):
     path.with_suffix(".json").write_text(json.dumps({"step": 1, "sha256": sha256}))
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoint.load_latest(tmp_path, print)
+
+
+def test_headers_that_take_long_to_read_are_not_read(tmp_path):
+    shape = (1,) * 400
+    path = weights_file(tmp_path / "a.npz", {"a": member(np.zeros(1, np.uint8), shape=shape)})
+    with pytest.raises(CheckpointError, match="damaged|no weights|header"):
+        load_weights(path, DCGAN_KIND)
+
+
+def test_members_without_number_are_not_listed_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "MOST_MEMBERS", 3)
+    many = {str(index): member(np.zeros(1, np.uint8)) for index in range(3)}
+    with pytest.raises(CheckpointError, match="4 members"):
+        load_weights(weights_file(tmp_path / "a.npz", many), DCGAN_KIND)

@@ -16,7 +16,7 @@ from anime_pipeline.data.characters import Colors, format_color_csv
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store
 from anime_pipeline.images.codec import decode, encode_png
-from anime_pipeline.images.decoding import read_rgb
+from anime_pipeline.images.decoding.decoder import read_rgb
 
 GOOD = [odd for odd in FILES if odd.pixels is not None]
 BAD = [odd for odd in FILES if odd.pixels is None]

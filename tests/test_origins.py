@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.data.duplicates import near_duplicate_groups, thumbnail
 from anime_pipeline.data.origins import (
     Coding,
@@ -24,8 +23,9 @@ from anime_pipeline.data.origins import (
     standing_apart,
 )
 from anime_pipeline.data.store import load_store
-from anime_pipeline.images.sheet import captioned_rows
+from anime_pipeline.images.writing.sheet import captioned_rows
 from anime_pipeline.reports import origins as report
+from anime_pipeline.sample.drawing import draw_face
 
 SIX = [draw_face(seed, 32).image for seed in range(6)]
 MIRROR = Image.Transpose.FLIP_LEFT_RIGHT

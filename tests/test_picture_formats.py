@@ -19,8 +19,8 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.images import loading
 from anime_pipeline.images.codec import decode, open_picture, to_rgba
 from anime_pipeline.images.files import walk
+from anime_pipeline.images.formats.png_colour import ColourSpace, rgb_to_srgb
 from anime_pipeline.images.plain import decode_plain
-from anime_pipeline.images.png_colour import ColourSpace, rgb_to_srgb
 
 P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 SRGB = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)

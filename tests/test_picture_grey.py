@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from upscaling import Bicubic, saved
 
 from anime_pipeline.images.codec import open_picture
-from anime_pipeline.images.save import write_picture
+from anime_pipeline.images.writing.save import write_picture
 from anime_pipeline.inference.enlarge import Enlarger, is_grey
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import PLAIN, Upscaler

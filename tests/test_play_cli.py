@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anime_pipeline.data.drawing import draw_face
+from anime_pipeline.sample.drawing import draw_face
 
 
 def pixels(path):

@@ -56,8 +56,10 @@ def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_next_ste
 
 
 def test_results_may_be_read_by_whom_the_umask_allows(tmp_path):
+    umask = os.umask(0o022)
+    os.umask(umask)
     atomic_write_text(tmp_path / "a", "a")
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~storage._UMASK
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~umask
 
 
 def test_a_temporary_is_made_anew_and_nobody_elses(tmp_path, monkeypatch):

@@ -13,8 +13,8 @@ from anime_pipeline.core.config import DcganConfig, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.storage import sha256_of
-from anime_pipeline.data.sample import write_sample_dataset
 from anime_pipeline.models.weights import DCGAN_KIND, load_weights
+from anime_pipeline.sample.dataset import write_sample_dataset
 from anime_pipeline.training.beginning import Beginning, find_beginning
 from anime_pipeline.training.dcgan_task import DcganTask
 

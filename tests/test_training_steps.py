@@ -178,7 +178,7 @@ def test_the_reference_upscaler_trains(tiny_images):
 
 
 def test_the_upscaler_learns_a_picture(tiny_images):
-    from anime_pipeline.data.drawing import draw_face
+    from anime_pipeline.sample.drawing import draw_face
 
     images = np.stack([draw_face(seed, 32).image for seed in range(4)])
     config = replace(

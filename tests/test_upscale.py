@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from upscaling import face
 
 from anime_pipeline.core.errors import CheckpointError, DataError
-from anime_pipeline.images.png_stream import write_png_strips
-from anime_pipeline.images.strips import resize_strips
 from anime_pipeline.images.transparency import split_alpha
+from anime_pipeline.images.writing.png_stream import write_png_strips
+from anime_pipeline.images.writing.strips import resize_strips
 from anime_pipeline.inference.target import Target
 
 

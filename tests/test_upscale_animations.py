@@ -12,9 +12,9 @@ from upscaling import RED, Bicubic, exif, profile, saved
 
 from anime_pipeline.cli.upscale_work import writer
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images.decoding import Decoder
+from anime_pipeline.images.decoding.decoder import Decoder
 from anime_pipeline.images.frames import animated_kind, kind_of, read_animation
-from anime_pipeline.images.save import STILL_BYTES_PER_PX, write_animation
+from anime_pipeline.images.writing.save import STILL_BYTES_PER_PX, write_animation
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.memory import RESERVE, Budget
 from anime_pipeline.inference.target import Target

@@ -13,7 +13,7 @@ from upscaling import face
 
 from anime_pipeline.images.codec import decode
 from anime_pipeline.images.frames import read_animation
-from anime_pipeline.images.save import write_animation
+from anime_pipeline.images.writing.save import write_animation
 
 # --- through the command
 
@@ -34,7 +34,7 @@ def test_sizes_formats_and_realism_by_command(cli, tmp_path):
         again = cli("upscale", "a.png", "--out", "out", *options, "--json")
         assert again.json["written"] == [] and len(again.json["kept"]) == 1
         changed = cli("upscale", "a.png", "--out", "out", *options, "--ensemble")
-        assert changed.code == 2 and "--overwrite" in changed.stderr
+        assert changed.code == 3 and "--overwrite" in changed.stderr
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_memory_is_bounded_and_progress_is_shown(tmp_path):
         "from anime_pipeline.inference.target import Target\n"
         "from anime_pipeline.inference.upscaler import Upscaler\n"
         "from anime_pipeline.models.zoo import find_weights\n"
-        "from anime_pipeline.images.save import write_picture\n"
+        "from anime_pipeline.images.writing.save import write_picture\n"
         "from PIL import Image\n"
         "upscaler = Upscaler.load(find_weights('fidelity', 'srgan-generator'))\n"
         "limit = resident_bytes() + 150_000_000\n"

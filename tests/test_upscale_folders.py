@@ -93,7 +93,7 @@ def test_a_namesake_from_another_folder_is_no_change(folder, cli, tmp_path):
     paint(tmp_path / "two/p1.png", 70)
     result = cli("upscale", "two", "in", "--out", "out2")
     assert result.code != 0, "both in one call"
-    assert cli("upscale", "two", "--out", "out").code == 2
+    assert cli("upscale", "two", "--out", "out").code == 3
     assert (tmp_path / "out/p1.png").read_bytes() == before
 
 
@@ -200,7 +200,7 @@ def test_out_may_be_the_file(name, form, folder, cli, tmp_path):
         assert picture.format == form and picture.size == (32, 32)
     assert cli(*call).json["kept"] == [name]
     other = cli("upscale", "in/p1.png", "--out", name)
-    assert other.code == 2 and "--overwrite" in other.stderr
+    assert other.code == 3 and "--overwrite" in other.stderr
     assert cli("upscale", "in/p1.png", "--out", name, "--overwrite", "--json").json["written"]
 
 

@@ -39,7 +39,7 @@ def test_another_request_is_another_result(first, cli):
     second = [] if first else ["--back-project", "2"]
     assert cli("upscale", "a.png", "--out", "o", *first).code == 0
     other = cli("upscale", "a.png", "--out", "o", *second)
-    assert other.code == 2 and "settings" in other.stderr
+    assert other.code == 3 and "settings" in other.stderr
     assert cli("upscale", "a.png", "--out", "o", *first, "--json").json["written"] == []
 
 

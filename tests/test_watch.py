@@ -9,7 +9,7 @@ from conftest import TINY_DCGAN
 from scipy.stats import mannwhitneyu
 
 from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, list_runs, read_metrics
-from anime_pipeline.data.sample import write_sample_dataset
+from anime_pipeline.sample.dataset import write_sample_dataset
 from anime_pipeline.training import loop
 from anime_pipeline.training.callbacks import MetricsLog
 from anime_pipeline.training.dcgan_callbacks import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from web import decoded, picture_bytes, upload, wait_until
 
-from anime_pipeline.images.decoding import Decoder
+from anime_pipeline.images.decoding.decoder import Decoder
 from anime_pipeline.images.marks import picture_text
 from anime_pipeline.web.requests import MAX_JSON_BYTES
 

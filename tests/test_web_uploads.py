@@ -17,7 +17,7 @@ from web import picture_bytes, upload, wait_until
 
 from anime_pipeline.images import codec, loading
 from anime_pipeline.images.codec import NotAPictureError, open_header
-from anime_pipeline.images.decode_messages import Limits
+from anime_pipeline.images.decoding.messages import Limits
 from anime_pipeline.web import api, uploads
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.uploads import FORMATS

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -76,8 +77,8 @@ def _annotate(
     dataset: Dataset, out: Path | None, overwrite: bool, skipped: list[Skipped]
 ) -> dict[str, Any]:
     """Write a table for each folder as soon as its pictures are done."""
-    from anime_pipeline.core.storage import atomic_write_text
-    from anime_pipeline.data.characters import COLOR_FILE, format_color_csv
+    from anime_pipeline.core.storage import atomic_write
+    from anime_pipeline.data.characters import COLOR_FILE
     from anime_pipeline.data.tables import find_table
     from anime_pipeline.images.files import Skipped
 
@@ -109,7 +110,11 @@ def _annotate(
                 done += 1
                 update(done, total)
             if rows:  # a table without rows would only be in the way of a better one
-                atomic_write_text(target, format_color_csv(rows))
+                try:
+                    atomic_write(target, _writing(rows), replace=overwrite)
+                except FileExistsError:  # somebody has written one in the meantime
+                    kept.append(target)
+                    continue
                 written.append(target)
                 images += len(rows)
     return {
@@ -240,3 +245,10 @@ def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
             f"{len(skipped)} were skipped; the reasons are above. Mend or remove them "
             "and run the command again, with --overwrite for folders that have a table now."
         )
+
+
+def _writing(rows: list[tuple[str, Colors]]) -> Callable[[IO[bytes]], object]:
+    from anime_pipeline.data.characters import format_color_csv
+
+    table = format_color_csv(rows).encode("utf-8", "backslashreplace")
+    return lambda file: file.write(table)

@@ -38,7 +38,7 @@ def gather_attributes(
     attributes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
     if like is not None:
         from anime_pipeline.data.estimate import estimate_colors
-        from anime_pipeline.images.decoding import read_rgb
+        from anime_pipeline.images.decoding.decoder import read_rgb
 
         found = estimate_colors(read_rgb(like))
         attributes |= {"hair": found.hair, "skin": found.skin}

@@ -147,7 +147,11 @@ def _bfloat16() -> tuple[str, str]:
 
 
 def _memory() -> tuple[str, str]:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    from anime_pipeline.core.platform import memory_bytes
+
+    total = memory_bytes()
+    if total is None:
+        return ("note", "this system does not tell how much; training wants 2 GB")
     if total < LITTLE_MEMORY_BYTES:
         return ("note", f"{total / 1e9:.1f} GB; training wants 2 GB: take a small --batch-size")
     return ("ok", f"{total / 1e9:.1f} GB")

@@ -173,7 +173,7 @@ def _write(
     asked: list[dict[str, str]],
 ) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     software = {"Software": f"anime-pipeline {__version__}"}
     for seed, picture in zip(job.seeds, pictures, strict=True):

@@ -46,8 +46,8 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     from anime_pipeline.data.origins import find_origins
     from anime_pipeline.data.store import load_store, require_pictures
     from anime_pipeline.images.codec import decode, write_png
-    from anime_pipeline.images.grid import make_grid, spread
     from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.images.writing.grid import make_grid, spread
     from anime_pipeline.reports import origins as origin_report
 
     with waiting("Listing the pictures"):
@@ -91,7 +91,7 @@ def _draw_copies(store: Store, copies: list[np.ndarray]) -> np.ndarray:
     """Draw two pictures of each of the first groups of near-duplicates side by side."""
     import numpy as np
 
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     pairs = [np.hstack(store.images[group[:2]]) for group in copies[:COPIES_SHOWN]]
     return make_grid(np.stack(pairs), 4, gap=8)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import json_option, print_json, print_table
+from anime_pipeline.cli.common import UserPath, json_option, print_json, print_table, waiting
 from anime_pipeline.core.errors import CheckpointError, UsageError
 
 
 @click.group("models")
 def command() -> None:
-    """List and verify the weights that came with the package."""
+    """List and verify the weights that came with the package, and fetch what measures need."""
 
 
 @command.command("list")
@@ -90,3 +91,20 @@ def path_of(name: str) -> None:
     if name not in entries:
         raise UsageError(f"No shipped weights called {name!r}. Expected: {', '.join(entries)}.")
     click.echo(find_weights(name, entries[name]["kind"]))
+
+
+@command.command("fetch")
+@click.argument("folder", type=UserPath(file_okay=False), envvar="ANIME_PIPELINE_ASSETS")
+def fetch(folder: Path) -> None:
+    """Download AlexNet, VGG16 and the heads of LPIPS into FOLDER (64 MB, 34 MB when written).
+
+    `evaluate` and `benchmark` measure with them, and `train-dcgan` and `train-srgan` learn with
+    VGG16, wherever $ANIME_PIPELINE_ASSETS names the folder, which stands for FOLDER too.
+    """
+    from anime_pipeline.models.fetch import fetch_lpips
+
+    with waiting("Downloading 64 MB"):
+        written = fetch_lpips(folder)
+    for path in written:
+        click.echo(path)
+    click.echo(f"Set the variable: export ANIME_PIPELINE_ASSETS={folder.absolute()}", err=True)

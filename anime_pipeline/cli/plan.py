@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from typing import TYPE_CHECKING, Any
 
+from anime_pipeline.core.platform import peak_memory_bytes
 from anime_pipeline.core.space import require_free
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ def describe_plan(
     seconds = sum(count * seconds_per_step(task, first) for first, count in phases if count)
     minutes = seconds / 60 / PLANNED_SHARE
     seen = config.steps * config.batch_size * getattr(config, "d_steps", 1) * 60 / minutes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "preset": preset,
         "backend": backend.name(),
@@ -73,7 +71,7 @@ def describe_plan(
         },
         "minutes": minutes,
         "an_hour": {"images_seen": round(seen), "passes": seen / max(1, len(split.train))},
-        "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "peak_memory_bytes": peak_memory_bytes() or 0,
         "disk_bytes": needed_bytes(task, state, config),
         "config": to_dict(config),
     }

@@ -66,7 +66,7 @@ def command(
     from anime_pipeline.core.storage import atomic_write_json
     from anime_pipeline.data import conditions
     from anime_pipeline.images.codec import fit_square, write_png
-    from anime_pipeline.images.decoding import read_rgb
+    from anime_pipeline.images.decoding.decoder import read_rgb
     from anime_pipeline.images.marks import refuse_other_picture
 
     attributes = read_attributes(options)
@@ -119,7 +119,7 @@ def _compared(whole: np.ndarray, face: np.ndarray) -> np.ndarray:
     import numpy as np
 
     from anime_pipeline.images.codec import fit_square
-    from anime_pipeline.images.grid import make_grid
+    from anime_pipeline.images.writing.grid import make_grid
 
     shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
     return make_grid(np.stack([fit_square(whole, LARGE, "crop"), shown]), 2)

@@ -30,7 +30,7 @@ def command(out: Path, count: int, seed: int, size: int, as_json: bool) -> None:
     The pictures are drawn by code in the layout of the reference dataset: character folders with
     a color.csv of hair and skin colours.
     """
-    from anime_pipeline.data.sample import write_sample_dataset
+    from anime_pipeline.sample.dataset import write_sample_dataset
 
     require_free(out, count * size**2 * 3, "the pictures")
     with progress_bar("Drawing") as update:

@@ -34,7 +34,7 @@ def choose_side(store: Store, side: str, limit: int | None, train_count: int) ->
     import numpy as np
 
     from anime_pipeline.data.store import split_store
-    from anime_pipeline.images.grid import spread
+    from anime_pipeline.images.writing.grid import spread
 
     if side == "all":
         chosen = np.arange(len(store.images))

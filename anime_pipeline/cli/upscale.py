@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,10 +142,6 @@ def command(
         return
     planned = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
     found = sort_jobs(planned.jobs, prepare.request, overwrite)
-    if found.in_the_way and len(found.in_the_way) == len(planned.jobs) and not planned.skipped:
-        raise UsageError(
-            f"{found.in_the_way[0].reason}. Choose another --out, or pass --overwrite."
-        )
     for folder in {job.target.parent for job in planned.jobs}:
         sweep_temporaries(folder, below=False)
     pixels, needed_bytes = measure(found.open, target)
@@ -153,7 +150,7 @@ def command(
     done.in_the_way += found.in_the_way
     if found.open:
         with prepare.decoder:
-            run(found.open, pixels, prepare, overwrite, done)
+            run(found.open, pixels, prepare, out, overwrite, done)
     if as_json:
         print_json(
             {
@@ -175,11 +172,19 @@ def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:
         UsageError: If it names a file and that cannot be.
     """
     from anime_pipeline.images.files import IMAGE_SUFFIXES
-    from anime_pipeline.images.save import SUFFIXES
+    from anime_pipeline.images.writing.save import SUFFIXES
 
     ending = out.suffix.lower()
     known = {suffix: kind for kind, suffix in SUFFIXES.items()} | {".jpeg": "jpg"}
-    if out == STREAM or out.is_dir() or ending not in IMAGE_SUFFIXES | known.keys():
+    if out == STREAM or out.is_dir() or not ending:
+        return None
+    if ending not in IMAGE_SUFFIXES | known.keys():
+        (meant, *_) = [*difflib.get_close_matches(ending, known, 1, 0.75), None]
+        if meant and not out.exists() and len(paths) == 1 and not paths[0].is_dir():
+            raise UsageError(
+                f"--out {out} ends almost like a picture's name. Expected {out.with_suffix(meant)} "
+                "for a file, or the name of a folder that is there."
+            )
         return None
     if len(paths) > 1 or paths[0].is_dir():
         raise UsageError(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from anime_pipeline.cli.common import progress_bar, stderr
 from anime_pipeline.cli.upscale_jobs import Job, look_at
 from anime_pipeline.cli.upscale_work import Preparation, writer
-from anime_pipeline.core.errors import DataError, PartialError, PipelineError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, NotAFileError, read_regular
+from anime_pipeline.core.errors import DataError, NotAFileError, PartialError, PipelineError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ class Done:
 
 
 def run(
-    jobs: list[Job], pixels: list[int], prepare: Preparation, overwrite: bool, done: Done
+    jobs: list[Job],
+    pixels: list[int],
+    prepare: Preparation,
+    out: Path,
+    overwrite: bool,
+    done: Done,
 ) -> None:
     """Enlarge pictures one after another, with progress.
 
@@ -40,6 +46,7 @@ def run(
         jobs: What to enlarge.
         pixels: How many each has, for the progress.
         prepare: What they share.
+        out: The folder of results.
         overwrite: Whether results replace what is in the way.
         done: Receives what became of each.
     """
@@ -64,7 +71,7 @@ def run(
             except DataError as error:
                 _skip(done, job, str(error).removeprefix("image: "))
             else:
-                _write(job, write, prepare.request, overwrite, done)
+                _write(job, write, prepare.request, out, overwrite, done)
             before += count
             update(before // 1000, total // 1000)
 
@@ -81,15 +88,45 @@ OF_THE_NAME = {
     errno.ENOTDIR: "a file is where the result's folder should be",
     errno.EEXIST: "a file is where the result's folder should be",
     errno.EISDIR: "a folder is where the result should be",
-    errno.ELOOP: "links lead in a circle where the result should be",
+    errno.ELOOP: "a link is where the result's folder should be",
 }
 
 
-def _write(job: Job, write: Write, request: Request, overwrite: bool, done: Done) -> None:
-    """Write one result; what another call has put there in the meantime is not replaced."""
+def _identity(path: Path) -> tuple[int, ...] | None:
     try:
-        outdated = look_at(job, request) == "outdated"
-        atomic_write(job.target, write, replace=overwrite or outdated)
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _refuse_links(folder: Path, out: Path) -> None:
+    """Refuse to write through a link below the folder of results: it may lead anywhere.
+
+    Raises:
+        OSError: If there is one.
+    """
+    below = [folder, *folder.parents]
+    for each in below[: below.index(out)] if out in below else []:
+        if each.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(each))
+
+
+def _write(
+    job: Job, write: Write, request: Request, out: Path, overwrite: bool, done: Done
+) -> None:
+    """Write one result; what another call has put there in the meantime is not replaced."""
+    outdated = look_at(job, request) == "outdated"
+    before = _identity(job.target)
+
+    def write_unless_changed(file: IO[bytes]) -> None:
+        write(file)
+        if outdated and not overwrite and _identity(job.target) != before:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(job.target))
+
+    try:
+        _refuse_links(job.target.parent, out)
+        atomic_write(job.target, write_unless_changed, replace=overwrite or outdated)
     except OSError as error:
         there = look_at(job, request) if isinstance(error, FileExistsError) else None
         if there == "kept":
@@ -141,20 +178,29 @@ def finish(done: Done, out: Path, results: int) -> None:
         console.print(f"Made anew, as it has changed: {shown(source)}", markup=False)
     for item in skipped:
         console.print(f"Skipped {shown(item.path)}: {item.reason}", markup=False)
-    if not finished and {item.reason for item in skipped} <= set(OF_THE_NAME.values()):
+    blocked = len(done.in_the_way)
+    if (
+        not finished
+        and not blocked
+        and {item.reason for item in skipped} <= set(OF_THE_NAME.values())
+    ):
         raise PipelineError(  # no fault of the pictures
             f"No result could be written into {out}; the reasons are above. Choose another --out."
         )
-    if not finished:
+    if not finished and not blocked:
         raise DataError(
             f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
             "folders that hold some."
         )
     if skipped:
-        instead = "choose another --out for them, or pass --overwrite"
-        blocked = len(done.in_the_way)
+        advice = []
+        if done.skipped:
+            advice.append("Mend or remove them and run the command again: what is done is kept.")
+        if blocked:
+            advice.append(
+                f"{blocked} would replace something else: choose another --out for them, or pass "
+                "--overwrite."
+            )
         raise PartialError(
-            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
-            "and run the command again: what is done is kept."
-            + (f" {blocked} would replace something else: {instead}." if blocked else "")
+            f"{len(skipped)} of {total} were skipped; the reasons are above. {' '.join(advice)}"
         )

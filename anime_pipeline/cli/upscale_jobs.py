@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from anime_pipeline.core.errors import DataError, UsageError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular, what_is_wrong
+from anime_pipeline.core.files import open_regular, what_is_wrong
 from anime_pipeline.core.storage import sha256_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from anime_pipeline.inference.target import Target
 
 RESULT_KEYS = {"source", "weights-srgan", "scale"}
+# What the entries of a result are called in messages.
+WORDS = {
+    "source": "picture",
+    "weights-srgan": "weights or realism",
+    "scale": "size",
+    "settings": "settings",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Request:
     """What is asked of every picture of a call.
 
     Attributes:
-        kind: ``"auto"`` (PNG, and animations as they were), or a format of `images.save`.
+        kind: ``"auto"`` (PNG, and animations as they were), or a format of `images.writing.save`.
         scale: The size asked for, in words, as results record it.
         settings: Everything else that changes pixels, in words.
         weights_sha256: Of the upscaler.
@@ -56,9 +63,13 @@ class Job:
 
     @property
     def place(self) -> str:
-        """Say where the source lies, seen from the result, in a way that gives no name away."""
-        apart = os.path.relpath(self.source, self.target.parent)
-        return hashlib.sha256(os.fsencode(apart)).hexdigest()[:16]
+        """Say which file the source is, in a way that gives no name away.
+
+        By its folder's identity, not its path, by which another folder may go tomorrow.
+        """
+        folder = os.stat(self.source.parent)
+        file = f"{folder.st_dev} {folder.st_ino} ".encode() + os.fsencode(self.source.name)
+        return hashlib.sha256(file).hexdigest()[:16]
 
 
 @dataclass
@@ -92,7 +103,11 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
             continue
         base = path if path.is_dir() else path.parent
         for source in _pictures(path, made):
-            job = _job(source, out / source.relative_to(base), wanted)
+            try:
+                job = _job(source, out / source.relative_to(base), wanted)
+            except DataError as error:
+                made.skipped.append(Skipped(str(source), str(error)))
+                continue
             claimed = claims.setdefault(job.target, [])
             if not any(_same(other.source, source) for other in claimed):  # or named twice
                 claimed.append(job)
@@ -120,7 +135,10 @@ def plan_one(source: Path, target: Path, kind: str) -> Plan:
 
     if wrong := _wrong(source):
         return Plan(skipped=[Skipped(str(source), wrong)])
-    job = replace(_job(source, target, kind), target=target)
+    try:
+        job = replace(_job(source, target, kind), target=target)
+    except DataError as error:
+        return Plan(skipped=[Skipped(str(source), str(error))])
     _refuse_inputs_as_targets({target: job})
     return Plan([job])
 
@@ -138,7 +156,10 @@ def _pictures(path: Path, made: Plan) -> list[Path]:
     results: list[Path] = []
     for each in walk(path, passed_over):
         # Known by what they record, wherever they lie: a result of a result is nobody's wish.
-        (results if is_result(each) else found).append(each)
+        try:
+            (results if is_result(each) else found).append(each)
+        except DataError as error:
+            made.skipped.append(Skipped(str(each), str(error)))
     made.results += results
     # Other files in a folder are no failures; a named file is tried whatever it is.
     made.skipped += [item for item in passed_over if item.reason != NOT_A_PICTURE]
@@ -155,17 +176,23 @@ def _wrong(path: Path) -> str | None:
 
 
 def is_result(path: Path) -> bool:
-    """Tell whether a picture is a result of this command, by what it records."""
+    """Tell whether a picture is a result of this command, by what it records.
+
+    Raises:
+        DataError: If its header takes too long to read.
+    """
     from anime_pipeline.images.headers import open_header
-    from anime_pipeline.images.marks import picture_text
+    from anime_pipeline.images.marks import WRITTEN, picture_text
 
     if what_is_wrong(path) is not None:
         return False
     try:
-        with open_regular(path) as file, open_header(file) as picture:
+        with open_regular(path) as file, open_header(file, WRITTEN) as picture:
             # Where a result records what it is. Most pictures have none of these, and to ask for
             # more would decode them.
             recorded = bool({"source", "exif", "comment"} & picture.info.keys())
+    except DataError:
+        raise
     except Exception:  # hostile bytes make the decoders raise anything
         return False
     return recorded and picture_text(path).keys() >= RESULT_KEYS
@@ -187,7 +214,7 @@ def _refuse_inputs_as_targets(jobs: dict[Path, Job]) -> None:
 
 def _job(source: Path, inside: Path, wanted: str) -> Job:
     from anime_pipeline.images.frames import animated_kind
-    from anime_pipeline.images.save import SUFFIXES
+    from anime_pipeline.images.writing.save import SUFFIXES
 
     moving = animated_kind(source) if what_is_wrong(source) is None else None
     kind = wanted if wanted != "auto" else moving or "png"
@@ -200,9 +227,13 @@ def _apart(claimed: list[Job]) -> list[Job]:
     The name goes to whichever has its result there already, so that a newcomer to a folder changes
     nothing; else to the PNG, whichever of them came first. The others' endings become part of it.
     """
-    if len(claimed) == 1:
-        return claimed
     from anime_pipeline.images.marks import picture_text
+
+    if len(claimed) == 1:
+        apart = _own_name(claimed[0])
+        text = picture_text(apart.target) if what_is_wrong(apart.target) is None else {}
+        # Where there were more of the name when its result was made, it is there.
+        return [apart] if text and text.get("source") == _sha256(apart.source) else claimed
 
     target = claimed[0].target
     there = picture_text(target).get("source") if what_is_wrong(target) is None else None
@@ -210,11 +241,13 @@ def _apart(claimed: list[Job]) -> list[Job]:
     ordered = sorted(claimed, key=lambda job: job.source.suffix.lower() != ".png")
     first = (owners or ordered)[0]
     return [
-        job
-        if job is first or job.source.name == first.source.name
-        else replace(job, target=target.with_name(f"{job.source.name}{target.suffix}"))
+        job if job is first or job.source.name == first.source.name else _own_name(job)
         for job in [first, *(job for job in ordered if job is not first)]
     ]
+
+
+def _own_name(job: Job) -> Job:
+    return replace(job, target=job.target.with_name(f"{job.source.name}{job.target.suffix}"))
 
 
 def _sha256(path: Path) -> str | None:
@@ -280,19 +313,19 @@ def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"]
     if differ == ["source"]:
         reason = f"{job.target} is the result of another picture, or of this one before it changed"
     else:
-        reason = (
-            f"{job.target} exists and is not an earlier result of this request "
-            f"({', '.join(differ)} differ)"
-        )
+        reason = f"{job.target} exists and is not an earlier result of this request"
+        if text.keys() >= RESULT_KEYS:
+            reason += f" (other {', '.join(WORDS[name] for name in differ)})"
     return Skipped(str(job.source), reason)
 
 
 def _is_untouched(path: Path) -> bool:
-    from anime_pipeline.images.png_stream import is_sealed
+    from anime_pipeline.images.writing.png_stream import is_sealed
 
     try:
-        return path.suffix == ".png" and is_sealed(read_regular(path, MAX_PICTURE_BYTES))
-    except OSError:  # too large to look at, or gone
+        with open_regular(path) as file:
+            return is_sealed(file)
+    except OSError:  # gone
         return False
 
 

@@ -58,7 +58,7 @@ def run_stream(
     from anime_pipeline.core.storage import atomic_write
     from anime_pipeline.images.frames import kind_of
     from anime_pipeline.images.marks import picture_text, refuse_other_picture
-    from anime_pipeline.images.save import SUFFIXES
+    from anime_pipeline.images.writing.save import SUFFIXES
 
     prepare.decoder.start()  # while all the rest is loaded
     content = _read(path)

@@ -31,7 +31,7 @@ class Preparation:
     def __init__(
         self, files: list[Path], realism: float | None, target: Target, options: dict[str, Any]
     ) -> None:
-        from anime_pipeline.images.decoding import Decoder
+        from anime_pipeline.images.decoding.decoder import Decoder
         from anime_pipeline.models.blend import load_upscaler_weights
 
         self.decoder = Decoder()
@@ -107,7 +107,7 @@ def writer(
     Raises:
         DataError: If the picture cannot be used; nothing is written then.
     """
-    from anime_pipeline.images.save import check_size, write_animation, write_picture
+    from anime_pipeline.images.writing.save import check_size, write_animation, write_picture
 
     with _named(name):
         text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)

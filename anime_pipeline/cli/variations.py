@@ -56,8 +56,8 @@ def command(
     import numpy as np
 
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.grid import make_grid
     from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.images.writing.grid import make_grid
 
     attributes = read_attributes(options)
     draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)

@@ -41,7 +41,10 @@ UNREADABLE = (
 )
 
 PIECE_BYTES = 2**20  # read at once; a zip's directory of that size names 20,000 members
-LONGEST_HEADER = 2**16
+# Of an array of numbers with up to 8 sides. NumPy reads it as a Python literal, which takes long
+# where it is long.
+LONGEST_HEADER = 512
+MOST_MEMBERS = 20_000
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # NumPy writes no others
 
 
@@ -73,6 +76,8 @@ class Arrays:
         self.path = path
         self._archive = archive
         members = archive.infolist()
+        if len(members) > MOST_MEMBERS:
+            raise ValueError(f"it has {len(members):,} members, where a few hundred are expected")
         for member in members:
             if member.compress_type not in METHODS or (member.compress_type and not compressed):
                 raise ValueError(f"{member.filename[:80]} is compressed in a way that is not used")
@@ -90,7 +95,7 @@ class Arrays:
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
             version, np.lib.format.read_array_header_2_0
         )
-        shape, fortran, dtype = read(start)
+        shape, fortran, dtype = read(start, max_header_size=LONGEST_HEADER)
         at = np.lib.format.MAGIC_LEN + start.tell()
         if dtype.kind not in "fiub" or not all(0 <= side < 2**40 for side in shape):
             raise ValueError(f"{name[:80]} is no array of numbers")

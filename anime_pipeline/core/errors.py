@@ -49,6 +49,10 @@ class TrainingInterruptedError(PipelineError):
     exit_code = EXIT_INTERRUPTED
 
 
+class NotAFileError(OSError):
+    """Something else than a regular file, or a larger one than is read, stands at a path."""
+
+
 def in_words(error: BaseException) -> PipelineError | None:
     """Say in human words what a library raised, or return None where it would be a guess.
 

@@ -10,15 +10,20 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
+
+from anime_pipeline.core import platform
+from anime_pipeline.core.errors import NotAFileError
 
 MAX_PICTURE_BYTES = 2**30  # the largest picture taken, at 8 bytes a pixel, without compression
 MAX_DOCUMENT_BYTES = 2**20  # of a configuration, or of what a run warned of
 MAX_LIST_BYTES = 2**29  # of a manifest: a million faces take half of it
 
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ = os.O_RDONLY | platform.O_NONBLOCK | platform.O_CLOEXEC | platform.O_BINARY
+_WRITE = _READ | os.O_RDWR | os.O_CREAT | platform.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | platform.O_DIRECTORY | platform.O_CLOEXEC
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -30,11 +35,7 @@ _KINDS = (
 )
 
 
-class NotAFileError(OSError):
-    """Something else than a regular file, or a larger one than is read, stands at a path."""
-
-
-def open_regular(path: Path, follow: bool = True) -> IO[bytes]:
+def open_regular(path: Path, follow: bool = True) -> BufferedReader:
     """Open a file to read, without ever waiting for one that is none.
 
     Args:
@@ -47,11 +48,11 @@ def open_regular(path: Path, follow: bool = True) -> IO[bytes]:
     """
     # Before it is opened too: opening alone sets some devices in motion.
     _require_regular(path.stat() if follow else path.lstat(), path)
-    flags = _READ if follow else _READ | os.O_NOFOLLOW
+    flags = _READ if follow else _READ | platform.O_NOFOLLOW
     return os.fdopen(_checked(_open(path, flags), path), "rb")
 
 
-def open_inside(folder: Path, *parts: str) -> IO[bytes]:
+def open_inside(folder: Path, *parts: str) -> BufferedReader:
     """Open a file below a folder to read; below the folder no link is followed, wherever it leads.
 
     Raises:
@@ -59,19 +60,22 @@ def open_inside(folder: Path, *parts: str) -> IO[bytes]:
         OSError: If it cannot be opened.
     """
     place = folder
-    within = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not platform.OPENS_WITHIN_FOLDERS:
+        for name in parts[:-1]:
+            place /= name
+            _require_no_link(place.lstat(), place)
+        return open_regular(place / parts[-1], follow=False)
+    within = os.open(folder, _FOLDER)
     try:
         for name in parts[:-1]:
             place /= name
             _require_no_link(os.stat(name, dir_fd=within, follow_symlinks=False), place)
-            inner = os.open(
-                name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=within
-            )
+            inner = os.open(name, _FOLDER | platform.O_NOFOLLOW, dir_fd=within)
             os.close(within)
             within = inner
         place /= parts[-1]
         _require_regular(os.stat(parts[-1], dir_fd=within, follow_symlinks=False), place)
-        return os.fdopen(_checked(_open(place, _READ | os.O_NOFOLLOW, within), place), "rb")
+        return os.fdopen(_checked(_open(place, _READ | platform.O_NOFOLLOW, within), place), "rb")
     finally:
         os.close(within)
 
@@ -169,7 +173,7 @@ def _open(path: Path, flags: int, within: int | None = None) -> int:
     try:
         return os.open(path.name if within is not None else path, flags, 0o666, dir_fd=within)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK) and flags & os.O_NOFOLLOW:
+        if error.errno in (errno.ELOOP, errno.EMLINK) and flags & platform.O_NOFOLLOW:
             raise NotAFileError(error.errno, _is_a("a symbolic link"), str(path)) from None
         if error.errno in (
             errno.ENXIO,

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import platform
-import resource
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
+from anime_pipeline.core.platform import held_bytes, peak_memory_bytes
 from anime_pipeline.core.signals import STOP_SIGNALS
 from anime_pipeline.core.storage import cache_folder
 
@@ -194,10 +194,5 @@ def usable_cores() -> int:
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process holds now; where the system won't say, its peak."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+    """Return how much memory this process holds now; where the system won't say, its peak, or 0."""
+    return held_bytes() or peak_memory_bytes() or 0

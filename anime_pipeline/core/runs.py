@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -14,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from anime_pipeline.core.errors import CheckpointError, UsageError
+from anime_pipeline.core import platform
+from anime_pipeline.core.errors import CheckpointError, NotAFileError, UsageError
 from anime_pipeline.core.files import (
     MAX_DOCUMENT_BYTES,
-    NotAFileError,
     open_lock,
     open_regular,
     read_regular,
@@ -62,7 +61,7 @@ def new_run_folder(stage_folder: Path, preset: str) -> Path:
     """Make the next free run folder `<n>-<preset>`; two processes never get one number."""
     stage_folder.mkdir(parents=True, exist_ok=True)
     with _lock_file(stage_folder) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        platform.lock(file.fileno())
         names = (re.match(r"(\d+)-", path.name) for path in stage_folder.iterdir())
         number = max((int(match[1]) for match in names if match), default=0) + 1
         folder = stage_folder / f"{number}-{preset}"
@@ -83,7 +82,7 @@ def locked(folder: Path) -> Iterator[None]:
     with _lock_file(folder) as file:
         for patience_s in (0.1, 0.3, 0.6, 0):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                platform.lock(file.fileno(), wait=False)
                 break
             except BlockingIOError:
                 if patience_s:  # `runs list` holds it for a moment, to see whether it is held
@@ -299,7 +298,7 @@ def _state(folder: Path, step: int, total: int) -> str:
     # Whatever lies there under that name, a pipe for one, must not keep anybody waiting.
     with contextlib.suppress(OSError), open_regular(folder / ".lock", follow=False) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            platform.lock(file.fileno(), shared=True, wait=False)
         except BlockingIOError:
             return "training"
     if step >= total:

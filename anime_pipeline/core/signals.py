@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from anime_pipeline.core.platform import signals_called
+
 # SIGHUP: the terminal was closed. SIGTERM: `kill`, `timeout`, a machine that shuts down.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+STOP_SIGNALS = signals_called("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 # `timeout` and some shells signal a process and its group at once, and both reach the same process:
 # this soon, a second signal is no second wish.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from anime_pipeline.core import platform
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import open_regular
 
@@ -28,13 +28,9 @@ _TEMPORARIES = f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"
 _TEMPORARY = re.compile(  # with the writer's process and a number of its own
     re.escape(TEMPORARY_PREFIX) + r"\d+-[0-9a-f]{12}" + re.escape(TEMPORARY_SUFFIX)
 )
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | platform.O_NOFOLLOW | platform.O_CLOEXEC
+_NEW_FILE |= platform.O_BINARY
 _SWEPT: set[tuple[int, int]] = set()  # folders, by device and inode
-
-# The umask can only be read by setting it (so: once, at import); without it mkstemp's 0600 would
-# hide results from the user's group.
-_UMASK = os.umask(0o022)
-os.umask(_UMASK)
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: bool = True) -> None:
@@ -57,7 +53,10 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: b
             write(file)
             file.flush()
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o666 & ~_UMASK)
+            platform.give_usual_mode(file.fileno())
+            if platform.RENAMES_OPEN_FILES:
+                _give_name(temporary, path, replace)
+        if not platform.RENAMES_OPEN_FILES:
             _give_name(temporary, path, replace)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
@@ -66,7 +65,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: b
             # A full disk names no file by itself, and a failed rename the temporary one.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    fsync_folder(path.parent)
+    platform.flush_to_disk(path.parent)
 
 
 def _held(temporary: Path) -> IO[bytes]:
@@ -74,7 +73,7 @@ def _held(temporary: Path) -> IO[bytes]:
     while True:
         file = os.fdopen(os.open(temporary, _NEW_FILE, 0o600), "wb")
         with contextlib.suppress(OSError):  # a file system without locks, where nothing is swept
-            fcntl.flock(file, fcntl.LOCK_EX)
+            platform.lock(file.fileno())
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # swept between its making and its locking
@@ -114,27 +113,12 @@ def refuse_link(folder: Path) -> None:
         )
 
 
-def fsync_folder(folder: Path) -> None:
-    """Flush a folder's entries, so that a rename in it survives power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def fsync_tree(path: Path) -> None:
-    """Flush a file, or a folder with all that lies below it."""
-    for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
-        fsync_folder(each)
-
-
 @contextlib.contextmanager
 def folder_locked(folder: Path) -> Iterator[None]:
     """Hold a folder to oneself while a file in it is read, changed and written back."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = platform.open_folder(folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        platform.lock(descriptor)
         yield
     finally:
         os.close(descriptor)  # which lets go of the lock
@@ -174,7 +158,9 @@ def sweep_temporaries(folder: Path, below: bool = True) -> None:
         for path in found:
             if _TEMPORARY.fullmatch(path.name):
                 with contextlib.suppress(OSError), open_regular(path, follow=False) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    platform.lock(file.fileno(), wait=False)
+                    if not platform.RENAMES_OPEN_FILES:
+                        file.close()
                     path.unlink()
 
 
@@ -205,11 +191,8 @@ def expand_user(path: Path) -> Path:
 
 def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file."""
-    digest = hashlib.sha256()
     with open_regular(path) as file:
-        while piece := file.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
@@ -244,14 +227,14 @@ def _can_be_written(folder: Path) -> bool:
 
 
 def _temporary_cache() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"anime-pipeline-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"anime-pipeline-{platform.user_number()}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
     with contextlib.suppress(OSError):
         status = folder.lstat()
         # Anybody may have made a folder of that name, to have us read what they put in it.
-        private = status.st_uid == os.getuid() and not status.st_mode & 0o022
-        if stat.S_ISDIR(status.st_mode) and private and os.access(folder, os.W_OK | os.X_OK):
+        private = stat.S_ISDIR(status.st_mode) and platform.is_private(status)
+        if private and os.access(folder, os.W_OK | os.X_OK):
             return folder
     raise UsageError(
         f"Neither the user's cache folder nor {folder} can be written to. Set ${CACHE_VARIABLE} to "

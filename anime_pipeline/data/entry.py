@@ -10,7 +10,6 @@ ever half an entry; what a killed process left is swept by the next that builds.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -218,7 +217,6 @@ def _write(
     progress: Progress | None,
     workers: int,
 ) -> None:
-    fcntl.flock(file, fcntl.LOCK_EX)  # for as long as it is open
     stopped = threading.Event()
 
     def decode_some(start: int) -> _Decoded:

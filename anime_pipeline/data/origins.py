@@ -24,6 +24,7 @@ from anime_pipeline.data.duplicates import repeated
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.codec import naming
 from anime_pipeline.images.files import Skipped
+from anime_pipeline.images.headers import open_header
 
 # Fewer leave no mark on what is learnt, and every gathered set holds a few strays.
 APART_SHARE = 0.02
@@ -101,7 +102,7 @@ def _qualities() -> dict[tuple[int, ...], int]:
 
 
 def _read(file: IO[bytes]) -> Coding:
-    with Image.open(file) as picture:
+    with open_header(file) as picture:
         if not isinstance(picture, JpegImagePlugin.JpegImageFile):
             return Coding(picture.format or "unknown")
         # Cameras' several pictures in one file are JPEG, too, by another name.

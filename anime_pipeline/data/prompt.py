@@ -205,7 +205,8 @@ def parse_prompt(text: str) -> Prompt:
 
     Returns:
         The attributes, and in order everything that could not be expressed, such as ``["a hat"]``;
-        nothing said, or nothing understood, is no error. Of two for one thing the first is one said of the thing ("pink hair") before one that stands alone ("pink").
+        nothing said, or nothing understood, is no error. Of two for one thing the first is
+        kept, one said of the thing ("pink hair") before one that stands alone ("pink").
     """
     reader = _Reader()
     reader.read(_TOKEN.findall(text.replace("_", " ")))

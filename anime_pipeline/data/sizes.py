@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import open_regular
 from anime_pipeline.data.dataset import Dataset
+from anime_pipeline.images.headers import open_header
 
 HR_SIZES = (128, 96, 64)
 ENOUGH = 1000
@@ -20,9 +21,9 @@ def short_sides(datasets: Sequence[Dataset]) -> Iterator[int]:
     for dataset in datasets:
         for record in dataset.records:
             try:
-                with open_regular(record.path) as file, Image.open(file) as picture:
+                with open_regular(record.path) as file, open_header(file) as picture:
                     yield min(picture.size)
-            except (OSError, UnidentifiedImageError, ValueError):
+            except (OSError, UnidentifiedImageError, ValueError, DataError):
                 continue  # counted and named when the store is built
 
 

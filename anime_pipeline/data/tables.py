@@ -22,7 +22,7 @@ MAX_HEADER = 2**16
 
 _SEPARATORS = ",;\t"
 _BLANK_LINE = re.compile(r"[\s,;]*?(?:\r\n|\r|\n)")
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?[,;\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"\\ ])"?[,;\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 _HERE = re.compile(r"(?:\.[/\\]+)+")
 
 Row = tuple[int, list[str]]  # the line that it ends on, and its cells

@@ -18,10 +18,10 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import atomic_write_bytes
-from anime_pipeline.images.grey import is_wide, to_eight_bits
+from anime_pipeline.images.formats.grey import is_wide, to_eight_bits
+from anime_pipeline.images.formats.png import without_damaged_extras
 from anime_pipeline.images.loading import MAX_PIXELS as MAX_PIXELS
 from anime_pipeline.images.loading import loaded, opened
-from anime_pipeline.images.png_chunks import without_damaged_extras
 
 if TYPE_CHECKING:
     from anime_pipeline.core.config import Fit
@@ -100,7 +100,7 @@ def open_picture(
     Args:
         content: The file's bytes.
         name: How error messages call the picture.
-        formats: The only ones to try, by Pillow's names; None for all that it knows.
+        formats: The only ones to try, by Pillow's names; None for all in `headers.KNOWN`.
 
     Raises:
         DataError: As in `decode`.
@@ -125,6 +125,8 @@ def turn_of(picture: Image.Image) -> Image.Transpose | None:
     Damaged EXIF must not cost a good picture. (Pillow's own `exif_transpose` also writes the EXIF
     anew, which nobody reads here and which damaged entries make fail.)
     """
+    for elsewhere in ("xmp", "XML:com.adobe.xmp"):  # Pillow would look there, too; browsers do not
+        picture.info.pop(elsewhere, None)
     try:
         return TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # its parsers raise whatever hostile bytes lead to

@@ -12,13 +12,13 @@ from PIL import Image, ImageSequence, features
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import open_regular
-from anime_pipeline.images import apng, gif_frames
 from anime_pipeline.images.codec import naming, to_rgba, turn_of
-from anime_pipeline.images.composition import compose
-from anime_pipeline.images.headers import timed
+from anime_pipeline.images.formats import apng, gif
+from anime_pipeline.images.formats.composition import compose
+from anime_pipeline.images.formats.png import without_damaged_extras
+from anime_pipeline.images.formats.profiles import to_srgb
+from anime_pipeline.images.headers import open_header, timed
 from anime_pipeline.images.loading import MAX_PIXELS, opened, read_frame
-from anime_pipeline.images.png_chunks import without_damaged_extras
-from anime_pipeline.images.profiles import to_srgb
 
 # By Pillow's names, what they are written as: nothing here writes AVIF, and PNG loses nothing.
 FORMATS = {"GIF": "gif", "WEBP": "webp"} | ({"AVIF": "png"} if features.check("avif") else {})
@@ -44,6 +44,9 @@ def animated_kind(path: Path) -> str | None:
     """Return what a file of several frames is written as, ``"gif"``, ``"webp"`` or ``"png"``.
 
     Its content tells, not its name; None for all others.
+
+    Raises:
+        DataError: If that cannot be told in the time that a header may take.
     """
     try:
         with open_regular(path) as file:
@@ -58,15 +61,16 @@ def kind_of(content: bytes) -> str | None:
 
 
 def _kind(file: IO[bytes]) -> str | None:
-    file = timed(file)
-    frames = apng.count_frames(file)
+    frames = apng.count_frames(timed(file))
     if frames:
         return "png" if frames > 1 else None
     file.seek(0)
     try:
-        with Image.open(file, formats=list(FORMATS)) as picture:
+        with open_header(file, list(FORMATS)) as picture:
             moves = getattr(picture, "n_frames", 1) > 1
             return FORMATS[picture.format or ""] if moves else None
+    except DataError:  # of no format that its decoder will look at for longer
+        raise
     except Exception:  # no animation, or damaged: that is named when it is read
         return None
 
@@ -107,7 +111,7 @@ def _shown(picture: Image.Image, content: bytes, name: str) -> Iterator[tuple[Im
     if picture.format == "PNG":
         size, frames = picture.size, apng.stored_frames
     else:
-        size, frames = gif_frames.canvas_of(content), gif_frames.stored_frames
+        size, frames = gif.canvas_of(content), gif.stored_frames
     _check_pixels(name, size, (frame.size for frame in frames(content)))
     pictures = compose(size, frames(content), lambda part: read_frame(part, name))
     for stored, still in zip(frames(content), pictures, strict=True):

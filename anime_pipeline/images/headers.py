@@ -6,13 +6,22 @@ process of their own (`images.decoding`) need be asked for each of ten thousand 
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from typing import IO, Any, cast
 
-from PIL import Image
+from PIL import Image, features
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import in_units
 
+# The only formats that are tried. Of Pillow's others some start programs (EPS), and some decode
+# while their header is read (ICO).
+KNOWN = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
+KNOWN += ("AVIF",) if features.check("avif") else ()
+# Read whole by their decoders, when they are opened. So large no picture is that we take.
+MOST_WHOLE_BYTES = 2**28
 HEADER_CPU_S = 10.0  # of one thread; good files take milliseconds, a GIF of 10,000 frames a second
 
 
@@ -40,6 +49,16 @@ def timed(file: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], _Timed(file))
 
 
-def open_header(file: IO[bytes], formats: list[str] | None = None) -> Image.Image:
-    """Read a picture's header, by Pillow's `Image.open`, in limited time."""
-    return Image.open(timed(file), formats=formats)
+def open_header(file: IO[bytes], formats: Sequence[str] = KNOWN) -> Image.Image:
+    """Read a picture's header, by Pillow's `Image.open`, in limited time and memory.
+
+    Raises:
+        DataError: If it takes longer, or the file is too large to be looked at.
+        UnidentifiedImageError: If it is in none of the formats.
+    """
+    start = file.read(12)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size > MOST_WHOLE_BYTES and (start[8:] == b"WEBP" or start[4:8] == b"ftyp"):
+        raise DataError(f"it is {in_units(size)}, which no picture of this kind needs")
+    return Image.open(timed(file), formats=list(formats))

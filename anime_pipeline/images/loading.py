@@ -7,23 +7,25 @@ colour and transparency of PNG, canvases of animations, wide grey, JPEG files wi
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images import apng, gif_frames, grey, png_colour
-from anime_pipeline.images.composition import StoredFrame, compose
-from anime_pipeline.images.jpeg_end import with_end
-from anime_pipeline.images.png_chunks import (
+from anime_pipeline.images.formats import apng, gif, grey, png_colour
+from anime_pipeline.images.formats.composition import StoredFrame, compose
+from anime_pipeline.images.formats.jpeg import with_end
+from anime_pipeline.images.formats.png import (
     GREY,
     RGB,
     SIGNATURE,
     PngHeader,
     read_header,
 )
-from anime_pipeline.images.profiles import grey_profile_curve, to_srgb
+from anime_pipeline.images.formats.profiles import grey_profile_curve, to_srgb
+from anime_pipeline.images.headers import KNOWN
 
 MAX_PIXELS = 64_000_000
 
@@ -50,11 +52,12 @@ BEGINNINGS = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
+AVIF_HEAD_BYTES = 2**20  # in which its properties stand
 AVIF_BRANDS = (b"ftypavif", b"ftypavis")
 
 
 def opened(content: bytes, name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """Read a picture's header.
+    """Read a picture's header, of `formats` or any in `headers.KNOWN`.
 
     Raises:
         DataError: If it has too many pixels, or begins like a known format and is none.
@@ -66,7 +69,7 @@ def opened(content: bytes, name: str, formats: tuple[str, ...] | None = None) ->
             "or save it as PNG"
         )
     try:
-        picture = Image.open(io.BytesIO(content), formats=formats)
+        picture = Image.open(io.BytesIO(content), formats=formats or KNOWN)
     except UnidentifiedImageError:
         kind = next((BEGINNINGS[start] for start in BEGINNINGS if content.startswith(start)), None)
         if kind is None or (formats is not None and kind not in formats):
@@ -104,6 +107,10 @@ def loaded(picture: Image.Image, content: bytes, name: str) -> Image.Image:
     if picture.format in ("JPEG", "MPO"):
         picture = _jpeg(picture, content)
     picture.load()
+    if picture.format == "AVIF" and not picture.info.get("icc_profile"):
+        space = _avif_space(content)
+        if space:
+            return _in_srgb(picture, space)
     if grey.is_wide(picture):
         return grey.to_eight_bits(picture, name, grey_profile_curve(picture))
     return to_srgb(picture)
@@ -129,9 +136,17 @@ def _jpeg(picture: Image.Image, content: bytes) -> Image.Image:
     return picture
 
 
+def _avif_space(content: bytes) -> png_colour.ColourSpace | None:
+    """Return the colours of a file's first `colr` box (ISO/IEC 14496-12, section 12.1.5)."""
+    at = content.find(b"colrnclx", 0, AVIF_HEAD_BYTES) + 8
+    if at < 8 or len(content) < at + 4:
+        return None
+    return png_colour.coded_space(*struct.unpack(">HH", content[at : at + 4]))
+
+
 def _gif(picture: Image.Image, content: bytes, name: str) -> Image.Image:
-    first = next(gif_frames.stored_frames(content))
-    canvas = gif_frames.canvas_of(content)
+    first = next(gif.stored_frames(content))
+    canvas = gif.canvas_of(content)
     if first.covers(canvas) and picture.size == canvas:
         picture.load()
         return to_srgb(picture)

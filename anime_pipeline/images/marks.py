@@ -13,13 +13,15 @@ from pathlib import Path
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import open_regular
 from anime_pipeline.images.headers import open_header
-from anime_pipeline.images.save import IMAGE_DESCRIPTION
+from anime_pipeline.images.writing.save import IMAGE_DESCRIPTION
+
+WRITTEN = ("PNG", "JPEG", "WEBP", "GIF")  # what results are written as, by Pillow's names
 
 
 def picture_text(path: Path) -> dict[str, str]:
     """Return the text entries of a picture; empty for anything that is none."""
     try:
-        with open_regular(path) as file, open_header(file) as picture:
+        with open_regular(path) as file, open_header(file, WRITTEN) as picture:
             text = {str(k): v for k, v in picture.info.items() if isinstance(v, str)}
             # JPEG and WebP have no text entries but EXIF's; a GIF has one comment. Of a PNG without
             # any, Pillow would decode the pixels to look behind them.

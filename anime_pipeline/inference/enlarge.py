@@ -14,9 +14,9 @@ from PIL import Image
 
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
-from anime_pipeline.images.save import whole_bytes
-from anime_pipeline.images.strips import resize_strips
 from anime_pipeline.images.transparency import keep_flat, keep_flat_colours, split_alpha
+from anime_pipeline.images.writing.save import whole_bytes
+from anime_pipeline.images.writing.strips import resize_strips
 from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
 from anime_pipeline.inference.target import Size, Target
 from anime_pipeline.inference.upscaler import PLAIN, Extras, Progress, Upscaler

@@ -18,8 +18,9 @@ import onnx
 from anime_pipeline.core.config import SCALE, DcganConfig
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.machine import has_keras, import_keras_quietly, quiet_stderr
+from anime_pipeline.core.platform import flush_to_disk
 from anime_pipeline.core.randomness import latents, stream
-from anime_pipeline.core.storage import atomic_write_bytes, fsync_folder, fsync_tree
+from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.data import conditions
 from anime_pipeline.inference.export_graphs import pictures_graph
 from anime_pipeline.inference.generator import condition_table
@@ -221,8 +222,9 @@ def _quiet() -> Iterator[None]:
 
 def _put_in_place(made: Path, path: Path) -> None:
     """Rename what is whole; a folder that is in the way moves out, as it cannot be replaced."""
-    fsync_tree(made)
+    for each in (made, *made.rglob("*")):
+        flush_to_disk(each)
     if path.is_dir() and not path.is_symlink():
         path.rename(made.with_name("before"))
     made.rename(path)
-    fsync_folder(path.parent)
+    flush_to_disk(path.parent)

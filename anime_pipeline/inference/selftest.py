@@ -10,12 +10,12 @@ import numpy as np
 
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
 from anime_pipeline.models.zoo import find_weights
+from anime_pipeline.sample.drawing import draw_face
 
 COUNT = 8
 HR_PX = 128

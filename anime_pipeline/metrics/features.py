@@ -125,7 +125,8 @@ def why_missing(network: str) -> str | None:
     if network == ALEXNET and find_asset(LPIPS_FILES["alex"]) is None:
         return (
             f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES['alex']}, the AlexNet of "
-            "LPIPS; set it to the one that holds this file"
+            "LPIPS; set it to the one that holds this file, or fetch it: anime-pipeline models "
+            "fetch FOLDER"
         )
     if network == EFFICIENTNET:
         from anime_pipeline.models.efficientnet_lite import PACKAGE, weights_path

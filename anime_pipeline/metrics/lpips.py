@@ -99,7 +99,7 @@ def why_missing(net: str) -> str | None:
     if not find_asset(LPIPS_FILES[net]):
         return (
             f"left out: $ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES[net]}; set it to "
-            "the one that holds this file"
+            "the one that holds this file, or fetch it: anime-pipeline models fetch FOLDER"
         )
     if not has_keras():
         return "left out: Keras is not installed; install the package with all it requires"

@@ -1,4 +1,7 @@
-"""Where weights lie that are not ours to ship: the folder that `$ANIME_PIPELINE_ASSETS` names."""
+"""Where weights lie that are not ours to ship: the folder that `$ANIME_PIPELINE_ASSETS` names.
+
+Nowhere else is looked: what a run learns and is measured by must not change by itself.
+"""
 
 from __future__ import annotations
 

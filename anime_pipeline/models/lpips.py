@@ -1,8 +1,9 @@
 """The networks of LPIPS: features and the learned weight of each of their channels.
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018;
-version 0.1 of its weights, "lin" form. Both files lie in `$ANIME_PIPELINE_ASSETS`: AlexNet with its
-heads in `lpips_alexnet.npz`, those of VGG16 beside its convolutions in `vgg16_notop_torch.npz`.
+version 0.1 of its weights, "lin" form. Both files lie in `$ANIME_PIPELINE_ASSETS`, where
+`models.fetch` puts them: AlexNet with its heads in `lpips_alexnet.npz`, those of VGG16 beside its
+convolutions in `vgg16_notop_torch.npz`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def load_lpips(net: str) -> LpipsNet:
     if path is None:
         raise PipelineError(
             f"LPIPS {net} needs {LPIPS_FILES[net]} and $ANIME_PIPELINE_ASSETS names no folder that "
-            "holds it. Set the variable to the folder with the weights of LPIPS."
+            "holds it. Set it to the folder that anime-pipeline models fetch FOLDER has filled."
         )
     try:
         with open_arrays(path) as file:

@@ -14,8 +14,7 @@ import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, Arrays, check_finite, open_arrays
 from anime_pipeline.core.config import Config, DcganConfig, SrganConfig, from_dict
-from anime_pipeline.core.errors import CheckpointError, UsageError
-from anime_pipeline.core.files import NotAFileError
+from anime_pipeline.core.errors import CheckpointError, NotAFileError, UsageError
 from anime_pipeline.core.parameters import MOST_PARAMETERS, most_parameters
 from anime_pipeline.core.storage import atomic_write, sha256_of
 

@@ -14,7 +14,7 @@ from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import read_regular
 from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.images.codec import encode_png
-from anime_pipeline.images.decoding import Decoder, read_rgb
+from anime_pipeline.images.decoding.decoder import Decoder, read_rgb
 
 NAMED = 5  # problems that an error spells out
 Progress = Callable[[int, int], None]

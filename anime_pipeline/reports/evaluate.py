@@ -13,8 +13,8 @@ from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.grid import make_grid
-from anime_pipeline.images.sheet import Label, labelled_sheet
+from anime_pipeline.images.writing.grid import make_grid
+from anime_pipeline.images.writing.sheet import Label, labelled_sheet
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.features import ALEXNET, SMALLEST_PX, TITLES, VGG16, Features
 from anime_pipeline.metrics.fid import Extractor

@@ -10,7 +10,7 @@ import numpy as np
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.images.codec import fit_square
-from anime_pipeline.images.decoding import Decoder, read_rgb
+from anime_pipeline.images.decoding.decoder import Decoder, read_rgb
 from anime_pipeline.metrics.features import TITLES, Features, common_scale, resize
 from anime_pipeline.metrics.frechet import frechet
 from anime_pipeline.metrics.kid import SUBSET_SIZE, kid

@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
-from anime_pipeline.images.grid import make_grid, spread
+from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.features import (
     ALEXNET,
     SIZE_PX,

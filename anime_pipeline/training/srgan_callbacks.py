@@ -9,7 +9,7 @@ from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.images.grid import make_grid, spread
+from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models import backend
 from anime_pipeline.models.weights import SRGAN_KIND, save_weights

@@ -14,9 +14,9 @@ import numpy as np
 from flask import Blueprint, Response, jsonify, request
 
 from anime_pipeline import __version__
-from anime_pipeline.images.animation import encode_gif
 from anime_pipeline.images.codec import encode_png
-from anime_pipeline.images.grid import make_grid
+from anime_pipeline.images.writing.animation import encode_gif
+from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.inference.asked import palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import faces, journey

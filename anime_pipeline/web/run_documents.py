@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
-from PIL import Image
-
 from anime_pipeline.core.errors import PipelineError, in_words
 from anime_pipeline.core.files import open_inside, read_at_most
 from anime_pipeline.core.runs import (
@@ -21,6 +19,7 @@ from anime_pipeline.core.runs import (
     read_metrics,
     read_run,
 )
+from anime_pipeline.images.headers import open_header
 from anime_pipeline.web.kept import LeastRecentlyUsed
 
 SAMPLES_FOLDER = "samples"
@@ -223,10 +222,10 @@ def shown_size(folder: Path) -> tuple[int, int] | None:
         newest = max(_grids(folder), default=None)
         if newest is None:
             return None
-        with open_sample(folder, newest[1].name) as file, Image.open(file) as picture:
+        with open_sample(folder, newest[1].name) as file, open_header(file, ["PNG"]) as picture:
             times = max(1, WIDEST_PX // picture.width)
             return picture.width * times, picture.height * times
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except (OSError, ValueError, PipelineError):
         return None  # the page shows it as large as it comes
 
 

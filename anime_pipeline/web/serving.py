@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import resource
 import signal
 import socket
 import time
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flask import Flask
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.platform import allow_open_files
 from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
 from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.connections import Server
@@ -112,7 +112,7 @@ def make_server(app: Flask, services: Services, listening: socket.socket) -> Ser
         ThreadPoolExecutor(threads, thread_name_prefix="request"),
         listening.getsockname()[1],
     )
-    server = Server(front, max(10, _open_files() - OTHER_FILES))
+    server = Server(front, max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES))
     listening.setblocking(False)
     server.add_socket(listening)
     return server
@@ -121,16 +121,6 @@ def make_server(app: Flask, services: Services, listening: socket.socket) -> Ser
 def threads_for(settings: Settings) -> int:
     """Return how many threads a server needs so that one is always free to refuse."""
     return settings.queue + FREE_THREADS
-
-
-def _open_files() -> int:
-    """Return how many files may be open: enough for all connections, where the system allows it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + OTHER_FILES
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return min(soft, wanted)
 
 
 @contextlib.contextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from anime_pipeline.core.errors import UsageError
 
@@ -16,6 +18,16 @@ MAX_UPLOAD_BYTES = 8_000_000
 MAX_UPLOAD_PIXELS = 4_000_000
 MOST_QUEUE = 1000  # each waiting request has a thread
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def hosts(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Split a list of host names at commas and spaces; what is split already stays as it is."""
+    return tuple(given.replace(",", " ").split()) if isinstance(given, str) else given
+
+
+Hosts = Annotated[tuple[str, ...], BeforeValidator(hosts)]
+Rate = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -39,57 +51,31 @@ class Settings:
     checkpoint: str = "dcgan"
     upscaler: str = ""
     checkpoints: Path = Path("checkpoints")
-    queue: int = 32
-    rate_limit: int = 1200
-    upload_rate_limit: int = 30
-    proxies: int = 0
-    trusted_hosts: tuple[str, ...] = field(default=())
-    face_timeout_s: float = 20.0
-    upscale_timeout_s: float = 180.0
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.queue <= MOST_QUEUE, "queue", f"1 to {MOST_QUEUE}", self.queue)
-        for name, least in (("queue", 1), ("rate_limit", 0), ("upload_rate_limit", 0)):
-            _require(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
-        _require(0 <= self.proxies <= 16, "proxies", "0 to 16", self.proxies)
-        for name in ("face_timeout_s", "upscale_timeout_s"):
-            _require(0 < getattr(self, name) <= 3600, name, "0 to 3600", getattr(self, name))
+    queue: Annotated[int, Field(ge=1, le=MOST_QUEUE)] = 32
+    rate_limit: Rate = 1200
+    upload_rate_limit: Rate = 30
+    proxies: Annotated[int, Field(ge=0, le=16)] = 0
+    trusted_hosts: Hosts = ()
+    face_timeout_s: Seconds = 20.0
+    upscale_timeout_s: Seconds = 180.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Read ``ANIME_PIPELINE_SERVE_QUEUE`` and so on: each field by its name in capitals.
 
+        The package pydantic-settings would read the environment whenever settings are made, those
+        of options and tests too.
+
         Raises:
-            UsageError: If a value cannot be read.
+            UsageError: If a value cannot be read or lies out of its range.
         """
-        values: dict[str, Any] = {}
-        for one in dataclasses.fields(cls):
-            text = environ.get(PREFIX + one.name.upper())
-            if text:
-                values[one.name] = _read(one.name, type(getattr(cls(), one.name)), text)
-        return cls(**values)
-
-
-def hosts(text: str) -> tuple[str, ...]:
-    """Split a list of host names at commas and spaces."""
-    return tuple(text.replace(",", " ").split())
-
-
-def _read(name: str, kind: type, text: str) -> object:
-    if kind is tuple:
-        return hosts(text)
-    try:
-        return kind(text)
-    except ValueError:
-        raise UsageError(
-            f"Invalid value for ${PREFIX}{name.upper()}: {text!r}. Give a number."
-        ) from None
-
-
-def _require(good: bool, name: str, expected: str, received: object) -> None:
-    if not good:
-        raise UsageError(
-            f"Invalid value for {name} (${PREFIX}{name.upper()}). Give one within: {expected}. "
-            f"Received: {received!r}."
-        )
+        variables = {field.name: PREFIX + field.name.upper() for field in dataclasses.fields(cls)}
+        given = {name: environ[each] for name, each in variables.items() if environ.get(each)}
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UsageError(
+                f"Invalid value for ${variables[str(first['loc'][0])]}: {first['input']!r}. "
+                f"{first['msg']}. Give another, or unset the variable."
+            ) from None

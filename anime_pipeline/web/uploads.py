@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from PIL import Image, features
 
 from anime_pipeline.images.codec import NotAPictureError
-from anime_pipeline.images.decode_messages import Header, Limits
-from anime_pipeline.images.decoding import TICK_S, Decoder, UnwantedError
-from anime_pipeline.images.png_stream import write_png_strips
+from anime_pipeline.images.decoding.answers import Header
+from anime_pipeline.images.decoding.decoder import TICK_S, Decoder, UnwantedError
+from anime_pipeline.images.decoding.messages import Limits
+from anime_pipeline.images.writing.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler

@@ -2,47 +2,37 @@
 /** A line chart in SVG: axes, several lines told apart by colour and dashes, values to read out by
  * pointer and by keyboard, and the same as a table. */
 
-import { make } from "./common.js";
-import { extent, nearest, scale, short, ticks } from "./chart_scale.js";
+import { find, make, makeSvg } from "./common.js";
+import { extent, nearest, scale, short, stepsOf, ticks } from "./chart_scale.js";
 
 const HEIGHT = 230;
 const MARGIN = { top: 10, right: 14, bottom: 30, left: 50 };
 const TABLE_ROWS = 25;
+const KEY_STOPS = 40; // so many presses go from end to end
 
 /** @typedef {import("./chart_scale.js").Point} Point */
 /** @typedef {{name: string, label: string, points: Point[], look: number}} Line */
 
-let charts = 0;
-
 /** Draws the curves that its figure names in `data-series`. */
 export class Chart {
-  /** @param {HTMLElement} figure */
+  /** @param {HTMLElement} figure holds the elements named by `data-chart-…` */
   constructor(figure) {
+    const part = (/** @type {string} */ name) => find(`[data-chart-${name}]`, figure);
     this.figure = figure;
-    charts += 1;
-    this.title = figure.querySelector("h3")?.textContent ?? "Chart";
+    this.title = part("title").textContent;
+    this.place = /** @type {HTMLElement} */ (part("place"));
+    this.readout = part("readout");
+    this.legend = part("legend");
+    this.spoken = part("spoken");
+    this.table = part("table");
     this.series = /** @type {{name: string, label: string}[]} */ (JSON.parse(figure.dataset.series ?? "[]"));
     this.range = figure.dataset.range?.split(",").map(Number);
     /** @type {Line[]} */
     this.lines = [];
-    /** @type {number|null} */
+    /** The step that is looked at. @type {number|null} */
     this.at = null;
-    this.place = /** @type {HTMLElement} */ (figure.querySelector("[data-chart-place]"));
-    this.hint = make("span", { className: "visually-hidden", id: `chart-hint-${charts}` },
-      "Left and right arrow keys read the values; Home and End go to the ends.");
-    this.heading = figure.querySelector("h3");
-    this.readout = make("span", { className: "chart-readout" });
-    this.spoken = make("p", { className: "visually-hidden", "aria-live": "polite" });
-    this.legend = make("ul", { className: "chart-legend" });
-    this.table = make("details", { className: "chart-table" }, make("summary", {}, "As a table"));
-    this.body = make("div", { className: "table-wrap" });
-    this.table.append(this.body);
-    this.table.addEventListener("toggle", () => this.fillTable());
-    this.heading?.append(this.readout);
-    figure.append(this.legend, this.spoken, this.hint, this.table);
-    this.place.tabIndex = 0;
-    this.place.setAttribute("role", "group");
-    this.place.setAttribute("aria-describedby", this.hint.id);
+    this.cursor = makeSvg("g", { class: "cursor" });
+    this.x = this.y = this.toStep = scale(0, 0, 0, 0);
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.place);
   }
@@ -61,32 +51,30 @@ export class Chart {
   }
 
   listen() {
-    this.place.addEventListener("pointermove", (event) => this.readAt(event));
-    this.place.addEventListener("pointerdown", (event) => this.readAt(event));
+    const readAt = (/** @type {PointerEvent} */ event) => {
+      if (this.lines.length) this.look(this.toStep(event.clientX - this.place.getBoundingClientRect().left));
+    };
+    this.place.addEventListener("pointermove", readAt);
+    this.place.addEventListener("pointerdown", readAt);
     this.place.addEventListener("pointerleave", () => this.look(null));
     this.place.addEventListener("blur", () => this.look(null));
     this.place.addEventListener("keydown", (event) => this.press(event));
-  }
-
-  /** @param {PointerEvent} event */
-  readAt(event) {
-    if (!this.toStep) return;
-    this.look(this.toStep(event.clientX - this.place.getBoundingClientRect().left));
+    this.table.addEventListener("toggle", () => this.fillTable());
   }
 
   /** @param {KeyboardEvent} event */
   press(event) {
-    const steps = [...new Set(this.lines.flatMap((line) => line.points.map((point) => point[0])))].sort((a, b) => a - b);
+    const steps = stepsOf(this.lines);
+    const last = steps.length - 1;
     const here = this.at === null ? -1 : steps.indexOf(nearest(steps.map((step) => [step, 0]), this.at)[0]);
-    const stride = Math.max(1, Math.round(steps.length / 40));
+    const stride = Math.max(1, Math.round(steps.length / KEY_STOPS));
     const moves = /** @type {Record<string, number>} */ ({
-      ArrowLeft: here < 0 ? steps.length - 1 : here - stride, ArrowRight: here < 0 ? 0 : here + stride,
-      Home: 0, End: steps.length - 1,
+      ArrowLeft: here < 0 ? last : here - stride, ArrowRight: here < 0 ? 0 : here + stride, Home: 0, End: last,
     });
     if (event.key === "Escape") return this.look(null);
     if (!(event.key in moves) || !steps.length) return;
     event.preventDefault();
-    this.look(steps[Math.min(steps.length - 1, Math.max(0, moves[event.key]))]);
+    this.look(steps[Math.min(last, Math.max(0, moves[event.key]))]);
     const values = this.found().map(({ line, point }) => `${line.label} ${short(point[1])}`);
     this.spoken.textContent = `Step ${Math.round(this.at ?? 0)}: ${values.join(", ")}`;
   }
@@ -100,84 +88,67 @@ export class Chart {
   draw() {
     const width = this.place.clientWidth;
     if (!this.lines.length || width < 120) return;
+    const [left, right] = [MARGIN.left, width - MARGIN.right];
     const points = this.lines.map((line) => line.points);
     const [first, last] = extent(points, 0);
-    const [low, high] = this.range ? [this.range[0], this.range[1]] : extent(points, 1, 0.06);
-    const x = scale(first, last, MARGIN.left, width - MARGIN.right);
-    const y = scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top);
-    const back = scale(MARGIN.left, width - MARGIN.right, first, last);
-    this.toStep = (/** @type {number} */ px) => Math.min(last, Math.max(first, back(px)));
-    this.x = x;
-    this.y = y;
-    const svg = node("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
-    for (const value of ticks(low, high, 4)) {
-      svg.append(node("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }));
-      svg.append(text(short(value), { class: "tick", x: MARGIN.left - 7, y: y(value) + 4, "text-anchor": "end" }));
-    }
-    for (const value of ticks(first, last, Math.max(2, Math.floor(width / 110)))) {
-      svg.append(text(short(value), { class: "tick", x: x(value), y: HEIGHT - 10, "text-anchor": "middle" }));
-    }
+    const [low, high] = this.range ?? extent(points, 1, 0.06);
+    const [x, y] = [scale(first, last, left, right), scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top)];
+    const back = scale(left, right, first, last);
+    Object.assign(this, { x, y, toStep: (/** @type {number} */ px) => Math.min(last, Math.max(first, back(px))) });
+    const rows = ticks(low, high, 4).flatMap((value) => [
+      makeSvg("line", { class: "grid", x1: left, x2: right, y1: y(value), y2: y(value) }),
+      makeSvg("text", { class: "tick", x: left - 7, y: y(value) + 4, "text-anchor": "end" }, short(value)),
+    ]);
+    const columns = ticks(first, last, Math.max(2, Math.floor(width / 110))).map((value) =>
+      makeSvg("text", { class: "tick", x: x(value), y: HEIGHT - 10, "text-anchor": "middle" }, short(value)));
     // At the very left: the first tick may be below the axis itself, and wide.
-    svg.append(text("step", { class: "tick", x: 0, y: HEIGHT - 10 }));
-    for (const line of this.lines) svg.append(drawn(line, x, y));
-    this.cursor = node("g", { class: "cursor" });
-    svg.append(this.cursor);
-    this.place.replaceChildren(svg);
+    const unit = makeSvg("text", { class: "tick", x: 0, y: HEIGHT - 10 }, "step");
+    this.place.replaceChildren(makeSvg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" },
+      ...rows, ...columns, unit, ...this.lines.map((line) => drawn(line, x, y)), this.cursor));
     this.drawCursor();
   }
 
   /** The points that are shown: nearest to the step looked at, or the last. */
   found() {
-    const at = this.at;
-    return this.lines.map((line) => ({ line, point: at === null ? line.points[line.points.length - 1] : nearest(line.points, at) }));
+    const at = this.at ?? Infinity;
+    return this.lines.map((line) => ({ line, point: nearest(line.points, at) }));
   }
 
   drawCursor() {
-    if (!this.cursor || !this.x || !this.y) return;
-    const { x, y } = this;
+    const { x, y, at } = this;
     const found = this.found();
-    found.forEach(({ point }, index) => {
-      const value = this.legend.children[index]?.querySelector("b");
-      if (value) value.textContent = short(point[1]);
-    });
-    if (this.at === null) {
-      this.cursor.replaceChildren();
-      this.readout.textContent = "";
-      return;
-    }
-    const step = nearest(found.map(({ point }) => point), this.at)[0];
-    this.cursor.replaceChildren(
-      node("line", { x1: x(step), x2: x(step), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
-      ...found.map(({ line, point }) =>
-        node("circle", { class: `dot look-${line.look}`, cx: x(point[0]), cy: y(point[1]), r: 4 })),
-    );
-    this.readout.textContent = `step ${Math.round(step).toLocaleString("en")}`;
+    found.forEach(({ point }, index) => { find("b", this.legend.children[index]).textContent = short(point[1]); });
+    const step = at === null ? null : nearest(found.map(({ point }) => point), at)[0];
+    this.readout.textContent = step === null ? "" : `step ${Math.round(step).toLocaleString("en")}`;
+    this.cursor.replaceChildren(...(step === null ? [] : [
+      makeSvg("line", { x1: x(step), x2: x(step), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
+      ...found.map(({ line, point }) => dot(line, x(point[0]), y(point[1]))),
+    ]));
   }
 
   fillTable() {
     if (!this.table.open || !this.lines.length) return;
-    const steps = [...new Set(this.lines.flatMap((line) => line.points.map((point) => point[0])))].sort((a, b) => a - b);
+    const steps = stepsOf(this.lines);
     const stride = Math.max(1, Math.ceil(steps.length / TABLE_ROWS));
     const shown = steps.filter((_, index) => index % stride === 0 || index === steps.length - 1);
     const head = make("tr", {}, make("th", { scope: "col" }, "Step"),
       ...this.lines.map((line) => make("th", { scope: "col", className: "number" }, line.label)));
     const rows = shown.map((step) => make("tr", {}, make("th", { scope: "row" }, step.toLocaleString("en")),
       ...this.lines.map((line) => make("td", { className: "number" }, short(nearest(line.points, step)[1])))));
-    this.body.tabIndex = 0;
-    this.body.setAttribute("role", "region");
-    this.body.setAttribute("aria-label", `${this.title}, as a table`);
-    this.body.replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
+    find("table", this.table).replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
   }
 }
 
 /** @param {Line} line @param {(value: number) => number} x @param {(value: number) => number} y */
 function drawn(line, x, y) {
-  if (line.points.length === 1) {
-    const [step, value] = line.points[0];
-    return node("circle", { class: `dot look-${line.look}`, cx: x(step), cy: y(value), r: 4 });
-  }
+  if (line.points.length === 1) return dot(line, x(line.points[0][0]), y(line.points[0][1]));
   const path = line.points.map(([step, value]) => `${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("L");
-  return node("path", { class: `line look-${line.look}`, d: `M${path}` });
+  return makeSvg("path", { class: `line look-${line.look}`, d: `M${path}` });
+}
+
+/** @param {Line} line @param {number} x @param {number} y */
+function dot(line, x, y) {
+  return makeSvg("circle", { class: `dot look-${line.look}`, cx: x, cy: y, r: 4 });
 }
 
 /** @param {Line} line */
@@ -189,22 +160,7 @@ function summary(line) {
 
 /** @param {Line} line */
 function legendEntry(line) {
-  const sample = node("svg", { width: 30, height: 10, "aria-hidden": "true" });
-  sample.append(node("path", { class: `line look-${line.look}`, d: "M1 5H29" }));
-  const value = line.points[line.points.length - 1][1];
-  return make("li", {}, sample, make("span", {}, line.label), make("b", {}, short(value)));
-}
-
-/** @param {string} name @param {Record<string, string|number>} attributes */
-function node(name, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  return element;
-}
-
-/** @param {string} words @param {Record<string, string|number>} attributes */
-function text(words, attributes) {
-  const element = node("text", attributes);
-  element.textContent = words;
-  return element;
+  const sample = makeSvg("svg", { width: 30, height: 10, "aria-hidden": "true" },
+    makeSvg("path", { class: `line look-${line.look}`, d: "M1 5H29" }));
+  return make("li", {}, sample, make("span", {}, line.label), make("b", {}));
 }

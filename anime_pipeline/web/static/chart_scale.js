@@ -3,6 +3,8 @@
 
 /** @typedef {[number, number]} Point */
 
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
 /**
  * Round values that lie within a range, about as many as asked for.
  * @param {number} low
@@ -54,30 +56,17 @@ export function extent(lines, axis, room = 0) {
   return [low - margin, high + margin];
 }
 
-/**
- * A number with about three digits: 0.0123, 12.3k.
- * @param {number} value
- * @returns {string}
- */
+/** A number with about three digits: 0.0123, 12.3K. @param {number} value */
 export function short(value) {
-  const size = Math.abs(value);
-  if (size >= 1e6) return `${trimmed(value / 1e6)}M`;
-  if (size >= 1e4) return `${trimmed(value / 1e3)}k`;
-  if (size !== 0 && size < 1e-4) return value.toExponential(1);
-  return trimmed(value);
+  return value && Math.abs(value) < 1e-4 ? value.toExponential(1) : COMPACT.format(value || 0); // no -0
 }
 
-/** @param {number} value */
-function trimmed(value) {
-  return String(Number(value.toPrecision(3)));
+/** All steps at which any of the lines has a point, in order. @param {{points: Point[]}[]} lines */
+export function stepsOf(lines) {
+  return [...new Set(lines.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
 }
 
-/**
- * The point of a line that is nearest to a position on the first axis.
- * @param {Point[]} line
- * @param {number} at
- * @returns {Point}
- */
+/** The point that is nearest to a step; the last for Infinity. @param {Point[]} line @param {number} at @returns {Point} */
 export function nearest(line, at) {
-  return line.reduce((best, one) => (Math.abs(one[0] - at) < Math.abs(best[0] - at) ? one : best));
+  return line.reduce((best, one) => (Math.abs(one[0] - at) <= Math.abs(best[0] - at) ? one : best));
 }

@@ -1,23 +1,30 @@
 // @ts-check
 /** What every page needs: messages, the theme switch, sliders with a fill, copying, downloading. */
 
-const THEMES = ["auto", "light", "dark"];
-const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" };
-const THEME_WORDS = { auto: "as the system has them", light: "light", dark: "dark" };
+const THEMES = {
+  auto: { mark: "auto", words: "as the system has them" },
+  light: { mark: "sun", words: "light" },
+  dark: { mark: "moon", words: "dark" },
+};
 
 /**
- * Make an icon, of those that every page holds.
- * @param {string} name an id in _icons.svg, without its beginning
- * @returns {SVGSVGElement}
+ * The element that a selector names; a page has those that its scripts ask for.
+ * @param {string} selector
+ * @param {ParentNode} [root]
+ * @returns {any}
  */
-export function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `#icon-${name}`);
-  svg.append(use);
-  return svg;
+export function find(selector, root = document) {
+  return root.querySelector(selector);
+}
+
+/** @param {string} selector @param {ParentNode} [root] @returns {any[]} */
+export function findAll(selector, root = document) {
+  return [...root.querySelectorAll(selector)];
+}
+
+/** @param {string} selector @param {(event: MouseEvent) => void} act @param {ParentNode} [root] */
+export function onClick(selector, act, root) {
+  for (const element of findAll(selector, root)) element.addEventListener("click", act);
 }
 
 /**
@@ -38,44 +45,62 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/**
+ * Make an element of SVG.
+ * @param {string} tag
+ * @param {Record<string, string|number>} attributes
+ * @param {...(Node|string)} children
+ */
+export function makeSvg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+/** Make an icon, of those that every page holds. @param {string} name an id in _icons.svg, without its beginning */
+export function icon(name) {
+  return makeSvg("svg", { class: "icon", "aria-hidden": "true" }, makeSvg("use", { href: `#icon-${name}` }));
+}
+
+/** Write words if they are others: each change may be read out. @param {Element} place @param {string} words */
+export function say(place, words) {
+  if (place.textContent !== words) place.textContent = words;
+}
+
+/** Say in the page's place for it what is wrong; no words when all is well. @param {string} words */
+export function showProblem(words) {
+  find("[data-problem]").hidden = !words;
+  say(find("[data-problem-words]"), words);
+}
+
 /** @typedef {{label: string, act: () => void}} Action a button beside the words of a toast */
 
-/**
- * Say something at the foot of the page, also to screen readers.
- * @param {string} words
- * @param {Action} [action]
- */
+/** Say something at the foot of the page, also to screen readers. @param {string} words @param {Action} [action] */
 export function toast(words, action) {
   showToast("[data-toasts]", words, action);
 }
 
-/**
- * Say what went wrong, so that screen readers say it at once.
- * @param {string} words
- * @param {Action} [action]
- */
+/** Say what went wrong, so that screen readers say it at once. @param {string} words @param {Action} [action] */
 export function alarm(words, action) {
   showToast("[data-alerts]", words, action);
 }
 
 /** @param {string} selector @param {string} words @param {Action} [action] */
 function showToast(selector, words, action) {
-  const place = document.querySelector(selector);
-  if (!place) return;
   const note = make("div", { className: "toast" }, make("span", {}, words));
   if (action) {
-    const button = make("button", { type: "button", className: "button small" }, action.label);
-    button.addEventListener("click", () => { note.remove(); action.act(); });
-    note.append(button);
+    const act = () => { note.remove(); action.act(); };
+    note.append(make("button", { type: "button", className: "button small", onclick: act }, action.label));
   }
-  for (const old of document.querySelectorAll(".toast")) old.remove();
-  place.append(note);
+  for (const old of findAll(".toast")) old.remove();
+  find(selector).append(note);
   fade(note, action ? 9000 : 4000);
 }
 
-/** Take a toast away once nobody has pointed at it, or been in it, for a while. @param {HTMLElement} note @param {number} wait_ms */
+/** Take a toast away once nobody has pointed at it or been in it. @param {HTMLElement} note @param {number} wait_ms */
 function fade(note, wait_ms) {
-  const leave = settled(() => {
+  const leave = debounce(() => {
     if (note.matches(":hover, :focus-within")) leave();
     else note.remove();
   }, wait_ms);
@@ -84,63 +109,58 @@ function fade(note, wait_ms) {
 }
 
 /**
- * Paint the filled part of a slider after a script has set its value.
+ * Set a slider, as a hand would.
  * @param {HTMLInputElement} input
+ * @param {number} value
+ * @param {string} [words] the value as screen readers say it
  */
-export function paintRange(input) {
+export function setRange(input, value, words) {
+  input.value = String(value);
+  if (words) input.setAttribute("aria-valuetext", words);
+  paintRange(input);
+}
+
+/** Paint the filled part of a slider. @param {HTMLInputElement} input */
+function paintRange(input) {
   const low = Number(input.min || 0);
   const high = Number(input.max || 100);
-  const share = high > low ? (Number(input.value) - low) / (high - low) : 0;
+  const share = high > low ? (input.valueAsNumber - low) / (high - low) : 0;
   input.style.setProperty("--at", `${(share * 100).toFixed(2)}%`);
 }
 
 /**
  * Put text on the clipboard; where a browser does not allow it, show the text for copying by hand.
  * @param {string} text
- * @param {string} [done] what to say when it worked
+ * @param {string} done what to say when it worked
  */
-export async function copyText(text, done = "Copied.") {
+export async function copyText(text, done) {
   try {
     await navigator.clipboard.writeText(text);
     toast(done);
   } catch (error) {
     // Pages without https have no clipboard, save on this machine itself.
     console.debug("The clipboard is closed:", error);
-    const field = make("input", { className: "input", value: text, readOnly: true, "aria-label": "Text to copy" });
-    const dialog = make("dialog", { className: "dialog", "aria-label": "Copy by hand" },
-      make("form", { className: "stack", method: "dialog" },
-        make("p", {}, "This browser keeps its clipboard closed here. Copy the text by hand:"), field,
-        make("button", { className: "button primary" }, "Done")));
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
+    const dialog = find("[data-copy-dialog]");
+    const field = find("input", dialog);
+    field.value = text;
     dialog.showModal();
     field.select();
   }
 }
 
-/**
- * Save a file that the page holds.
- * @param {Blob} blob
- * @param {string} name
- */
-export function saveBlob(blob, name) {
-  const url = URL.createObjectURL(blob);
+/** Save what an address leads to. @param {string} url @param {string} name of the file */
+export function save(url, name) {
   const link = make("a", { href: url, download: name });
   document.body.append(link);
   link.click();
   link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-/**
- * Turn a data: address into a file, without a request (which the page's security policy forbids).
- * @param {string} address
- * @returns {Blob}
- */
-export function blobOfData(address) {
-  const [head, body] = address.split(",", 2);
-  const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
-  return new Blob([bytes], { type: head.slice(5).split(";")[0] });
+/** Save a file that the page holds. @param {Blob} blob @param {string} name */
+export function saveBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
+  save(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
 /**
@@ -150,7 +170,7 @@ export function blobOfData(address) {
  * @param {number} wait_ms
  * @returns {(...args: Arguments) => void}
  */
-export function settled(act, wait_ms) {
+export function debounce(act, wait_ms) {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   let timer;
   return (...args) => {
@@ -159,56 +179,71 @@ export function settled(act, wait_ms) {
   };
 }
 
+/**
+ * Keep at most one task running: while it runs, only the newest of the later calls is kept.
+ * @template {unknown[]} Arguments
+ * @param {(...args: Arguments) => Promise<void>} task
+ * @returns {(...args: Arguments) => Promise<void>}
+ */
+export function newestOnly(task) {
+  let running = false;
+  /** @type {Arguments|null} */
+  let next = null;
+  return async (...args) => {
+    next = args;
+    if (running) return;
+    running = true;
+    try {
+      while (next) {
+        const now = next;
+        next = null;
+        await task(...now);
+      }
+    } finally {
+      running = false;
+    }
+  };
+}
+
 /** @returns {boolean} whether the reader asked for less motion */
 export function wantsCalm() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-/** @returns {string} */
-function readTheme() {
-  return document.documentElement.dataset.theme || "auto";
-}
-
-/** @param {string} theme */
-function applyTheme(theme) {
-  if (theme === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  try {
-    if (theme === "auto") localStorage.removeItem("ap.theme");
-    else localStorage.setItem("ap.theme", theme);
-  } catch (error) {
-    console.debug("The theme is not remembered:", error);
-  }
-}
-
-/** @param {Element} button */
-function showTheme(button) {
-  const theme = /** @type {"auto"|"light"|"dark"} */ (readTheme());
-  button.replaceChildren(icon(THEME_ICONS[theme]));
-  button.setAttribute("aria-label", `Colours of the page: ${THEME_WORDS[theme]}`);
-  button.setAttribute("title", `Colours: ${THEME_WORDS[theme]}`);
+/** @param {HTMLButtonElement} button */
+function serveTheme(button) {
+  const { dataset } = document.documentElement;
+  const now = () => /** @type {keyof typeof THEMES} */ (dataset.theme ?? "auto");
+  const show = () => {
+    const { mark, words } = THEMES[now()];
+    button.replaceChildren(icon(mark));
+    button.setAttribute("aria-label", `Colours of the page: ${words}`);
+    button.title = `Colours: ${words}`;
+  };
+  button.addEventListener("click", () => {
+    const names = Object.keys(THEMES);
+    dataset.theme = names[(names.indexOf(now()) + 1) % names.length];
+    show();
+    try {
+      localStorage.setItem("ap.theme", dataset.theme);
+    } catch (error) {
+      console.debug("The theme is not remembered:", error);
+    }
+  });
+  show();
 }
 
 function start() {
-  const button = document.querySelector("[data-theme-switch]");
-  if (button) {
-    showTheme(button);
-    button.addEventListener("click", () => {
-      applyTheme(THEMES[(THEMES.indexOf(readTheme()) + 1) % THEMES.length]);
-      showTheme(button);
-    });
-  }
-  for (const input of document.querySelectorAll("input.range")) {
-    paintRange(/** @type {HTMLInputElement} */ (input));
-  }
+  serveTheme(find("[data-theme-switch]"));
+  findAll("input.range").forEach(paintRange);
   document.addEventListener("input", (event) => {
     const input = event.target;
     if (input instanceof HTMLInputElement && input.classList.contains("range")) paintRange(input);
   });
-  const nav = document.querySelector(".site-nav");
-  const here = nav?.querySelector("[aria-current]");
+  const nav = find(".site-nav");
+  const here = find("[aria-current]", nav);
   // Scrolls the strip itself: scrollIntoView would move the page too.
-  if (nav && here instanceof HTMLElement) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 3;
+  if (here) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 3;
 }
 
 start();

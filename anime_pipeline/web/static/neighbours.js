@@ -1,9 +1,9 @@
 // @ts-check
 /** The strip of neighbours: the face itself, and eight that are some way off. */
 
-import { showImage, watchImage } from "./cards.js";
-import { make, settled } from "./common.js";
-import { describe, imageUrl } from "./face.js";
+import { makeChoice } from "./cards.js";
+import { debounce, find } from "./common.js";
+import { showFace } from "./pictures.js";
 
 /** @typedef {import("./face.js").Face} Face */
 
@@ -22,32 +22,23 @@ export function createNeighbours(root, onPick) {
   /** @type {Face|undefined} */
   let current;
   let spread = 0;
-  const buttons = Array.from({ length: COUNT + 1 }, (_, index) => {
-    const image = make("img", { className: "face-image", width: 128, height: 128, decoding: "async", alt: "" });
-    const button = make("button", { type: "button", className: "face-pick", "aria-pressed": "false" }, image);
-    watchImage(image);
-    button.addEventListener("click", () => onPick(index ? first + index - 1 : 0));
-    return button;
-  });
+  const variationAt = (/** @type {number} */ index) => (index ? first + index - 1 : 0);
+  const buttons = Array.from({ length: COUNT + 1 }, (_, index) => makeChoice(undefined, () => onPick(variationAt(index))));
   root.append(...buttons);
 
   const mark = () => {
     const chosen = current?.strength ? current.variation : 0;
-    buttons.forEach((button, index) => {
-      button.setAttribute("aria-pressed", String(chosen === (index ? first + index - 1 : 0)));
-    });
+    buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(chosen === variationAt(index))));
   };
   const draw = () => {
-    buttons.forEach((button, index) => {
-      const image = button.querySelector("img");
-      if (!image || !current) return;
-      const face = { ...current, variation: index ? first + index - 1 : 0, strength: index ? spread : 0 };
-      image.alt = index ? describe(face) : "The face itself";
-      showImage(image, imageUrl(face));
-    });
     mark();
+    buttons.forEach((button, index) => {
+      if (!current) return;
+      const face = { ...current, variation: variationAt(index), strength: index ? spread : 0 };
+      showFace(find("img", button), face, index ? undefined : "The face itself");
+    });
   };
-  const drawSoon = settled(draw, WAIT_MS);
+  const drawSoon = debounce(draw, WAIT_MS);
 
   return {
     show(face, distance) {

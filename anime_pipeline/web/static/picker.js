@@ -1,63 +1,84 @@
 // @ts-check
-/** The dialog in which a face is chosen: favourites, recent ones, strangers, or by its seed. */
+/** Choosing an attribute: discs and words that tell their names, and a colour of one's own. */
 
-import { showImage, watchImage } from "./cards.js";
-import { make } from "./common.js";
-import { PLAIN, describe, diceSeed, imageUrl, readSeed } from "./face.js";
-import { favourites, recent } from "./store.js";
-
-/** @typedef {import("./face.js").Face} Face */
-
-const SHOWN = 24;
-const STRANGERS = 6;
+import { find, findAll } from "./common.js";
 
 /**
- * Prepare the dialog.
- * @param {HTMLDialogElement} dialog
- * @returns {(onPick: (face: Face) => void) => void} opens it
+ * @typedef {{set: (value: string) => void, shown: (value: string) => void}} Picker
+ * `set` shows a choice; `shown` tells what the face shows now, a word or #rrggbb, whoever chose it
  */
-export function createFacePicker(dialog) {
-  const seed = /** @type {HTMLInputElement} */ (dialog.querySelector("#picker-seed"));
-  /** @type {(face: Face) => void} */
-  let pick = () => {};
 
-  /** @param {Face} face */
-  const take = (face) => {
-    dialog.close();
-    pick(face);
+/**
+ * Bring the choices of the page to life.
+ * @param {(name: string, value: string) => void} onPick called with the name of an attribute, and a
+ *   word, #rrggbb or ""; also while a colour is dragged
+ * @returns {Map<string, Picker>} by the attribute
+ */
+export function createPickers(onPick) {
+  return new Map(findAll("[data-picker]").map((root) => {
+    const name = String(root.dataset.picker);
+    return /** @type {const} */ ([name, createPicker(root, (value) => onPick(name, value))]);
+  }));
+}
+
+/**
+ * @param {HTMLElement} root holds radio buttons, perhaps a colour field, and perhaps a place for words
+ * @param {(value: string) => void} onPick
+ * @returns {Picker}
+ */
+function createPicker(root, onPick) {
+  const place = find("[data-choice-words]", root);
+  const own = find("input[type=color]", root);
+  const radios = /** @type {HTMLInputElement[]} */ (findAll("input[type=radio]", root));
+  let seen = "";
+  let choice = "";
+
+  const say = (/** @type {string} */ words) => { if (place) place.textContent = words; };
+  const sayChoice = () => {
+    const free = place?.dataset.choiceWords ?? "";
+    if (choice) say(choice.startsWith("#") ? `Your own, ${choice}` : choice);
+    else say(free && seen ? `${free}: ${nearestName(seen, radios)}` : free);
   };
-  dialog.querySelector("[data-seed-form]")?.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const digits = readSeed(seed.value);
-    seed.setAttribute("aria-invalid", String(digits === null));
-    if (digits !== null) take({ ...PLAIN, seed: digits });
-  });
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close(); // on the ground around it
-  });
+  const set = (/** @type {string} */ value) => {
+    choice = value;
+    for (const radio of radios) radio.checked = radio.value === value;
+    own?.classList.toggle("chosen", value.startsWith("#"));
+    if (own && value.startsWith("#")) own.value = value;
+    sayChoice();
+  };
+  const pick = (/** @type {Event} */ event) => {
+    set(/** @type {HTMLInputElement} */ (event.target).value);
+    onPick(choice);
+  };
 
-  return (onPick) => {
-    pick = onPick;
-    for (const [name, list] of /** @type {const} */ ([["favourites", favourites], ["recent", recent]])) {
-      const section = /** @type {HTMLElement} */ (dialog.querySelector(`[data-list=${name}]`));
-      const faces = list.all().slice(0, SHOWN);
-      section.hidden = faces.length === 0;
-      section.querySelector(".picker-grid")?.replaceChildren(...faces.map((face) => choice(face, take)));
-    }
-    const strangers = Array.from({ length: STRANGERS }, () => ({ ...PLAIN, seed: diceSeed() }));
-    dialog.querySelector("[data-strangers]")?.replaceChildren(...strangers.map((face) => choice(face, take)));
-    dialog.showModal();
-    dialog.scrollTop = 0;
+  for (const radio of radios) radio.addEventListener("change", pick);
+  own?.addEventListener("input", pick);
+  // Two greys look alike, and not everybody sees hues apart. The chosen one needs no pointing, nor
+  // do keys, which choose what they reach.
+  for (const label of findAll(".swatch[title]", root)) {
+    label.addEventListener("pointerenter", (/** @type {PointerEvent} */ { pointerType }) => {
+      if (pointerType === "mouse") say(label.title);
+    });
+    label.addEventListener("pointerleave", sayChoice);
+  }
+
+  return {
+    set,
+    shown(value) {
+      seen = value;
+      if (own && value && !choice.startsWith("#")) own.value = value; // where the search for one's own begins
+      if (!choice) sayChoice();
+    },
   };
 }
 
-/** @param {Face} face @param {(face: Face) => void} take */
-function choice(face, take) {
-  const image = make("img", { className: "face-image", width: 128, height: 128, alt: describe(face) });
-  const button = make("button", { type: "button", className: "face-pick" }, image);
-  watchImage(image);
-  // Without weights: a face that was kept under others can still be drawn by those served now.
-  showImage(image, imageUrl({ ...face, weights: "" }));
-  button.addEventListener("click", () => take(face));
-  return button;
+/** The name whose disc looks most like a colour; a word is one. @param {string} value @param {HTMLInputElement[]} radios */
+function nearestName(value, radios) {
+  const named = radios.filter((radio) => radio.dataset.colour);
+  if (!value.startsWith("#") || !named.length) return value;
+  const channels = (/** @type {string} */ hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  const wanted = channels(value);
+  const distances = named.map((radio) =>
+    Math.hypot(...channels(radio.dataset.colour ?? "").map((channel, index) => channel - wanted[index])));
+  return named[distances.indexOf(Math.min(...distances))].value;
 }

@@ -1,28 +1,24 @@
 // @ts-check
-/** The page of one training run: sample viewer and curves, from the API; fresh while it trains. */
+/** The pages of training runs, fresh while one trains; of a single run, its samples and curves. */
 
+import { fetchRun, messageOf } from "./backend.js";
 import { Chart } from "./chart.js";
-import { messageOf, requestJson } from "./api.js";
+import { alarm, copyText, find, findAll } from "./common.js";
 import { keepFresh } from "./live.js";
-import { alarm, copyText } from "./common.js";
 import { Viewer } from "./viewer.js";
 
-const region = document.querySelector("[data-live-region]");
-const address = region instanceof HTMLElement ? region.dataset.api : undefined;
-const viewerPlace = document.querySelector("[data-viewer]");
-const viewer = viewerPlace instanceof HTMLElement ? new Viewer(viewerPlace) : null;
-const charts = [...document.querySelectorAll("[data-chart]")].map(
-  (figure) => new Chart(/** @type {HTMLElement} */ (figure)),
-);
+const place = find("[data-viewer]"); // not in the list, nor for a damaged run
+const viewer = place && new Viewer(place);
+const charts = findAll("[data-chart]").map((figure) => new Chart(figure));
 let failed = false;
 
 async function load() {
-  if (!address) return;
+  if (!viewer) return;
   try {
-    const run = await requestJson(address);
-    viewer?.update(run.samples);
+    const run = await fetchRun(find("[data-api]").dataset.api);
+    viewer.update(run.samples);
     for (const chart of charts) chart.update(run.curves);
-    if (charts.some((chart) => !chart.figure.hidden)) document.querySelector("[data-nothing]")?.remove();
+    if (charts.some((chart) => !chart.figure.hidden)) find("[data-nothing]")?.remove();
     failed = false;
   } catch (error) {
     if (!failed) alarm(messageOf(error), { label: "Try again", act: load });
@@ -30,8 +26,8 @@ async function load() {
   }
 }
 
-for (const button of document.querySelectorAll("[data-copy-command]")) {
-  button.addEventListener("click", () => copyText(button.parentElement?.querySelector("code")?.textContent ?? "", "Command copied."));
+for (const button of findAll("[data-copy-command]")) {
+  button.addEventListener("click", () => copyText(find("code", button.parentElement).textContent, "Command copied."));
 }
-if (viewer || charts.length) load();
+load();
 keepFresh(load);

@@ -1,25 +1,25 @@
 // @ts-check
 /** Favourites and recent faces, kept by the browser; without storage, for as long as the page is open. */
 
-import { keyOf, readFace, writeFace } from "./face.js";
+import { faceQuery, keyOf, readFace } from "./face.js";
 
 /** @typedef {import("./face.js").Face} Face */
 
-const LIMITS = { "ap.favourites": 500, "ap.history": 100 };
 /** @type {Map<string, string[]>} what is kept where the browser keeps nothing */
 const memory = new Map();
-let keeps = true;
 
 /** A list of faces under one name, newest first; each face once, whatever the weights. */
 class FaceList {
-  /** @param {keyof typeof LIMITS} name */
-  constructor(name) {
+  /** @param {string} name @param {number} most that are kept */
+  constructor(name, most) {
     this.name = name;
+    this.most = most;
   }
 
   /** @returns {Face[]} */
   all() {
-    return read(this.name).map(readFace);
+    const queries = memory.get(this.name) ?? kept(this.name);
+    return Array.isArray(queries) ? queries.filter((query) => typeof query === "string").map(readFace) : [];
   }
 
   /** @param {Face} face */
@@ -30,12 +30,9 @@ class FaceList {
 
   /** Put faces in front. @param {...Face} faces */
   add(...faces) {
-    /** @type {Map<string, Face>} */
-    const unique = new Map();
-    for (const face of [...faces, ...this.all()]) {
-      if (!unique.has(keyOf(face))) unique.set(keyOf(face), face);
-    }
-    this.replace([...unique.values()]);
+    const seen = new Set();
+    const isNew = (/** @type {Face} */ face) => seen.size < seen.add(keyOf(face)).size;
+    this.replace([...faces, ...this.all()].filter(isNew));
   }
 
   /** @param {Face} face */
@@ -46,15 +43,17 @@ class FaceList {
 
   /** Add or remove. @param {Face} face @returns {boolean} whether it is kept now */
   toggle(face) {
-    const kept = this.has(face);
-    if (kept) this.remove(face);
-    else this.add(face);
-    return !kept;
+    const wanted = !this.has(face);
+    if (wanted) this.add(face);
+    else this.remove(face);
+    return wanted;
   }
 
   /** @param {Face[]} faces */
   replace(faces) {
-    write(this.name, faces.slice(0, LIMITS[this.name]).map((face) => writeFace(face)));
+    const queries = faces.slice(0, this.most).map((face) => faceQuery(face));
+    if (keep(this.name, queries)) memory.delete(this.name);
+    else memory.set(this.name, queries);
   }
 
   /** Call back when another page may have changed the list. @param {() => void} act */
@@ -68,42 +67,31 @@ class FaceList {
   }
 }
 
-export const favourites = new FaceList("ap.favourites");
-export const recent = new FaceList("ap.history");
+export const favourites = new FaceList("ap.favourites", 500);
+export const recent = new FaceList("ap.history", 100);
 
 /** @returns {boolean} whether what is kept now will be there tomorrow */
 export function storageWorks() {
+  return keep("ap.test", "") && memory.size === 0;
+}
+
+/** Let the browser keep a value. @param {string} name @param {unknown} value @returns {boolean} whether it could */
+export function keep(name, value, storage = () => localStorage) {
   try {
-    localStorage.setItem("ap.test", "1");
-    localStorage.removeItem("ap.test");
-    return keeps;
+    storage().setItem(name, JSON.stringify(value));
+    return true;
   } catch (error) {
-    console.debug("The browser keeps nothing:", error);
+    console.debug(`${name} cannot be kept:`, error); // full, or switched off
     return false;
   }
 }
 
-/** @param {string} name @returns {string[]} */
-function read(name) {
-  if (memory.has(name)) return memory.get(name) ?? [];
+/** What has been kept under a name; null if there is nothing. @param {string} name @returns {any} */
+export function kept(name, storage = () => localStorage) {
   try {
-    const values = JSON.parse(localStorage.getItem(name) ?? "[]");
-    return Array.isArray(values) ? values.filter((value) => typeof value === "string") : [];
+    return JSON.parse(storage().getItem(name) ?? "null");
   } catch (error) {
-    console.debug(`The list ${name} cannot be read:`, error);
-    return [];
-  }
-}
-
-/** @param {string} name @param {string[]} queries */
-function write(name, queries) {
-  try {
-    localStorage.setItem(name, JSON.stringify(queries));
-    memory.delete(name);
-  } catch (error) {
-    // Full, or switched off: the page goes on with what it remembers itself.
-    console.debug(`The list ${name} cannot be kept:`, error);
-    keeps = false;
-    memory.set(name, queries);
+    console.debug(`${name} cannot be read:`, error);
+    return null;
   }
 }

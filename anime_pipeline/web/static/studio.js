@@ -1,297 +1,214 @@
 // @ts-check
 /** The studio: one face, and all that can be changed about it. */
 
-import { RequestError, messageOf, newestOnly, request, requestJson } from "./api.js";
-import { onMissing, paintHeart, retryMissing, toggleHeart } from "./cards.js";
-import { alarm, copyText, paintRange, saveBlob, settled, toast } from "./common.js";
-import { PLAIN, WISHES, describe, diceSeed, fileName, imageUrl, keyOf, readFace, readSeed, stepSeed, writeFace } from "./face.js";
+import { fetchFace, fetchPicture, imageUrl, messageOf } from "./backend.js";
+import { makeCard, paintHeart, showCards, toggleHeart } from "./cards.js";
+import { copyText, debounce, find, findAll, newestOnly, onClick, say, setRange, showProblem } from "./common.js";
+import {
+  PLAIN, asServed, blendUrl, describe, fileName, keyOf, noteServed, randomSeed, readFace, readSeed, stepSeed, studioUrl,
+} from "./face.js";
 import { createNeighbours } from "./neighbours.js";
-import { showRecent } from "./recent.js";
+import { createPickers } from "./picker.js";
+import { retryMissing, saveFrom } from "./pictures.js";
+import { StudioState } from "./state.js";
 import { favourites, recent } from "./store.js";
-import { createWordPicker } from "./swatches.js";
-import { createTrail } from "./trail.js";
-import { createPicker } from "./wheel.js";
 
 /** @typedef {import("./face.js").Face} Face */
-/** @param {string} selector @returns {any} */
-const find = (selector) => document.querySelector(selector);
 
-const SETTLE_MS = 500; // a change that lasts this long is worth remembering
 const TYPING_MS = 2000; // who types a seed may look for the next key
+const RECENT = 12;
 const SEED_HINT = "The number that the face comes from. The same seed is always the same face.";
 const SLIDERS = /** @type {const} */ (["truncation", "realism"]);
-const frame = /** @type {HTMLElement} */ (find("[data-portrait]"));
-const portrait = /** @type {HTMLImageElement} */ (find("[data-portrait] img"));
-const busy = /** @type {HTMLElement} */ (find("[data-busy]"));
+const frame = find("[data-portrait]");
+const portrait = /** @type {HTMLImageElement} */ (find("img", frame));
 const seedField = /** @type {HTMLInputElement} */ (find("#seed"));
 const spreadField = /** @type {HTMLInputElement} */ (find("#spread"));
 const modelField = /** @type {HTMLSelectElement|null} */ (find("#model"));
-
-/** @type {Face} weights are left out: what is drawn here is always by the served ones */
-let face = { ...readFace(location.search), weights: "" };
-/** @type {Map<string, string>} weights that draw here, by model; "" is the default model */
-const served = new Map([[face.model, find("[data-studio]").dataset.weights || ""]]);
 let view = 128;
-/** @type {{hair?: string, skin?: string, eyes?: string}} */
+/** @type {Partial<import("./backend.js").Shown>} what the server says of the face that is shown */
 let shown = {};
-/** @type {ReturnType<typeof setTimeout>|undefined} while a change waits to be remembered */
-let waiting;
 
-const withWeights = () => ({ ...face, weights: served.get(face.model) ?? "" });
-const trail = createTrail(writeFace(face));
-const pickers = new Map([...document.querySelectorAll("[data-picker]")].map((root) => {
-  const place = /** @type {HTMLElement} */ (root);
-  const part = place.dataset.picker ?? "";
-  const create = place.querySelector("[data-wheel]") ? createPicker : createWordPicker;
-  return [part, create(place, (value) => change({ [part]: value }))];
-}));
+noteServed(readFace(location.search).model, document.body.dataset.weights ?? "");
+const pickers = createPickers((name, value) => state.change({ [name]: value }));
 const neighbours = createNeighbours(find("[data-neighbours]"), (variation) =>
-  change({ variation, strength: variation ? Number(spreadField.value) : 0 }));
+  state.change({ variation, strength: variation ? spreadField.valueAsNumber : 0 }));
+const state = new StudioState(location.search, {
+  attributes: [...pickers.keys()],
+  onChange() {
+    find("[data-stale]").hidden = true;
+    showControls();
+    refresh();
+  },
+  onSettle() {
+    showWay();
+    find("[data-status]").textContent = `${describe(state.face, shown)}.`;
+  },
+});
 
-/** Draw the newest face; while one is on its way, later ones wait, and only the last is drawn. */
-const draw = newestOnly(async (/** @type {{face: Face, size: number}} */ wanted) => {
-  const late = setTimeout(() => { busy.hidden = false; }, 250);
+/** Show the newest face; while one is on its way, later ones wait, and only the last is asked for. */
+const show = newestOnly(async (/** @type {Face} */ face, /** @type {number} */ size) => {
+  const late = setTimeout(() => { find("[data-busy]").hidden = false; }, 250);
   frame.setAttribute("aria-busy", "true");
   try {
-    const query = writeFace(wanted.face, { size: wanted.size });
-    const answer = await requestJson(`/api/v1/generate?${query}`, {
-      onWait: () => { find("[data-wait]").hidden = false; },
-    });
-    served.set(wanted.face.model, answer.weights);
-    await display(answer.faces[0], wanted);
-    problem("");
+    const answer = await fetchFace(face, size, { onWait: () => { find("[data-wait]").hidden = false; } });
+    const next = new Image();
+    next.src = answer.image;
+    await next.decode();
+    shown = answer;
+    portrait.src = answer.image;
+    portrait.classList.remove("absent");
+    portrait.classList.toggle("pixels", size === 32);
+    portrait.alt = describe(face, shown);
+    for (const [name, picker] of pickers) picker.shown(answer[/** @type {keyof typeof answer} */ (name)] ?? "");
+    showProblem("");
   } catch (error) {
-    // Another server has taken over with other weights: what it draws is still worth seeing.
-    if (error instanceof RequestError && error.status === 409) {
-      served.delete(wanted.face.model);
-      draw({ face: { ...wanted.face, weights: "" }, size: wanted.size });
-    } else problem(messageOf(error));
+    showProblem(messageOf(error));
   } finally {
     clearTimeout(late);
-    busy.hidden = true;
+    find("[data-busy]").hidden = true;
     find("[data-wait]").hidden = true;
     frame.setAttribute("aria-busy", "false");
   }
 });
-const drawLarge = settled(() => { if (view === 512) draw({ face: withWeights(), size: 512 }); }, 400);
+const showLarge = debounce(() => { if (view === 512) show(state.face, view); }, 400);
 
-/** @param {any} answer one of `faces` @param {{face: Face, size: number}} wanted */
-async function display(answer, wanted) {
-  const next = new Image();
-  next.src = answer.image;
-  await next.decode();
-  portrait.src = answer.image;
-  portrait.classList.remove("absent");
-  portrait.classList.toggle("pixels", wanted.size === 32);
-  shown = { hair: answer.hair, skin: answer.skin, eyes: answer.eyes };
-  portrait.alt = describe(wanted.face, shown);
-  for (const part of WISHES) pickers.get(part)?.shown(answer[part] ?? "");
-}
-
-/** @param {string} words nothing when all is well */
-function problem(words) {
-  find("[data-problem]").hidden = !words;
-  find("[data-problem-words]").textContent = words;
-}
-
-/**
- * Change the face, and everything that shows it.
- * @param {Partial<Face>} patch
- * @param {number} [settle_ms] after how long it is worth a step on the trail
- */
-function change(patch, settle_ms = SETTLE_MS) {
-  face = { ...face, ...patch };
-  find("[data-stale]").hidden = true;
-  showControls();
-  refresh();
-  clearTimeout(waiting);
-  waiting = setTimeout(remember, settle_ms);
-}
-
+/** Bring everything that shows the face in step with it, but for the controls. */
 function refresh() {
-  draw({ face: withWeights(), size: view === 32 ? 32 : 128 });
-  drawLarge();
-  neighbours.show(withWeights(), Number(spreadField.value));
-  updateLinks();
+  show(state.face, Math.min(view, 128));
+  showLarge();
+  neighbours.show(state.face, spreadField.valueAsNumber);
+  showLinks();
 }
 
-function updateLinks() {
-  const whole = withWeights();
+function showLinks() {
+  const { face } = state;
   document.title = `Face ${face.seed} · Anime faces`;
-  find("[data-download]").href = imageUrl(whole, view);
+  find("[data-download]").href = imageUrl(face, view);
   find("[data-download]").title = `Save as a PNG of ${view} × ${view} pixels`;
-  find("[data-blend]").href = `/blend?${new URLSearchParams({ a: writeFace(whole) })}`;
-  paintHeart(find("[data-heart]"), whole, favourites.has(whole));
+  find("[data-blend]").href = blendUrl(face);
+  paintHeart(find("[data-heart]"), face);
 }
 
-function remember() {
-  clearTimeout(waiting);
-  waiting = undefined;
-  history.replaceState(null, "", `/studio?${writeFace(withWeights())}`);
-  trail.push(writeFace(face));
-  keep();
-  find("[data-status]").textContent = `${describe(face, shown)}.`;
+/** Show which faces were before and after this one; the recent ones, if there are others. */
+function showWay() {
+  find("[data-undo]").disabled = !state.reaches(-1);
+  find("[data-redo]").disabled = !state.reaches(1);
+  const faces = recent.all().slice(0, RECENT);
+  const strip = find("[data-recent-strip]");
+  showCards(strip, faces, newRecent);
+  for (const card of strip.children) {
+    const here = card.dataset.key === keyOf(state.face);
+    find("a", card).setAttribute("aria-current", String(here));
+  }
+  find("[data-recent]").hidden = faces.length < 2;
 }
 
-/** Note where we are among the recent faces, and paint what depends on the trail. */
-function keep() {
-  recent.add(withWeights());
-  find("[data-undo]").disabled = !trail.canUndo;
-  find("[data-redo]").disabled = !trail.canRedo;
-  drawRecent();
-}
-
-function drawRecent() {
-  showRecent(find("[data-recent]"), keyOf(face), served.get("") ?? "", (other) => change({ ...other, weights: "" }));
+/** @param {Face} face */
+function newRecent(face) {
+  const card = makeCard(asServed(face), "lazy");
+  find(".heart", card).remove();
+  find("a", card).addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+    event.preventDefault();
+    state.go(face);
+  });
+  return card;
 }
 
 /** Bring every control in step with the face. */
 function showControls() {
+  const { face } = state;
   if (document.activeElement !== seedField || readSeed(seedField.value) !== face.seed) seedField.value = face.seed;
   seedField.removeAttribute("aria-invalid");
-  hint(SEED_HINT);
-  for (const [part, picker] of pickers) picker.set(face[/** @type {typeof WISHES[number]} */ (part)]);
-  for (const name of SLIDERS) setSlider(find(`#${name}`), face[name]);
-  if (face.strength) setSlider(spreadField, face.strength);
+  say(find("[data-seed-hint]"), SEED_HINT);
+  for (const [name, picker] of pickers) picker.set(face[/** @type {"hair"} */ (name)]);
+  for (const name of SLIDERS) showSlider(name, face[name]);
+  showSlider("spread", face.strength || spreadField.valueAsNumber);
   if (modelField) modelField.value = face.model;
-  showOutputs();
 }
 
-/** @param {HTMLInputElement|null} input @param {number} value */
-function setSlider(input, value) {
-  if (!input) return;
-  if (Number(input.value) !== value) input.value = String(value);
-  paintRange(input);
-}
-
-function showOutputs() {
-  for (const name of ["truncation", "realism", "spread"]) {
-    const output = find(`[data-output="${name}"]`);
-    if (output) output.textContent = `${Math.round(Number(find(`#${name}`).value) * 100)} %`;
-  }
-}
-
-/** @param {-1|1} by */
-function travel(by) {
-  if (waiting) remember(); // or the newest change would be lost, or taken for a step back
-  const state = trail.move(by);
-  if (state === null) return;
-  const other = readFace(state);
-  if (other.model === face.model) change(other);
-  else visit(other);
-}
-
-/**
- * Go to a face of another model: it may know other wishes, and these controls are the server's to
- * give. Undo goes on there.
- * @param {Face} other
- */
-function visit(other) {
-  trail.save();
-  location.assign(`/studio?${writeFace(other)}`);
+/** @param {string} name @param {number} value */
+function showSlider(name, value) {
+  const input = find(`#${name}`);
+  if (!input) return; // realism, where no second network can be mixed
+  setRange(input, value);
+  find(`[data-output="${name}"]`).textContent = `${Math.round(value * 100)} %`;
 }
 
 /** A seed that is none: the face is again the one before the typing, as its link says. */
 function refuseSeed() {
-  const { seed, variation, strength } = readFace(trail.now);
-  face = { ...face, seed, variation, strength };
+  state.revertSeed();
   refresh();
   seedField.setAttribute("aria-invalid", "true");
-  hint(`A seed is a whole number from 0 to 9223372036854775807. The face is still that of seed ${face.seed}.`);
+  say(find("[data-seed-hint]"), `A seed is a whole number from 0 to 9223372036854775807. The face is still that of seed ${state.face.seed}.`);
 }
 
-/** @param {string} words below the seed; written only when they differ: each change is read out */
-function hint(words) {
-  const place = find("[data-seed-hint]");
-  if (place.textContent !== words) place.textContent = words;
+/** @param {string} seed @param {number} [settle_ms] */
+function changeSeed(seed, settle_ms) {
+  state.change({ seed, strength: 0, variation: 0 }, settle_ms);
 }
 
-function serveSeed() {
+function serveControls() {
   seedField.addEventListener("input", () => {
     const seed = readSeed(seedField.value);
     if (seed === null) refuseSeed();
-    else change({ seed, strength: 0, variation: 0 }, TYPING_MS);
+    else changeSeed(seed, TYPING_MS);
   });
-  // Enter too: a field's change event comes with it.
-  seedField.addEventListener("change", () => { if (waiting) remember(); });
-  for (const button of document.querySelectorAll("[data-step]")) {
-    button.addEventListener("click", () => {
-      const by = BigInt(/** @type {HTMLElement} */ (button).dataset.step ?? "1");
-      change({ seed: stepSeed(face.seed, by), strength: 0, variation: 0 });
-    });
-  }
-  find("[data-dice]").addEventListener("click", () => change({ seed: diceSeed(), strength: 0, variation: 0 }));
-}
-
-function serveSliders() {
+  seedField.addEventListener("change", () => state.settle()); // Enter too comes with it
+  for (const by of [-1, 1]) onClick(`[data-step="${by}"]`, () => changeSeed(stepSeed(state.face.seed, by)));
+  onClick("[data-dice]", () => changeSeed(randomSeed()));
   for (const name of SLIDERS) {
-    find(`#${name}`)?.addEventListener("input", (/** @type {Event} */ event) => {
-      change({ [name]: Number(/** @type {HTMLInputElement} */ (event.target).value) });
-    });
+    const input = /** @type {HTMLInputElement|null} */ (find(`#${name}`));
+    input?.addEventListener("input", () => state.change({ [name]: input.valueAsNumber }));
   }
   spreadField.addEventListener("input", () => {
-    if (face.strength) change({ strength: Number(spreadField.value) });
-    else neighbours.show(withWeights(), Number(spreadField.value));
-    showOutputs();
+    if (state.face.strength) return state.change({ strength: spreadField.valueAsNumber });
+    neighbours.show(state.face, spreadField.valueAsNumber);
+    showSlider("spread", spreadField.valueAsNumber);
   });
-  modelField?.addEventListener("change", () => {
-    if (waiting) remember();
-    const other = { ...face, model: modelField.value };
-    trail.push(writeFace(other));
-    visit(other);
-  });
-  find("[data-other-neighbours]").addEventListener("click", () => neighbours.others());
-  find("[data-reset]").addEventListener("click", () => change({ ...PLAIN, seed: face.seed, model: face.model }));
+  modelField?.addEventListener("change", () => state.go({ ...state.face, model: modelField.value }));
+  onClick("[data-other-neighbours]", () => neighbours.others());
+  onClick("[data-reset]", () => state.change({ ...PLAIN, seed: state.face.seed, model: state.face.model }));
+  const form = find("[data-controls]");
+  form.noValidate = true; // the hints below the fields say more than the browser's bubble
+  form.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 }
 
 function serveActions() {
-  find("[data-heart]").addEventListener("click", () => toggleHeart(find("[data-heart]"), withWeights()));
-  find("[data-copy]").addEventListener("click", () =>
-    copyText(`${location.origin}/studio?${writeFace(withWeights())}`, "Link copied. It always leads to this face."));
-  find("[data-download]").addEventListener("click", async (/** @type {Event} */ event) => {
+  onClick("[data-heart]", () => toggleHeart(find("[data-heart]"), state.face));
+  onClick("[data-copy]", () =>
+    copyText(location.origin + studioUrl(state.face), "Link copied. It always leads to this face."));
+  onClick("[data-download]", (event) => {
     event.preventDefault();
-    try {
-      const response = await request(imageUrl(withWeights(), view), { onWait: () => toast("The server is busy; one moment.") });
-      saveBlob(await response.blob(), fileName(face, view));
-    } catch (error) {
-      alarm(messageOf(error), { label: "Try again", act: () => find("[data-download]").click() });
-    }
+    const [face, size] = [state.face, view];
+    saveFrom(find("[data-download]"), fileName(face, size), (patience) => fetchPicture(face, size, patience));
   });
-  for (const radio of document.querySelectorAll("input[name=view]")) {
+  for (const radio of findAll("input[name=view]")) {
     radio.addEventListener("change", () => {
-      view = Number(/** @type {HTMLInputElement} */ (radio).value);
-      draw({ face: withWeights(), size: view });
-      updateLinks();
+      view = Number(radio.value);
+      show(state.face, view);
+      showLinks();
     });
   }
-  find("[data-retry]").addEventListener("click", () => { refresh(); retryMissing(); });
-  find("[data-undo]").addEventListener("click", () => travel(-1));
-  find("[data-redo]").addEventListener("click", () => travel(1));
-  find("[data-forget]").addEventListener("click", () => { recent.replace([]); drawRecent(); });
+  onClick("[data-retry]", () => { refresh(); retryMissing(); });
+  onClick("[data-undo]", () => state.travel(-1));
+  onClick("[data-redo]", () => state.travel(1));
+  onClick("[data-forget]", () => { recent.replace([]); showWay(); });
   addEventListener("keydown", (event) => {
     const writes = event.target instanceof HTMLInputElement && event.target.matches(".input");
     if (writes || !(event.ctrlKey || event.metaKey)) return;
     const key = event.key.toLowerCase();
-    if (key === "z") travel(event.shiftKey ? 1 : -1);
-    else if (key === "y") travel(1);
-    else return;
+    if (key !== "z" && key !== "y") return;
     event.preventDefault();
+    state.travel(key === "y" || event.shiftKey ? 1 : -1);
   });
-  const form = /** @type {HTMLFormElement} */ (find("[data-controls]"));
-  form.noValidate = true; // the hints below the fields say more than the browser's bubble
-  form.addEventListener("submit", (event) => event.preventDefault());
-  favourites.onChange(updateLinks);
+  favourites.onChange(showLinks);
 }
 
-for (const part of WISHES) {
-  if (!pickers.has(part)) face[part] = ""; // a wish that this model knows nothing of
-}
-onMissing(problem); // neighbours that did not come share the face's message
 portrait.addEventListener("error", () => portrait.classList.add("absent"));
 if (portrait.complete && !portrait.naturalWidth) portrait.classList.add("absent");
-serveSeed();
-serveSliders();
+serveControls();
 serveActions();
 showControls();
 refresh();
-keep();
+showWay();

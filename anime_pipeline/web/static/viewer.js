@@ -1,7 +1,8 @@
 // @ts-check
 /** Sample grids over the epochs of a run: a slider through time, play, neighbours loaded ahead. */
 
-import { icon, paintRange } from "./common.js";
+import { find, say, setRange } from "./common.js";
+import { createPlayer } from "./player.js";
 
 const LONGEST_PLAY_MS = 9000;
 const FRAME_MS = 260;
@@ -18,20 +19,12 @@ export class Viewer {
     this.index = -1;
     /** @type {Map<string, HTMLImageElement>} */
     this.loaded = new Map();
-    /** @type {ReturnType<typeof setTimeout>|undefined} */
-    this.timer = undefined;
-    this.picture = /** @type {HTMLImageElement} */ (root.querySelector("[data-viewer-picture]"));
-    this.words = /** @type {HTMLElement} */ (root.querySelector("[data-viewer-words]"));
-    this.count = /** @type {HTMLElement} */ (root.querySelector("[data-viewer-count]"));
-    this.controls = /** @type {HTMLElement} */ (root.querySelector("[data-viewer-controls]"));
-    this.button = /** @type {HTMLButtonElement} */ (root.querySelector("[data-viewer-play]"));
-    this.range = /** @type {HTMLInputElement} */ (root.querySelector("input[type=range]"));
-    this.range.addEventListener("input", () => { this.stop(); this.show(Number(this.range.value)); });
-    this.button.addEventListener("click", () => (this.playing ? this.stop() : this.play()));
-  }
-
-  get playing() {
-    return this.timer !== undefined;
+    this.picture = /** @type {HTMLImageElement} */ (find("[data-viewer-picture]", root));
+    this.words = find("[data-viewer-words]", root);
+    this.range = /** @type {HTMLInputElement} */ (find("input[type=range]", root));
+    this.player = createPlayer(find("[data-viewer-play]", root), () => this.step(),
+      () => Math.min(FRAME_MS, LONGEST_PLAY_MS / this.samples.length), (plays) => this.switched(plays));
+    this.range.addEventListener("input", () => { this.player.stop(); this.show(this.range.valueAsNumber); });
   }
 
   /**
@@ -42,11 +35,10 @@ export class Viewer {
     const atEnd = this.index < 0 || this.index === this.samples.length - 1;
     this.samples = samples;
     this.root.hidden = samples.length === 0;
-    const empty = document.querySelector("[data-viewer-empty]");
-    if (empty instanceof HTMLElement) empty.hidden = samples.length > 0;
-    this.controls.hidden = samples.length < 2;
+    find("[data-viewer-empty]").hidden = samples.length > 0;
+    find("[data-viewer-controls]", this.root).hidden = samples.length < 2;
     this.range.max = String(Math.max(0, samples.length - 1));
-    if (samples.length) this.show(atEnd && !this.playing ? samples.length - 1 : Math.max(0, this.index));
+    if (samples.length) this.show(atEnd && !this.player.plays() ? samples.length - 1 : Math.max(0, this.index));
   }
 
   /** @param {number} index */
@@ -57,53 +49,34 @@ export class Viewer {
     const words = sample.epoch ? `After epoch ${sample.epoch.toLocaleString("en")}` : "Soon after the start";
     if (this.picture.getAttribute("src") !== sample.url) this.picture.src = sample.url;
     this.picture.alt = `Sample grid: ${words.toLowerCase()}`;
-    if (this.words.textContent !== words) this.words.textContent = words;
-    this.count.textContent = `${index + 1} of ${this.samples.length}`;
-    this.range.value = String(index);
-    this.range.setAttribute("aria-valuetext", `${words}, picture ${index + 1} of ${this.samples.length}`);
-    paintRange(this.range);
+    say(this.words, words);
+    find("[data-viewer-count]", this.root).textContent = `${index + 1} of ${this.samples.length}`;
+    setRange(this.range, index, `${words}, picture ${index + 1} of ${this.samples.length}`);
     for (const near of [index + 1, index - 1, index + 2]) this.load(near);
   }
 
-  /** @param {number} index */
+  /** @param {number} index @returns {HTMLImageElement|undefined} */
   load(index) {
     const sample = this.samples[index];
-    if (!sample || this.loaded.has(sample.url)) return;
-    const picture = new Image();
-    picture.src = sample.url;
-    this.loaded.set(sample.url, picture);
+    if (sample && !this.loaded.has(sample.url)) {
+      this.loaded.set(sample.url, Object.assign(new Image(), { src: sample.url }));
+    }
+    return sample && this.loaded.get(sample.url);
   }
 
-  /** Go from the first to the last; from where it stands, if that is not the last. */
-  play() {
+  /** From the first to the last; from where it stands, if that is not the last. @param {boolean} plays */
+  switched(plays) {
     // A screen reader would otherwise read every frame out.
-    this.words.setAttribute("aria-live", "off");
-    this.mark("pause", true);
-    if (this.index >= this.samples.length - 1) this.show(0);
-    const frame_ms = Math.min(FRAME_MS, LONGEST_PLAY_MS / this.samples.length);
-    const next = async () => {
-      const sample = this.samples[this.index + 1];
-      if (!sample) return this.stop();
-      this.load(this.index + 1);
-      // A slow line slows the film down; it does not skip.
-      await this.loaded.get(sample.url)?.decode().catch(() => undefined);
-      if (!this.playing) return;
-      this.show(this.index + 1);
-      this.timer = setTimeout(next, frame_ms);
-    };
-    this.timer = setTimeout(next, frame_ms);
+    this.words.setAttribute("aria-live", plays ? "off" : "polite");
+    if (plays && this.index >= this.samples.length - 1) this.show(0);
   }
 
-  stop() {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.words.setAttribute("aria-live", "polite");
-    this.mark("play", false);
-  }
-
-  /** @param {string} name @param {boolean} pressed */
-  mark(name, pressed) {
-    this.button.replaceChildren(icon(name));
-    this.button.setAttribute("aria-pressed", String(pressed));
+  /** Show the next sample; false at the end. */
+  async step() {
+    const next = this.load(this.index + 1);
+    // A slow line slows the film down; it does not skip.
+    await next?.decode().catch(() => undefined);
+    if (next && this.player.plays()) this.show(this.index + 1);
+    return Boolean(next);
   }
 }

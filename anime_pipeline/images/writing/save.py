@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images.png_stream import write_png_strips
+from anime_pipeline.images.writing.png_stream import write_png_strips
 
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "gif": ".gif"}
 MAX_SIDES = {"jpg": 65_535, "webp": 16_383, "gif": 65_535}

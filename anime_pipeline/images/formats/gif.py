@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from anime_pipeline.images.composition import Disposal, StoredFrame
+from anime_pipeline.images.formats.composition import Disposal, StoredFrame
 
 SCREEN = 13  # bytes of the signature and of what describes the canvas
 EXTENSION, DESCRIPTOR, TRAILER, CONTROL, PLAIN_TEXT = 0x21, 0x2C, 0x3B, 0xF9, 0x01

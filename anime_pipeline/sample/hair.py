@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anime_pipeline.data import drawing_parts as dp
-from anime_pipeline.data.drawing_parts import Canvas, Color, Mask, Points, Tones, blade, bow, mix
+from anime_pipeline.sample import parts as dp
+from anime_pipeline.sample.parts import Canvas, Color, Mask, Points, Tones, blade, bow, mix
 
 Rng = np.random.Generator
 

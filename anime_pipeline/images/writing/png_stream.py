@@ -8,6 +8,7 @@ and all go through one zlib stream (section 10).
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Iterable
@@ -15,10 +16,12 @@ from typing import IO
 
 import numpy as np
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from anime_pipeline.images.formats.png import SIGNATURE, make_chunk
+
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
 NONE, SUB, UP, PAETH = 0, 1, 2, 4
 SEAL = b"tEXtseal\0"  # a chunk before the end: the sha256 of all before it
+END = make_chunk(b"IEND", b"")
 BLOCK_BYTES = 2**20  # filtered at once; the candidates take about twenty times as much
 
 
@@ -53,7 +56,7 @@ def write_png_strips(
 
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
     write(SIGNATURE)
-    write(_chunk(b"IHDR", header))
+    write(make_chunk(b"IHDR", header))
     for key, value in (text or {}).items():
         write(_text_chunk(key, value))
     packer = zlib.compressobj(6)
@@ -67,38 +70,36 @@ def write_png_strips(
             part = np.ascontiguousarray(strip[begin : begin + block], np.uint8)
             rows = part.reshape(len(part), -1)
             if packed := packer.compress(_filtered(rows, above, channels)):  # or it keeps them
-                write(_chunk(b"IDAT", packed))
+                write(make_chunk(b"IDAT", packed))
             above = rows[-1:]
         done += len(strip)
     if done != height:
         raise ValueError(f"Expected {height} rows in all strips. Received: {done}")
-    write(_chunk(b"IDAT", packer.flush()))
-    if seal:
-        file.write(_chunk(SEAL[:4], SEAL[4:] + checksum.hexdigest().encode()))
-    file.write(END)
+    write(make_chunk(b"IDAT", packer.flush()))
+    file.write(_sealed_end(checksum.hexdigest()) if seal else END)
 
 
-def is_sealed(content: bytes) -> bool:
+def is_sealed(file: IO[bytes]) -> bool:
     """Tell whether a PNG is, to the last byte, as `write_png_strips` has sealed it."""
-    seal = _chunk(SEAL[:4], SEAL[4:] + hashlib.sha256().hexdigest().encode())
-    before = content[: -len(seal) - len(END)]
-    checksum = hashlib.sha256(before).hexdigest().encode()
-    return content == before + _chunk(SEAL[:4], SEAL[4:] + checksum) + END
+    checksum = hashlib.sha256()
+    left = file.seek(0, os.SEEK_END) - len(_sealed_end("")) - 2 * checksum.digest_size
+    file.seek(0)
+    while left > 0 and (part := file.read(min(left, BLOCK_BYTES))):
+        checksum.update(part)
+        left -= len(part)
+    return file.read() == _sealed_end(checksum.hexdigest())
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
-END = _chunk(b"IEND", b"")
+def _sealed_end(checksum: str) -> bytes:
+    """Return how a file ends whose other bytes have this sha256."""
+    return make_chunk(SEAL[:4], SEAL[4:] + checksum.encode()) + END
 
 
 def _text_chunk(key: str, value: str) -> bytes:
     try:
-        return _chunk(b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
+        return make_chunk(b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
     except UnicodeEncodeError:
-        return _chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode("utf-8"))
+        return make_chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode("utf-8"))
 
 
 def _filtered(rows: np.ndarray, above: np.ndarray, channels: int) -> bytes:

@@ -7,7 +7,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images.png_colour import grey_curve
+from anime_pipeline.images.formats.png_colour import grey_curve
 
 MOST_16, MOST_32 = 2**16 - 1, 2**32 - 1
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags

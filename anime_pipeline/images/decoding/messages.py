@@ -37,27 +37,6 @@ class Limits:
         return self.memory_bytes + BYTES_PER_PX * pixels
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a file says of its picture before that is decoded.
-
-    Attributes:
-        format: By Pillow's name.
-        size: Width and height, before the picture is turned upright.
-        alpha: Whether it has transparency.
-        moves: Whether there are several pictures in it.
-        kind: Of an animation, what it is written as, see `frames.kind_of`.
-        pixels: Of all frames that there are to decode.
-    """
-
-    format: str
-    size: tuple[int, int]
-    alpha: bool
-    moves: bool
-    kind: str | None
-    pixels: int
-
-
 def pack(message: dict[str, Any]) -> bytes:
     """Return a message as bytes that tell their own length."""
     text = json.dumps(message).encode()

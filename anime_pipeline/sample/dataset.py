@@ -9,8 +9,8 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
-from anime_pipeline.data.drawing import draw_face
 from anime_pipeline.images.codec import write_png
+from anime_pipeline.sample.drawing import draw_face
 
 PER_FOLDER = 50
 NAMES = ("sakura", "yuki", "hana", "rin", "mei", "aoi", "kaede", "sora", "nao", "tsubaki")

@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from anime_pipeline.images.composition import Disposal, StoredFrame
-from anime_pipeline.images.png_chunks import SIGNATURE, chunks, read_header
+from anime_pipeline.images.formats.composition import Disposal, StoredFrame
+from anime_pipeline.images.formats.png import SIGNATURE, chunks, make_chunk, read_header
 
 # What frames share with the default image: how to read samples, and nothing about the whole.
 SHARED = frozenset((b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"sBIT"))
@@ -66,9 +66,9 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         if disposal not in DISPOSALS or blend > OVER:
             raise ValueError(f"frame {number}: unknown way to compose it")
         # As in the file's own header: bits, colour type, compression, filters, interlacing.
-        own = _chunk(b"IHDR", struct.pack(">II", width, height) + content[24:29])
+        own = make_chunk(b"IHDR", struct.pack(">II", width, height) + content[24:29])
         yield StoredFrame(
-            b"".join([SIGNATURE, own, shared, _chunk(b"IDAT", data), _chunk(b"IEND", b"")]),
+            b"".join([SIGNATURE, own, shared, make_chunk(b"IDAT", data), make_chunk(b"IEND", b"")]),
             (width, height),
             (left, top),
             round(1000 * ticks / (rate or 100)),
@@ -108,8 +108,3 @@ def _stored_parts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             data.append(content[begin + 4 * (chunk.kind == b"fdAT") : chunk.end - 4])
     if control is not None:
         yield control, b"".join(data)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    checksum = zlib.crc32(body, zlib.crc32(kind))
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)

@@ -1,19 +1,14 @@
 """Decoding pictures of strangers in a process that is ended when one takes too long.
 
-The process is a program of its own (`images.decode_worker`), so that it has nothing of the caller:
-no threads, no handlers of signals, no `__main__`.
+Where there can be no such process (see `core.platform`), they are decoded by the caller, unlimited.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-import select
-import signal
-import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -24,27 +19,32 @@ from PIL import Image
 
 from anime_pipeline.core.errors import DataError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
-from anime_pipeline.images.codec import MAX_PIXELS, MoreMemoryError, NotAPictureError, to_rgb
-from anime_pipeline.images.decode_messages import (
+from anime_pipeline.core.platform import ISOLATES, is_ready
+from anime_pipeline.images.codec import (
+    MAX_PIXELS,
+    MoreMemoryError,
+    NotAPictureError,
+    Opened,
+    open_header,
+    to_rgb,
+)
+from anime_pipeline.images.decoding.answers import MODES, Header, simple
+from anime_pipeline.images.decoding.messages import (
     LENGTH_BYTES,
     MOST_MESSAGE_BYTES,
-    Header,
     Limits,
     Want,
     bands,
     pack,
 )
-from anime_pipeline.images.frames import Animation
+from anime_pipeline.images.decoding.process import PROGRAM, DecoderProcess, signal_that_ended
+from anime_pipeline.images.frames import Animation, read_animation
 
 LIMITS = Limits()
-MODES = ("L", "RGB", "RGBA")
 TICK_S = 0.1  # how soon it is noticed that nobody wants a picture any more
-WRITE_BYTES = 2**20
 # On a busy machine processor time comes slowly; what takes this many times as long hangs.
 WALL_FACTOR, WALL_START_S = 20.0, 60.0
 INSTEAD = "save it anew as plain PNG or JPEG"
-# One picture after another: arithmetic in threads would only be memory.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 class UnwantedError(PipelineError):
@@ -53,85 +53,6 @@ class UnwantedError(PipelineError):
 
 class TooLongError(DataError):
     """A picture took more time than decoding may take."""
-
-
-DECODER = "anime_pipeline.images.decode_worker"
-ROOT = str(Path(__file__).parents[2])
-
-
-class _Process:
-    """The process: bytes to it, bytes from it, and its end with that of its owner."""
-
-    def __init__(self) -> None:
-        held, lifeline = os.pipe()
-        try:
-            self._process = subprocess.Popen(  # noqa: S603
-                # Not from the current folder, which may be the strangers'.
-                [sys.executable, "-P", "-W", "ignore", "-m", DECODER, str(held)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                pass_fds=(held,),
-                process_group=0,  # signals of a terminal are not for it
-                env={
-                    **os.environ,
-                    **ENVIRONMENT,
-                    "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), ROOT]),
-                },
-            )
-        except BaseException:
-            os.close(lifeline)
-            raise
-        finally:
-            os.close(held)
-        self.end = weakref.finalize(self, _end, self._process, lifeline)
-        assert self._process.stdin and self._process.stdout  # noqa: S101 - for mypy
-        self._jobs, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._jobs, False)
-        os.set_blocking(self._answers, False)
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def code(self) -> int:
-        """Return the exit code of a process that has closed its pipes."""
-        try:
-            return self._process.wait(WALL_START_S)
-        except subprocess.TimeoutExpired:
-            return 0
-
-    def write(self, content: bytes, wait: Callable[[int, int], None]) -> None:
-        view = memoryview(content)
-        while view:
-            try:
-                view = view[os.write(self._jobs, view[:WRITE_BYTES]) :]
-            except BlockingIOError:
-                wait(self._jobs, select.POLLOUT)
-
-    def read(self, size: int, wait: Callable[[int, int], None]) -> bytearray:
-        content = bytearray(size)
-        view = memoryview(content)
-        while view:
-            try:
-                got = os.readv(self._answers, [view])
-            except BlockingIOError:
-                wait(self._answers, select.POLLIN)
-                continue
-            if not got:
-                raise EOFError
-            view = view[got:]
-        return content
-
-
-def _end(process: subprocess.Popen[bytes], lifeline: int) -> None:
-    process.kill()
-    os.close(lifeline)
-    for pipe in (process.stdin, process.stdout):
-        if pipe:
-            pipe.close()
-    process.wait()
 
 
 class Decoder:
@@ -149,11 +70,12 @@ class Decoder:
     def __init__(self, limits: Limits = LIMITS) -> None:
         """Take the limits of each picture."""
         self._limits = limits
-        self._process: _Process | None = None
+        self._process: DecoderProcess | None = None
         self._name = "image"
         self._header: Header | None = None
+        self._here: Callable[[], Opened] | None = None
         self._want: Want | None = None
-        self._unwanted: Callable[[], bool] = _wanted
+        self._unwanted: Callable[[], bool] = bool
         self._deadline = 0.0
         self._answered = False
 
@@ -171,10 +93,12 @@ class Decoder:
 
     def start(self) -> None:
         """Start the process without waiting for it, so that it is ready when it is needed."""
+        if not ISOLATES:
+            return
         if self._want or (self._process and not self._process.alive):
             self.close()  # it still has the picture that nobody came for
         if not self._process:
-            self._process, self._answered = _Process(), False
+            self._process, self._answered = DecoderProcess(), False
 
     def begin(
         self,
@@ -198,8 +122,11 @@ class Decoder:
             UnwantedError: As soon as that is so.
         """
         self.start()
-        self._name, self._unwanted = name, unwanted or _wanted
+        self._name, self._unwanted = name, unwanted or bool  # which is False
         self._header, self._want = None, want
+        if not ISOLATES:
+            self._here = functools.cache(lambda: open_header(content, name, formats or None))
+            return
         self._hurry(0)
         job = {
             "name": name,
@@ -220,6 +147,8 @@ class Decoder:
             DataError: If it is damaged, too large, or took longer or more memory than allowed.
             UnwantedError: If nobody wants it any more.
         """
+        if self._here:
+            return Header.of(self._here())
         if self._header is None:
             self._hurry(0)
             found = self._message()
@@ -236,6 +165,8 @@ class Decoder:
             DataError: As from `header`.
             UnwantedError: If nobody wants it any more.
         """
+        if self._here:
+            return simple(self._here().load(), self._name)
         return self._pictures("still")[1][0]
 
     def moving(self) -> Animation:
@@ -245,6 +176,8 @@ class Decoder:
             DataError: As from `header`.
             UnwantedError: If nobody wants it any more.
         """
+        if self._here:
+            return read_animation(self._here().content, self._name)
         facts, frames = self._pictures("moving")
         return Animation(frames, facts["durations_ms"], facts["loop"])
 
@@ -295,7 +228,7 @@ class Decoder:
     def _receive(self, size: int) -> bytearray:
         return self._talk(lambda process: process.read(size, self._wait))
 
-    def _talk(self, act: Callable[[_Process], Any]) -> Any:
+    def _talk(self, act: Callable[[DecoderProcess], Any]) -> Any:
         if self._process is None:
             raise DataError(f"{self._name}: its decoding was ended")
         try:
@@ -306,10 +239,8 @@ class Decoder:
             self.close()  # half of something is under way
             raise
 
-    def _wait(self, file: int, event: int) -> None:
-        poller = select.poll()
-        poller.register(file, event)
-        while not poller.poll(1000 * TICK_S):
+    def _wait(self, pipe: int, to_write: bool) -> None:
+        while not is_ready(pipe, to_write, TICK_S):
             if self._unwanted():
                 raise UnwantedError(f"{self._name}: nobody wants it any more")
             if time.monotonic() > self._deadline:
@@ -323,24 +254,23 @@ class Decoder:
         code = self._process.code() if self._process else 0
         self.close()
         name, header = self._name, self._header
-        if code == -signal.SIGPROF:
+        ended_by = signal_that_ended(code)
+        if ended_by == "SIGPROF":
             seconds = self._limits.cpu_for(header.pixels if header else 0)
             raise TooLongError(
                 f"{name}: decoding took more than {seconds:g} s of processor time; {INSTEAD}"
             ) from None
-        if code == -signal.SIGKILL:  # by the system, as a rule
+        if ended_by == "SIGKILL":  # by the system, as a rule
             raise MoreMemoryError(
                 f"{name}: its decoding was ended from outside, perhaps for want of memory; close "
                 "other programs, or make it smaller"
             ) from None
-        if code < 0:
-            raise DataError(
-                f"{name}: damaged picture (its decoder crashed: {signal.Signals(-code).name})"
-            ) from None
+        if ended_by:
+            raise DataError(f"{name}: damaged picture (its decoder crashed: {ended_by})") from None
         if not self._answered:
             raise PipelineError(
                 f"The decoder of pictures could not be started (exit code {code}). Install "
-                f"anime-pipeline again; {sys.executable} -m {DECODER} 0 tells what is wrong."
+                f"anime-pipeline again; {sys.executable} -m {PROGRAM} 0 tells what is wrong."
             ) from error
         raise DataError(f"{name}: damaged picture (its decoder failed)") from error
 
@@ -350,10 +280,6 @@ class Decoder:
             f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
             f"memory beyond that of its pixels; {INSTEAD}"
         )
-
-
-def _wanted() -> bool:
-    return False
 
 
 def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:

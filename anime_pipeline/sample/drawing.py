@@ -9,8 +9,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from anime_pipeline.data import drawing_parts as dp
-from anime_pipeline.data.drawing_hair import (
+from anime_pipeline.sample import parts as dp
+from anime_pipeline.sample.hair import (
     BACK_STYLES,
     FRINGES,
     back_locks,
@@ -19,7 +19,7 @@ from anime_pipeline.data.drawing_hair import (
     draw_ringlets,
     front_locks,
 )
-from anime_pipeline.data.drawing_parts import Canvas, Color, Mask, Points, Tones, blade, bow, mix
+from anime_pipeline.sample.parts import Canvas, Color, Mask, Points, Tones, blade, bow, mix
 
 Rng = np.random.Generator
 Redraw = Callable[[], None]

@@ -1,7 +1,7 @@
 """The colours of a PNG in sRGB, where a cICP chunk or gAMA and cHRM say that they are others.
 
 W3C PNG, third edition: what counts most is cICP (section 11.3.2.6, by ITU-T H.273), then an ICC
-profile (see `images.profiles`), then sRGB, then gAMA and cHRM.
+profile (see `images.formats.profiles`), then sRGB, then gAMA and cHRM.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anime_pipeline.images.png_chunks import PngHeader
+from anime_pipeline.images.formats.png import PngHeader
 
 Curve = Callable[[np.ndarray], np.ndarray]
 
@@ -71,6 +71,17 @@ def colour_space(header: PngHeader) -> ColourSpace | None:
         curve = _power(1 / header.gamma)
     matrix = _matrix(header.chromaticities) if header.chromaticities else None
     return None if curve is _srgb and matrix is None else ColourSpace(curve, matrix)
+
+
+def coded_space(primaries: int, transfer: int) -> ColourSpace | None:
+    """Return what an AVIF file's code points mean (ITU-T H.273), None for sRGB and unknown ones.
+
+    Those of television cameras are shown as sRGB's by all browsers, so they are here.
+    """
+    if transfer in CAMERAS:
+        transfer = SRGB
+    found = _from_cicp((primaries, transfer, 0, 1), 8)
+    return found if found and (found.curve is not _srgb or found.matrix is not None) else None
 
 
 def overrides_profile(header: PngHeader) -> bool:
@@ -203,7 +214,8 @@ def _narrow(curve: Curve, depth: int) -> Curve:
 
 
 # H.273, table 3. The curves of cameras are undone as they are written there.
-HLG = 18
+HLG, SRGB = 18, 13
+CAMERAS = (1, 6, 14, 15)
 TRANSFERS: dict[int, Curve] = {
     **dict.fromkeys((1, 6, 11, 12, 14, 15), _bt709),
     4: _power(2.2),
@@ -212,7 +224,7 @@ TRANSFERS: dict[int, Curve] = {
     8: _power(1.0),
     9: _logarithmic(2.0),
     10: _logarithmic(2.5),
-    13: _srgb,
+    SRGB: _srgb,
     16: _pq,
     17: lambda value: value**2.6 * (52.37 / 48),
     HLG: _hlg,

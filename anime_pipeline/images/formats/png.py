@@ -70,6 +70,12 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         place = end
 
 
+def make_chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a chunk with its length and checksum."""
+    checksum = zlib.crc32(body, zlib.crc32(kind))
+    return b"".join([len(body).to_bytes(4), kind, body, checksum.to_bytes(4)])
+
+
 def body_of(content: bytes, chunk: Chunk) -> bytes:
     """Return what a chunk holds."""
     return content[chunk.begin + 8 : chunk.end - 4]
@@ -85,17 +91,18 @@ def without_damaged_extras(content: bytes) -> bytes:
     view, kept, begin = memoryview(content), [], 0
     for chunk in chunks(content):
         ancillary = bool(chunk.kind[0] & 0x20)
-        if ancillary and _is_damaged(view, chunk):
+        if ancillary and is_damaged(view, chunk):
             kept.append(view[begin : chunk.begin])
             begin = chunk.end
     return b"".join([*kept, view[begin:]]) if kept else content
 
 
-def _is_damaged(view: memoryview, chunk: Chunk) -> bool:
+def is_damaged(view: memoryview, chunk: Chunk) -> bool:
+    """Tell whether a chunk's checksum, or its length where that is known, is wrong."""
     length = chunk.end - chunk.begin - 12
     if LENGTHS.get(chunk.kind, length) != length:
         return True
-    found = int.from_bytes(view[chunk.end - 4 : chunk.end], "big")
+    found = int.from_bytes(view[chunk.end - 4 : chunk.end])
     return zlib.crc32(view[chunk.begin + 4 : chunk.end - 4]) != found
 
 

@@ -1,0 +1,1 @@
+"""Decoding pictures of strangers: within limits, in a process that can be ended."""

@@ -1,0 +1,1 @@
+"""Pictures as files and sheets: what is drawn or enlarged, written down."""

@@ -19,7 +19,7 @@ _serial = itertools.count()
 
 
 class Start(NamedTuple):
-    """How a layer's first weights are drawn, see `models.initial.SeededNormal`.
+    """How a layer's first weights are drawn, see `models.initial`.
 
     Attributes:
         gain: Variance times fan-in: 2 for He et al.; 0 for Glorot and Bengio's.
@@ -32,8 +32,9 @@ class Start(NamedTuple):
     name: str = ""
 
 
+First = Start | None  # None: zeros
 HE, GLOROT, UNIT = Start(), Start(gain=0.0), Start(gain=1.0)
-ZEROS = None
+ZEROS: First = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +77,7 @@ def enter(name: str, *shape: Any) -> Node:
 
 
 def dense(
-    x: Node,
-    units: int,
-    name: str,
-    start: Start | None = HE,
-    bias: bool = True,
-    wide: bool = False,
+    x: Node, units: int, name: str, start: First = HE, bias: bool = True, wide: bool = False
 ) -> Node:
     """Map the last axis to `units` numbers; `wide`: in float32 whatever the precision is."""
     weights: dict[str, Shape] = {"kernel": (x.shape[-1], units)}
@@ -95,7 +91,7 @@ def conv(
     filters: int,
     size: int,
     name: str,
-    start: Start | None = HE,
+    start: First = HE,
     bias: bool = True,
     stride: int = 1,
     wide: bool = False,
@@ -107,14 +103,14 @@ def conv(
     return Node("conv", (x,), _scaled(x, 1 / stride, filters), name, weights, options)
 
 
-def upsample_conv(x: Node, filters: int, name: str, start: Start | None = HE) -> Node:
+def upsample_conv(x: Node, filters: int, name: str, start: First = HE) -> Node:
     """Repeat each pixel twice both ways, then convolve 3x3, without bias: in one operation."""
     weights = {"kernel": (3, 3, filters, x.shape[-1])}
     return Node("upsample_conv", (x,), _scaled(x, 2, filters), name, weights, {"start": start})
 
 
 def conv_transpose(
-    x: Node, filters: int, size: int, name: str, start: Start | None = HE, repeat: int = 1
+    x: Node, filters: int, size: int, name: str, start: First = HE, repeat: int = 1
 ) -> Node:
     """Apply a transposed convolution of stride 1 to maps whose pixels are repeated (2: 5x5)."""
     weights = {"kernel": (size, size, filters, x.shape[-1]), "bias": (filters,)}
@@ -130,7 +126,7 @@ def norm(x: Node, name: str, momentum: float, epsilon: float = 1e-3, learnt: boo
     return Node("norm", (x,), x.shape, name, weights, options)
 
 
-def modulate(x: Node, style: Node, name: str, start: Start | None = HE) -> Node:
+def modulate(x: Node, style: Node, name: str, start: First = HE) -> Node:
     """Scale and shift maps [N, H, W, C] by what a style [N, S] says of each channel.
 
     Conditional batch normalisation, where it follows one without scale and shift of its own (de

@@ -6,6 +6,8 @@ into maps into the dense layer before it, and PReLU is done before pixels are re
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from anime_pipeline.architectures import generator_of
@@ -14,6 +16,15 @@ from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.data.conditions import parse_names, width
 from anime_pipeline.inference.graph import Graph
 from anime_pipeline.models.weights import CONDITION_TABLE, Weights, misfit
+
+SIMPLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "add": ("Add", {}),
+    "concat": ("Concat", {"axis": 1}),
+    "depth_to_space": ("DepthToSpace", {"blocksize": 2, "mode": "DCR"}),
+    "lrelu": ("LeakyRelu", {"alpha": SLOPE}),
+    "relu": ("Relu", {}),
+    "tanh": ("Tanh", {}),
+}
 
 
 def add_generator(graph: Graph, weights: Weights) -> str:
@@ -73,8 +84,13 @@ class _Writer:
         for node in self.nodes:
             if node not in self.names:
                 first, *rest = (self.names[source] for source in node.inputs)
-                writes = node not in self.folded
-                self.names[node] = getattr(self, node.op)(node, first, *rest) if writes else first
+                if node in self.folded:
+                    self.names[node] = first
+                elif node.op in SIMPLE:
+                    op, settings = SIMPLE[node.op]
+                    self.names[node] = self.graph.add(op, first, *rest, **settings)
+                else:
+                    self.names[node] = getattr(self, node.op)(node, first, *rest)
         return self.names[image]
 
     def _is_next(self, node: Node, op: str) -> Node | None:
@@ -181,23 +197,5 @@ class _Writer:
     def upsample_bilinear(self, node: Node, x: str) -> str:
         return self.graph.enlarge(x, 2, "linear")
 
-    def depth_to_space(self, node: Node, x: str) -> str:
-        return self.graph.add("DepthToSpace", x, blocksize=2, mode="DCR")
-
     def affine(self, node: Node, x: str) -> str:
         return self.graph.affine(x, node.options["scale"], node.options["shift"])
-
-    def add(self, node: Node, x: str, y: str) -> str:
-        return self.graph.add("Add", x, y)
-
-    def concat(self, node: Node, *tensors: str) -> str:
-        return self.graph.add("Concat", *tensors, axis=1)
-
-    def lrelu(self, node: Node, x: str) -> str:
-        return self.graph.add("LeakyRelu", x, alpha=SLOPE)
-
-    def relu(self, node: Node, x: str) -> str:
-        return self.graph.add("Relu", x)
-
-    def tanh(self, node: Node, x: str) -> str:
-        return self.graph.add("Tanh", x)

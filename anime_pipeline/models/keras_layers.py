@@ -11,7 +11,7 @@ from keras import layers, ops
 from anime_pipeline.architectures.layers import SLOPE, Node, network
 from anime_pipeline.core.config import TrainingConfig
 from anime_pipeline.models import blocks
-from anime_pipeline.models.initial import SeededNormal
+from anime_pipeline.models.initial import seeded_normal
 from anime_pipeline.models.normalisation import BatchNormalization
 
 # Of inputs, then weights, then the node's options that are not about weights.
@@ -115,8 +115,7 @@ def _layer(
         return BatchNormalization(**node.options, name=name, dtype=dtype)
     start = node.options.get("start")
     if start:
-        drawn_by = f"{seeds} {start.name or node.name}"
-        start = SeededNormal(config.seed, drawn_by, start.stddev, start.gain)
+        start = seeded_normal(config.seed, f"{seeds} {start.name or node.name}", start)
     elif "slope" in node.options:
         start = keras.initializers.Constant(node.options["slope"])
     return Block(node, start or "zeros", name=name, dtype=dtype)

@@ -45,18 +45,19 @@ def discriminator(config: DcganConfig, seen: Seen) -> list[Node]:
 
     def down(x: Node, filters: int, name: str) -> Node:
         size, stride = (4, 2) if x.shape[1] > START else (3, 1)
-        return nn.lrelu(nn.conv(x, filters, size, name, stride=stride))
+        return nn.lrelu(nn.conv(x, filters, size, name, stride=stride), f"{name}_lrelu")
 
     def head(x: Node, prefix: str) -> Node:
-        return judged(nn.flatten(x), nn.pool(x, f"{prefix}pool"), seen.condition, prefix)
+        flat, pooled = nn.flatten(x, f"{prefix}flatten"), nn.pool(x, f"{prefix}pool")
+        return judged(flat, pooled, seen.condition, prefix)
 
     x = seen.image
     for stage in range(1, stages + 1):  # 16x16x2w, 8x8x4w, 4x4x8w
-        x = spread(config, x) if stage == stages else x
+        x = spread(config, x, "minibatch_stddev") if stage == stages else x
         x = down(x, config.width_d * 2**stage, f"down{stage}")
     logits = [head(x, "")]
     for name, features in seen.maps.items():
-        y = spread(config, down(features, HEAD, f"{name}_down1"))
+        y = spread(config, down(features, HEAD, f"{name}_down1"), f"{name}_stddev")
         logits.append(head(down(y, HEAD, f"{name}_2"), f"{name}_"))
     outputs = [nn.concat(*logits) if seen.maps else logits[0]]
     if seen.condition is not None:

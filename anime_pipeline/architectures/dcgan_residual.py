@@ -57,8 +57,8 @@ def discriminator(config: DcganConfig, seen: Seen) -> list[Node]:
         x = nn.conv(nn.halve(x), 2 * x.shape[-1], 1, f"widen{size}", UNIT)
         x = _block(x, f"block{size}")
     filters = x.shape[-1]
-    x = spread(config, nn.lrelu(x))
-    x = nn.lrelu(nn.conv(x, filters, 3, "last"))
+    x = spread(config, nn.lrelu(x, "trunk_lrelu"), "minibatch_stddev")
+    x = nn.lrelu(nn.conv(x, filters, 3, "last"), "last_lrelu")
     features = nn.pool(x, "pool")
     logits = judged(nn.flatten(x), features, seen.condition, "", UNIT)
     if seen.maps:
@@ -77,19 +77,22 @@ def _channels(base: int, size: int, image_size: int) -> int:
 
 def _block(x: Node, name: str, modulation: Node | None = None) -> Node:
     """Return x plus two 3x3 convolutions of it; between them the style scales and shifts."""
-    y = nn.conv(nn.lrelu(x), x.shape[-1], 3, f"{name}_conv1")
+    y = nn.conv(nn.lrelu(x, f"{name}_lrelu"), x.shape[-1], 3, f"{name}_conv1")
     if modulation is not None:
         y = nn.modulate(y, modulation, f"{name}_modulate", SMALL)
     # Zero at first: the network begins as its skips alone, and stays stable without norms.
-    return nn.add(x, nn.conv(nn.lrelu(y), x.shape[-1], 3, f"{name}_conv2", ZEROS))
+    y = nn.lrelu(y, f"{name}_inner_lrelu")
+    return nn.add(x, nn.conv(y, x.shape[-1], 3, f"{name}_conv2", ZEROS))
 
 
 def _feature_head(config: DcganConfig, name: str, x: Node, condition: Node | None) -> Node:
     """Judge a feature map: logits of its 16 patches [N, 16, 1], the condition's match included."""
     while x.shape[1] > START:
-        x = nn.lrelu(nn.conv(x, HEAD, 4, f"{name}_down{x.shape[1] // 2}", stride=2))
-    x = nn.lrelu(nn.conv(spread(config, x), HEAD, 3, f"{name}_last"))
-    x = nn.reshape(x, START * START, HEAD)
+        down = f"{name}_down{x.shape[1] // 2}"
+        x = nn.lrelu(nn.conv(x, HEAD, 4, down, stride=2), f"{down}_lrelu")
+    x = nn.conv(spread(config, x, f"{name}_stddev"), HEAD, 3, f"{name}_last")
+    x = nn.lrelu(x, f"{name}_last_lrelu")
+    x = nn.reshape(x, START * START, HEAD, name=f"{name}_patches", wide=True)
     return judged(x, x, condition, f"{name}_", UNIT)
 
 

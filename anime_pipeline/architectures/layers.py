@@ -144,9 +144,9 @@ def prelu(x: Node, name: str, slope: float = 0.0, shared: bool = True) -> Node:
     return Node("prelu", (x,), x.shape, name, weights, {"slope": slope, "shared": shared})
 
 
-def lrelu(x: Node) -> Node:
+def lrelu(x: Node, name: str = "") -> Node:
     """Apply a leaky ReLU."""
-    return Node("lrelu", (x,), x.shape)
+    return Node("lrelu", (x,), x.shape, name)
 
 
 def relu(x: Node) -> Node:
@@ -174,9 +174,10 @@ def depth_to_space(x: Node) -> Node:
     return Node("depth_to_space", (x,), _scaled(x, 2, x.shape[-1] // 4))
 
 
-def reshape(x: Node, *shape: int) -> Node:
-    """Give each picture's numbers another shape."""
-    return Node("reshape", (x,), (x.shape[0], *shape), options={"shape": shape})
+def reshape(x: Node, *shape: int, name: str = "", wide: bool = False) -> Node:
+    """Give each picture's numbers another shape; `wide` as for `dense`."""
+    options = {"shape": shape, "wide": wide}
+    return Node("reshape", (x,), (x.shape[0], *shape), name, options=options)
 
 
 def affine(x: Node, scale: float, shift: float) -> Node:
@@ -212,14 +213,14 @@ def pool(x: Node, name: str) -> Node:
     return Node("pool", (x,), (x.shape[0], x.shape[-1]), name)
 
 
-def flatten(x: Node) -> Node:
-    """Return [N, H W C]."""
-    return reshape(x, math.prod(x.shape[1:]))
+def flatten(x: Node, name: str = "flatten") -> Node:
+    """Return [N, H W C]; the name as for `pool`."""
+    return reshape(x, math.prod(x.shape[1:]), name=name)
 
 
-def minibatch_stddev(x: Node) -> Node:
+def minibatch_stddev(x: Node, name: str) -> Node:
     """Append a map that says how much the pictures of a group vary."""
-    return Node("minibatch_stddev", (x,), (*x.shape[:-1], x.shape[-1] + 1))
+    return Node("minibatch_stddev", (x,), (*x.shape[:-1], x.shape[-1] + 1), name)
 
 
 def match(asked: Node, shown: Node) -> Node:

@@ -21,9 +21,9 @@ def style(x: Node, start: Start = HE) -> Node:
     return nn.lrelu(nn.dense(x, STYLE, "style", start, wide=True))
 
 
-def spread(config: Any, x: Node) -> Node:
+def spread(config: Any, x: Node, name: str) -> Node:
     """Show how much the batch varies, before a head's last convolution, which can use it."""
-    return nn.minibatch_stddev(x) if config.minibatch_std else x
+    return nn.minibatch_stddev(x, name) if config.minibatch_std else x
 
 
 def judged(x: Node, features: Node, condition: Node | None, prefix: str, start: Start = HE) -> Node:
@@ -35,7 +35,8 @@ def judged(x: Node, features: Node, condition: Node | None, prefix: str, start: 
     logits = nn.dense(x, 1, f"{prefix}logits", start, wide=True)
     if condition is None:
         return logits
-    asked = nn.lrelu(nn.dense(condition, EMBEDDING, f"{prefix}asked1", wide=True))
+    asked = nn.dense(condition, EMBEDDING, f"{prefix}asked1", wide=True)
+    asked = nn.lrelu(asked, f"{prefix}asked_lrelu")
     asked = nn.dense(asked, EMBEDDING, f"{prefix}asked2", start, wide=True)
     shown = nn.dense(features, EMBEDDING, f"{prefix}shown", start, bias=False, wide=True)
     return nn.add(logits, nn.match(asked, shown))

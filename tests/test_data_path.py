@@ -8,14 +8,11 @@ import signal
 import subprocess
 import threading
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
 from children import PATIENCE_S, child
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image
 
 from anime_pipeline.core.machine import usable_cores
 from anime_pipeline.core.storage import sweep_temporaries
@@ -24,7 +21,6 @@ from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.data.store import load_store
 from anime_pipeline.images.codec import decode
-from anime_pipeline.images.plain import decode_plain
 from anime_pipeline.sample.drawing import draw_face
 
 
@@ -262,61 +258,3 @@ def test_several_folders_are_one_mapped_array(drawn, mixed, cache):
         assert np.array_equal(getattr(both, name), joined)
     assert both.records == alone[0].records + alone[1].records
     assert both.skipped == alone[0].skipped + alone[1].skipped
-
-
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-FACE = Image.fromarray(draw_face(5, 61).image)
-PLAIN = {
-    "png": encoded(FACE, "PNG"),
-    "jpeg": encoded(FACE, "JPEG"),
-    "progressive": encoded(FACE, "JPEG", progressive=True),
-    "4:4:4": encoded(FACE, "JPEG", quality=95, subsampling=0),
-    "comment": encoded(FACE, "JPEG", comment=b"drawn"),
-    "one pixel": encoded(FACE.crop((0, 0, 1, 1)), "PNG"),
-}
-EXIF = Image.Exif()
-EXIF[0x0112] = 6
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-NOT_PLAIN = {
-    "grey": encoded(FACE.convert("L"), "JPEG"),
-    "cmyk": encoded(FACE.convert("CMYK"), "JPEG"),
-    "turned jpeg": encoded(FACE, "JPEG", exif=EXIF),
-    "turned png": encoded(FACE, "PNG", exif=EXIF),
-    "profile": encoded(FACE, "JPEG", icc_profile=PROFILE),
-    "profile png": encoded(FACE, "PNG", icc_profile=PROFILE),
-    "alpha": encoded(FACE.convert("RGBA"), "PNG"),
-    "one colour transparent": encoded(FACE, "PNG", transparency=(255, 255, 255)),
-    "palette": encoded(FACE.convert("P"), "PNG"),
-    "webp": encoded(FACE, "WEBP"),
-    "cut png": PLAIN["png"][:-13],
-    "cut jpeg": PLAIN["jpeg"][:-30],
-    "rest": PLAIN["jpeg"] + b"\0",
-    "empty": b"",
-}
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_plain_pictures_decode_to_the_same_pixels(name):
-    assert np.array_equal(decode_plain(PLAIN[name]), decode(PLAIN[name]))
-
-
-@pytest.mark.parametrize("name", NOT_PLAIN)
-def test_anything_else_is_left_to_the_careful_decoder(name):
-    assert decode_plain(NOT_PLAIN[name]) is None
-
-
-@given(st.sampled_from(sorted(PLAIN)), st.data())
-def test_damaged_bytes_are_never_decoded_otherwise(name, data):
-    content = bytearray(PLAIN[name])
-    for _ in range(data.draw(st.integers(1, 3))):
-        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    fast = decode_plain(bytes(content))
-    if fast is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow remarks on odd metadata
-            assert np.array_equal(fast, decode(bytes(content)))

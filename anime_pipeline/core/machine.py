@@ -7,9 +7,7 @@ import importlib.util
 import json
 import os
 import platform
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.platform import held_bytes, peak_memory_bytes
-from anime_pipeline.core.signals import STOP_SIGNALS
+from anime_pipeline.core.signals import answering_stop_signals
 from anime_pipeline.core.storage import cache_folder
 
 BACKENDS = ("tensorflow", "jax")
@@ -133,19 +131,10 @@ def quiet_stderr() -> Iterator[None]:
 @contextmanager
 def _interrupts_deferred() -> Iterator[None]:
     """Let Ctrl-C wait: in the middle of these imports native code swallows it, or crashes."""
-    if threading.current_thread() is not threading.main_thread():
+    asked: list[int] = []
+    with answering_stop_signals(asked.append, callable):
         yield
-        return
-    asked = threading.Event()
-    previous = {n: handler for n in STOP_SIGNALS if callable(handler := signal.getsignal(n))}
-    for number in previous:
-        signal.signal(number, lambda *_: asked.set())
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if asked.is_set():
+    if asked:
         raise KeyboardInterrupt
 
 

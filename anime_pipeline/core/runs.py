@@ -81,17 +81,15 @@ def locked(folder: Path) -> Iterator[None]:
         refuse_link(folder / name)
     with _lock_file(folder) as file:
         for patience_s in (0.1, 0.3, 0.6, 0):
-            try:
+            with contextlib.suppress(BlockingIOError):
                 platform.lock(file.fileno(), wait=False)
                 break
-            except BlockingIOError:
-                if patience_s:  # `runs list` holds it for a moment, to see whether it is held
-                    time.sleep(patience_s)
-                    continue
-                raise UsageError(
-                    f"Another process is already training in {folder}. "
-                    "Wait for it, stop it, or start a new run without --resume."
-                ) from None
+            time.sleep(patience_s)  # `runs list` holds it for a moment, to see whether it is held
+        else:
+            raise UsageError(
+                f"Another process is already training in {folder}. "
+                "Wait for it, stop it, or start a new run without --resume."
+            )
         yield
 
 

@@ -7,8 +7,9 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from anime_pipeline.core.platform import signals_called
 
@@ -36,32 +37,43 @@ def leave_lost_terminal() -> None:
 
 
 @contextmanager
+def answering_stop_signals(
+    answer: Callable[[int], object], replaced: Callable[[Any], bool]
+) -> Iterator[None]:
+    """Call a function at any of `STOP_SIGNALS`; not outside of the main thread, which gets them.
+
+    Args:
+        answer: Called with the signal's number.
+        replaced: Tells of a handler that is there whether this one takes its place.
+    """
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        previous = {number: handler for number, handler in found.items() if replaced(handler)}
+    for number in previous:
+        signal.signal(number, lambda number, _: answer(number))
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stopping_as_ctrl_c() -> Iterator[None]:
     """Raise `KeyboardInterrupt` in the main thread at any of `STOP_SIGNALS`.
 
     What is ignored stays ignored: `nohup` and shells' background jobs rely on it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {
-        number: handler
-        for number in STOP_SIGNALS
-        if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler)
-    }
     asked_at = -ECHO_S
 
-    def stop(number: int, frame: object) -> None:
+    def stop(_: int) -> None:
         nonlocal asked_at
         leave_lost_terminal()
         last, asked_at = asked_at, time.monotonic()
         if asked_at - last >= ECHO_S:
             raise KeyboardInterrupt
 
-    for number in previous:
-        signal.signal(number, stop)
-    try:
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    with answering_stop_signals(stop, lambda handler: handler in usual):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """Near-duplicates: the same drawing saved twice, resized, recompressed, tinted or mirrored.
 
-Pictures are compared as 16x16 colour thumbnails. Averaging pixels never increases the
+Perceptual hashes, as libraries have them, see brightness alone, and a mirrored picture as another.
+So pictures are compared as 16x16 colour thumbnails. Averaging pixels never increases the
 root-mean-square difference, so two cheaper passes before the full one lose nothing: brightness, by
 which pictures are sorted to be compared with their neighbours only, then 4x4 cells.
 """

@@ -34,7 +34,6 @@ from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
-from anime_pipeline.images.plain import decode_plain
 
 _NPY_START = 10  # bytes before a `.npy` file's header, the last two of which give its length
 _CHECKSUM_BYTES = 4
@@ -93,9 +92,7 @@ class _Decoded:
         """Decode a file, or note why it cannot be used."""
         try:
             content = read_regular(path, MAX_PICTURE_BYTES)
-            picture = decode_plain(content)
-            if picture is None:
-                picture = decode(content, "picture")
+            picture = decode(content, "picture")
         except OSError as error:
             self.skipped.append((str(path), f"cannot be read ({error.strerror})"))
             # A link to nothing is known by the entry's key, and so is the file that appears there.

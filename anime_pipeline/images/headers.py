@@ -18,8 +18,9 @@ from anime_pipeline.core.files import in_units
 
 # The only formats that are tried. Of Pillow's others some start programs (EPS), and some decode
 # while their header is read (ICO).
-KNOWN = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
-KNOWN += ("AVIF",) if features.check("avif") else ()
+KNOWN = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM") + (
+    ("AVIF",) if features.check("avif") else ()
+)
 # Read whole by their decoders, when they are opened. So large no picture is that we take.
 MOST_WHOLE_BYTES = 2**28
 HEADER_CPU_S = 10.0  # of one thread; good files take milliseconds, a GIF of 10,000 frames a second

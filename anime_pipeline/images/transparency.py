@@ -112,52 +112,33 @@ def _doubled(below: np.ndarray, rows: slice, width: int) -> np.ndarray:
     return np.asarray(wide[rows.start - 2 * low : rows.stop - 2 * low, :width])
 
 
-def keep_flat(alpha: np.ndarray, enlarged: np.ndarray, first_row: int, height: int) -> np.ndarray:
-    """Return enlarged alpha, exactly 0 or 255 wherever the neighbourhood is.
+def keep_flat(picture: np.ndarray, enlarged: np.ndarray, first_row: int, height: int) -> np.ndarray:
+    """Return what was enlarged, exactly as the source is wherever that is of one value around.
 
-    A network leaves 1 or 254 in flat parts, which shows as a veil.
+    A network moves a flat colour by a few levels, and a second pass makes a texture of that; alpha
+    of 1 or 254 shows as a veil, so only 0 and 255 are kept of it.
 
     Args:
-        alpha: uint8 [H, W] before enlargement.
-        enlarged: uint8 [h, w], rows from `first_row` on.
+        picture: uint8 [H, W] alpha or [H, W, 3] before enlargement.
+        enlarged: uint8 [h, w] or [h, w, 3], rows from `first_row` on.
         first_row: Row of the enlarged picture that the strip begins with.
         height: Of the enlarged picture.
     """
-    least, flat = _flat_places(alpha, enlarged.shape[:2], first_row, height)
-    return np.where(flat & ((least == 0) | (least == 255)), least, enlarged)
-
-
-def keep_flat_colours(
-    rgb: np.ndarray, enlarged: np.ndarray, first_row: int, height: int
-) -> np.ndarray:
-    """Return enlarged colours, exactly those of the source wherever the neighbourhood is of one.
-
-    A network moves a flat colour by a few levels, and a second pass makes a texture of that.
-
-    Args:
-        rgb: uint8 [H, W, 3] before enlargement.
-        enlarged: uint8 [h, w, 3], rows from `first_row` on.
-        first_row: Row of the enlarged picture that the strip begins with.
-        height: Of the enlarged picture.
-    """
-    least, flat = _flat_places(rgb, enlarged.shape[:2], first_row, height)
-    return np.where(flat.all(axis=2, keepdims=True), least, enlarged)
-
-
-def _flat_places(
-    picture: np.ndarray, shape: tuple[int, ...], first_row: int, height: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least of each pixel's neighbourhood in the source, and whether it is the most."""
-    rows = _sources(np.arange(first_row, first_row + shape[0]), len(picture), height)
-    columns = _sources(np.arange(shape[1]), picture.shape[1], shape[1])
+    rows = _sources(np.arange(first_row, first_row + len(enlarged)), len(picture), height)
+    columns = _sources(np.arange(enlarged.shape[1]), picture.shape[1], enlarged.shape[1])
     # A side that shrinks mixes more than two pixels each way.
     reach = math.ceil(2 * max(1, len(picture) / height))
-    across = math.ceil(2 * max(1, picture.shape[1] / shape[1]))
+    across = math.ceil(2 * max(1, picture.shape[1] / enlarged.shape[1]))
     low, high = max(0, rows[0] - reach), rows[-1] + reach + 1
     kernel = np.ones((2 * reach + 1, 2 * across + 1), np.uint8)
     least, most = cv2.erode(picture[low:high], kernel), cv2.dilate(picture[low:high], kernel)
     at = np.ix_(rows - low, columns)
-    return np.asarray(least[at]), (least == most)[at]
+    least, flat = least[at], (least == most)[at]
+    if picture.ndim == 2:
+        flat &= (least == 0) | (least == 255)
+    else:
+        flat = flat.all(axis=2, keepdims=True)
+    return np.where(flat, least, enlarged)
 
 
 def _sources(numbers: np.ndarray, have: int, wanted: int) -> np.ndarray:

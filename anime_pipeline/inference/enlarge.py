@@ -14,7 +14,7 @@ from PIL import Image
 
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
-from anime_pipeline.images.transparency import keep_flat, keep_flat_colours, split_alpha
+from anime_pipeline.images.transparency import keep_flat, split_alpha
 from anime_pipeline.images.writing.save import whole_bytes
 from anime_pipeline.images.writing.strips import resize_strips
 from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
@@ -211,7 +211,7 @@ def _keeping_flat(
 ) -> Iterator[np.ndarray]:
     row = 0
     for strip in strips:
-        yield keep_flat_colours(rgb, strip, row, size[1])
+        yield keep_flat(rgb, strip, row, size[1])
         row += len(strip)
 
 

@@ -16,7 +16,7 @@ def give_memory_back() -> None:
     Glibc would begin to keep pieces of up to 32 MB once it has seen some freed, in an arena for
     each of many threads: 1,050 MB in place of 600 after the same hundreds of uploads.
     """
-    with contextlib.suppress(OSError, AttributeError):  # another C library
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or Windows
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
         mallopt(M_ARENA_MAX, ARENAS)

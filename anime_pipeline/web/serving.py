@@ -16,7 +16,7 @@ from flask import Flask
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.platform import allow_open_files
-from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
+from anime_pipeline.core.signals import ECHO_S, answering_stop_signals, leave_lost_terminal
 from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.connections import Server
 from anime_pipeline.web.exchanges import Front
@@ -129,7 +129,7 @@ def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     asked_at: list[float] = []
 
-    def stop(number: int, _: object) -> None:
+    def stop(number: int) -> None:
         leave_lost_terminal()
         if not asked_at:
             asked_at.append(time.monotonic())
@@ -137,18 +137,9 @@ def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
         elif time.monotonic() - asked_at[0] >= ECHO_S:
             os._exit(128 + number)  # not through Python's own end: the models' thread is at work
 
-    before = {
-        number: handler
-        for number in STOP_SIGNALS
-        if (handler := signal.getsignal(number)) != signal.SIG_IGN  # as under nohup
-    }
-    for number in before:
-        signal.signal(number, stop)
-    try:
+    # What is ignored stays so, as under nohup.
+    with answering_stop_signals(stop, lambda handler: handler != signal.SIG_IGN):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 async def _stop(server: Server, services: Services) -> bool:

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,7 +55,7 @@ class TooLongError(DataError):
     """A picture took more time than decoding may take."""
 
 
-class Decoder:
+class Decoder(AbstractContextManager["Decoder"]):
     """Decodes one picture at a time in a process, which is started when it is first needed.
 
     Not to be shared by threads. It ends with the block that it is opened for, or when it is
@@ -78,9 +78,6 @@ class Decoder:
         self._unwanted: Callable[[], bool] = bool
         self._deadline = 0.0
         self._answered = False
-
-    def __enter__(self) -> Decoder:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

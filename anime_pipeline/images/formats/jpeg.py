@@ -1,8 +1,8 @@
-"""The segments of a JPEG (ITU-T T.81, annex B), and files that lack nothing but their last bytes.
+"""JPEG files without their last bytes, of which every pixel is there nevertheless.
 
 Decoders fill what is missing with grey and say nothing. So it is looked whether anything was:
-whether the scans give every coefficient (annex G), and whether other data in place of what may be
-missing would make another picture.
+whether the scans give every coefficient (ITU-T T.81, annex G), and whether other data in place of
+what may be missing would make another picture.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -22,15 +20,6 @@ SCAN, COEFFICIENTS = 0xDA, 64
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # what ends the data of a scan
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 OTHERS = (b"\x5a\xa5" * 32, b"\xa5\x5a" * 32)  # long enough to change some blocks
-
-
-class Segment(NamedTuple):
-    """One segment: its body, and where it ends; after a scan's header comes its data."""
-
-    kind: int
-    body: bytes
-    end: int
-    after: int
 
 
 def with_end(content: bytes) -> bytes | None:
@@ -55,42 +44,34 @@ def _pixels(content: bytes) -> bytes:
         return hashlib.sha256(picture.tobytes()).digest()
 
 
-def segments(content: bytes) -> Iterator[Segment]:
-    """Yield the segments that are there as a whole, to the last one."""
+def _last_scan(content: bytes) -> int | None:
+    """Return where the data of the last scan begins.
+
+    None if the file ends elsewhere, or the scans do not give all bits of all coefficients.
+    """
     place = 2
+    missing: dict[int, set[int]] = {}  # by component
+    progressive = False
     while place + 4 <= len(content) and content[place] == 0xFF:
         kind = content[place + 1]
         if kind == 0xFF:
             place += 1  # fill bytes
             continue
         begin = place + 4
-        place += 2 + int.from_bytes(content[place + 2 : place + 4])
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        body = content[begin:place]
         if place > len(content):
-            return
-        after = place
+            return None
+        if kind in FRAMES:
+            progressive = kind in PROGRESSIVE
+            missing = {number: set(range(COEFFICIENTS)) for number in body[6::3]}
         if kind == SCAN:
+            _take(missing, body, progressive)
             found = MARKER.search(content, place)
-            after = found.start() if found else len(content)
-        yield Segment(kind, content[begin:place], place, after)
-        place = after
-
-
-def _last_scan(content: bytes) -> int | None:
-    """Return where the data of the last scan begins.
-
-    None if the file ends elsewhere, or the scans do not give all bits of all coefficients.
-    """
-    missing: dict[int, set[int]] = {}  # by component
-    progressive, last = False, None
-    for last in segments(content):
-        if last.kind in FRAMES:
-            progressive = last.kind in PROGRESSIVE
-            missing = {number: set(range(COEFFICIENTS)) for number in last.body[6::3]}
-        if last.kind == SCAN:
-            _take(missing, last.body, progressive)
-    if last is None or last.kind != SCAN or last.after < len(content):
-        return None
-    return last.end if missing and not any(missing.values()) else None
+            if not found:
+                return place if missing and not any(missing.values()) else None
+            place = found.start()
+    return None
 
 
 def _take(missing: dict[int, set[int]], scan: bytes, progressive: bool) -> None:

@@ -91,14 +91,13 @@ def without_damaged_extras(content: bytes) -> bytes:
     view, kept, begin = memoryview(content), [], 0
     for chunk in chunks(content):
         ancillary = bool(chunk.kind[0] & 0x20)
-        if ancillary and is_damaged(view, chunk):
+        if ancillary and _is_damaged(view, chunk):
             kept.append(view[begin : chunk.begin])
             begin = chunk.end
     return b"".join([*kept, view[begin:]]) if kept else content
 
 
-def is_damaged(view: memoryview, chunk: Chunk) -> bool:
-    """Tell whether a chunk's checksum, or its length where that is known, is wrong."""
+def _is_damaged(view: memoryview, chunk: Chunk) -> bool:
     length = chunk.end - chunk.begin - 12
     if LENGTHS.get(chunk.kind, length) != length:
         return True

@@ -20,9 +20,9 @@ Run = Callable[[int], object]  # how many pictures
 
 def faces(count: int) -> np.ndarray:
     """Return the first faces of the shipped generator: uint8 [N, 32, 32, 3]."""
-    from anime_pipeline.inference.generator import FaceGenerator
+    from anime_pipeline import FaceSpec, Pipeline
 
-    return FaceGenerator.load(find_weights("dcgan", DCGAN_KIND)).generate(range(count))
+    return Pipeline.load()([FaceSpec(seed) for seed in range(count)], size=32)
 
 
 def keras_model(stage: str) -> Any:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from anime_pipeline import Pipeline
 from anime_pipeline.data.degrade import DEGRADATIONS
-from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.models.zoo import find_weights, shipped
+from anime_pipeline.models.zoo import shipped
 from anime_pipeline.reports.benchmark import Benchmark, run_benchmark
-from anime_pipeline.reports.render import write_reports
+from anime_pipeline.reports.benchmark_page import write_reports
 from anime_pipeline.sample.drawing import draw_face
 
 FIRST_SEED = 10_000
@@ -23,7 +23,7 @@ FIRST_SEED = 10_000
 def measure(count: int, degradation: str, names: list[str]) -> Benchmark:
     """Draw faces, reduce them 4x and measure every method."""
     hr_images = np.stack([draw_face(FIRST_SEED + n, 128).image for n in range(count)])
-    upscalers = {name: Upscaler.load(find_weights(name, "srgan-generator")) for name in names}
+    upscalers = {name: Pipeline.load(upscaler=name).upscaler for name in names}
     result = run_benchmark(
         hr_images,
         [f"drawn {FIRST_SEED + n}" for n in range(count)],

@@ -105,6 +105,14 @@ def assets() -> Path:
 
 
 @pytest.fixture(scope="session")
+def pipeline():
+    """The shipped weights of both stages."""
+    from anime_pipeline import Pipeline
+
+    return Pipeline.load()
+
+
+@pytest.fixture(scope="session")
 def upscaler():
     """The shipped upscaler that is true to its input."""
     from anime_pipeline.inference.upscaler import Upscaler

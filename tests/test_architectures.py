@@ -162,7 +162,8 @@ def test_one_is_added_by_a_module_and_a_line(monkeypatch, tiny_images, tmp_path)
     arrays = backend.to_numpy(state["ema"]["params"])
     assert (arrays["paint/kernel"] != before["paint/kernel"]).any()
     save_weights(tmp_path / "toy.npz", arrays, DCGAN_KIND, to_dict(config), {"step": 2})
-    faces = FaceGenerator(load_weights(tmp_path / "toy.npz", DCGAN_KIND)).generate(range(4))
+    generator = FaceGenerator(load_weights(tmp_path / "toy.npz", DCGAN_KIND))
+    faces = generator.draw(generator.latents(range(4)), generator.condition(range(4)))
     assert np.abs(faces.astype(int) - task.sample(state, 4)).max() <= 1
     with pytest.raises(UsageError, match="condition"):
         dataclasses.replace(config, condition="hair")

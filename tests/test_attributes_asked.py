@@ -6,69 +6,59 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anime_pipeline.cli.attributes import gather_attributes
+from anime_pipeline import FaceSpec, Pipeline
+from anime_pipeline.cli.face_options import gather_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.writing.sheet import Label, labelled_sheet
-from anime_pipeline.inference.asked import attribute_texts
-from anime_pipeline.inference.generator import FaceGenerator
 
 
 @pytest.fixture(scope="module")
-def draw(asked_weights):
-    return FaceGenerator.load(asked_weights)
+def asked(asked_weights):
+    return Pipeline.load(asked_weights)
 
 
 def test_words_come_before_a_prompt_and_a_prompt_before_a_picture(tmp_path):
     picture = tmp_path / "a.png"
     Image.new("RGB", (64, 64), (10, 200, 10)).save(picture)
-    liked = gather_attributes(None, None, picture, None)
+    liked = gather_attributes({"like": picture})
     assert set(liked) == {"hair", "skin"}
-    prompted = gather_attributes(None, None, picture, "pink hair")
+    prompted = gather_attributes({"like": picture, "prompt": "pink hair"})
     assert prompted["hair"] == HAIR_COLOURS["pink"] and prompted["skin"] == liked["skin"]
-    assert gather_attributes("#102030", "tan", picture, "pink hair") == {
-        "hair": (16, 32, 48), "skin": SKIN_COLOURS["tan"],
-    }  # fmt: skip
-    assert gather_attributes("random", None, None, None) == {}
+    options = {"hair": "#102030", "skin": "tan", "like": picture, "prompt": "pink hair"}
+    assert gather_attributes(options) == {"hair": (16, 32, 48), "skin": SKIN_COLOURS["tan"]}
+    assert gather_attributes({"hair": "random"}) == {}
 
 
 def test_what_a_prompt_cannot_say_is_named(capsys):
-    assert set(gather_attributes(None, None, None, "wavy silver hair, green lips")) == {"hair"}
+    assert set(gather_attributes({"prompt": "wavy silver hair, green lips"})) == {"hair"}
     said = capsys.readouterr().err
     assert "wavy" in said and "green lips" in said
     with pytest.raises(UsageError, match="hair, skin or eyes"):
-        gather_attributes(None, None, None, "a smiling girl")
+        gather_attributes({"prompt": "a smiling girl"})
 
 
 def test_a_tag_is_asked_for_or_against_not_both():
-    assert gather_attributes(None, None, None, None, ["Hat"], ["Smiling"]) == {
-        "Hat": True, "Smiling": False,
-    }  # fmt: skip
+    asked = gather_attributes({"tags": ["Hat"], "not_tags": ["Smiling"]})
+    assert asked == {"Hat": True, "Smiling": False}
     with pytest.raises(UsageError, match="--without for Hat"):
-        gather_attributes(None, None, None, None, ["Hat"], ["Hat"])
+        gather_attributes({"tags": ["Hat"], "not_tags": ["Hat"]})
 
 
-def test_wishes_stand_in_names_and_texts():
-    attributes = {"hair": (255, 0, 16), "Hat": True, "Bow": False, "eyes": "blue"}
-    assert attribute_texts(attributes, 0.5) == {
-        "hair": "#ff0010", "Hat": "yes", "Bow": "no", "eyes": "blue", "truncation": "0.5",
-    }  # fmt: skip
-    assert attribute_texts({}, 1.0) == {}
-
-
-def test_wishes_change_the_face_and_the_batch_does_not(draw):
-    plain = draw.generate(range(5))
-    pink = draw.generate(range(5), attributes={"hair": HAIR_COLOURS["pink"], "Hat": True})
+def test_attributes_change_the_face_and_the_batch_does_not(asked):
+    plain = asked([FaceSpec(seed) for seed in range(5)], 32)
+    specs = [FaceSpec(seed, {"hair": "pink", "Hat": True}) for seed in range(5)]
+    pink = asked(specs, 32)
     assert (plain != pink).any(axis=(1, 2, 3)).all()
-    one = draw.generate([3], batch_size=1, attributes={"hair": HAIR_COLOURS["pink"], "Hat": True})
-    assert np.abs(one[0].astype(int) - pink[3]).max() <= 1
+    mixed = asked([FaceSpec(1), specs[3], FaceSpec(2, {"skin": "tan"})], 32, batch_size=1)
+    assert np.abs(mixed[1].astype(int) - pink[3]).max() <= 1
+    assert np.abs(mixed[0].astype(int) - plain[1]).max() <= 1
 
 
-def test_truncation_zero_is_one_latent(draw):
+def test_truncation_zero_is_one_latent(asked):
     attributes = {"hair": (1, 2, 3), "skin": (200, 190, 180), "Hat": False}
-    faces = draw.generate(range(4), attributes=attributes, truncation=0.0)
+    faces = asked([FaceSpec(seed, attributes, truncation=0) for seed in range(4)], 32)
     assert np.abs(faces.astype(int) - faces[0]).max() <= 1
-    np.testing.assert_array_equal(draw.generate([5]), draw.generate([5], truncation=1.0))
 
 
 def test_generate_records_what_was_asked_for(cli, asked_weights, tmp_path):

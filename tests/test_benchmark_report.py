@@ -13,12 +13,13 @@ from PIL import Image
 from scipy import stats
 
 from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.measurements import measurement
 from anime_pipeline.data.degrade import DEGRADATIONS
 from anime_pipeline.reports import benchmark_folders, benchmark_pictures
 from anime_pipeline.reports.benchmark import BASELINES, baseline, reduce_all, run_benchmark
-from anime_pipeline.reports.benchmark_metrics import PIXEL_METRICS
+from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, pixel_metrics
+from anime_pipeline.reports.benchmark_page import as_document, as_html, as_markdown
 from anime_pipeline.reports.benchmark_statistics import compare_pairs
-from anime_pipeline.reports.render import as_document, as_html, as_markdown
 from anime_pipeline.sample.drawing import draw_face
 
 
@@ -41,7 +42,7 @@ def test_every_degradation_is_a_row_and_the_best_are_marked_by_direction():
     assert summary.loc[("area", "same"), "gmsd"] == 0 and (summary["ms_per_image"] > 0).all()
     markdown = as_markdown(result)
     row = next(line for line in markdown.splitlines() if line.startswith("| noise | same | 3 |"))
-    assert row.count("**") == 2 * len(PIXEL_METRICS)
+    assert row.count("**") == 2 * len(pixel_metrics())
     blurry = next(line for line in markdown.splitlines() if line.startswith("| noise | bilinear |"))
     assert "**" not in blurry
     assert "ms_per_image" not in result.per_image and "times" not in str(result.facts)
@@ -50,7 +51,7 @@ def test_every_degradation_is_a_row_and_the_best_are_marked_by_direction():
 
 def test_pairs_equal_the_paired_t_test():
     random = np.random.default_rng(0)
-    psnr = PIXEL_METRICS[0]
+    psnr = measurement(PSNR_RGB)
     scores = {name: random.normal(24, 3, 30) for name in ("bicubic", "a", "b", "else")}
     table = pd.concat(
         pd.DataFrame({"degradation": "area", "method": name, psnr.key: values})
@@ -171,8 +172,8 @@ def test_another_program_is_measured_by_its_files(call, tmp_path):
     measured = call("--degradation", "noise", "--against", "theirs", "--json")
     assert measured.code == 0, measured.stderr
     rows = {row["method"]: row for row in measured.json["summary"]}
-    for metric in PIXEL_METRICS:
-        assert rows["theirs"][metric.key] == rows["bicubic"][metric.key]
+    for key in pixel_metrics():
+        assert rows["theirs"][key] == rows["bicubic"][key]
     pairs = {(r["method"], r["reference"]) for r in measured.json["paired"]}
     assert ("theirs", "fidelity") in pairs and ("theirs", "bicubic") in pairs
     assert "left out" in measured.json["facts"]["LPIPS alex"]

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from anime_pipeline import FaceSpec
 from anime_pipeline.core import machine as core_machine
 from anime_pipeline.core.machine import bfloat16_forbidden_by, cpu_has_bfloat16, cpu_name
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.inference import bfloat16
-from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
-from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, load_weights
+from anime_pipeline.models.weights import SRGAN_KIND, load_weights
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.sample.drawing import draw_face
 
@@ -25,11 +25,11 @@ def machine():
 
 
 @pytest.mark.parametrize("name", ["fidelity", "perceptual"])
-def test_values_stay_within_a_level_and_psnr_within_a_twentieth(name, machine):
+def test_values_stay_within_a_level_and_psnr_within_a_twentieth(name, machine, pipeline):
     weights = load_weights(find_weights(name, SRGAN_KIND), SRGAN_KIND)
     hr_images = [draw_face(seed, 128).image for seed in range(8)]
     lr_images = [degrade(image, 4, "bicubic", np.random.default_rng(0)) for image in hr_images]
-    drawn = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND)).generate(range(8))
+    drawn = pipeline([FaceSpec(seed) for seed in range(8)], 32)
     pictures = np.concatenate([np.stack(lr_images), drawn])
     exact = Upscaler(weights).upscale_batch(pictures)
     coarse = Upscaler(weights, "bfloat16").upscale_batch(pictures)

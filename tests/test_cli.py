@@ -178,7 +178,7 @@ def test_upscale_overwrites_its_own_results_only(cli, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), "red").save(tmp_path / name)
     result = cli("upscale", "a.jpg", "--out", "out")
-    assert result.code == 2 and "--overwrite" in result.stderr
+    assert result.code == 3 and "--overwrite" in result.stderr
     with Image.open(tmp_path / "out/a.png") as kept:
         assert kept.size == (8, 8)
     assert cli("upscale", "a.jpg", "--out", "out", "--overwrite").code == 0

@@ -10,14 +10,16 @@ from PIL import Image
 
 from anime_pipeline.cli.evaluate_networks import NETWORKS, remarks
 from anime_pipeline.core.config import DcganConfig, SrganConfig
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.features import TITLES
 from anime_pipeline.models.assets import VGG_FILE
-from anime_pipeline.reports.evaluation import Evaluation, Figure
+from anime_pipeline.reports.evaluate import Evaluation, Figure, figure, likeness
 from anime_pipeline.reports.evaluation_page import as_html, cells
-from anime_pipeline.reports.likeness import Seen, likeness, real_at
+from anime_pipeline.reports.page import refuse_other_report
+from anime_pipeline.reports.real_faces import real_at
 from anime_pipeline.sample.drawing import draw_face
 
 LAB = rgb_to_lab(np.random.default_rng(0).integers(0, 256, (60, 3)))
@@ -64,9 +66,10 @@ def test_colours_of_drawn_faces_are_measured():
 
 
 def test_figures_are_text_with_what_they_lie_between():
-    row = cells(Figure("Wishes", "hair", 6.7543, 1000, 0.01, 6.2, 33.21, "how"))
+    row = cells(figure("hair", 6.7543, 1000, error=0.01, best=6.2, worst=33.21, protocol="how"))
     assert row["value"] == "6.754 ± 0.0100" and row["best"] == "6.200" and row["worst"] == "33.2"
-    assert cells(Figure("Wishes", "x", 1.0, 2, best=float("nan")))["best"] == "–"
+    assert cells(figure("hair", 1.0, 2, best=float("nan")))["best"] == "–"
+    assert cells(Figure("Attributes", "of another version", 1.0, 2))["value"] == "1"
 
 
 class Checker(HTMLParser):
@@ -94,13 +97,26 @@ def check(html):
 
 def test_the_page_escapes_names_and_stands_alone():
     facts = {"weights": "<b>run</b>", "generated": "8 faces", "real": "8 real"}
-    result = Evaluation(facts, [Figure("Likeness", "KID", 0.1, 8)])
+    result = Evaluation(facts, [figure("kid", 0.1, 8)])
     result.pictures["seeds"] = (np.zeros((4, 4, 3), np.uint8), "seeds & more")
     row = {"accuracy_real_train": 0.7, "accuracy_real_val": 0.6, "accuracy_fake": 0.65}
     html = as_html(result, row)
     check(html)
-    assert "<b>run" not in html and "seeds &amp; more" in html and "70%" in html
-    assert "Wishes" not in html
+    assert "<b>run" not in html and "seeds &amp; more" in html and "70.0%" in html
+    assert "Attributes" not in html
+
+
+def test_an_earlier_report_of_the_same_is_replaced_and_another_is_not(tmp_path):
+    facts = {"weights": "a", "real": "8 faces", "software": "0.4"}
+    later = {"wishes": "not measured", "length of hair": "not measured"}  # as 0.5 called them
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"facts": facts | later}))
+    refuse_other_report(tmp_path, "evaluation", facts | {"software": "0.6"})
+    with pytest.raises(UsageError, match="real differ"):
+        refuse_other_report(tmp_path, "evaluation", facts | {"real": "9 faces"})
+    path.write_text("{")
+    with pytest.raises(UsageError, match="--overwrite"):
+        refuse_other_report(tmp_path, "evaluation", facts)
 
 
 def test_a_generator_is_measured_from_end_to_end(cli, drawn, asked_weights, assets, tmp_path):
@@ -188,8 +204,8 @@ def test_a_caution_stands_beside_the_figures_it_is_about():
     rows = np.random.default_rng(0).random((2, 12, 6))
     network = Mock(network="alexnet", source="lpips", size_px=128)
     for note in ("", "soft"):
-        figures = likeness(Seen(*rows), network, 128, note)
-        assert all(figure.protocol.endswith("; soft") is bool(note) for figure in figures)
+        figures = likeness(*rows, network, 128, note)
+        assert all(each.protocol.endswith("; soft") is bool(note) for each in figures)
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ def upscaler_file(tmp_path_factory):
     return path
 
 
-def made_here(part, draw, enlarge, inputs):
+def made_here(part, generator, upscaler, inputs):
     """What `generate` and `upscale` would make of the same inputs."""
     pictures = inputs.get("lr_image")
     if part != "upscaler":
         condition = inputs.get("condition", np.zeros((len(inputs["latent"]), 0), np.float32))
-        pictures = FaceGenerator(draw).draw(inputs["latent"], condition)
-    return pictures if part == "generator" else Upscaler(enlarge).upscale_batch(pictures)
+        pictures = FaceGenerator(generator).draw(inputs["latent"], condition)
+    return pictures if part == "generator" else Upscaler(upscaler).upscale_batch(pictures)
 
 
 @pytest.mark.parametrize("part", ["pipeline", "generator", "upscaler"])
@@ -59,13 +59,13 @@ def test_onnx_files_make_this_programs_pictures(cli, asked_weights, upscaler_fil
     assert done.code == 0, done.stderr
     (document,) = done.json["exported"]
     assert document["within_one_level"] >= 0.999
-    draw = None if part == "upscaler" else load_weights(asked_weights, DCGAN_KIND)
-    enlarge = None if part == "generator" else load_weights(upscaler_file, SRGAN_KIND)
-    inputs = example_inputs(draw, enlarge)
+    generator = None if part == "upscaler" else load_weights(asked_weights, DCGAN_KIND)
+    upscaler = None if part == "generator" else load_weights(upscaler_file, SRGAN_KIND)
+    inputs = example_inputs(generator, upscaler)
     session = onnxruntime.InferenceSession(f"out/{part}.onnx", providers=["CPUExecutionProvider"])
     assert {value.name for value in session.get_inputs()} == set(document["inputs"])
     (found,) = session.run(["image"], inputs)
-    expected = made_here(part, draw, enlarge, inputs)
+    expected = made_here(part, generator, upscaler, inputs)
     assert found.dtype == np.uint8 and found.shape == expected.shape
     assert np.mean(np.abs(found.astype(int) - expected) <= 1) >= 0.999
     hashes = {w["sha256"] for w in document["weights"].values()}
@@ -95,19 +95,19 @@ def test_the_code_beside_an_export_runs(cli, asked_weights, upscaler_file, form,
 @pytest.mark.parametrize("form", ["onnx", "savedmodel"])
 def test_reference_networks_can_be_exported(form, tmp_path):
     config = dataclasses.replace(TINY_DCGAN, architecture="reference", condition="")
-    draw = stored(dcgan, config, DCGAN_KIND, tmp_path / "draw.npz")
+    generator = stored(dcgan, config, DCGAN_KIND, tmp_path / "draw.npz")
     config = dataclasses.replace(TINY_SRGAN, architecture="reference", channels=64)
-    enlarge = stored(srgan, config, SRGAN_KIND, tmp_path / "enlarge.npz")
-    exported = export(draw, enlarge, form, tmp_path / "network")
+    upscaler = stored(srgan, config, SRGAN_KIND, tmp_path / "enlarge.npz")
+    exported = export(generator, upscaler, form, tmp_path / "network")
     assert exported.within_one >= 0.999 and exported.output == "uint8 [N, 64, 64, 3]"
     assert list(exported.inputs) == ["latent"]
 
 
 def test_the_graph_keeps_to_the_limit_of_flat_areas(upscaler_file, tmp_path):
     """`clamp` is part of the file: without it these untrained weights paint into the empty."""
-    enlarge = load_weights(upscaler_file, SRGAN_KIND)
+    upscaler = load_weights(upscaler_file, SRGAN_KIND)
     path = tmp_path / "up.onnx"
-    export(None, enlarge, "onnx", path)
+    export(None, upscaler, "onnx", path)
     flat = np.full((1, 12, 12, 3), 200, np.uint8)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"lr_image": flat})
@@ -140,20 +140,20 @@ def test_a_savedmodel_is_replaced_as_a_whole(cli, asked_weights, tmp_path):
 
 
 def test_a_file_that_makes_other_pictures_is_not_kept(asked_weights, tmp_path, monkeypatch):
-    draw = load_weights(asked_weights, DCGAN_KIND)
-    arrays = dict(draw.arrays)
+    generator = load_weights(asked_weights, DCGAN_KIND)
+    arrays = dict(generator.arrays)
     arrays["to_rgb/bias"] = arrays["to_rgb/bias"] + 0.1
-    spoiled = dataclasses.replace(draw, arrays=arrays)
+    spoiled = dataclasses.replace(generator, arrays=arrays)
     honest = exporting.pictures_graph
-    monkeypatch.setattr(exporting, "pictures_graph", lambda _, enlarge: honest(spoiled, enlarge))
+    monkeypatch.setattr(exporting, "pictures_graph", lambda _, upscaler: honest(spoiled, upscaler))
     with pytest.raises(PipelineError, match="differs from Keras by up to"):
-        export(draw, None, "onnx", tmp_path / "network.onnx")
+        export(generator, None, "onnx", tmp_path / "network.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_keras_onnx_is_written_and_the_rest_refused(asked_weights, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "has_keras", lambda: False)
-    draw = load_weights(asked_weights, DCGAN_KIND)
-    assert export(draw, None, "onnx", tmp_path / "a.onnx").difference is None
+    generator = load_weights(asked_weights, DCGAN_KIND)
+    assert export(generator, None, "onnx", tmp_path / "a.onnx").difference is None
     with pytest.raises(PipelineError, match="choose --to onnx"):
-        export(draw, None, "litert", tmp_path / "a.tflite")
+        export(generator, None, "litert", tmp_path / "a.tflite")

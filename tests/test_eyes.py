@@ -14,8 +14,8 @@ from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import SKIN_COLOURS
 from anime_pipeline.metrics import eyes
-from anime_pipeline.reports.evaluation import Evaluation
-from anime_pipeline.reports.eyes import eyes_figure, measure_words
+from anime_pipeline.reports.attributes import eyes_figure, measure_attributes
+from anime_pipeline.reports.evaluate import Evaluation
 
 # Strong colours of which there is no doubt.
 PLAIN = {"blue": (70, 110, 170), "green": (100, 150, 90), "red": (180, 60, 70)}
@@ -74,10 +74,10 @@ def test_what_cannot_be_measured_is_said():
 
     result = Evaluation({})
     generator = SimpleNamespace(names=("hair", "eyes", "length"))
-    measure_words(generator, None, SimpleNamespace(large=None), 1.0, stage, result)
+    measure_attributes(generator, None, SimpleNamespace(large=None), 1.0, stage, result)
     assert "stage two" in result.facts["eyes"] and "59%" in result.facts["length of hair"]
     nothing = Evaluation({})
-    measure_words(SimpleNamespace(names=("hair",)), None, None, 1.0, stage, nothing)
+    measure_attributes(SimpleNamespace(names=("hair",)), None, None, 1.0, stage, nothing)
     assert not nothing.facts and not nothing.figures
 
 

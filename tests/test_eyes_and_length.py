@@ -7,23 +7,16 @@ import pytest
 from conftest import spawn
 from PIL import Image
 
-from anime_pipeline.cli.attributes import gather_attributes, only_known
+from anime_pipeline import FaceSpec
+from anime_pipeline.cli.face_options import gather_attributes, only_known
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.conditions import columns
 from anime_pipeline.data.words import OTHER_WORDS, WORDS, known_words, parse_word
 from anime_pipeline.images.colour_names import EYE_COLOURS
-from anime_pipeline.inference.asked import asked_of_each
 from anime_pipeline.inference.export_usage import _parts as parts_of
 from anime_pipeline.inference.export_usage import usage
-from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.models.zoo import find_weights
 
 ASKED = ("--eyes", "Grey", "--hair-length", "short")
-
-
-@pytest.fixture(scope="module")
-def draw():
-    return FaceGenerator.load(find_weights("dcgan", "dcgan-generator"))
 
 
 def test_words_and_what_people_say_for_them():
@@ -38,29 +31,32 @@ def test_words_and_what_people_say_for_them():
 
 
 def test_options_come_before_a_prompt():
-    found = gather_attributes(None, None, None, "long hair, red eyes", eyes="blue", length="random")
+    found = gather_attributes({"prompt": "long hair, red eyes", "eyes": "blue", "length": "random"})
     assert found == {"eyes": "blue", "length": "long"}
 
 
-def test_the_shipped_weights_draw_other_eyes_and_other_hair(draw):
-    assert draw.attributes == ("hair", "skin", "eyes", "length")
-    seeds = range(8)
-    faces = {word: draw.generate(seeds, attributes={"eyes": word}) for word in ("red", "blue")}
+def test_the_shipped_weights_draw_other_eyes_and_other_hair(pipeline):
+    assert pipeline.generator.attributes == ("hair", "skin", "eyes", "length")
+
+    def faces_with(**attributes):
+        return pipeline([FaceSpec(seed, attributes) for seed in range(8)], 32)
+
+    faces = {word: faces_with(eyes=word) for word in ("red", "blue")}
     assert (faces["red"] != faces["blue"]).any(axis=(1, 2, 3)).all()
     redder = faces["red"][..., 0].astype(int) - faces["red"][..., 2]
     bluer = faces["blue"][..., 0].astype(int) - faces["blue"][..., 2]
     assert redder.mean() > bluer.mean()
-    long, short = (draw.generate(seeds, attributes={"length": word}) for word in ("long", "short"))
+    long, short = faces_with(length="long"), faces_with(length="short")
     assert (long != short).any(axis=(1, 2, 3)).all()
 
 
-def test_each_face_tells_what_it_was_asked(draw):
-    condition = draw.condition(range(40), {"eyes": "blue"})
-    told = asked_of_each(draw.names, condition)
+def test_each_face_tells_what_it_was_asked(pipeline):
+    condition = pipeline.condition([FaceSpec(seed, {"eyes": "blue"}) for seed in range(40)])
+    told = pipeline.generator.asked(condition)
     assert {face["eyes"] for face in told} == {"blue"}
     assert {face.get("length") for face in told} > {"long", "short"} - {None}
     condition[0] = 0
-    assert asked_of_each(draw.names, condition)[0] == {}
+    assert pipeline.generator.asked(condition)[0] == {}
 
 
 def test_generate_from_the_real_command_and_again_from_what_its_picture_says(tmp_path):
@@ -170,14 +166,15 @@ def test_tab_offers_the_words(typed, offered):
     assert found == offered, result.stderr
 
 
-def test_an_export_says_where_the_words_stand(draw):
-    parts = {part["name"]: part for part in parts_of(draw.config)}
+def test_an_export_says_where_the_words_stand(pipeline):
+    generator = pipeline.generator
+    parts = {part["name"]: part for part in parts_of(generator.config)}
     for name, words in WORDS.items():
-        place = columns(draw.names, name)
+        place = columns(generator.names, name)
         part = parts[name]
         assert (part["first"], part["count"]) == (place.start, len(words))
         assert tuple(part["words"]) == words
-        row = draw.condition([0], {name: words[1]})[0]
+        row = generator.condition([0], {name: words[1]})[0]
         assert row[part["first"] + 1] == part["strength"] == row[place].sum()
     document = {
         "file": "a.onnx", "form": "onnx", "weights": {"dcgan": {"file": "a", "sha256": "0" * 64}},

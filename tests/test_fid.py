@@ -7,8 +7,7 @@ import pytest
 from scipy import linalg
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.metrics.fid import fid
-from anime_pipeline.metrics.frechet import frechet
+from anime_pipeline.metrics.frechet import fid, frechet
 from anime_pipeline.models import inception
 from anime_pipeline.models.inception import Inception
 

@@ -365,8 +365,9 @@ def test_copies_are_found_even_mirrored():
     images[3], images[4] = training[7], training[8, :, ::-1]
     views = [thumbnails(training), thumbnails(training[:, :, ::-1])]
     found = memorisation(thumbnails(images), thumbnails(held_out), views)
-    assert list(np.flatnonzero(found.distances < 1)) == [3, 4]
-    assert list(found.indices[[3, 4]]) == [7, 8] and list(found.views[[3, 4]]) == [0, 1]
+    assert list(np.flatnonzero(found.generated.distances < 1)) == [3, 4]
+    assert list(found.generated.indices[[3, 4]]) == [7, 8]
+    assert list(found.generated.views[[3, 4]]) == [0, 1]
     assert 0.02 <= found.close_share < 0.1 and 0.95 < found.median_ratio < 1.05
 
 

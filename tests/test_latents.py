@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
+from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.core.config import DcganConfig, to_dict
 from anime_pipeline.images.writing.animation import write_gif, write_mp4
-from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.latents import slerp, variations, walk
+from anime_pipeline.inference.latents import neighbour, slerp, walk
 from anime_pipeline.inference.project import project
 from anime_pipeline.models.dcgan import build_generator
 from anime_pipeline.models.weights import DCGAN_KIND, save_weights
@@ -54,10 +54,9 @@ def test_a_walk_passes_every_key(spherical):
 
 
 @given(SEEDS, st.floats(0, 1))
-def test_variations_are_distributed_as_latents_and_single_out(seed, strength):
+def test_neighbours_are_distributed_as_latents(seed, strength):
     latent = normal(seed, 512)
-    made = variations(latent, seed, range(4), strength, "normal")
-    np.testing.assert_array_equal(made[2], variations(latent, seed, [2], strength, "normal")[0])
+    made = np.stack([neighbour(latent, seed, index, strength, "normal") for index in range(4)])
     assert 0.7 < made.std() < 1.3
     if strength == 0:
         np.testing.assert_array_equal(made, np.stack([latent] * 4))
@@ -93,16 +92,16 @@ def test_projection_keeps_latents_at_the_length_that_training_has_seen(tmp_path)
     config = DcganConfig(width=4, latent_dim=8, latent_distribution="uniform")
     arrays = {v.path: np.asarray(v) for v in build_generator(config).variables}
     save_weights(tmp_path / "uniform.npz", arrays, DCGAN_KIND, to_dict(config), {"step": 0})
-    draw = FaceGenerator.load(tmp_path / "uniform.npz")
-    found = project(draw, draw.generate([600])[0], steps=200)
+    pipeline = Pipeline.load(tmp_path / "uniform.npz")
+    found = project(pipeline.generator, pipeline([FaceSpec(600)], 32)[0], steps=200)
     assert 0.15 < np.square(found.latent).mean() < 0.55  # U(-1, 1): a third
 
 
 def test_projection_finds_a_face_that_the_generator_drew(asked_weights):
-    draw = FaceGenerator.load(asked_weights)
-    face = draw.generate([600])[0]  # not among the seeds that it starts from
-    found, again = project(draw, face, steps=40), project(draw, face, steps=40)
-    start = project(draw, face, steps=1)
+    pipeline = Pipeline.load(asked_weights)
+    face = pipeline([FaceSpec(600)], 32)[0]  # not among the seeds that it starts from
+    found, again, start = (project(pipeline.generator, face, steps) for steps in (40, 40, 1))
     assert found.rms < start.rms
     np.testing.assert_array_equal(found.face, again.face)
-    assert np.abs(draw.draw(found.latent[None], found.condition[None])[0] - found.face).max() == 0
+    drawn = pipeline.draw(found.latent[None], found.condition[None], 32)
+    np.testing.assert_array_equal(drawn[0], found.face)

@@ -16,10 +16,9 @@ from anime_pipeline.inference.upscaler import PLAIN, Upscaler
 
 @pytest.fixture(scope="module", params=[0.0, 1.0], ids=["faithful", "realistic"])
 def shipped(request):
-    from anime_pipeline.models.blend import find_upscaler, load_upscaler_weights
+    from anime_pipeline.models.blend import find_upscaler
 
-    files = find_upscaler("fidelity", request.param, "fidelity")
-    return Upscaler(load_upscaler_weights(files, request.param))
+    return Upscaler(find_upscaler("fidelity", request.param).load())
 
 
 def ink():

@@ -45,7 +45,8 @@ PINK, BLACK, TAN = HAIR_COLOURS["pink"], HAIR_COLOURS["black"], SKIN_COLOURS["ta
 )
 def test_prompts(text, hair, skin, ignored):
     found = parse_prompt(text)
-    assert (found.hair, found.skin, found.ignored) == (hair, skin, ignored)
+    assert [found.attributes.get(part) for part in ("hair", "skin")] == [hair, skin]
+    assert found.ignored == ignored
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_prompts(text, hair, skin, ignored):
         ("very long pink hair, light violet eyes", "purple", "long", ["very", "light"]),
         ("long twintails, short bangs", None, None, ["long twintails", "short bangs"]),
         ("a black eye patch", None, None, ["black eye patch"]),
+        ("a ribbon and short", None, None, ["ribbon", "short"]),
         ("not long hair, no red eyes, golden eyes", "yellow", None,
          ["not long hair", "no red eyes"]),
         ("red eyes, blue eyes, long hair, short hair", "red", "long", ["blue eyes", "short hair"]),
@@ -94,7 +96,7 @@ def test_every_word_is_understood_in_any_order(hair, eyes, length, order, joint)
 
 
 def lightness_and_chroma(text):
-    lightness, a, b = rgb_to_lab(np.array(parse_prompt(text).hair))
+    lightness, a, b = rgb_to_lab(np.array(parse_prompt(text).attributes["hair"]))
     return lightness, np.hypot(a, b)
 
 

@@ -9,44 +9,21 @@ from conftest import TINY_DCGAN
 from onnx import numpy_helper
 from test_architectures import random_weights
 
+from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.data.conditions import table_of
 from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.runtime import Session, generator_graph, upscaler_graph
+from anime_pipeline.inference.runtime import generator_graph, upscaler_graph
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.models import dcgan, srgan
-from anime_pipeline.models.ranges import lr_to_model, to_uint8
+from anime_pipeline.models import dcgan
 from anime_pipeline.models.weights import (
     CONDITION_TABLE,
     DCGAN_KIND,
     SRGAN_KIND,
     Weights,
-    assign,
     load_weights,
 )
 from anime_pipeline.models.zoo import find_weights
-
-
-def test_the_shipped_generator_draws_what_keras_draws():
-    weights = load_weights(find_weights("dcgan", DCGAN_KIND), DCGAN_KIND)
-    ours = FaceGenerator(weights)
-    model = dcgan.build_generator(ours.config)
-    assign(model, weights)
-    seeds = range(48)
-    latent, condition = ours.latents(seeds), ours.condition(seeds)
-    expected = to_uint8(np.asarray(model([latent, condition], training=False)))
-    assert np.abs(ours.draw(latent, condition).astype(int) - expected).max() <= 1
-
-
-@pytest.mark.parametrize("name", ["fidelity", "perceptual"])
-def test_the_shipped_upscalers_are_keras(name):
-    weights = load_weights(find_weights(name, SRGAN_KIND), SRGAN_KIND)
-    model = srgan.build_generator(Upscaler(weights).config)
-    assign(model, weights)
-    faces = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND)).generate(range(8))
-    expected = to_uint8(np.asarray(model(lr_to_model(faces), training=False)))
-    found = to_uint8(Session(upscaler_graph(weights))(lr_to_model(faces)))
-    assert np.abs(found.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("name", ["dcgan", "fidelity", "perceptual"])
@@ -96,7 +73,7 @@ def test_the_table_of_conditions_is_no_part_of_the_network(tmp_path):
     config = dataclasses.replace(TINY_DCGAN, condition="hair")
     weights = random_weights(dcgan.build_generator(config), config, DCGAN_KIND, tmp_path)
     weights.arrays[CONDITION_TABLE] = table_of(np.ones((4, 4), np.float32), seed=0)
-    assert FaceGenerator(weights).generate([0, 1]).shape == (2, 16, 16, 3)
+    assert Pipeline(FaceGenerator(weights))([FaceSpec(0)], 16).shape == (1, 16, 16, 3)
 
 
 def altered(name: str, **changes) -> Weights:
@@ -140,7 +117,7 @@ def test_a_negative_variance_is_refused(tmp_path):
 
 
 def test_settings_that_have_a_default_may_be_missing():
-    assert FaceGenerator(altered("dcgan", image_size=None)).generate([0]).shape == (1, 32, 32, 3)
+    assert FaceGenerator(altered("dcgan", image_size=None)).config.image_size == 32
 
 
 def test_results_that_are_no_numbers_are_never_pictures():

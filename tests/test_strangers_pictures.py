@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError, features
 from test_upscale_folders import names, paint
 
 from anime_pipeline.cli import upscale_batch
-from anime_pipeline.images import headers
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.images import headers, loading
 from anime_pipeline.images.codec import open_picture, to_rgb
 from anime_pipeline.images.headers import open_header
 
@@ -187,3 +188,10 @@ def test_a_table_that_comes_in_the_meantime_stays(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(annotate, "_estimate", late)
     cli("annotate", "in")
     assert table.read_text() == "mine\n"
+
+
+def test_a_long_header_ends_wherever_a_picture_is_decoded(monkeypatch):
+    monkeypatch.setattr(headers, "HEADER_CPU_S", 0.2)
+    monkeypatch.setattr(loading, "LONG_BYTES", 2**16)
+    with pytest.raises(DataError, match=r"a\.jpg: its header took more than 0.2 s"):
+        open_picture(b"\xff\xd8\xff\xe0" + bytes(2**24), "a.jpg")

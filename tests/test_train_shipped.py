@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import spawn
 
+from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store, split_store
-from anime_pipeline.inference.generator import FaceGenerator
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -86,9 +86,8 @@ def test_one_command_from_a_pack_to_weights_and_again(pack, tmp_path):
     assert np.isfinite(
         [final[f"{m}_{n}"] for m in ("kid", "recall") for n in ("alexnet", "vgg16")]
     ).all()
-    generator = FaceGenerator.load(out / "generator.npz")
-    faces = generator.generate(range(3), attributes={"eyes": "red", "length": "short"})
-    assert faces.shape == (3, 32, 32, 3)
+    made = Pipeline.load(out / "generator.npz")
+    assert made([FaceSpec(3, {"eyes": "red", "length": "short"})], 32).shape == (1, 32, 32, 3)
     assert np.load(out / "samples.npy").shape == (40, 32, 32, 3)
     assert (out / "perceptual.npz").is_file()
     # Once more: everything is done, and the state is found.

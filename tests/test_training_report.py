@@ -11,15 +11,14 @@ import pytest
 from rich.console import Console
 
 from anime_pipeline.cli.live import LivePanel
-from anime_pipeline.cli.live_panel import Look, Pace, describe, draw
+from anime_pipeline.cli.live_panel import Pace, describe, draw, last_evaluation
+from anime_pipeline.core.advice import standing
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.runs import METRICS_FILE, RUN_CONFIG, WARNINGS_FILE, locked
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.reports import training_words
-from anime_pipeline.reports.training import MOST_GRIDS, as_html, seconds_logged, write_report
-from anime_pipeline.reports.training_words import duration, verdict
-from anime_pipeline.training import watch
+from anime_pipeline.reports.training import MOST_GRIDS, as_html, write_report
+from anime_pipeline.reports.view import digest, duration
 from anime_pipeline.training.loop import Progress
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -91,10 +90,10 @@ def test_the_page_says_what_was_trained_and_how_it_went(tmp_path):
     assert all(image["alt"].strip() for image in page.images)
     assert page.addresses and all(a.startswith("data:image/png;base64,") for a in page.addresses)
     for text in (
-        "dcgan/1-cpu", "soon after the start", "The last: after epoch 19", "At step 200.",
+        "dcgan/1-cpu", "Soon after the start", "The last: after epoch 19", "At step 200.",
         "The faces become alike <sic>.", "torn", "r1_gamma", "0.7", "Level.", "memorises",
-        "Distance to held-out faces (KID)", "best 0.03 at step 50", "A <fast> one",
-        "faces & <b>more</b>", "9,600", "Discriminator's loss", "complete",
+        "KID, to compare runs", "best 0.03 at step 50", "A <fast> one",
+        "faces & <b>more</b>", "9,600", "Discriminator loss", "complete",
     ):  # fmt: skip
         assert text in page.text, text
 
@@ -132,7 +131,7 @@ def test_missing_and_damaged_parts_leave_a_page(tmp_path):
     (folder / METRICS_FILE).write_text("\n".join(lines))
     (folder / WARNINGS_FILE).write_bytes(b"\xff\xfe <script>\n\n")
     page = Page(as_html(folder))
-    assert "odd<i>" in page.text and "after epoch 3" in page.text
+    assert "odd<i>" in page.text and "fter epoch 3" in page.text
     assert len(page.images) == 2
 
 
@@ -150,9 +149,7 @@ def test_the_command_writes_it(tmp_path, cli):
     assert cli("runs", "report", "dcgan/2", "--checkpoints", tmp_path / "runs").code == 5
 
 
-def test_verdicts_agree_with_the_watch():
-    for name in ("MEMORISING_GAP", "CERTAIN", "CHANCE"):
-        assert getattr(training_words, name) == getattr(watch, name)
+def test_one_evaluation_tells_how_the_networks_stand():
     expected = {
         "level": {},
         "memorising?": {"accuracy_real_val": 0.6},
@@ -163,21 +160,15 @@ def test_verdicts_agree_with_the_watch():
         "discriminator guesses": {"auc_real_fake": 0.5},
     }  # fmt: skip
     for word, change in expected.items():
-        assert verdict(LEVEL | change).word == word
+        assert standing(LEVEL | change).word == word
     few = LEVEL | expected["memorising?"] | {"val_images": 6}
-    assert verdict(few).word == "level", "six pictures tell little"
-    assert verdict({}) is None
-
-
-def test_a_run_that_enlarges_speaks_of_no_drawn_faces():
-    assert training_words.meaning("fake_logit", "srgan")[0] == "Score of enlarged pictures"
-    assert training_words.meaning("fake_logit", "dcgan")[0] == "Score of drawn faces"
-    assert training_words.meaning("new", "dcgan") == ("new", "")
+    assert standing(few).word == "level", "six pictures tell little"
+    assert standing({}) is None
 
 
 def test_times_are_summed_from_the_pace():
     rows = [{"step": 10, "images_per_second": 5.0}, {"step": 30, "images_per_second": 20.0}]
-    assert seconds_logged(rows, 10) == 20 + 10
+    assert digest(rows).seconds * 10 == 20 + 10
     assert [duration(s) for s in (42, 720, 11_100)] == ["42 s", "12 min", "3 h 05 min"]
 
 
@@ -196,14 +187,15 @@ def test_the_panel_shows_what_is_known(tmp_path):
     folder = make_run(tmp_path, rows=log(), grids=[1, 2])
     (folder / WARNINGS_FILE).write_text("step 200: collapse: [bold]alike[/nonsense]\n")
     progress, console = Progress(folder, 60, 300, 50, {}), terminal()
-    console.print(draw(progress, a_pace(), Look.at(folder), 32), soft_wrap=False)
+    console.print(draw(progress, a_pace(), last_evaluation(folder), 32), soft_wrap=False)
     shown = console.export_text()
-    for text in ("step 60 of 300", "critic 34.500", "generator 2.000", "held-out 78%", "level",
-                 "0.90", "KID", "0.0300", "epoch_0002", "[bold]alike[/nonsense]"):  # fmt: skip
+    for text in ("step 60 of 300", "Discriminator 34.500", "Generator 2.000", "held-out 78.0%",
+                 "level", "90%", "KID", "0.03 · lower is better · best 0.03", "epoch_0002",
+                 "[bold]alike[/nonsense]"):  # fmt: skip
         assert text in shown.replace("\n", ""), text
     assert {len(line) for line in shown.splitlines()} == {90}, "no line breaks the frame"
     bare = terminal()
-    bare.print(draw(Progress(tmp_path, 1, 300, 50, {}), a_pace(1), Look(), 32), soft_wrap=False)
+    bare.print(draw(Progress(tmp_path, 1, 300, 50, {}), a_pace(1), None, 32), soft_wrap=False)
     assert "step 1 of 300" in bare.export_text()
 
 

@@ -200,13 +200,13 @@ def test_back_projection_reduces_to_the_input(upscaler):
 
 def test_realism_leads_from_one_upscaler_to_the_other():
     from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.models.blend import find_upscaler, load_upscaler_weights
+    from anime_pipeline.models.blend import find_upscaler
 
     lr_image = np.asarray(face(24))
 
     def large(realism: float) -> np.ndarray:
-        files = find_upscaler("fidelity", realism, "fidelity")
-        return Upscaler(load_upscaler_weights(files, realism)).upscale(lr_image).astype(int)
+        weights = find_upscaler("fidelity", realism).load()
+        return Upscaler(weights).upscale(lr_image).astype(int)
 
     first, middle, last = large(0), large(0.5), large(1)
     ends = np.abs(first - last).mean()

@@ -16,9 +16,11 @@ from PIL import Image
 
 from anime_pipeline.core import runs as core_runs
 from anime_pipeline.core.runs import locked, read_metrics
+from anime_pipeline.core.samples import list_samples
+from anime_pipeline.reports.curves import thinned
 from anime_pipeline.web import run_documents
 from anime_pipeline.web.openapi import document
-from anime_pipeline.web.run_documents import FoundRun, read_document, samples, thinned
+from anime_pipeline.web.run_documents import FoundRun, read_document
 from anime_pipeline.web.runs import blueprint
 
 CONFIG = {"steps": 100, "batch_size": 8, "image_size": 32, "loss": "bce"}
@@ -97,10 +99,18 @@ def test_a_run_is_told_with_samples_curves_and_settings(client):
     assert [sample["epoch"] for sample in run["samples"]] == [0, 3, 12]
     assert run["curves"]["loss_d"][0] == [10, 0.1] and len(run["curves"]["kid_val"]) == 1
     assert run["config"] == CONFIG and "/home/somebody" not in json.dumps(run)
+    assert "commands" not in run, "which name folders of the server"
+    assert {row["name"]: row["value"] for row in run["measured"]}["kid_val"] == "0.4"
     page = client.get("/training/dcgan/1-cpu").text
-    for text in ("Discriminator accuracy", "memorising</code>", "Level", "--resume", "KID at"):
+    for text in (
+        "Discriminator accuracy",
+        "memorising</code>",
+        "Level",
+        "--resume",
+        "KID, to compare runs",
+    ):
         assert text in page
-    assert '<th scope="row">Distance to held-out faces (KID)' in page
+    assert '<th scope="row">KID, to compare runs' in page
     assert '<th scope="row">PSNR' not in page and len(re.findall(r"data-chart [^>]* hidden>", page))
 
 
@@ -158,7 +168,7 @@ def test_samples_are_only_what_the_run_drew(client, checkpoints):
     (folder / "epoch_0007.png").symlink_to(checkpoints / "dcgan/1-cpu/config.json")
     (folder / "epoch_0008.png").mkdir()
     (folder / "epoch_\u0663\u0663\u0663\u0663.png").write_bytes(b"digits of another script")
-    assert samples(folder.parent) == [0, 3, 12]
+    assert list_samples(folder.parent) == [0, 3, 12]
     url = "/runs/dcgan/1-cpu/samples/"
     with client.get(url + "epoch_0003.png") as response:
         assert response.mimetype == "image/png"
@@ -294,6 +304,5 @@ def test_curves_are_thinned_without_losing_their_peaks():
 
 
 def test_the_document_of_a_folder_that_vanished_says_so(tmp_path):
-    read = read_document(FoundRun("dcgan", "9-cpu", tmp_path / "9-cpu"), full=True)
-    assert read.summary is None and read.document["state"] == "damaged"
-    assert str(tmp_path) not in read.document["error"]
+    found = read_document(FoundRun("dcgan", "9-cpu", tmp_path / "9-cpu"), full=True)
+    assert found["state"] == "damaged" and str(tmp_path) not in found["error"]

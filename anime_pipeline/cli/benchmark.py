@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from anime_pipeline.data.store import Store
     from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.reports.benchmark import Benchmark
 
 HR_SIZE = 128
 PROTOCOL = {
@@ -109,8 +108,8 @@ def command(
         from anime_pipeline.reports.benchmark import run_benchmark
         from anime_pipeline.reports.benchmark_folders import read_results
         from anime_pipeline.reports.benchmark_metrics import available_metrics
+        from anime_pipeline.reports.benchmark_page import STEM, as_document, write_reports
         from anime_pipeline.reports.page import refuse_other_report
-        from anime_pipeline.reports.render import KINDS
 
         loaded = {name: Upscaler.load(path) for name, path in paths.items()}
     chosen = choose_side(store, side, limit, _train_count(loaded))
@@ -131,40 +130,34 @@ def command(
         "software": version_line(["anime-pipeline", "onnxruntime", "scikit-image"]),
     }
     if not overwrite:
-        refuse_other_report(out, "benchmark", KINDS, facts)
+        refuse_other_report(out, STEM, facts)
     methods = {name: upscaler.upscale_batch for name, upscaler in loaded.items()}
     with progress_bar("Measuring") as update:
         result = run_benchmark(
             hr_images, names, degradations, methods, 4, update, others=others, metrics=metrics
         )
     result.facts.update(facts)
-    _publish(result, out, as_json)
+    written = write_reports(result, out)
+    if as_json:
+        print_json(as_document(result))
+    else:
+        click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
+    stderr().print(f"Reports: {', '.join(map(str, written.values()))}", markup=False)
 
 
 def _method_facts(
     degradations: Sequence[str], loaded: Mapping[str, Upscaler], others: Mapping[str, np.ndarray]
 ) -> dict[str, str]:
     """Return what a report says of how pictures were reduced and enlarged."""
+    from anime_pipeline.data.degrade import DEGRADERS
     from anime_pipeline.reports.benchmark_folders import fingerprint
 
     return {
-        "degradations": ", ".join(f"{_degrader(name)} {name} 4x" for name in degradations),
+        "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
         **PROTOCOL,
         **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
         **{f"against {n}": f"pixels' sha256 {fingerprint(i)[:16]}" for n, i in others.items()},
     }
-
-
-def _publish(result: Benchmark, out: Path, as_json: bool) -> None:
-    """Write the report's files, and print it."""
-    from anime_pipeline.reports.render import as_document, write_reports
-
-    written = write_reports(result, out)
-    if as_json:
-        print_json(as_document(result))
-    else:
-        click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
-    stderr().print(f"Reports: {', '.join(str(path) for path in written.values())}", markup=False)
 
 
 def _find_weights(weights: Sequence[str]) -> dict[str, Path]:
@@ -224,6 +217,7 @@ def _write_inputs(
     overwrite: bool,
     as_json: bool,
 ) -> None:
+    from anime_pipeline.data.degrade import DEGRADERS
     from anime_pipeline.reports.benchmark import reduce_all
     from anime_pipeline.reports.benchmark_folders import file_names, write_inputs
 
@@ -233,17 +227,11 @@ def _write_inputs(
         files = [path.as_posix() for path in file_names(names)]
         print_json({"folder": str(folder), "degradation": degradation, "files": files})
     stderr().print(
-        f"{len(names)} LR pictures ({_degrader(degradation)} {degradation} 4x) in {folder}. Have "
+        f"{len(names)} LR pictures ({DEGRADERS[degradation]} {degradation} 4x) in {folder}. Have "
         "them enlarged 4x into another folder under the same names as PNG, and give that by "
         "--against.",
         markup=False,
     )
-
-
-def _degrader(name: str) -> str:
-    from anime_pipeline.data.degrade import DEGRADERS
-
-    return DEGRADERS[name]
 
 
 def _check(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +24,14 @@ from anime_pipeline.cli.common import (
 from anime_pipeline.cli.evaluate_networks import (
     NETWORKS,
     about_stage_two,
-    choose_networks,
+    load_networks,
     remarks,
-    source,
-    with_large,
 )
 from anime_pipeline.cli.face_options import truncation_option, weights_options
-from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.cli.sides import choose_side, side_option
-from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
+from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 
 if TYPE_CHECKING:
@@ -120,21 +118,25 @@ def command(
 
     path = find_weights(checkpoint, DCGAN_KIND)
     import_keras_quietly()
-    _require_vgg()
-    networks, missing = choose_networks(wanted)
     with waiting("Loading the models"):
         from anime_pipeline.reports.evaluate import evaluate
-        from anime_pipeline.reports.evaluation_page import KINDS, STEM, cells, write_evaluation
+        from anime_pipeline.reports.evaluation_page import STEM, cells, write_evaluation
         from anime_pipeline.reports.page import refuse_other_report
+        from anime_pipeline.reports.real_faces import real_at
 
+        networks, missing = load_networks(wanted)
         network, about_fid = _inception(inception)
-    generator, enlarge = load_models(checkpoint, upscaler, realism, upscale)
+    options = {"checkpoint": checkpoint, "upscaler": upscaler, "realism": realism}
+    pipeline = load_pipeline(options | {"upscale": upscale})
+    generator, enlarge = pipeline.generator, pipeline.upscaler if upscale else None
     roots = list(dict.fromkeys(data))
     size, fit = generator.config.image_size, generator.config.fit
     store = open_store(roots, size, fit, labels=bool(generator.config.condition))
     faces, chosen = _faces(store, generator, side, count)
     if enlarge:
-        faces = with_large(faces, generator.config)
+        paths = [record.path for record in faces.records]
+        with progress_bar("Reading large faces") as update:
+            faces = replace(faces, large=real_at(paths, size * SCALE, fit, update))
     facts = {
         "weights": f"{path.parent.name}/{path.name}",
         "sha256": generator.weights.sha256,
@@ -147,10 +149,10 @@ def command(
     }
     facts |= about_stage_two(enlarge, faces) | about_fid
     if not overwrite:
-        sources = {name: f"{source(name)} weights" for name in networks}
-        refuse_other_report(out, STEM, KINDS, facts | sources)
+        sources = {each.network: f"{each.source} weights" for each in networks}
+        refuse_other_report(out, STEM, facts | sources)
     seeds = range(seed, seed + count)
-    result = evaluate(generator, faces, seeds, truncation, _stage, network, networks, enlarge)
+    result = evaluate(generator, faces, seeds, truncation, progress_bar, networks, network, enlarge)
     result.facts = facts | result.facts
     result.missing = missing
     result.remarks = remarks(generator.config, enlarge)
@@ -163,23 +165,6 @@ def command(
         head = ("Measure", "Value", "Real faces", "Chance", "Faces")
         print_table(head, [[row[key] for key in keys] for row in rows])
     stderr().print(f"Report: {written['html']}", markup=False)
-
-
-@contextmanager
-def _stage(title: str) -> Iterator[Any]:
-    with progress_bar(title) as update:
-        yield update
-
-
-def _require_vgg() -> None:
-    from anime_pipeline.models.vgg import load_vgg
-
-    try:
-        load_vgg(["block1_conv1"])
-    except PipelineError as error:
-        raise PipelineError(
-            f"Faces are compared by VGG16's features. Add its weights to measure. {error}"
-        ) from None
 
 
 def _inception(path: Path | None) -> tuple[Inception | None, dict[str, str]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from anime_pipeline.cli.common import progress_bar, stderr
-from anime_pipeline.core.config import SCALE, DcganConfig
+from anime_pipeline.cli.common import stderr
+from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
     from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.metrics.features import Features
     from anime_pipeline.reports.evaluate import Faces
 
 # In the order of reports: first those that nobody flatters.
@@ -18,13 +18,13 @@ NETWORKS = ("alexnet", "efficientnet-lite", "vgg16")
 UNTRAINED = "nothing is trained on it"
 
 
-def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+def load_networks(wanted: tuple[str, ...]) -> tuple[list[Features], dict[str, str]]:
     """Return the feature networks to ask, and why others cannot be asked, by title.
 
     Raises:
-        PipelineError: If one that was asked for by name is missing.
+        PipelineError: If VGG16, or one that was asked for by name, is missing.
     """
-    from anime_pipeline.metrics.features import ALEXNET, TITLES, VGG16, why_missing
+    from anime_pipeline.metrics.features import ALEXNET, TITLES, VGG16, Features, why_missing
 
     networks, missing = [], {}
     for name in NETWORKS:
@@ -32,36 +32,24 @@ def choose_networks(wanted: tuple[str, ...]) -> tuple[list[str], dict[str, str]]
         if name not in {VGG16, *(wanted or [ALEXNET])}:
             continue
         reason = why_missing(name)
-        if reason is None:
-            networks.append(name)
-        elif name in wanted:
+        if reason and name in wanted:
             raise PipelineError(
                 f"{TITLES[name]} cannot be asked: {reason}. "
                 f"Leave --network {name} out, or see to that."
             )
-        else:
+        if reason:
             missing[TITLES[name]] = reason
-            stderr().print(f"Warning: faces are not compared by {TITLES[name]}: {reason}.",
-                           markup=False)  # fmt: skip
+            text = f"Warning: faces are not compared by {TITLES[name]}: {reason}."
+            stderr().print(text, markup=False)
+            continue
+        try:
+            networks.append(Features(name))
+        except PipelineError as error:
+            raise PipelineError(
+                f"Faces are compared by {TITLES[name]}'s features. Add its weights to measure. "
+                f"{error}"
+            ) from None
     return networks, missing
-
-
-def source(network: str) -> str:
-    """Return where a network's weights come from, as `Features.source` will have it."""
-    from anime_pipeline.models.assets import VGG_FILE, find_asset
-
-    vgg16 = "torch" if find_asset(VGG_FILE) else "caffe"
-    return {"vgg16": vgg16, "alexnet": "lpips"}.get(network, "tensorflow")
-
-
-def with_large(faces: Faces, config: DcganConfig) -> Faces:
-    """Add the real faces at the size of stage two's."""
-    from anime_pipeline.reports.likeness import real_at
-
-    paths = [record.path for record in faces.records]
-    with progress_bar("Reading large faces") as update:
-        large = real_at(paths, config.image_size * SCALE, config.fit, update)
-    return replace(faces, large=large)
 
 
 def about_stage_two(upscaler: Upscaler | None, faces: Faces) -> dict[str, str]:

@@ -11,7 +11,7 @@ import click
 
 from anime_pipeline.cli.common import json_option, out_option, print_json, stderr, waiting
 from anime_pipeline.cli.face_options import weights_options
-from anime_pipeline.cli.loading import load_weights_of
+from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 
@@ -59,10 +59,11 @@ def command(
     targets = {form: _targets(out, part, form) for form in forms}
     for form in forms:
         require_form(form)
-    realism = options["realism"]
-    if part == "upscaler" and options["upscaler"] is None and realism is None:
-        realism = 0.0  # as `upscale`: true to its input
-    sources = load_weights_of(options["checkpoint"], options["upscaler"], realism, STAGES[part])
+    if part == "upscaler" and options["upscaler"] is None and options["realism"] is None:
+        options["realism"] = 0.0  # as `upscale`: true to its input
+    pipeline = load_pipeline(options | {"upscale": part != "generator"})
+    loaded = pipeline.weights(pipeline.sizes[part != "generator"])
+    sources = {stage: loaded[stage] for stage in STAGES[part]}
     for form, paths in targets.items():
         _refuse_existing(paths, sources, form, overwrite)
     out.mkdir(parents=True, exist_ok=True)

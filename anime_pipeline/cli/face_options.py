@@ -1,15 +1,17 @@
-"""Options that every command which draws faces takes: the weights, and what is wished for."""
+"""What every command that draws faces takes: weights, and what the faces shall show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from anime_pipeline.cli import complete
-from anime_pipeline.cli.common import FiniteRange, Function
-from anime_pipeline.data.words import RANDOM, WORDS, parse_word
+from anime_pipeline.cli.common import FiniteRange, Function, stderr
+from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.words import RANDOM, WORDS
+from anime_pipeline.inference.spec import MOST_TRUNCATION, read_attribute
 
 # What can be wished for of every face, by the names that conditions have for it.
 OPTIONS = {"hair": "--hair", "skin": "--skin", "eyes": "--eyes", "length": "--hair-length"}
@@ -45,7 +47,7 @@ def truncation_option(function: Function) -> Function:
     """Add `--truncation`."""
     return click.option(
         "--truncation",
-        type=FiniteRange(0, 1.5),
+        type=FiniteRange(0, MOST_TRUNCATION),
         default=1.0,
         show_default=True,
         help="Below 1: faces more alike and more regular.",
@@ -82,13 +84,82 @@ def read_attributes(texts: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: If a text is no colour, or none of the words.
     """
-    from anime_pipeline.images.colour_names import parse_colour
-
-    asked = {name: texts.get(name) for name in OPTIONS}
-    return {
-        name: parse_word(text, name, f"value for {OPTIONS[name]}")
-        if name in WORDS
-        else parse_colour(text, name)  # type: ignore[arg-type]
-        for name, text in asked.items()
-        if text is not None and text.strip().casefold() != RANDOM
+    read = {
+        name: read_attribute(name, texts.get(name), f"value for {option}")
+        for name, option in OPTIONS.items()
     }
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return colours and words by name, and True or False by tag.
+
+    --hair, --skin, --eyes and --hair-length come before --prompt, and that before --like.
+
+    Args:
+        options: Those of `generate`, by name; what is not asked for may be missing.
+
+    Raises:
+        UsageError: If a prompt says nothing that can be drawn, or an attribute cannot be read.
+        DataError: If the picture cannot be read.
+    """
+    tags, not_tags = options.get("tags", ()), options.get("not_tags", ())
+    both = set(tags) & set(not_tags)
+    if both:
+        raise UsageError(
+            f"Received --with and --without for {', '.join(sorted(both))}. Leave one out."
+        )
+    attributes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
+    if options.get("like") is not None:
+        from anime_pipeline.data.estimate import estimate_colors
+        from anime_pipeline.images.decoding.decoder import read_rgb
+
+        attributes |= vars(estimate_colors(read_rgb(options["like"])))
+    if options.get("prompt") is not None:
+        attributes |= _read_prompt(options["prompt"])
+    return attributes | read_attributes(options)
+
+
+def only_known(
+    attributes: Mapping[str, Any], options: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """Leave out words that a prompt alone asked for and that weights know nothing of; say so.
+
+    A prompt says much that cannot be drawn. If nothing would be left, or an option asked for it,
+    the weights refuse it themselves.
+
+    Args:
+        attributes: What `gather_attributes` returned.
+        options: The command's options by name.
+        names: What the weights know.
+    """
+    lost = {
+        name: attribute
+        for name, attribute in attributes.items()
+        if name in WORDS and name not in names and options.get(name) in (None, RANDOM)
+    }
+    if not lost or len(lost) == len(attributes):
+        return dict(attributes)
+    said = {"eyes": "{} eyes", "length": "{} hair"}
+    words = ", ".join(said[name].format(attribute) for name, attribute in lost.items())
+    stderr().print(f"Not drawn (these weights know nothing of it): {words}", markup=False)
+    return {name: attribute for name, attribute in attributes.items() if name not in lost}
+
+
+def _read_prompt(text: str) -> dict[str, Any]:
+    from anime_pipeline.data.prompt import parse_prompt
+
+    prompt = parse_prompt(text)
+    if not prompt.attributes:
+        raise UsageError(
+            f"Invalid value for --prompt: {text!r}. Expected something about hair, skin or eyes, "
+            "such as 'long silver hair, tan skin, blue eyes': nothing else can be asked for."
+        )
+    if prompt.ignored:
+        ignored = ", ".join(prompt.ignored)
+        stderr().print(
+            "Not drawn (only colour and length of hair, skin and the colour of eyes can be): "
+            f"{ignored}",
+            markup=False,
+        )
+    return prompt.attributes

@@ -6,32 +6,37 @@ import json
 import os
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.attributes import gather_attributes, only_known
 from anime_pipeline.cli.common import (
     UserPath,
     json_option,
     out_option,
     parse_seeds,
     print_json,
-    progress_bar,
     stderr,
 )
-from anime_pipeline.cli.face_options import OPTIONS, attribute_options, weights_options
-from anime_pipeline.cli.loading import load_models
-from anime_pipeline.core.config import SCALE
+from anime_pipeline.cli.face_options import (
+    attribute_options,
+    gather_attributes,
+    only_known,
+    weights_options,
+)
+from anime_pipeline.cli.loading import load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
-from anime_pipeline.inference.asked import asked_of_each, attribute_texts
+from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from anime_pipeline.inference.pipeline import Pipeline
 
 DEFAULT_COUNT = 16
 MANIFEST = "manifest.json"
@@ -64,11 +69,6 @@ MANIFEST = "manifest.json"
 def command(
     count: int | None,
     seed_text: str | None,
-    like: Path | None,
-    prompt: str | None,
-    tags: tuple[str, ...],
-    not_tags: tuple[str, ...],
-    upscale: bool,
     grid: bool,
     out: Path,
     overwrite: bool,
@@ -82,119 +82,97 @@ def command(
     of a training picture, drawn by the seed, unless others are asked for. Each PNG records how it
     was made, and manifest.json lists all faces of the folder.
     """
-    seeds = (
-        parse_seeds("0", count or DEFAULT_COUNT)
-        if seed_text is None
-        else parse_seeds(seed_text, count)
-    )
-    asked = {name: options[name] for name in OPTIONS}
-    attributes = gather_attributes(like=like, prompt=prompt, tags=tags, not_tags=not_tags, **asked)
-    wanted = (options["checkpoint"], options["upscaler"], options["realism"])
-    draw, enlarge = load_models(*wanted, upscale)
-    attributes = only_known(attributes, options, draw.names)
-    condition = draw.condition(seeds, attributes)
-    sources = {"dcgan": draw.weights} | ({"srgan": enlarge.weights} if enlarge else {})
-    weights = {stage: source.facts() for stage, source in sources.items()}
-    size = draw.config.image_size * (SCALE if enlarge else 1)
-    job = Job(seeds, size, out, weights, attribute_texts(attributes, options["truncation"]))
+    if seed_text is None:
+        seed_text, count = "0", count or DEFAULT_COUNT
+    seeds = parse_seeds(seed_text, count)
+    attributes = gather_attributes(options)
+    pipeline = load_pipeline(options)
+    attributes = only_known(attributes, options, pipeline.generator.names)
+    specs = [FaceSpec(seed, attributes, truncation=options["truncation"]) for seed in seeds]
+    condition = pipeline.condition(specs)
+    job = Job(pipeline, specs, pipeline.sizes[options["upscale"]], out)
     if not overwrite:
-        _refuse_other_pictures(job, grid)
-    require_free(out, len(seeds) * size**2 * 3 * (2 if grid else 1), "the pictures")
-    with progress_bar("Drawing") as update:
-        latent = draw.latents(seeds) * options["truncation"]
-        pictures = draw.draw(latent, condition, batch_size, update)
-    if enlarge:
-        with progress_bar("Upscaling") as update:
-            pictures = enlarge.upscale_batch(pictures, min(batch_size, 8), update)
-    result = _write(job, pictures, grid, overwrite, asked_of_each(draw.names, condition))
+        job.refuse_other_pictures(grid)
+    require_free(out, len(specs) * job.size**2 * 3 * (2 if grid else 1), "the pictures")
+    with stage_bars() as update:
+        latent = pipeline.latents(specs)
+        pictures = pipeline.draw(latent, condition, job.size, batch_size, update)
+    result = _write(job, pictures, grid, overwrite, pipeline.generator.asked(condition))
     if as_json:
         print_json(result)
     else:
-        faces = f"{len(seeds)} face{'s' if len(seeds) > 1 else ''}"
-        stderr().print(f"{faces} of {size}x{size} px in {out}", markup=False)
+        faces = f"{len(specs)} face{'s' if len(specs) > 1 else ''}"
+        stderr().print(f"{faces} of {job.size}x{job.size} px in {out}", markup=False)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One call: which faces go where, from which weights, and what they were asked to show."""
+    """One call: which faces go where."""
 
-    seeds: list[int]
+    pipeline: Pipeline
+    specs: list[FaceSpec]
     size: int
     out: Path
-    weights: dict[str, dict[str, str]]  # by stage: file and sha256
-    attributes: dict[str, str]  # as they stand in file names and text entries
 
-    @property
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """What all faces have in common, as the manifest and `--json` say it."""
+        weights = {stage: each.facts() for stage, each in self.pipeline.weights(self.size).items()}
+        return {"size": self.size, "weights": weights, "attributes": self.specs[0].look}
+
+    @cached_property
     def suffix(self) -> str:
-        """Return what follows the seed in file names: size and attributes."""
-        words = (f"_{name}-{value.lstrip('#')}" for name, value in self.attributes.items())
+        """What follows the seed in file names: size and attributes."""
+        words = (f"_{name}-{value.lstrip('#')}" for name, value in self.specs[0].look.items())
         return f"{self.size}{''.join(words)}.png"
 
-    def face(self, seed: int) -> str:
-        """Return the file name of a seed's face."""
-        return f"face_{seed:06d}_{self.suffix}"
-
-    def text(self, seed: int) -> dict[str, str]:
-        """Return what a face's PNG records: by it the same face is known again."""
-        text = {"seed": str(seed), **self.attributes}
-        return text | {f"weights-{stage}": w["sha256"] for stage, w in self.weights.items()}
+    def face(self, spec: FaceSpec) -> str:
+        """Return the file name of a face."""
+        return f"face_{spec.seed:06d}_{self.suffix}"
 
     @property
     def grid(self) -> str:
-        """Return the grid's file name: its first seed, count and, for odd lists, their hash."""
-        seeds = self.seeds
+        """The grid's file name: its first seed, count and, for odd lists, their hash."""
+        seeds = [spec.seed for spec in self.specs]
         consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
         odd = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
         return f"grid_{seeds[0]:06d}_{len(seeds)}{odd}_{self.suffix}"
 
     def targets(self, grid: bool) -> dict[str, dict[str, str]]:
         """Return every picture to be written, by name, with its text entries."""
-        named = {self.face(seed): self.text(seed) for seed in self.seeds}
+        provenance = self.pipeline.provenance
+        named = {self.face(spec): provenance(spec, self.size) for spec in self.specs}
         if grid:
-            weights = {k: v for k, v in self.text(0).items() if k != "seed"}
-            named[self.grid] = {"grid": "seeds by its name", **weights}
+            sheet = {"grid": "seeds by its name"} | self.specs[0].look
+            named[self.grid] = SOFTWARE | sheet | provenance(size=self.size)
         return named
 
-
-def _refuse_other_pictures(job: Job, grid: bool) -> None:
-    """Replace only what this very call has made before: the same seed from the same weights."""
-    from anime_pipeline.images.marks import refuse_other_picture
-
-    for name, text in job.targets(grid).items():
-        refuse_other_picture(job.out / name, text, "pass --overwrite")
-    _read_manifest(job.out / MANIFEST)
+    def refuse_other_pictures(self, grid: bool) -> None:
+        """Replace only what this very call has made before: the same seed, the same weights."""
+        for name, texts in self.targets(grid).items():
+            refuse_other_face(self.out / name, texts)
+        _read_manifest(self.out / MANIFEST)
 
 
 def _write(
-    job: Job,
-    pictures: np.ndarray,
-    grid: bool,
-    overwrite: bool,
-    asked: list[dict[str, str]],
+    job: Job, pictures: np.ndarray, grid: bool, overwrite: bool, asked: list[dict[str, str]]
 ) -> dict[str, Any]:
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.writing.grid import make_grid
 
-    software = {"Software": f"anime-pipeline {__version__}"}
-    for seed, picture in zip(job.seeds, pictures, strict=True):
-        write_png(job.out / job.face(seed), picture, software | job.text(seed))
-    result: dict[str, Any] = {
-        "version": __version__,
-        "out": str(job.out),
-        "size": job.size,
-        "weights": job.weights,
-        "attributes": job.attributes,
-        "faces": [
-            {"file": job.face(seed), "seed": seed, **each}
-            for seed, each in zip(job.seeds, asked, strict=True)
-        ],
-    }
+    targets = job.targets(grid)
+    faces = []
+    for spec, picture, each in zip(job.specs, pictures, asked, strict=True):
+        name = job.face(spec)
+        write_png(job.out / name, picture, targets[name])
+        faces.append({"file": name, "seed": spec.seed, **each})
+    result = {"version": __version__, "out": str(job.out), **job.shared, "faces": faces}
     if grid:
         # 32 px faces are enlarged without smoothing, so that their pixels can be judged.
         result["grid"] = job.grid
         sheet = make_grid(pictures, magnify=4 if job.size <= 32 else 1)
-        write_png(job.out / job.grid, sheet, software | job.targets(grid)[job.grid])
-    _update_manifest(job, overwrite, result["faces"])
+        write_png(job.out / job.grid, sheet, targets[job.grid])
+    _update_manifest(job, overwrite, faces)
     return result
 
 
@@ -233,7 +211,6 @@ def _update_manifest(job: Job, overwrite: bool, made: list[dict[str, Any]]) -> N
                 raise
             faces = {}
         for face in made:
-            shared = {"size": job.size, "attributes": job.attributes, "weights": job.weights}
-            faces[face["file"]] = face | shared
+            faces[face["file"]] = face | job.shared
         there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
         atomic_write_json(path, {"version": __version__, "faces": there})

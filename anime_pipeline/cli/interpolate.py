@@ -14,7 +14,6 @@ from anime_pipeline.cli.common import (
     json_option,
     parse_seeds,
     print_json,
-    progress_bar,
     stderr,
 )
 from anime_pipeline.cli.face_options import (
@@ -25,14 +24,13 @@ from anime_pipeline.cli.face_options import (
     weights_options,
     word_option,
 )
-from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.loading import load_pipeline, stage_bars
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import WORDS
+from anime_pipeline.inference.spec import FaceSpec
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from anime_pipeline.inference.generator import FaceGenerator
 
 SUFFIXES = (".gif", ".mp4", ".png")
 MAGNIFY = 4
@@ -63,14 +61,9 @@ SHEET_COLUMNS = 12
 @json_option
 def command(
     seeds: str,
-    truncation: float,
     frames: int,
     loop: bool,
     fps: float,
-    upscale: bool,
-    checkpoint: str,
-    upscaler: str | None,
-    realism: float | None,
     out: Path,
     overwrite: bool,
     as_json: bool,
@@ -99,14 +92,19 @@ def command(
             )
     if not overwrite and out.exists():
         raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
-    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
-    latent, condition = _journey(draw, stops, wanted, count, frames, loop)
-    with progress_bar("Drawing") as update:
-        pictures = draw.draw(latent * truncation, condition, 32, update)
-    if enlarge:
-        with progress_bar("Upscaling") as update:
-            pictures = enlarge.upscale_batch(pictures, 8, update)
-    elif out.suffix != ".png":
+    pipeline = load_pipeline(options)
+    faces = [
+        FaceSpec(
+            _of(stops, index),
+            read_attributes({name: _of(texts, index) for name, texts in wanted.items()}),
+            truncation=options["truncation"],
+        )
+        for index in range(count)
+    ]
+    with stage_bars() as update:
+        size = pipeline.sizes[options["upscale"]]
+        pictures = pipeline.draw(*pipeline.interpolate(faces, frames, loop), size, progress=update)
+    if not options["upscale"] and out.suffix != ".png":
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
     _write(out, pictures, fps, f"anime-pipeline {__version__}, seeds {seeds}")
     result: dict[str, Any] = {"out": str(out), "frames": len(pictures), "seeds": stops, **wanted}
@@ -120,26 +118,8 @@ def _split(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def _journey(
-    draw: FaceGenerator,
-    stops: list[int],
-    wanted: dict[str, list[str]],
-    count: int,
-    frames: int,
-    loop: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return latents and conditions of all frames."""
-    from anime_pipeline.inference.latents import walk
-
-    def of(values: list[Any], index: int) -> Any:
-        return values[index] if len(values) > 1 else values[0]
-
-    conditions = []
-    for index in range(count):
-        attributes = read_attributes({name: of(texts, index) for name, texts in wanted.items()})
-        conditions.append(draw.condition([of(stops, index)], attributes)[0])
-    latents = list(draw.latents([of(stops, index) for index in range(count)]))
-    return walk(latents, frames, loop, True), walk(conditions, frames, loop, False)
+def _of(values: list[Any], index: int) -> Any:
+    return values[index] if len(values) > 1 else values[0]
 
 
 def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:

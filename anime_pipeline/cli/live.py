@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, stderr
-from anime_pipeline.cli.live_panel import Look, Pace, describe, draw
+from anime_pipeline.cli.live_panel import Pace, describe, draw, last_evaluation
 from anime_pipeline.core.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from anime_pipeline.reports.view import Document
     from anime_pipeline.training.loop import Progress
 
 DRAW_EVERY_S = 0.5
@@ -35,7 +36,7 @@ class LivePanel:
 
         self._live = Live(console=console, auto_refresh=False)
         self._images_per_step = images_per_step
-        self._look = Look()
+        self._evaluated: Document | None = None
         self._drawn_at = 0.0
         self._drawing = self._open = self._closed = False
         self._postponed: Callable[[], None] | None = None
@@ -48,10 +49,10 @@ class LivePanel:
             return
         if not self._open:
             self._begin()
-        if progress.ends_epoch or not self._look.grid:
-            self._look = Look.at(progress.folder)
+        if progress.ends_epoch or not (self._evaluated and self._evaluated["samples"]):
+            self._evaluated = last_evaluation(progress.folder)
         self._drawing = True
-        panel = draw(progress, pace, self._look, self._images_per_step)
+        panel = draw(progress, pace, self._evaluated, self._images_per_step)
         panel.width = min(self._live.console.width, WIDEST)
         self._live.update(panel, refresh=True)
         self._drawing, self._drawn_at = False, time.monotonic()

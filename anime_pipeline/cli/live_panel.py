@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from anime_pipeline.core.runs import METRICS_FILE, SAMPLES_FOLDER, read_metrics, read_warnings
+from anime_pipeline.core.measurements import measurement
+from anime_pipeline.core.runs import METRICS_FILE, SAMPLES_FOLDER, read_metrics, read_run
+from anime_pipeline.core.samples import list_samples, sample_name
 from anime_pipeline.core.text import visible
+from anime_pipeline.reports.view import Document, details, digest, duration
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 SMOOTHED_STEPS = 50
 TIMED_FOR_ETA = 10
 
-PLAYERS = {"d": "critic", "g": "generator"}  # other losses have names that people know
 TONES = {"good": "green", "fair": "yellow", "bad": "bold red"}
 
 
@@ -62,25 +63,10 @@ class Pace:
         return (time.monotonic() - self.begun) / self.timed * steps
 
 
-@dataclass
-class Look:
-    """What the run folder tells: all that was measured last, and the newest grid and warning."""
-
-    measured: dict[str, Any] = field(default_factory=dict)
-    best_kid: float | None = None
-    grid: Path | None = None
-    warning: str = ""
-
-    @classmethod
-    def at(cls, folder: Path) -> Look:
-        """Read a run folder."""
-        measured: dict[str, Any] = {}
-        rows = read_metrics(folder / METRICS_FILE)
-        for row in rows:
-            measured |= row
-        best = min((row["kid_val"] for row in rows if "kid_val" in row), default=None)
-        grid = max((folder / SAMPLES_FOLDER).glob("epoch_*.png"), default=None)
-        return cls(measured, best, grid, "".join(read_warnings(folder)[-1:]))
+def last_evaluation(folder: Path) -> Document:
+    """Return what a run folder tells of itself, see `reports.view`."""
+    log = digest(read_metrics(folder / METRICS_FILE))
+    return details(read_run(folder), list_samples(folder), log)
 
 
 def describe(progress: Progress, pace: Pace) -> str:
@@ -91,15 +77,22 @@ def describe(progress: Progress, pace: Pace) -> str:
     return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}{eta}"
 
 
-def draw(progress: Progress, pace: Pace, look: Look, images_per_step: int) -> Panel:
-    """Return the panel; names of files and warnings are never read as markup."""
+def draw(progress: Progress, pace: Pace, evaluated: Document | None, images_per_step: int) -> Panel:
+    """Return the panel; names of files and warnings are never read as markup.
+
+    Args:
+        progress: How far the run is.
+        pace: Its losses and how fast it goes.
+        evaluated: See `last_evaluation`; None before the first.
+        images_per_step: How many training pictures a step takes.
+    """
     from rich.panel import Panel
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     left_s = pace.left_s(progress.total_steps - progress.step)
-    left = "time left: counting" if left_s is None else f"{_clock(left_s)} left"
+    left = "time left: counting" if left_s is None else f"{duration(left_s)} left"
     done = f"step {progress.step:,} of {progress.total_steps:,}"
     speed = (
         f"{pace.steps_per_s * images_per_step:,.0f} images/s"
@@ -114,47 +107,34 @@ def draw(progress: Progress, pace: Pace, look: Look, images_per_step: int) -> Pa
         ProgressBar(progress.total_steps, progress.step, complete_style="magenta"),
     )
     table.add_row("Progress", Text("  ·  ".join((done, left, speed))))
-    losses = [f"{PLAYERS.get(name, name)} {value:.3f}" for name, value in pace.losses.items()]
+    losses = (
+        f"{measurement(f'loss_{name}').label.removesuffix(' loss')} {value:.3f}"
+        for name, value in pace.losses.items()
+    )
     table.add_row("Losses", Text("  ".join(losses)))
-    for name, text in _measured_lines(look):
-        table.add_row(name, text)
-    if look.grid:
-        table.add_row("Last grid", Text(visible(str(look.grid))))
-    if look.warning:
-        table.add_row("Warning", Text(visible(look.warning), style="yellow"))
+    for name, text, style in _evaluated_lines(evaluated) if evaluated else ():
+        table.add_row(name, Text(visible(text), style=style))
     title = Text(visible(f" {progress.folder.parent.name}/{progress.folder.name} "), style="bold")
     subtitle = Text(f" epoch {progress.epoch} · Ctrl-C saves and stops ", style="dim")
     return Panel(table, title=title, subtitle=subtitle, border_style="magenta", padding=(0, 1))
 
 
-def _measured_lines(look: Look) -> Iterator[tuple[str, Any]]:
-    from rich.text import Text
-
-    from anime_pipeline.reports.training_words import verdict
-
-    measured = look.measured
-    names = (
-        ("training", "accuracy_real_train"),
-        ("held-out", "accuracy_real_val"),
-        ("drawn", "accuracy_fake"),
-    )
-    parts = [f"{text} {measured[name]:.0%}" for text, name in names if name in measured]
-    if parts:
-        line = Text("  ".join(parts))
-        if found := verdict(measured):
-            line.append(f"   {found.word}", style=TONES[found.tone])
-        yield "Critic is right", line
-    if "diversity" in measured:
-        yield "Variety", Text(f"{measured['diversity']:.2f}  (real faces: 1)")
-    if "kid_val" in measured:
-        best = f"  best {look.best_kid:.4f}" if look.best_kid is not None else ""
-        yield "KID, held-out", Text(f"{measured['kid_val']:.4f}{best}  (lower is better)")
-    if "val_psnr_db" in measured:
-        bicubic = measured.get("val_psnr_bicubic_db")
-        beside = "" if bicubic is None else f"  (bicubic {bicubic:.2f} dB)"
-        yield "PSNR, held-out", Text(f"{measured['val_psnr_db']:.2f} dB{beside}")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+def _evaluated_lines(evaluated: Document) -> Iterator[tuple[str, str, str]]:
+    """Yield lines of (what, text, style)."""
+    shares = [row for row in evaluated["measured"] if row["share"] is not None]
+    if shares:
+        # The line's own name says already of what these are.
+        names = (row["label"].split(", ")[-1] for row in shares)
+        yield (
+            "Accuracy",
+            "  ".join(f"{name} {row['value']}" for name, row in zip(names, shares, strict=True)),
+            "",
+        )
+    if standing := evaluated["standing"]:
+        yield "Standing", standing["word"], TONES[standing["tone"]]
+    for trend in evaluated["trends"]:
+        yield trend["label"], " · ".join((trend["value"], *trend["notes"])), ""
+    if evaluated["latest_sample"] is not None:
+        yield "Last grid", f"{SAMPLES_FOLDER}/{sample_name(evaluated['latest_sample'])}", ""
+    if evaluated["warnings"]:
+        yield "Warning", evaluated["warnings"][-1], "yellow"

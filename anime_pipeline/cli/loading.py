@@ -1,57 +1,60 @@
-"""Finding and loading the models that draw and enlarge faces."""
+"""The pipeline as commands use it: by their options, with progress, replacing nobody's work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from anime_pipeline.cli.common import waiting
+from anime_pipeline.cli.common import progress_bar, waiting
 
 if TYPE_CHECKING:
-    from anime_pipeline.inference.generator import FaceGenerator
-    from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.models.weights import Weights
+    from anime_pipeline.inference.pipeline import Pipeline
 
 
-def load_weights_of(
-    checkpoint: str,
-    upscaler: str | None,
-    realism: float | None,
-    stages: tuple[str, ...] = ("dcgan", "srgan"),
-) -> dict[str, Weights]:
-    """Load weights by name, file or run folder.
+def load_pipeline(options: Mapping[str, Any]) -> Pipeline:
+    """Load what `weights_options` and ``--upscale`` ask for; without that, stage one alone."""
+    from anime_pipeline import Pipeline
 
-    Args:
-        checkpoint: Stage one.
-        upscaler: Stage two; None for the shipped pair, mixed as drawn faces look best.
-        realism: Where between the two of a pair, see `models.blend`.
-        stages: What is wanted.
-
-    Returns:
-        By stage, in the order of `stages`.
-    """
-    from anime_pipeline.models.blend import BEST_FOR_DRAWN, find_upscaler, load_upscaler_weights
-    from anime_pipeline.models.weights import DCGAN_KIND, load_weights
-    from anime_pipeline.models.zoo import find_weights
-
-    if upscaler is None and realism is None:
-        realism = BEST_FOR_DRAWN
-    # Both are found before anything is loaded, so that a wrong name fails at once.
-    first = find_weights(checkpoint, DCGAN_KIND) if "dcgan" in stages else None
-    pair = upscaler or "perceptual"
-    second = find_upscaler(pair, realism, prefer="perceptual") if "srgan" in stages else None
-    found = {"dcgan": load_weights(first, DCGAN_KIND)} if first else {}
-    return found | ({"srgan": load_upscaler_weights(second, realism)} if second else {})
-
-
-def load_models(
-    checkpoint: str, upscaler: str | None, realism: float | None, upscale: bool
-) -> tuple[FaceGenerator, Upscaler | None]:
-    """Load stage one and, if wanted, stage two: see `load_weights_of`."""
-    stages = ("dcgan", "srgan") if upscale else ("dcgan",)
-    weights = load_weights_of(checkpoint, upscaler, realism, stages)
     with waiting("Loading the models"):
-        from anime_pipeline.inference.generator import FaceGenerator
-        from anime_pipeline.inference.upscaler import Upscaler
+        stage_two = (options["upscaler"], options["realism"]) if options["upscale"] else ()
+        pipeline = Pipeline.load(options["checkpoint"], *stage_two)
+        if options["upscale"]:
+            _ = pipeline.upscaler  # loaded before any work, so that what is wrong shows at once
+    return pipeline
 
-        draw = FaceGenerator(weights["dcgan"])
-        return draw, Upscaler(weights["srgan"]) if upscale else None
+
+@contextmanager
+def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a progress bar for each stage in turn; yields what `Pipeline` takes for `progress`."""
+    with ExitStack() as shown:
+        bars: dict[str, Callable[[int, int], None]] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in bars:
+                shown.close()  # one at a time
+                bars[stage] = shown.enter_context(progress_bar(stage))
+            bars[stage](done, total)
+
+        yield update
+
+
+def refuse_other_face(path: Path, texts: Mapping[str, str]) -> None:
+    """Refuse to write over anything but the same request's picture, of version 0.5 too.
+
+    Raises:
+        UsageError: If another file is there.
+    """
+    from anime_pipeline.images.marks import refuse_other_picture
+    from anime_pipeline.inference.spec import as_request
+
+    refuse_other_picture(path, as_request(texts), "pass --overwrite", as_request)
+
+
+def as_document(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of a picture as the JSON of commands has had them from the start."""
+    from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS
+
+    names = {WEIGHTS["dcgan"]: "weights"}
+    return {names.get(k, k): value for k, value in texts.items() if k not in SOFTWARE}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline import __version__
-from anime_pipeline.cli.common import UserPath, json_option, print_json, progress_bar, stderr
+from anime_pipeline.cli.common import UserPath, json_option, print_json, stderr
 from anime_pipeline.cli.face_options import (
     colour_option,
     read_attributes,
@@ -16,11 +15,11 @@ from anime_pipeline.cli.face_options import (
     weights_options,
     word_option,
 )
-from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.loading import as_document, load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
-from anime_pipeline.inference.asked import as_hex
+from anime_pipeline.inference.spec import FaceSpec, as_hex
 
 if TYPE_CHECKING:
     from anime_pipeline.images.writing.sheet import Label
@@ -43,56 +42,38 @@ MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels 
 @click.option("--overwrite", is_flag=True, help="Replace a picture that another call has made.")
 @json_option
 def command(
-    seed: int,
-    hair: str | None,
-    skin: str | None,
-    eyes: str | None,
-    length: str | None,
-    truncation: float,
-    upscale: bool,
-    checkpoint: str,
-    upscaler: str | None,
-    realism: float | None,
-    out: Path,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+    seed: int, hair: str | None, skin: str | None, out: Path, overwrite: bool, as_json: bool,
+    **options: Any,
+) -> None:  # fmt: skip
     """Draw one seed in every hair and skin colour, as one labelled sheet."""
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.marks import refuse_other_picture
     from anime_pipeline.images.writing.sheet import labelled_sheet
 
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
-    shared = read_attributes({"eyes": eyes, "length": length})
-    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
-    cells = [(row.colour, column.colour) for row in rows for column in columns]
-    attributes: dict[str, Any] = {
-        "hair": [cell[0] for cell in cells],
-        "skin": [cell[1] for cell in cells],
-    }
-    seeds = [seed] * len(cells)
-    condition = draw.condition(seeds, attributes | shared)
-    text = {"seed": str(seed), "truncation": f"{truncation:g}", "weights": draw.weights.sha256}
-    asked = {name: shared.get(name, RANDOM) for name in WORDS}
-    text |= {"hair": _texts(rows), "skin": _texts(columns), **asked}
-    text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
+    shared, truncation = read_attributes(options), options["truncation"]
+    pipeline = load_pipeline(options)
+    size = pipeline.sizes[options["upscale"]]
+    specs = [
+        FaceSpec(seed, {"hair": row.colour, "skin": column.colour, **shared}, truncation=truncation)
+        for row in rows
+        for column in columns
+    ]
+    text = {"seed": str(seed), "truncation": f"{truncation:g}"} | pipeline.provenance(size=size)
+    text |= {"hair": _texts(rows), "skin": _texts(columns)}
+    text |= {name: shared.get(name, RANDOM) for name in WORDS}
     if not overwrite:
-        refuse_other_picture(out, text, "pass --overwrite")
-    pictures = draw.draw(draw.latents(seeds) * truncation, condition)
-    if enlarge:
-        with progress_bar("Upscaling") as update:
-            pictures = enlarge.upscale_batch(pictures, 8, update)
-    else:
+        refuse_other_face(out, text)
+    with stage_bars() as update:
+        pictures = pipeline(specs, size, progress=update)
+    if not options["upscale"]:
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
-    sheet = labelled_sheet(pictures, rows, columns)
-    write_png(out, sheet, {"Software": f"anime-pipeline {__version__}", **text})
-    result: dict[str, Any] = {"out": str(out), "faces": len(cells), **text}
+    write_png(out, labelled_sheet(pictures, rows, columns), text)
     if as_json:
-        print_json(result)
+        print_json({"out": str(out), "faces": len(specs), **as_document(text)})
     else:
-        stderr().print(f"{len(cells)} faces of seed {seed} in {out}", markup=False)
+        stderr().print(f"{len(specs)} faces of seed {seed} in {out}", markup=False)
 
 
 def _labels(part: Any, text: str | None) -> list[Label]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline import __version__
 from anime_pipeline.cli.common import (
     UserPath,
     json_option,
@@ -22,11 +21,11 @@ from anime_pipeline.cli.face_options import (
     weights_options,
     word_option,
 )
-from anime_pipeline.cli.loading import load_models
+from anime_pipeline.cli.loading import as_document, load_pipeline, refuse_other_face
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 from anime_pipeline.data.words import WORDS
-from anime_pipeline.inference.asked import asked_of_each, attribute_line
+from anime_pipeline.inference.spec import FaceSpec, in_a_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,16 +46,7 @@ LARGE = 128  # side of the pictures in the comparison
 @click.option("--overwrite", is_flag=True, help="Replace what another call has made.")
 @json_option
 def command(
-    picture: Path,
-    steps: int,
-    upscale: bool,
-    checkpoint: str,
-    upscaler: str | None,
-    realism: float | None,
-    out: Path,
-    overwrite: bool,
-    as_json: bool,
-    **options: Any,
+    picture: Path, steps: int, out: Path, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
     """Find the face nearest to a picture among all that stage one can draw.
 
@@ -67,36 +57,31 @@ def command(
     from anime_pipeline.data import conditions
     from anime_pipeline.images.codec import fit_square, write_png
     from anime_pipeline.images.decoding.decoder import read_rgb
-    from anime_pipeline.images.marks import refuse_other_picture
 
-    attributes = read_attributes(options)
+    asked = FaceSpec(0, read_attributes(options))
     whole = read_rgb(picture)
-    draw, enlarge = load_models(checkpoint, upscaler, realism, upscale)
+    pipeline = load_pipeline(options)
     import_keras_quietly()
     from anime_pipeline.inference.project import project
 
-    target = fit_square(whole, draw.config.image_size, "crop")
-    text = {"steps": str(steps), "weights": draw.weights.sha256}
-    text |= {"attributes": attribute_line(attributes, 1.0)}
-    text |= {"target": _short_hash(target)}
-    text |= {"weights-srgan": enlarge.weights.sha256} if enlarge else {}
+    generator, size = pipeline.generator, pipeline.sizes[options["upscale"]]
+    target = fit_square(whole, generator.config.image_size, "crop")
+    text = {"steps": str(steps), "target": _short_hash(target)} | asked.look
+    text |= pipeline.provenance(size=size)
     names = [f"{picture.stem}_{what}" for what in ("found.png", "compared.png", "latent.json")]
     if not overwrite:
         for name in names[:2]:
-            refuse_other_picture(out / name, text, "pass --overwrite")
+            refuse_other_face(out / name, text)
         if (out / names[2]).exists() and not (out / names[0]).exists():
             raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
     with progress_bar("Searching") as update:
-        found = project(draw, target, steps, update)
-    condition = conditions.fulfil(draw.names, found.condition[None], attributes)
-    face = draw.draw(found.latent[None], condition)
-    if enlarge:
-        face = enlarge.upscale_batch(face)
-    software = {"Software": f"anime-pipeline {__version__}"}
-    write_png(out / names[0], face[0], software | text)
-    write_png(out / names[1], _compared(whole, face[0]), software | text)
-    asked = asked_of_each(draw.names, condition)[0]
-    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **text, **asked}
+        found = project(generator, target, steps, update)
+    condition = conditions.fulfil(generator.names, found.condition[None], asked.attributes)
+    face = pipeline.draw(found.latent[None], condition, size)[0]
+    write_png(out / names[0], face, text)
+    write_png(out / names[1], _compared(whole, face), text)
+    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **as_document(text)}
+    document |= {"attributes": in_a_line(asked.look), **generator.asked(condition)[0]}
     document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
     atomic_write_json(out / names[2], document)
     if as_json:

@@ -18,6 +18,7 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.complete import run_names
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
+from anime_pipeline.core.measurements import headlines
 from anime_pipeline.core.runs import (
     METRICS_FILE,
     STAGES,
@@ -26,22 +27,6 @@ from anime_pipeline.core.runs import (
     list_runs,
     read_metrics,
     read_run,
-)
-
-# What is worth comparing, best known first; the rest of a log is for its curves.
-HEADLINES = (
-    "val_psnr_db",
-    "val_psnr_bicubic_db",
-    "accuracy_real_train",
-    "accuracy_real_val",
-    "accuracy_fake",
-    "auc_real_fake",
-    "diversity",
-    "val_images",
-    "loss_d",
-    "loss_g",
-    "loss_pixel",
-    "images_per_second",
 )
 
 
@@ -81,13 +66,12 @@ def _document(run: RunSummary) -> dict[str, Any]:
 
 
 def _cells(run: RunSummary) -> list[str]:
-    shown = [name for name in HEADLINES if name in run.metrics][:3]
     return [
         run.name,
         run.state,
         f"{run.step:,} of {run.total_steps:,}",
         f"{run.bytes / 1e6:.0f} MB",
-        ", ".join(f"{name} {run.metrics[name]:.3g}" for name in shown),
+        ", ".join(f"{m.key} {run.metrics[m.key]:.3g}" for m in headlines(run.metrics)[:3]),
     ]
 
 
@@ -107,8 +91,7 @@ def compare(names: tuple[str, ...], checkpoints: Path, as_json: bool) -> None:
     }
     measured = {
         name: [run.metrics.get(name) for run in runs]
-        for name in ("step", *HEADLINES)
-        if any(name in run.metrics for run in runs)
+        for name in ("step", *(m.key for m in headlines({k for run in runs for k in run.metrics})))
     }
     if as_json:
         labels = [str(run.folder) for run in runs]
@@ -138,7 +121,7 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     """Draw the curves of one run, or of several in the same panels."""
     from anime_pipeline.images.codec import decode, write_png
     from anime_pipeline.images.marks import refuse_other_picture
-    from anime_pipeline.reports.curves import plot_curves
+    from anime_pipeline.reports.curves import curves, plot_curves
 
     runs = [find_run(checkpoints, name) for name in names]
     runs = list(dict.fromkeys(run.resolve() for run in runs))
@@ -146,7 +129,7 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     if len(set(labels)) < len(runs):
         labels = [str(run) for run in runs]  # of several --checkpoints: short names would clash
     pairs = zip(labels, runs, strict=True)
-    logs = {label: read_metrics(run / METRICS_FILE) for label, run in pairs}
+    logs = {label: curves(read_metrics(run / METRICS_FILE)) for label, run in pairs}
     empty = [name for name, rows in logs.items() if not rows]
     if empty:
         raise DataError(

@@ -159,8 +159,8 @@ class DcganStage:
         from anime_pipeline.training.callbacks import MetricsLog
         from anime_pipeline.training.dcgan_callbacks import (
             DiscriminatorAccuracy,
-            Diversity,
             ExportGenerator,
+            FaceMeasurements,
             KidOnVal,
             SampleGrid,
             chosen_by,
@@ -179,7 +179,7 @@ class DcganStage:
             *measured,
             SampleGrid(task),
             DiscriminatorAccuracy(task, val_images),
-            Diversity(task),
+            FaceMeasurements(task),
             Watch(say),
             MetricsLog(50, task.config.batch_size * task.config.d_steps),
             ExportGenerator(task),

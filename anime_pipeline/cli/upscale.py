@@ -16,8 +16,8 @@ from anime_pipeline.cli.common import (
 )
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
-from anime_pipeline.cli.upscale_batch import Done, finish, run
-from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one, sort_jobs
+from anime_pipeline.cli.upscale_batch import finish, run
+from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one
 from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
 from anime_pipeline.cli.upscale_work import Preparation
 from anime_pipeline.core.errors import UsageError
@@ -124,45 +124,41 @@ def command(
     else; the others are still written (exit 3). Run again, it goes on where it stopped: results of
     the same request are kept, and results in a folder are no pictures to enlarge.
     """
-    from anime_pipeline.models.blend import find_upscaler
+    from anime_pipeline.models.blend import TRUE_TO_INPUT, find_upscaler
 
     target = parse_target(scale, size)
-    if realism is None and weights is None:
-        realism = 0.0
-    files = find_upscaler(weights or "fidelity", realism, prefer="fidelity")
+    files = find_upscaler(weights, realism, usual=TRUE_TO_INPUT)
     check_streams(paths, out, as_json)
     named = kind_of_file(paths, out, options["kind"])
     if named is None and out != STREAM and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
     options["kind"] = named or options["kind"]
-    prepare = Preparation(files, realism, target, options)
+    prepare = Preparation(files, target, options)
     if STREAM in (*paths, out):
         with prepare.decoder:
             run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))
         return
-    planned = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
-    found = sort_jobs(planned.jobs, prepare.request, overwrite)
-    for folder in {job.target.parent for job in planned.jobs}:
+    done = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
+    to_do = done.sort(prepare.request, overwrite)
+    for folder in {job.target.parent for job in done.jobs}:
         sweep_temporaries(folder, below=False)
-    pixels, needed_bytes = measure(found.open, target)
+    pixels, needed_bytes = measure(to_do, target)
     require_free(out, needed_bytes, "the results")
-    done = Done(kept=[job.target for job in found.kept], skipped=planned.skipped)
-    done.in_the_way += found.in_the_way
-    if found.open:
+    if to_do:
         with prepare.decoder:
-            run(found.open, pixels, prepare, out, overwrite, done)
+            run(to_do, pixels, prepare, out, overwrite, done)
     if as_json:
         print_json(
             {
-                "weights": prepare.facts(),
+                "weights": prepare.weights.facts(),
                 "written": [str(path) for path in done.written],
                 "made_anew": [str(path) for path in done.outdated],
                 "kept": [str(path) for path in done.kept],
                 "skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)],
-                "passed_over": [str(path) for path in planned.results],
+                "passed_over": [str(path) for path in done.results],
             }
         )
-    finish(done, out, len(planned.results))
+    finish(done, out)
 
 
 def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:

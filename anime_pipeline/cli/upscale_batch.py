@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from anime_pipeline.cli.common import progress_bar, stderr
-from anime_pipeline.cli.upscale_jobs import Job, look_at
-from anime_pipeline.cli.upscale_work import Preparation, writer
+from anime_pipeline.cli.upscale_jobs import Job, Plan, Request, look_at
+from anime_pipeline.cli.upscale_work import Preparation, Write, writer
 from anime_pipeline.core.errors import DataError, NotAFileError, PartialError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write
-
-if TYPE_CHECKING:
-    from anime_pipeline.cli.upscale_jobs import Request
-    from anime_pipeline.cli.upscale_work import Write
-    from anime_pipeline.images.files import Skipped
-
-
-@dataclass
-class Done:
-    """What has become of the pictures of a call."""
-
-    written: list[Path] = field(default_factory=list)
-    kept: list[Path] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    in_the_way: list[Skipped] = field(default_factory=list)  # these --overwrite would replace
-    outdated: list[Path] = field(default_factory=list)  # written anew: their pictures had changed
 
 
 def run(
@@ -38,7 +21,7 @@ def run(
     prepare: Preparation,
     out: Path,
     overwrite: bool,
-    done: Done,
+    plan: Plan,
 ) -> None:
     """Enlarge pictures one after another, with progress.
 
@@ -48,10 +31,10 @@ def run(
         prepare: What they share.
         out: The folder of results.
         overwrite: Whether results replace what is in the way.
-        done: Receives what became of each.
+        plan: Receives what became of each.
     """
     prepare.decoder.start()  # while the network is loaded
-    enlarger = prepare.enlarger()
+    enlarger = prepare.enlarger
     total, before = sum(pixels), 0
     with progress_bar("Upscaling (kilopixels)") as update:
         for job, count in zip(jobs, pixels, strict=True):
@@ -65,21 +48,15 @@ def run(
                     content, job.kind, job.animated, enlarger, prepare, advance, place=job.place
                 )
             except NotAFileError as error:
-                _skip(done, job, str(error.strerror))
+                plan.skip(job.source, str(error.strerror))
             except OSError as error:
-                _skip(done, job, f"cannot be read ({error.strerror})")
+                plan.skip(job.source, f"cannot be read ({error.strerror})")
             except DataError as error:
-                _skip(done, job, str(error).removeprefix("image: "))
+                plan.skip(job.source, str(error).removeprefix("image: "))
             else:
-                _write(job, write, prepare.request, out, overwrite, done)
+                _write(job, write, prepare.request, out, overwrite, plan)
             before += count
             update(before // 1000, total // 1000)
-
-
-def _skip(done: Done, job: Job, reason: str) -> None:
-    from anime_pipeline.images.files import Skipped
-
-    done.skipped.append(Skipped(str(job.source), reason))
 
 
 # Faults of the one name; any other failure to write ends the command, for it would meet all.
@@ -113,7 +90,7 @@ def _refuse_links(folder: Path, out: Path) -> None:
 
 
 def _write(
-    job: Job, write: Write, request: Request, out: Path, overwrite: bool, done: Done
+    job: Job, write: Write, request: Request, out: Path, overwrite: bool, plan: Plan
 ) -> None:
     """Write one result; what another call has put there in the meantime is not replaced."""
     outdated = look_at(job, request) == "outdated"
@@ -130,18 +107,18 @@ def _write(
     except OSError as error:
         there = look_at(job, request) if isinstance(error, FileExistsError) else None
         if there == "kept":
-            done.kept.append(job.target)
+            plan.kept.append(job.target)
         elif there == "outdated":  # another call is at work on the same pictures
-            _skip(done, job, f"{job.target} has just been made by another call")
+            plan.skip(job.source, f"{job.target} has just been made by another call")
         elif there:
-            done.in_the_way.append(there)
+            plan.in_the_way.append(there)
         elif reason := OF_THE_NAME.get(error.errno or 0):
-            _skip(done, job, reason)
+            plan.skip(job.source, reason)
         else:
             raise
     else:
-        done.written.append(job.target)
-        done.outdated += [job.source] if outdated else []
+        plan.written.append(job.target)
+        plan.outdated += [job.source] if outdated else []
 
 
 def shown(path: Path | str) -> str:
@@ -149,13 +126,8 @@ def shown(path: Path | str) -> str:
     return str(path) if str(path).isprintable() else repr(str(path))
 
 
-def finish(done: Done, out: Path, results: int) -> None:
-    """Tell what became of all pictures.
-
-    Args:
-        done: That.
-        out: Where results went.
-        results: How many were passed over as results of earlier calls.
+def finish(done: Plan, out: Path) -> None:
+    """Tell what became of all pictures, whose results went to `out`.
 
     Raises:
         DataError: If there is no result.
@@ -168,10 +140,10 @@ def finish(done: Done, out: Path, results: int) -> None:
     total = finished + len(skipped)
     before = f" ({len(done.kept)} were there already)" if done.kept else ""
     console.print(f"{finished} of {total} pictures upscaled into {out}{before}", markup=False)
-    if results:
+    if done.results:
         console.print(
-            f"Passed over {results} that earlier calls had made; name their files to enlarge them "
-            "again.",
+            f"Passed over {len(done.results)} that earlier calls had made; name their files to "
+            "enlarge them again.",
             markup=False,
         )
     for source in done.outdated:
@@ -193,14 +165,14 @@ def finish(done: Done, out: Path, results: int) -> None:
             "folders that hold some."
         )
     if skipped:
-        advice = []
-        if done.skipped:
-            advice.append("Mend or remove them and run the command again: what is done is kept.")
-        if blocked:
-            advice.append(
-                f"{blocked} would replace something else: choose another --out for them, or pass "
-                "--overwrite."
+        if blocked == len(skipped):
+            raise PartialError(
+                f"{blocked} of {total} were skipped: their results would replace something else. "
+                "Choose another --out for them, or pass --overwrite."
             )
+        instead = "choose another --out for them, or pass --overwrite"
         raise PartialError(
-            f"{len(skipped)} of {total} were skipped; the reasons are above. {' '.join(advice)}"
+            f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "
+            "and run the command again: what is done is kept."
+            + (f" {blocked} would replace something else: {instead}." if blocked else "")
         )

@@ -6,21 +6,20 @@ import hashlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import open_regular, what_is_wrong
 from anime_pipeline.core.storage import sha256_of
+from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
+from anime_pipeline.inference.spec import WEIGHTS
+from anime_pipeline.inference.target import Target
 
-if TYPE_CHECKING:
-    from anime_pipeline.images.files import Skipped
-    from anime_pipeline.inference.target import Target
-
-RESULT_KEYS = {"source", "weights-srgan", "scale"}
+RESULT_KEYS = {"source", WEIGHTS["srgan"], "scale"}
 # What the entries of a result are called in messages.
 WORDS = {
     "source": "picture",
-    "weights-srgan": "weights or realism",
+    WEIGHTS["srgan"]: "weights or realism",
     "scale": "size",
     "settings": "settings",
 }
@@ -48,7 +47,7 @@ class Request:
 
     def text_of(self, source: str) -> dict[str, str]:
         """Return what the result of a picture records whose file has the sha256 `source`."""
-        text = {"source": source, "weights-srgan": self.weights_sha256, "scale": self.scale}
+        text = {"source": source, WEIGHTS["srgan"]: self.weights_sha256, "scale": self.scale}
         return text | {"settings": self.settings or "plain"}
 
 
@@ -74,17 +73,42 @@ class Job:
 
 @dataclass
 class Plan:
-    """What a call is to do.
+    """What a call is to do, and what has become of it.
 
     Attributes:
         jobs: Pictures to enlarge, by their names.
         skipped: What cannot be enlarged, and why.
         results: Pictures in folders that were passed over, as they are results of earlier calls.
+        in_the_way: What else is where a result should go, with a reason for each.
+        kept: Results of this very request that were there.
+        written: Results that have been written.
+        outdated: Pictures whose results were written anew, as they had changed.
     """
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     results: list[Path] = field(default_factory=list)
+    in_the_way: list[Skipped] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+    outdated: list[Path] = field(default_factory=list)
+
+    def skip(self, source: Path, reason: str) -> None:
+        """Note what cannot be enlarged."""
+        self.skipped.append(Skipped(str(source), reason))
+
+    def sort(self, request: Request, overwrite: bool) -> list[Job]:
+        """Return the jobs that are to be done; note which results are there, and what else is."""
+        to_do = []
+        for job in self.jobs:
+            state = look_at(job, request)
+            if state == "kept":
+                self.kept.append(job.target)
+            elif state is None or state == "outdated" or overwrite:
+                to_do.append(job)
+            else:
+                self.in_the_way.append(state)
+        return to_do
 
 
 def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
@@ -93,13 +117,11 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
     Raises:
         UsageError: If two pictures would share a target, or a result would replace an input.
     """
-    from anime_pipeline.images.files import Skipped
-
     made = Plan()
     claims: dict[Path, list[Job]] = {}
     for path in paths:
         if not path.exists():
-            made.skipped.append(Skipped(str(path), "no such file or folder"))
+            made.skip(path, "no such file or folder")
             continue
         base = path if path.is_dir() else path.parent
         for source in _pictures(path, made):
@@ -131,8 +153,6 @@ def plan_one(source: Path, target: Path, kind: str) -> Plan:
     Raises:
         UsageError: If that is the picture itself.
     """
-    from anime_pipeline.images.files import Skipped
-
     if wrong := _wrong(source):
         return Plan(skipped=[Skipped(str(source), wrong)])
     try:
@@ -145,13 +165,11 @@ def plan_one(source: Path, target: Path, kind: str) -> Plan:
 
 def _pictures(path: Path, made: Plan) -> list[Path]:
     """Return the pictures that a path stands for; what is passed over is noted in the plan."""
-    from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
-
-    passed_over: list[Skipped] = []
     if not path.is_dir():
-        passed_over += [Skipped(str(path), wrong)] if (wrong := _wrong(path)) else []
-        made.skipped += passed_over
-        return [] if passed_over else [path]
+        if wrong := _wrong(path):
+            made.skip(path, wrong)
+        return [] if wrong else [path]
+    passed_over: list[Skipped] = []
     found: list[Path] = []
     results: list[Path] = []
     for each in walk(path, passed_over):
@@ -167,7 +185,7 @@ def _pictures(path: Path, made: Plan) -> list[Path]:
         reason = "no pictures in it"
         if results:
             reason += " but results of earlier calls; name their files to enlarge those again"
-        made.skipped.append(Skipped(str(path), reason))
+        made.skip(path, reason)
     return found
 
 
@@ -257,35 +275,6 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-@dataclass
-class Sorted:
-    """A plan's jobs, by what is at their targets.
-
-    Attributes:
-        open: Nothing is there, or what is there may be replaced.
-        kept: The result of this very request.
-        in_the_way: Something else, with a reason for each.
-    """
-
-    open: list[Job] = field(default_factory=list)
-    kept: list[Job] = field(default_factory=list)
-    in_the_way: list[Skipped] = field(default_factory=list)
-
-
-def sort_jobs(jobs: list[Job], request: Request, overwrite: bool) -> Sorted:
-    """Find out which results are there already, and what else is where one should go."""
-    found = Sorted()
-    for job in jobs:
-        state = look_at(job, request)
-        if state == "kept":
-            found.kept.append(job)
-        elif state is None or state == "outdated" or overwrite:
-            found.open.append(job)
-        else:
-            found.in_the_way.append(state)
-    return found
-
-
 def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"] | None:
     """Return what is at a job's target: None for nothing, or what else.
 
@@ -294,7 +283,6 @@ def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"]
 
     A picture that cannot be read is said to have nothing there: it is named when it is its turn.
     """
-    from anime_pipeline.images.files import Skipped
     from anime_pipeline.images.marks import picture_text
 
     # A dangling link is there, too: perhaps to a disk that is not mounted now.

@@ -78,7 +78,7 @@ def run_stream(
                 update(1000 * done // of, 1000)
 
             name = "stdin" if path == STREAM else str(path)
-            enlarger = prepare.enlarger()
+            enlarger = prepare.enlarger
             write = writer(content, kind, bool(moving), enlarger, prepare, advance, name=name)
             if out == STREAM:
                 _pour(write)
@@ -91,7 +91,7 @@ def run_stream(
     if as_json:
         print_json(
             {
-                "weights": prepare.facts(),
+                "weights": prepare.weights.facts(),
                 "written": [] if kept else [str(target)],
                 "kept": [str(target)] if kept else [],
                 "skipped": [],

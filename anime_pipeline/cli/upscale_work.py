@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
-from anime_pipeline import __version__
 from anime_pipeline.cli.common import waiting
 from anime_pipeline.cli.upscale_jobs import Request
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.inference.spec import SOFTWARE
 
 if TYPE_CHECKING:
-    from anime_pipeline.core.config import Precision
     from anime_pipeline.inference.enlarge import Enlarger
     from anime_pipeline.inference.target import Target
+    from anime_pipeline.models.blend import UpscalerFiles
 
 
 Write = Callable[[IO[bytes]], None]
@@ -28,57 +28,39 @@ class Preparation:
         decoder: Decodes the pictures one after another; to be closed in the end.
     """
 
-    def __init__(
-        self, files: list[Path], realism: float | None, target: Target, options: dict[str, Any]
-    ) -> None:
+    def __init__(self, files: UpscalerFiles, target: Target, options: dict[str, Any]) -> None:
         from anime_pipeline.images.decoding.decoder import Decoder
-        from anime_pipeline.models.blend import load_upscaler_weights
 
         self.decoder = Decoder()
         self.target = target
         self.quality: int = options["quality"]
-        self.max_bytes: int | None = options["max_memory"]
-        self.ensemble: bool = options["ensemble"]
-        self.rounds: int = options["back_project"]
-        self.precision: Precision = options["precision"]
-        if self.precision == "bfloat16":
+        self._options = options
+        narrow = options["precision"] == "bfloat16"
+        if narrow:
             from anime_pipeline.inference.bfloat16 import require_bfloat16
 
             require_bfloat16()
-        self.weights = load_upscaler_weights(files, realism)
-        self._enlarger: Enlarger | None = None
-        box = f"{target.box[0]}x{target.box[1]}{'!' * target.exact}" if target.box else ""
-        settings = [
-            "ensemble" if self.ensemble else "",
-            f"back-project {self.rounds}" if self.rounds else "",
-            "bfloat16" if self.precision == "bfloat16" else "",
-            f"quality {self.quality}"
-            if options["kind"] in ("jpg", "webp") or self.quality != 92
-            else "",
-        ]
-        self.request = Request(
-            options["kind"],
-            box or f"{target.factor:g}",
-            ", ".join(filter(None, settings)),
-            self.weights.sha256,
-        )
+        self.weights = files.load()
+        settings = {
+            "ensemble": options["ensemble"],
+            f"back-project {options['back_project']}": options["back_project"],
+            "bfloat16": narrow,
+            f"quality {self.quality}": options["kind"] in ("jpg", "webp") or self.quality != 92,
+        }
+        said = ", ".join(text for text, applies in settings.items() if applies)
+        self.request = Request(options["kind"], str(target), said, self.weights.sha256)
 
-    def facts(self) -> dict[str, str]:
-        """Return which weights are used, for a JSON document."""
-        return {"file": self.weights.path.name, "sha256": self.request.weights_sha256}
-
+    @cached_property
     def enlarger(self) -> Enlarger:
-        """Return the loaded network with all settings."""
-        if self._enlarger is None:
-            with waiting("Loading the model"):
-                from anime_pipeline.inference.enlarge import Enlarger
-                from anime_pipeline.inference.upscaler import Extras, Upscaler
+        """The loaded network with all settings."""
+        with waiting("Loading the model"):
+            from anime_pipeline.inference.enlarge import Enlarger
+            from anime_pipeline.inference.upscaler import Extras, Upscaler
 
-                extras = Extras(self.ensemble, self.rounds)
-                self._enlarger = Enlarger(
-                    Upscaler(self.weights, self.precision), self.target, extras, self.max_bytes
-                )
-        return self._enlarger
+            asked = self._options
+            upscaler = Upscaler(self.weights, asked["precision"])
+            extras = Extras(asked["ensemble"], asked["back_project"])
+            return Enlarger(upscaler, self.target, extras, asked["max_memory"])
 
 
 def writer(
@@ -110,7 +92,7 @@ def writer(
     from anime_pipeline.images.writing.save import check_size, write_animation, write_picture
 
     with _named(name):
-        text = {"Software": f"anime-pipeline {__version__}"} | prepare.request.text(content)
+        text = SOFTWARE | prepare.request.text(content)
         text |= {"place": place} if place else {}
         if animated:
             if kind == "jpg":

@@ -77,16 +77,6 @@ class Prompt:
     attributes: dict[str, Any]
     ignored: list[str]
 
-    @property
-    def hair(self) -> Rgb | None:
-        """The colour of the hair, if any."""
-        return self.attributes.get("hair")
-
-    @property
-    def skin(self) -> Rgb | None:
-        """The colour of the skin, if any."""
-        return self.attributes.get("skin")
-
 
 @dataclass
 class _Phrase:
@@ -171,8 +161,9 @@ class _Reader:
                 self.drop_thing()
             return
         thing, self.thing = self.thing, None
-        if not thing and more_of and all(_key(word) in _LENGTHS for word in words):
-            self.phrases += _said(words, _THINGS[_key(more_of)], named=True)
+        described = _THINGS.get(_key(more_of or ""))
+        if not thing and described and all(_key(word) in _LENGTHS for word in words):
+            self.phrases += _said(words, described, named=True)
             return
         part = _THINGS.get(_key(thing)) if thing else _part_of(words[-1])
         found = _said(words, part, named=bool(thing), lengths=bool(thing)) if part else []
@@ -232,28 +223,23 @@ def _part_of(word: str) -> Thing:
 def _said(words: list[str], part: Thing, named: bool, lengths: bool = True) -> list[_Phrase]:
     """Split words into what they say of a thing and runs that say nothing, by their first words."""
     keys = [_key(word) for word in words]
-    places = list(range(len(words)))
-    found: list[tuple[int, _Phrase]] = []
-    length = [place for place in places if keys[place] in _LENGTHS][-1:]
-    if length and part == "hair" and lengths:
-        [at] = length
-        found.append((at, _Phrase([words[at]], "length", _LENGTHS[keys[at]], named)))
-        places.remove(at)
-    colour = _last_colour([keys[place] for place in places], part, named)
-    if colour:
-        first, end, value = colour
-        of_colour, places = places[first:end], places[:first] + places[end:]
-        phrase = _Phrase([words[place] for place in of_colour], part, value, named)
-        found.append((of_colour[0], phrase))
-    run: list[int] = []
-    for place in places:
-        if run and place != run[-1] + 1:
-            found.append((run[0], _Phrase([words[each] for each in run])))
-            run = []
-        run.append(place)
-    if run:
-        found.append((run[0], _Phrase([words[each] for each in run])))
-    return [phrase for _, phrase in sorted(found, key=lambda pair: pair[0])]
+    attributes: dict[int, str] = {}  # what the word at a place speaks of
+    values: dict[str | None, Rgb | str] = {}
+    places = [place for place, key in enumerate(keys) if key in _LENGTHS]
+    if places and part == "hair" and lengths:
+        attributes[places[-1]], values["length"] = "length", _LENGTHS[keys[places[-1]]]
+    places = [place for place in range(len(words)) if place not in attributes]
+    if colour := _last_colour([keys[place] for place in places], part, named):
+        attributes |= dict.fromkeys(places[colour[0] : colour[1]], part)
+        values[part] = colour[2]
+    phrases: dict[str | int, _Phrase] = {}
+    run = 0
+    for place, word in enumerate(words):
+        name = attributes.get(place)
+        run += name is not None  # what says nothing after it is another phrase
+        empty = _Phrase([], name, values.get(name), named and name is not None)
+        phrases.setdefault(name or run, empty).words.append(word)
+    return list(phrases.values())
 
 
 def _most_telling(phrases: list[_Phrase]) -> _Phrase:

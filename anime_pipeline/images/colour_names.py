@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-import numpy as np
-
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.images.colour import rgb_to_lab
 
 Part = Literal["hair", "skin"]
 Rgb = tuple[int, int, int]
@@ -91,7 +88,6 @@ _OTHER_WORDS: dict[Part, dict[str, str]] = {
 LIGHTNESS_WEIGHT = 0.6
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.ASCII)
-_LABS = rgb_to_lab(np.array(list(HAIR_COLOURS.values())))  # [12, 3]
 
 
 def main_colours(part: Part) -> dict[str, Rgb]:
@@ -134,5 +130,10 @@ def parse_colour(text: str, part: Part) -> Rgb:
 
 def nearest_hair_name(rgb: Rgb) -> str:
     """Return the name in `HAIR_COLOURS` that comes closest to a colour, RGB 0..255."""
-    apart = (_LABS - rgb_to_lab(np.array(rgb))) * (LIGHTNESS_WEIGHT, 1, 1)
+    import numpy as np  # here: the names themselves are wanted where NumPy is not
+
+    from anime_pipeline.images.colour import rgb_to_lab
+
+    named = rgb_to_lab(np.array(list(HAIR_COLOURS.values())))  # [12, 3]
+    apart = (named - rgb_to_lab(np.array(rgb))) * (LIGHTNESS_WEIGHT, 1, 1)
     return list(HAIR_COLOURS)[int((apart**2).sum(axis=1).argmin())]

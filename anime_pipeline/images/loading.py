@@ -25,7 +25,7 @@ from anime_pipeline.images.formats.png import (
     read_header,
 )
 from anime_pipeline.images.formats.profiles import grey_profile_curve, to_srgb
-from anime_pipeline.images.headers import KNOWN
+from anime_pipeline.images.headers import KNOWN, open_header
 
 MAX_PIXELS = 64_000_000
 
@@ -52,6 +52,7 @@ BEGINNINGS = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
+LONG_BYTES = 2**24
 AVIF_HEAD_BYTES = 2**20  # in which its properties stand
 AVIF_BRANDS = (b"ftypavif", b"ftypavis")
 
@@ -69,7 +70,11 @@ def opened(content: bytes, name: str, formats: tuple[str, ...] | None = None) ->
             "or save it as PNG"
         )
     try:
+        if len(content) > LONG_BYTES:  # in which a parser could go on for minutes
+            open_header(io.BytesIO(content), formats or KNOWN)
         picture = Image.open(io.BytesIO(content), formats=formats or KNOWN)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
     except UnidentifiedImageError:
         kind = next((BEGINNINGS[start] for start in BEGINNINGS if content.startswith(start)), None)
         if kind is None or (formats is not None and kind not in formats):

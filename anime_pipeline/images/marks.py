@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from anime_pipeline.core.errors import UsageError
@@ -41,13 +42,19 @@ def _entries(described: str | bytes) -> dict[str, str]:
     return {str(key): value for key, value in found.items() if isinstance(value, str)}
 
 
-def refuse_other_picture(path: Path, text: dict[str, str], or_else: str = "") -> None:
+def refuse_other_picture(
+    path: Path,
+    text: dict[str, str],
+    or_else: str = "",
+    read: Callable[[dict[str, str]], dict[str, str]] = dict,
+) -> None:
     """Refuse to write over anything but an earlier result of the same request.
 
     Args:
         path: What is to be written; it need not exist.
         text: Entries that the result will carry, and that tell requests apart.
         or_else: What else to do than choose another --out, such as "pass --overwrite".
+        read: Gives the entries that are there the names that `text` has.
 
     Raises:
         UsageError: If another file is there.
@@ -55,7 +62,7 @@ def refuse_other_picture(path: Path, text: dict[str, str], or_else: str = "") ->
     # A dangling link is there, too: perhaps to a disk that is not mounted now.
     if not os.path.lexists(path):
         return
-    found = picture_text(path)
+    found = read(picture_text(path))
     differ = [name for name, value in text.items() if found.get(name) != value]
     if differ:
         raise UsageError(

@@ -18,8 +18,9 @@ from anime_pipeline.images.transparency import keep_flat, split_alpha
 from anime_pipeline.images.writing.save import whole_bytes
 from anime_pipeline.images.writing.strips import resize_strips
 from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
+from anime_pipeline.inference.runtime import Progress
 from anime_pipeline.inference.target import Size, Target
-from anime_pipeline.inference.upscaler import PLAIN, Extras, Progress, Upscaler
+from anime_pipeline.inference.upscaler import PLAIN, Extras, Upscaler
 
 # Measured peaks over a picture's pixels: Pillow's, our arrays and what `split_alpha` works with.
 RGB_BYTES_PER_PX = 10

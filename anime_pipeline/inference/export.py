@@ -62,12 +62,12 @@ class Exported:
     within_one: float | None
 
 
-def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path) -> Exported:
+def export(generator: Weights | None, upscaler: Weights | None, form: str, path: Path) -> Exported:
     """Write one stage, or both as one network, and compare its pictures with those of Keras.
 
     Args:
-        draw: Stage one, or None.
-        enlarge: Stage two, or None.
+        generator: Stage one, or None.
+        upscaler: Stage two, or None.
         form: One of `SUFFIXES`.
         path: Where to; what is there is replaced.
 
@@ -76,12 +76,14 @@ def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path)
             not make the pictures that it should; nothing is kept then.
     """
     require_form(form)
-    inputs = example_inputs(draw, enlarge)
-    expected = _expected(draw, enlarge, inputs)
+    inputs = example_inputs(generator, upscaler)
+    model = _keras_model(generator, upscaler)
+    expected = model and np.asarray(model(list(inputs.values()))["image"])
+    source = pictures_graph(generator, upscaler) if form == "onnx" else model
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         made = Path(folder, path.name)
         with _quiet():
-            found = WRITERS[form](draw, enlarge, made, inputs)
+            found = WRITERS[form](source, made, inputs)
         difference, share = None, None
         if expected is not None:
             difference, share = _compare(found, expected)
@@ -93,8 +95,8 @@ def export(draw: Weights | None, enlarge: Weights | None, form: str, path: Path)
                 )
         _put_in_place(made, path)
     shapes = {name: f"{array.dtype} {_shape(name, array)}" for name, array in inputs.items()}
-    factor = SCALE if enlarge else 1
-    side = str(draw.read_config(DcganConfig).image_size * factor) if draw else ""
+    factor = SCALE if upscaler else 1
+    side = str(generator.read_config(DcganConfig).image_size * factor) if generator else ""
     output = f"uint8 [N, {side}, {side}, 3]" if side else "uint8 [N, 4H, 4W, 3]"
     return Exported(path, form, shapes, output, inputs, difference, share)
 
@@ -117,15 +119,15 @@ def require_form(form: str) -> None:
         )
 
 
-def example_inputs(draw: Weights | None, enlarge: Weights | None) -> Inputs:
+def example_inputs(generator: Weights | None, upscaler: Weights | None) -> Inputs:
     """Return inputs for a few pictures: those of seeds, or noise that is not square."""
-    if draw is None:
+    if generator is None:
         pixels = stream(0, "export").integers(0, 256, (EXAMPLES, *LR_EXAMPLE, 3), dtype=np.uint8)
         return {"lr_image": pixels}
-    config, seeds = draw.read_config(DcganConfig), range(EXAMPLES)
+    config, seeds = generator.read_config(DcganConfig), range(EXAMPLES)
     inputs = {"latent": latents(seeds, config.latent_dim, config.latent_distribution)}
     if conditions.parse_names(config.condition):
-        inputs["condition"] = conditions.draw(seeds, condition_table(draw))
+        inputs["condition"] = conditions.draw(seeds, condition_table(generator))
     return inputs
 
 
@@ -134,14 +136,14 @@ def _shape(name: str, array: np.ndarray) -> str:
     return f"[{', '.join(sides)}]"
 
 
-def _expected(draw: Weights | None, enlarge: Weights | None, inputs: Inputs) -> np.ndarray | None:
+def _keras_model(generator: Weights | None, upscaler: Weights | None) -> Any:
+    """Return what every file is compared with; None where Keras is not installed."""
     if not has_keras():
         return None
     import_keras_quietly()
     from anime_pipeline.inference.export_keras import pictures_model
 
-    model = pictures_model(draw, enlarge)
-    return np.asarray(model(list(inputs.values()))["image"])
+    return pictures_model(generator, upscaler)
 
 
 def _compare(found: np.ndarray, expected: np.ndarray) -> tuple[int, float]:
@@ -152,34 +154,25 @@ def _compare(found: np.ndarray, expected: np.ndarray) -> tuple[int, float]:
     return int(apart.max()), float(np.mean(apart <= 1))
 
 
-def _write_onnx(
-    draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
-) -> np.ndarray:
-    graph = pictures_graph(draw, enlarge)
+def _write_onnx(graph: onnx.ModelProto, path: Path, inputs: Inputs) -> np.ndarray:
     onnx.checker.check_model(graph, full_check=True)
     atomic_write_bytes(path, graph.SerializeToString())
     return Session(onnx.load(path))(*inputs.values())
 
 
-def _write_savedmodel(
-    draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
-) -> np.ndarray:
+def _write_savedmodel(model: Any, path: Path, inputs: Inputs) -> np.ndarray:
     tf = _tensorflow()
-    from anime_pipeline.inference.export_keras import pictures_model
-
-    pictures_model(draw, enlarge).export(path, format="tf_saved_model", verbose=False)
+    model.export(path, format="tf_saved_model", verbose=False)
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
     return np.asarray(serve(**{k: tf.constant(v) for k, v in inputs.items()})["image"])
 
 
-def _write_litert(
-    draw: Weights | None, enlarge: Weights | None, path: Path, inputs: Inputs
-) -> np.ndarray:
+def _write_litert(model: Any, path: Path, inputs: Inputs) -> np.ndarray:
     tf = _tensorflow()
     from ai_edge_litert.interpreter import Interpreter
 
     with tempfile.TemporaryDirectory() as folder:
-        _write_savedmodel(draw, enlarge, Path(folder), inputs)
+        _write_savedmodel(model, Path(folder), inputs)
         content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     atomic_write_bytes(path, content)
     run = Interpreter(model_path=str(path)).get_signature_runner()
@@ -199,7 +192,7 @@ def _tensorflow() -> Any:
     return tf
 
 
-WRITERS: dict[str, Callable[[Weights | None, Weights | None, Path, Inputs], np.ndarray]] = {
+WRITERS: dict[str, Callable[[Any, Path, Inputs], np.ndarray]] = {
     "onnx": _write_onnx,
     "litert": _write_litert,
     "savedmodel": _write_savedmodel,

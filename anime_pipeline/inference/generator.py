@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
 from anime_pipeline.data.conditions import Attributes
-from anime_pipeline.inference.runtime import Session, check_result, generator_graph
+from anime_pipeline.inference.runtime import Progress, Session, check_result, generator_graph
+from anime_pipeline.inference.spec import as_hex
 from anime_pipeline.models.ranges import to_uint8
 from anime_pipeline.models.weights import (
     CONDITION_TABLE,
@@ -21,8 +22,6 @@ from anime_pipeline.models.weights import (
     load_weights,
     misfit,
 )
-
-Progress = Callable[[int, int], None]
 
 
 class FaceGenerator:
@@ -34,8 +33,9 @@ class FaceGenerator:
         names: What faces can be asked for, such as ``("hair", "eyes")``; may be empty.
 
     Example:
-        >>> draw = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND))
-        >>> draw.generate([0, 1, 2], attributes={"hair": (229, 139, 177)}).shape
+        >>> generator = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND))
+        >>> condition = generator.condition([0, 1, 2], {"hair": (229, 139, 177)})
+        >>> generator.draw(generator.latents([0, 1, 2]), condition).shape
         (3, 32, 32, 3)
     """
 
@@ -58,36 +58,6 @@ class FaceGenerator:
         """Load a weights file of a DCGAN generator."""
         return cls(load_weights(path, DCGAN_KIND))
 
-    def generate(
-        self,
-        seeds: Sequence[int],
-        batch_size: int = 32,
-        progress: Progress | None = None,
-        attributes: Attributes | None = None,
-        truncation: float = 1.0,
-    ) -> np.ndarray:
-        """Draw one face per seed.
-
-        Args:
-            seeds: Seeds, 0 to 2**63 - 1.
-            batch_size: Faces computed at once; does not change them by more than a grey level.
-            progress: Called with (done, total).
-            attributes: What all faces should show, see `condition`.
-            truncation: Latents are scaled by it: below 1 faces are more alike and more regular.
-
-        Returns:
-            uint8 [N, S, S, 3], RGB.
-
-        Raises:
-            UsageError: If something is wished for that these weights know nothing about.
-        """
-        return self.draw(
-            self.latents(seeds) * np.float32(truncation),
-            self.condition(seeds, attributes),
-            batch_size,
-            progress,
-        )
-
     def latents(self, seeds: Sequence[int]) -> np.ndarray:
         """Return the latent vectors of seeds: float32 [N, latent_dim]."""
         return latents(seeds, self.config.latent_dim, self.config.latent_distribution)
@@ -102,6 +72,24 @@ class FaceGenerator:
             return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), attributes or {})
         drawn = conditions.draw(seeds, self._table)
         return conditions.fulfil(self.names, drawn, attributes or {})
+
+    def asked(self, condition: np.ndarray) -> list[dict[str, str]]:
+        """Return what each face of conditions [N, K] is asked to show, by its own name.
+
+        Returns:
+            Colours as ``#rrggbb`` and words, by name; what is left open is left out.
+        """
+        parts = [name for name in self.names if name in conditions.CENTRE_AND_SPREAD]
+        places = {part: conditions.columns(self.names, part) for part in parts}
+        return [
+            {
+                part: as_hex(conditions.decode_colour(part, row[place]))
+                for part, place in places.items()
+                if row[place][-1]  # or nothing is known of it
+            }
+            | conditions.words_asked(self.names, row)
+            for row in condition
+        ]
 
     def draw(
         self,

@@ -61,24 +61,21 @@ def walk(keys: Sequence[np.ndarray], frames: int, loop: bool, spherical: bool) -
     return np.concatenate(legs).astype(np.float32)
 
 
-def variations(
-    latent: np.ndarray, seed: int, indices: Sequence[int], strength: float, distribution: str
+def neighbour(
+    latent: np.ndarray, seed: int, index: int, strength: float, distribution: str
 ) -> np.ndarray:
-    """Return neighbours of a latent: ``sqrt(1 - s^2) z + s n``, of its mean and variance.
+    """Return a neighbour of a latent: ``sqrt(1 - s^2) z + s n``, of its mean and variance.
 
     Args:
         latent: float32 [D].
-        seed: With an index it decides the noise.
-        indices: Which neighbours.
+        seed: With the index it decides the noise.
+        index: Which neighbour.
         strength: s, 0 (the same face) to 1 (any other).
         distribution: The latents', see `core.randomness.latents`.
 
     Returns:
-        float32 [len(indices), D].
+        float32 [D].
     """
-    noise = [
-        latent_batch(seed, "variation", index, latent.shape, distribution) for index in indices
-    ]
-    return np.stack([np.sqrt(1 - strength**2) * latent + strength * n for n in noise]).astype(
-        np.float32
-    )
+    noise = latent_batch(seed, "variation", index, latent.shape, distribution)
+    moved = np.sqrt(1 - strength**2) * latent + strength * noise
+    return np.asarray(moved, np.float32)

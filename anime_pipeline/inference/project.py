@@ -7,19 +7,18 @@ that training has seen, or faces would come apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from anime_pipeline.data.estimate import estimate_colors
+from anime_pipeline.inference.export_keras import keras_generator
 from anime_pipeline.inference.generator import FaceGenerator
+from anime_pipeline.inference.runtime import Progress
 from anime_pipeline.models.adam import adam, adam_slots
 from anime_pipeline.models.backend import jit, keras, to_device, to_numpy, value_and_grad
-from anime_pipeline.models.dcgan import build_generator
 from anime_pipeline.models.ranges import to_model
-from anime_pipeline.models.weights import assign
 
 ops = keras.ops
 
@@ -53,7 +52,7 @@ def project(
     generator: FaceGenerator,
     image: np.ndarray,
     steps: int = STEPS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Projection:
     """Find the face nearest to a picture; the same picture always gives the same face.
 
@@ -63,8 +62,7 @@ def project(
         steps: Of gradient descent, from each of 8 starts together.
         progress: Called with (done, total).
     """
-    model = build_generator(generator.config)  # the same function, but one with gradients
-    assign(model, generator.weights)
+    model = keras_generator(generator.weights)  # the same function, but one with gradients
     target = to_model(image[None])
     latent, condition = _starts(generator, image)
     usual = MEAN_SQUARE[generator.config.latent_distribution]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 # Read when it is imported: its Linux builds report their use to Microsoft otherwise.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -20,6 +21,8 @@ from anime_pipeline.inference.graph_layers import add_generator, add_upscaler
 from anime_pipeline.models.weights import Weights
 
 ERRORS_ONLY = 3
+
+Progress = Callable[[int, int], None]  # done, total
 
 
 class Session:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
-from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND
-from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.sample.drawing import draw_face
 
 COUNT = 8
@@ -43,17 +41,16 @@ class SelfTest:
 
 def run_self_test() -> SelfTest:
     """Draw, upscale and measure with the shipped weights."""
-    generator = FaceGenerator.load(find_weights("dcgan", DCGAN_KIND))
-    upscaler = Upscaler.load(find_weights("fidelity", SRGAN_KIND))
-    seeds = range(COUNT)
-    together = generator.generate(seeds)
-    upscaler.upscale_batch(together)
+    pipeline = Pipeline.load(upscaler="fidelity")
+    specs = [FaceSpec(seed) for seed in range(COUNT)]
+    pipeline(specs)
     begin = time.perf_counter()
-    upscaler.upscale_batch(generator.generate(seeds))
+    pipeline(specs)
     seconds = time.perf_counter() - begin
-    alone = np.concatenate([generator.generate([seed]) for seed in seeds])
-    difference = int(np.abs(together.astype(int) - alone).max())
-    return SelfTest(difference, _gain_over_bicubic(upscaler), COUNT / seconds)
+    size = pipeline.sizes[0]
+    together = pipeline(specs, size).astype(int)
+    difference = int(np.abs(together - pipeline(specs, size, batch_size=1)).max())
+    return SelfTest(difference, _gain_over_bicubic(pipeline.upscaler), COUNT / seconds)
 
 
 def _gain_over_bicubic(upscaler: Upscaler) -> float:

@@ -26,6 +26,11 @@ class Target:
     box: Size | None = None
     exact: bool = False
 
+    def __str__(self) -> str:
+        """Return it as `--scale` and `--size` have it."""
+        exact = "!" if self.exact else ""
+        return f"{self.box[0]}x{self.box[1]}{exact}" if self.box else f"{self.factor:g}"
+
     def size(self, width: int, height: int) -> Size:
         """Return the result's width and height for a picture's.
 

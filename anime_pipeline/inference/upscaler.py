@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from anime_pipeline.core.config import SCALE, Precision, SrganConfig
 from anime_pipeline.inference.back_projection import back_project
 from anime_pipeline.inference.bfloat16 import Bfloat16Session
 from anime_pipeline.inference.clamp import clamp
-from anime_pipeline.inference.runtime import Session, check_result, upscaler_graph
+from anime_pipeline.inference.runtime import Progress, Session, check_result, upscaler_graph
 from anime_pipeline.models.ranges import lr_to_model, to_levels
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, load_weights
 
@@ -21,8 +21,6 @@ MIN_TILE_PX = 32
 # How far, in LR pixels, a tile looks beyond its edge. The networks could see 36 px, and each round
 # of back-projection 6 more, but what lies beyond 12 px moves no result by 0.1 grey levels.
 MARGIN_PX = 16
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.estimate import estimate_colors
 from anime_pipeline.images.colour import delta_e, rgb_to_lab
-from anime_pipeline.metrics.memorisation import thumbnails
+from anime_pipeline.metrics.diversity import mean_pair_distance
+from anime_pipeline.metrics.memorisation import THUMBNAIL_PX
 
 ALIKE = 1.5  # CIEDE2000 between table entries that count as the same skin
 MOST_PAIRS = 2000
@@ -100,5 +100,5 @@ def diversity_within(groups: Sequence[np.ndarray], real: np.ndarray) -> float:
         1 if faces that were asked to show the same are as varied as all real faces together. Colour
         is part of the distance, so a good generator stays below 1.
     """
-    within = [float(pdist(thumbnails(group)).mean()) for group in groups]
-    return float(np.mean(within)) / float(pdist(thumbnails(real)).mean())
+    within = [mean_pair_distance(group, THUMBNAIL_PX) for group in groups]
+    return float(np.mean(within)) / mean_pair_distance(real, THUMBNAIL_PX)

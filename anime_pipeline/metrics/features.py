@@ -9,11 +9,13 @@ with none from these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from anime_pipeline.metrics import lpips
 
 SIZE_PX = 128
 SMALLEST_PX = 32  # the networks halve so often that below this the last layer has no place left
@@ -21,6 +23,10 @@ BATCH = 50
 VGG16, ALEXNET, EFFICIENTNET = "vgg16", "alexnet", "efficientnet-lite"
 TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet", EFFICIENTNET: "EfficientNet-Lite0"}
 VGG16_LAYERS = ("block4_conv3", "block5_conv3")
+
+
+Progress = Callable[[int, int], None]
+Extractor = Callable[[np.ndarray, Progress | None], np.ndarray]
 
 
 class Features:
@@ -75,9 +81,7 @@ class Features:
         )
         self._to_device = backend.to_device
 
-    def __call__(
-        self, images: np.ndarray, progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray:
+    def __call__(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Return the features of `images`.
 
         Args:
@@ -120,14 +124,8 @@ def _load(network: str) -> tuple[Callable[[Any], list[Any]], str]:
 
 def why_missing(network: str) -> str | None:
     """Return why a network that no download brings cannot be used here and what to do, or None."""
-    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
-
-    if network == ALEXNET and find_asset(LPIPS_FILES["alex"]) is None:
-        return (
-            f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES['alex']}, the AlexNet of "
-            "LPIPS; set it to the one that holds this file, or fetch it: anime-pipeline models "
-            "fetch FOLDER"
-        )
+    if network == ALEXNET:
+        return lpips.why_missing("alex")
     if network == EFFICIENTNET:
         from anime_pipeline.models.efficientnet_lite import PACKAGE, weights_path
 
@@ -146,6 +144,23 @@ def resize(images: np.ndarray, size_px: int) -> np.ndarray:
     side = (size_px, size_px)
     kind = Image.Resampling.BICUBIC
     return np.stack([np.asarray(Image.fromarray(image).resize(side, kind)) for image in images])
+
+
+def of_sets(
+    extract: Extractor, sets: Sequence[np.ndarray], progress: Progress | None = None
+) -> list[np.ndarray]:
+    """Return the features of several sets uint8 [N, S, S, 3], under one progress of all."""
+    total, done = sum(map(len, sets)), 0
+    found = []
+
+    def shifted(n: int, _: int) -> None:
+        if progress:
+            progress(done + n, total)
+
+    for images in sets:
+        found.append(extract(np.ascontiguousarray(images), shifted))
+        done += len(images)
+    return found
 
 
 def common_scale(real: np.ndarray) -> float:

@@ -1,14 +1,17 @@
 """Frechet distance of two Gaussians (Heusel et al., NeurIPS 2017, equation 6), on any features.
 
-Not called FID, a name that stands for Inception-v3 features and 50,000 pictures. The estimate falls
-with the number of faces, so compare only figures of the same n.
+Called FID on those of Inception-v3 alone: `pool_3` of the network of 2015-12-05, which resizes to
+299 px by itself, unscaled, covariances over n - 1. The literature draws 50,000; the estimate falls
+with the number of faces, so compare only figures of the same n, and n with the figure. Inception
+was fitted to photographs: anime faces are far from what it knows, which is why KID is this
+project's measure.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from anime_pipeline.metrics.features import check_features
+from anime_pipeline.metrics.features import Extractor, Progress, check_features, of_sets
 
 
 def frechet(real: np.ndarray, fake: np.ndarray) -> float:
@@ -34,3 +37,18 @@ def _spread(features: np.ndarray) -> np.ndarray:
     """Return R [min(N, D), D] with R'R the covariance: singular values outlive a rotation."""
     centred = (features - features.mean(0)) / np.sqrt(len(features) - 1)
     return np.asarray(np.linalg.qr(centred, mode="r"))
+
+
+def fid(
+    real: np.ndarray, fake: np.ndarray, inception: Extractor, progress: Progress | None = None
+) -> tuple[float, float]:
+    """Return the FID of drawn faces, and of one half of the real ones against the other.
+
+    Args:
+        real: uint8 [N, S, S, 3], N >= 4, in random order.
+        fake: uint8 [M, S, S, 3], M >= 2.
+        inception: See `models.inception.Inception`.
+        progress: Called with (done, total).
+    """
+    real, fake = of_sets(inception, [real, fake], progress)
+    return frechet(real, fake), frechet(real[::2], real[1::2])

@@ -12,16 +12,14 @@ import numpy as np
 from scipy.ndimage import prewitt
 from skimage.measure import block_reduce
 
+from anime_pipeline.metrics.psnr import check_pair
+
 STABILITY = 170.0  # the paper's c, for levels 0..255
 
 
 def gmsd(reference: np.ndarray, image: np.ndarray) -> float:
     """Return the deviation of two uint8 [H, W, 3] pictures of one size: 0 to about 0.35."""
-    if reference.shape != image.shape or reference.dtype != np.uint8 or image.dtype != np.uint8:
-        raise ValueError(
-            "Invalid value for argument `image`. Expected two uint8 arrays of one shape "
-            f"[H, W, 3]. Received: {reference.dtype}{reference.shape}, {image.dtype}{image.shape}"
-        )
+    check_pair(reference, image)
     first, second = _gradient(reference), _gradient(image)
     similarity = (2 * first * second + STABILITY) / (first**2 + second**2 + STABILITY)
     return float(similarity.std())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.core.machine import has_keras
+from anime_pipeline.core.storage import sha256_of
 
 NETS = ("alex", "vgg")
 EPSILON = 1e-10  # the authors'
@@ -24,6 +25,7 @@ class Lpips:
 
     Attributes:
         net: ``"alex"`` or ``"vgg"``.
+        sha256: Of the file of its weights.
     """
 
     def __init__(self, net: str) -> None:
@@ -44,6 +46,7 @@ class Lpips:
         from keras import ops
 
         from anime_pipeline.models import backend
+        from anime_pipeline.models.assets import LPIPS_FILES, find_asset
         from anime_pipeline.models.lpips import load_lpips
         from anime_pipeline.models.ranges import to_model
 
@@ -60,7 +63,8 @@ class Lpips:
                 total += ops.mean(ops.sum(ops.square(a - b) * head, axis=-1), axis=(1, 2))
             return total
 
-        self.net = net
+        path = find_asset(LPIPS_FILES[net])
+        self.net, self.sha256 = net, sha256_of(path) if path else ""
         self._directions = backend.jit(directions)
         self._apart = backend.jit(apart)
         self._to_device = backend.to_device
@@ -93,25 +97,14 @@ class Lpips:
 
 
 def why_missing(net: str) -> str | None:
-    """Return why LPIPS with a network cannot be measured here and what to do, or None."""
+    """Return why LPIPS, or its network alone, cannot be had here and what to do, or None."""
     from anime_pipeline.models.assets import LPIPS_FILES, find_asset
 
     if not find_asset(LPIPS_FILES[net]):
         return (
-            f"left out: $ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES[net]}; set it to "
-            "the one that holds this file, or fetch it: anime-pipeline models fetch FOLDER"
+            f"$ANIME_PIPELINE_ASSETS names no folder with {LPIPS_FILES[net]}; set it to the one "
+            "that holds this file, or fetch it: anime-pipeline models fetch FOLDER"
         )
     if not has_keras():
-        return "left out: Keras is not installed; install the package with all it requires"
+        return "Keras is not installed; install the package with all it requires"
     return None
-
-
-def weights_sha256(net: str) -> str:
-    """Return the hex sha256 of a network's weights file, which must be there."""
-    from anime_pipeline.core.storage import sha256_of
-    from anime_pipeline.models.assets import LPIPS_FILES, find_asset
-
-    path = find_asset(LPIPS_FILES[net])
-    if path is None:
-        raise FileNotFoundError(f"There are no weights of LPIPS {net}.")
-    return sha256_of(path)

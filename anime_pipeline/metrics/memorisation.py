@@ -9,7 +9,7 @@ shifts, and on `thumbnails` for one that everybody sees.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,24 +21,33 @@ PERCENTILE = 1
 CHUNK = 256  # rows of a distance matrix in memory at once
 
 
-@dataclass(frozen=True)
-class Memorisation:
-    """Nearest training faces, and how near they are against held-out faces.
+class Nearest(NamedTuple):
+    """The nearest training face of each of some faces.
 
     Attributes:
-        distances: [N] of each generated face to its nearest training face.
-        indices: int64 [N], which training face that is.
+        distances: float64 [N], how near it is.
+        indices: int64 [N], which it is.
         views: int64 [N], in which view it was nearest, e.g. 0 as it is and 1 mirrored.
-        held_out_distances: [M], the same for held-out real faces.
-        close_share: Generated faces nearer than the held-out ones' 1st percentile. About 0.01
-            without memorising.
-        median_ratio: Median distance over the held-out ones'. About 1 or above without memorising.
     """
 
     distances: np.ndarray
     indices: np.ndarray
     views: np.ndarray
-    held_out_distances: np.ndarray
+
+
+class Memorisation(NamedTuple):
+    """Nearest training faces, and how near they are against held-out faces.
+
+    Attributes:
+        generated: Of each generated face.
+        held_out: Of each held-out real face.
+        close_share: Generated faces nearer than the held-out ones' 1st percentile. About 0.01
+            without memorising.
+        median_ratio: Median distance over the held-out ones'. About 1 or above without memorising.
+    """
+
+    generated: Nearest
+    held_out: Nearest
     close_share: float
     median_ratio: float
 
@@ -55,35 +64,26 @@ def memorisation(
             them, give two: the faces as they are, and mirrored (``images[:, :, ::-1]``). A mirrored
             copy would go unseen otherwise.
     """
-    found, indices, views = nearest(fake, training)
-    reference, _, _ = nearest(held_out, training)
+    found, kept = nearest(fake, training), nearest(held_out, training)
+    reference = kept.distances
     middle = float(np.median(reference))
     if middle == 0:
         raise ValueError(
             "Invalid value for argument `held_out`. Expected faces that are not in `training`. "
             f"Received: {np.count_nonzero(reference == 0)} of {len(reference)} that are"
         )
+    close = found.distances < np.percentile(reference, PERCENTILE)
     return Memorisation(
-        distances=found,
-        indices=indices,
-        views=views,
-        held_out_distances=reference,
-        close_share=float((found < np.percentile(reference, PERCENTILE)).mean()),
-        median_ratio=float(np.median(found)) / middle,
+        found, kept, float(close.mean()), float(np.median(found.distances)) / middle
     )
 
 
-def nearest(
-    queries: np.ndarray, views: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def nearest(queries: np.ndarray, views: Sequence[np.ndarray]) -> Nearest:
     """Find the nearest row in any of several views; memory stays at 256 rows of distances.
 
     Args:
         queries: [N, D].
         views: Arrays [T, D], all of one shape.
-
-    Returns:
-        Distances float64 [N], rows int64 [N] and views int64 [N].
     """
     if not len(views) or len({view.shape for view in views}) > 1:
         raise ValueError(
@@ -92,42 +92,38 @@ def nearest(
         )
     for view in views:
         check_features(queries=queries, view=view)
-    found = [np.empty(len(queries)), *np.empty((2, len(queries)), np.int64)]
-    for start in range(0, len(queries), CHUNK):
-        part = slice(start, start + CHUNK)
-        for array, values in zip(found, _nearest_of_few(queries[part], views), strict=True):
-            array[part] = values
-    return found[0], found[1], found[2]
+    parts = [
+        _nearest_of_few(queries[at : at + CHUNK], views) for at in range(0, len(queries), CHUNK)
+    ]
+    return Nearest(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _nearest_of_few(
-    queries: np.ndarray, views: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _nearest_of_few(queries: np.ndarray, views: Sequence[np.ndarray]) -> Nearest:
     rows = np.stack([distances(queries, view).argmin(1) for view in views])  # [V, N]
     # Anew from the differences: exact, so that a copy is at 0.
     apart = np.stack(
         [np.linalg.norm(queries - view[row], axis=1) for view, row in zip(views, rows, strict=True)]
     )
-    best = apart.argmin(0)
-    each = np.arange(len(queries))
-    return apart[best, each], rows[best, each], best
+    best, each = apart.argmin(0), np.arange(len(queries))
+    return Nearest(apart[best, each], rows[best, each], best)
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return faces at 16 px as rows whose distance is the RMS difference in grey levels.
+def thumbnails(images: np.ndarray, size_px: int = THUMBNAIL_PX) -> np.ndarray:
+    """Return small faces as rows whose distance is the RMS difference in grey levels.
 
     Args:
-        images: uint8 [N, S, S, 3]. Sixteen pixels blur away what a slight shift would change.
+        images: uint8 [N, S, S, 3].
+        size_px: Sixteen pixels blur away what a slight shift would change.
 
     Returns:
-        float64 [N, 768].
+        float64 [N, 3 * size_px**2].
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
         raise ValueError(
             "Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= 1. "
             f"Received: {images.dtype}{images.shape}"
         )
-    side = (THUMBNAIL_PX, THUMBNAIL_PX)
+    side = (size_px, size_px)
     small = [cv2.resize(i.astype(np.float32), side, interpolation=cv2.INTER_AREA) for i in images]
     rows = np.stack(small).reshape(len(images), -1).astype(np.float64)
     return rows / np.sqrt(rows.shape[1])

@@ -22,7 +22,7 @@ def psnr_rgb(reference: np.ndarray, image: np.ndarray) -> float:
         reference: uint8 [H, W, 3].
         image: uint8 [H, W, 3].
     """
-    _check(reference, image)
+    check_pair(reference, image)
     if np.array_equal(reference, image):
         return CAP_DB
     return float(peak_signal_noise_ratio(reference, image, data_range=255))
@@ -30,7 +30,7 @@ def psnr_rgb(reference: np.ndarray, image: np.ndarray) -> float:
 
 def psnr_y(reference: np.ndarray, image: np.ndarray, border_px: int = LUMA_BORDER_PX) -> float:
     """Return PSNR in dB on luma, `border_px` pixels shaved off each side."""
-    _check(reference, image)
+    check_pair(reference, image)
     first, second = _luma(reference, border_px), _luma(image, border_px)
     if np.array_equal(first, second):
         return CAP_DB
@@ -43,7 +43,8 @@ def _luma(image: np.ndarray, border_px: int) -> np.ndarray:
     return inner.astype(np.float64) @ LUMA_WEIGHTS / 255.0 + LUMA_OFFSET
 
 
-def _check(reference: np.ndarray, image: np.ndarray) -> None:
+def check_pair(reference: np.ndarray, image: np.ndarray) -> None:
+    """Raise ValueError unless both are uint8 arrays of one shape."""
     if reference.shape != image.shape or reference.dtype != np.uint8 or image.dtype != np.uint8:
         raise ValueError(
             "Invalid value for argument `image`. Expected two uint8 arrays of one shape "

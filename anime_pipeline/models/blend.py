@@ -7,7 +7,7 @@ other, the straight line between their weights leads smoothly from one's look to
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anime_pipeline.core.errors import CheckpointError, UsageError
@@ -17,6 +17,7 @@ from anime_pipeline.models.zoo import find_pair, find_weights
 # For faces that stage one has drawn: by eye as crisp as 1, without the fine mesh that the network
 # for looks lays over smooth skin.
 BEST_FOR_DRAWN = 0.75
+TRUE_TO_INPUT = 0.0  # for pictures that somebody has
 
 
 def blend(first: Weights, second: Weights, share: float) -> Weights:
@@ -41,30 +42,48 @@ def blend(first: Weights, second: Weights, share: float) -> Weights:
     return replace(first, path=first.path.with_name(name), arrays=arrays, sha256=sha256)
 
 
-def find_upscaler(wanted: str, realism: float | None, prefer: str) -> list[Path]:
-    """Return the files that an upscaler is made of: one, or two to be blended.
+@dataclass(frozen=True)
+class UpscalerFiles:
+    """The weights that an upscaler is made of: one file, or two with a `share` of the second."""
+
+    paths: tuple[Path, ...]
+    share: float = 0.0
+
+    def load(self) -> Weights:
+        """Read them, and mix two.
+
+        Raises:
+            CheckpointError: If one is damaged or of another kind, or they are no pair.
+        """
+        first, *rest = [load_weights(path, SRGAN_KIND) for path in self.paths]
+        return blend(first, rest[0], self.share) if rest else first
+
+
+def find_upscaler(
+    wanted: str | None, realism: float | None, usual: float = BEST_FOR_DRAWN
+) -> UpscalerFiles:
+    """Find the weights of an upscaler.
 
     Args:
-        wanted: A shipped name, a file, or a run folder or its name.
-        realism: 0 (fidelity) to 1 (perceptual), or None for the file that `wanted` stands for.
-        prefer: What to take from a run folder then.
+        wanted: A shipped name, a file, or a run folder or its name; None for the shipped pair.
+        realism: 0 (fidelity) to 1 (perceptual); None for what `wanted` is, or for `usual`.
+        usual: The realism without either; it also says which file of a run folder is meant.
 
     Raises:
         CheckpointError: If nothing is found.
-        UsageError: If `wanted` is a single file, which has no counterpart to blend with.
+        UsageError: If `wanted` is a single file, which has no counterpart to blend with, or the
+            realism is out of range.
     """
-    if realism is None:
-        return [find_weights(wanted, SRGAN_KIND, prefer)]
-    pair = find_pair(wanted)
+    if realism is not None and not 0 <= realism <= 1:
+        raise UsageError(f"Invalid realism. Expected a number from 0 to 1. Received: {realism}.")
+    prefer = "perceptual" if usual else "fidelity"
+    if wanted is not None and realism is None:
+        return UpscalerFiles((find_weights(wanted, SRGAN_KIND, prefer),))
+    share = usual if realism is None else realism
+    pair = find_pair(wanted or prefer)
     if pair is None:
         raise UsageError(
             f"--realism needs two upscalers, and {wanted} is one. Name a run folder that has both "
             "fidelity.npz and perceptual.npz, or leave the weights or --realism out."
         )
-    return [pair[int(realism)]] if realism in (0, 1) else list(pair)
-
-
-def load_upscaler_weights(paths: list[Path], realism: float | None) -> Weights:
-    """Load what `find_upscaler` found."""
-    first, *rest = [load_weights(path, SRGAN_KIND) for path in paths]
-    return blend(first, rest[0], realism or 0.0) if rest else first
+    return UpscalerFiles(pair if 0 < share < 1 else (pair[int(share)],), share)

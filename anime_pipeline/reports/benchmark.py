@@ -13,9 +13,10 @@ import pandas as pd
 
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.machine import cpu_name, usable_cores
+from anime_pipeline.core.measurements import Measurement, measurement
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.reports.benchmark_metrics import PIXEL_METRICS, PSNR_RGB, Case, Metric
+from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, Case, Measure, pixel_metrics
 from anime_pipeline.reports.benchmark_statistics import REFERENCE, compare_pairs, summarise
 
 BASELINES = {
@@ -62,7 +63,7 @@ class Benchmark:
     per_image: pd.DataFrame
     summary: pd.DataFrame
     paired: pd.DataFrame
-    metrics: tuple[Metric, ...]
+    metrics: list[Measurement]
     best: list[Example]
     worst: list[Example]
     ours: list[str]
@@ -110,7 +111,7 @@ def run_benchmark(
     examples: int = 4,
     progress: Callable[[int, int], None] | None = None,
     others: Mapping[str, np.ndarray] | None = None,
-    metrics: Sequence[Metric] = PIXEL_METRICS,
+    metrics: Mapping[str, Measure] | None = None,
 ) -> Benchmark:
     """Degrade, upscale and measure.
 
@@ -123,19 +124,26 @@ def run_benchmark(
         progress: Called with (done, total).
         others: Results uint8 [N, S, S, 3] of methods that ran elsewhere, on the inputs that
             `reduce_all` makes; needs a single degradation.
-        metrics: What to measure; `PSNR_RGB` must be among it.
+        metrics: What measures each column; `PSNR_RGB` must be among it.
 
     Raises:
         ValueError: If there are `others` and several degradations.
     """
-    others = others or {}
+    others, metrics = others or {}, metrics or pixel_metrics()
     if others and len(degradations) > 1:
         raise ValueError(
             "Invalid value for argument `degradations`. Expected one where `others` are given. "
             f"Received: {', '.join(degradations)}"
         )
     methods = {name: baseline(name) for name in BASELINES} | dict(ours)
-    work = _Work(len(degradations) * len(names) * (2 * len(methods) + len(others)), progress)
+    total, done = len(degradations) * len(names) * (2 * len(methods) + len(others)), 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count  # pictures upscaled or measured
+        if progress:
+            progress(done, total)
+
     tables: list[pd.DataFrame] = []
     speed_ms: dict[tuple[str, str], float] = {}
     kept: tuple[np.ndarray, dict[str, np.ndarray]] | None = None
@@ -144,9 +152,9 @@ def run_benchmark(
         results: dict[str, np.ndarray] = {}
         for method, enlarge in methods.items():
             results[method], speed_ms[degradation, method] = _timed(enlarge, lr_images)
-            work.add(len(names))
+            add(len(names))
         results |= others
-        tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, work))
+        tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, add))
         kept = kept or (lr_images, results)
     per_image = pd.concat(tables, ignore_index=True)
     subject = next(iter(ours), "lanczos")
@@ -156,30 +164,19 @@ def run_benchmark(
         for index, (name, lr, hr) in enumerate(zip(names, lr_kept, hr_images, strict=True))
     ]
     best, worst = _extremes(per_image, degradations[0], subject, examples)
-    headline = [metric for metric in metrics if metric.headline]
+    columns = [measurement(key) for key in metrics]
+    headline = [each for each in columns if each.headline]
     return Benchmark(
         per_image,
-        summarise(per_image, metrics, speed_ms),
+        summarise(per_image, columns, speed_ms),
         compare_pairs(per_image, headline, list(ours), list(others)),
-        tuple(metrics),
+        columns,
         [every[index] for index in best],
         [every[index] for index in worst],
         list(ours),
         list(others),
         {"processor": cpu_name(), "cores": usable_cores()},
     )
-
-
-class _Work:
-    """Counts what is done, in pictures upscaled or measured."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self.done, self.total, self.progress = 0, total, progress
-
-    def add(self, count: int) -> None:
-        self.done += count
-        if self.progress:
-            self.progress(self.done, self.total)
 
 
 def _timed(enlarge: Method, lr_images: np.ndarray) -> tuple[np.ndarray, float]:
@@ -199,18 +196,18 @@ def _measure(
     results: Mapping[str, np.ndarray],
     degradation: str,
     names: Sequence[str],
-    metrics: Sequence[Metric],
-    work: _Work,
+    metrics: Mapping[str, Measure],
+    add: Callable[[int], None],
 ) -> pd.DataFrame:
     """Return one row per method and picture, a column per metric."""
-    parts: dict[str, list[np.ndarray]] = {metric.key: [] for metric in metrics}
+    parts: dict[str, list[np.ndarray]] = {key: [] for key in metrics}
     for start in range(0, len(names), CHUNK):
         rows = slice(start, start + CHUNK)
         versions = np.stack([images[rows] for images in results.values()])
         case = Case(np.asarray(hr_images[rows]), lr_images[rows], versions, degradation)
-        for metric in metrics:
-            parts[metric.key].append(metric.measure(case))
-        work.add(versions.shape[0] * versions.shape[1])
+        for key, measure in metrics.items():
+            parts[key].append(measure(case))
+        add(versions.shape[0] * versions.shape[1])
     return pd.DataFrame(
         {
             "degradation": degradation,
@@ -226,7 +223,7 @@ def _extremes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the pictures where the subject gains most over bicubic, and least."""
     rows = per_image[per_image["degradation"] == degradation]
-    figures = {name: rows[rows["method"] == name][PSNR_RGB.key] for name in (subject, REFERENCE)}
+    figures = {name: rows[rows["method"] == name][PSNR_RGB] for name in (subject, REFERENCE)}
     gain = figures[subject].to_numpy() - figures[REFERENCE].to_numpy()
     order = np.argsort(-gain, kind="stable")
     count = min(count, len(order) // 2) or 1

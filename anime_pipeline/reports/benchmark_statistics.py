@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from anime_pipeline.reports.benchmark_metrics import Metric
+from anime_pipeline.core.measurements import HIGHER, Measurement
 
 CONFIDENCE = 0.95
 SPEED = "ms_per_image"
@@ -24,7 +24,7 @@ def interval_95(values: np.ndarray) -> float:
 
 def summarise(
     per_image: pd.DataFrame,
-    metrics: Sequence[Metric],
+    metrics: Sequence[Measurement],
     speed_ms: Mapping[tuple[str, str], float],
 ) -> pd.DataFrame:
     """Average over pictures: one row per degradation and method.
@@ -38,15 +38,17 @@ def summarise(
     for (degradation, method), group in per_image.groupby(["degradation", "method"], sort=False):
         row: dict[str, object] = {"degradation": degradation, "method": method, "n": len(group)}
         for metric in metrics:
-            row[metric.key] = float(group[metric.key].mean())
-            row[f"{metric.key}_ci95"] = interval_95(group[metric.key].to_numpy())
-        row[SPEED] = speed_ms.get((str(degradation), str(method)), float("nan"))
-        rows.append(row)
+            values = group[metric.key].to_numpy()
+            row |= {metric.key: float(values.mean()), f"{metric.key}_ci95": interval_95(values)}
+        rows.append(row | {SPEED: speed_ms.get((str(degradation), str(method)), float("nan"))})
     return pd.DataFrame(rows)
 
 
 def compare_pairs(
-    per_image: pd.DataFrame, metrics: Sequence[Metric], ours: Sequence[str], others: Sequence[str]
+    per_image: pd.DataFrame,
+    metrics: Sequence[Measurement],
+    ours: Sequence[str],
+    others: Sequence[str],
 ) -> pd.DataFrame:
     """Compare methods on the same pictures, which tells apart what means alone cannot.
 
@@ -67,15 +69,13 @@ def compare_pairs(
     """
     rows = []
     for degradation, group in per_image.groupby("degradation", sort=False):
-        order = list(dict.fromkeys(group["method"]))
-        pairs = [(method, REFERENCE) for method in order if method != REFERENCE]
-        if ours:
-            pairs += [(method, ours[0]) for method in [*ours[1:], *others]]
-        figures = {name: rows_of.reset_index() for name, rows_of in group.groupby("method")}
+        figures = {name: part.reset_index() for name, part in group.groupby("method", sort=False)}
+        pairs = [(method, REFERENCE) for method in figures if method != REFERENCE]
+        pairs += [(method, ours[0]) for method in [*ours[1:], *others] if ours]
         for method, reference in pairs:
             for metric in metrics:
                 gain = (figures[method][metric.key] - figures[reference][metric.key]).to_numpy()
-                better = gain > 0 if metric.higher_is_better else gain < 0
+                better = gain > 0 if metric.direction == HIGHER else gain < 0
                 rows.append(
                     {
                         "degradation": degradation,

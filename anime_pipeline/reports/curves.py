@@ -1,42 +1,57 @@
-"""Training curves: `curves.png` in the run folder, redrawn after each epoch."""
+"""Training curves: as points, and drawn, as in `curves.png` in the run folder after each epoch."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anime_pipeline.core.measurements import Measurement, charts
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.core.storage import atomic_write_bytes
 
-# Panels in order: (title, names of the values drawn together)
-PANELS = (
-    ("Losses", ("loss_d", "loss_g", "loss_pixel", "loss_perceptual", "loss_adversarial")),
-    ("Mean logits", ("real_logit", "fake_logit")),
-    (
-        "Discriminator accuracy",
-        ("accuracy_real_train", "accuracy_real_val", "accuracy_fake", "auc_real_fake"),
-    ),
-    ("Distance from held-out faces (KID)", ("kid_val",)),
-    ("Variety of the faces (1: as real ones)", ("diversity",)),
-    ("PSNR on held-out pairs (dB)", ("val_psnr_db", "val_psnr_bicubic_db")),
-    ("Error of the guessed hair and skin", ("guess_d", "guess_g")),
-    ("Gradient penalties", ("r1", "r2", "gradient_penalty")),
-)
-
 MOST_IN_COLUMN = 6
+MOST_POINTS = 500
 
-Line = tuple[str, list[int], list[float]]  # label, steps, values
-Panel = tuple[str, list[Line]]
+Curves = dict[str, list[list[float]]]  # [step, value] by what was measured
+Line = tuple[str, list[list[float]]]  # label, points
+Panel = tuple[str, Measurement, list[Line]]
 
 
-def plot_curves(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
-    """Draw every panel that has data.
+def curves(rows: Sequence[Mapping[str, Any]]) -> Curves:
+    """Return [step, value] pairs of everything that was logged, at most 500 of each."""
+    found: Curves = {}
+    for row in rows:
+        for name, value in row.items():
+            # Python takes a truth for a number, and JSON does not.
+            if name not in ("step", "epoch") and not isinstance(value, bool):
+                found.setdefault(name, []).append([int(row["step"]), value])
+    return {name: thinned(points) for name, points in found.items()}
+
+
+def thinned(points: list[list[float]], most: int = MOST_POINTS) -> list[list[float]]:
+    """Keep the first, the last, and of each stretch between its lowest and highest point."""
+    if len(points) <= most:
+        return points
+    stretches = (most - 2) // 2
+    inner = points[1:-1]
+    kept = [points[0]]
+    for index in range(stretches):
+        start, stop = (len(inner) * k // stretches for k in (index, index + 1))
+        stretch = inner[start:stop]
+        low = min(range(len(stretch)), key=lambda k: stretch[k][1])
+        high = max(range(len(stretch)), key=lambda k: stretch[k][1])
+        kept += [stretch[k] for k in sorted({low, high})]
+    return [*kept, points[-1]]
+
+
+def plot_curves(runs: Mapping[str, Curves]) -> bytes:
+    """Draw every chart that has data.
 
     Args:
-        logs: Lines of `metrics.jsonl` by the run's name; of several runs, each value gets a panel
-            of its own in which they are drawn together.
+        runs: Curves by the run's name; of several runs, each measurement gets a panel of its own
+            in which they are drawn together.
 
     Returns:
         A PNG.
@@ -45,28 +60,42 @@ def plot_curves(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
     from matplotlib import rc_context
 
     with rc_context({"text.parse_math": False}):  # names may hold dollar signs
-        return _draw(logs)
+        return _draw(_panels(runs))
 
 
-def _draw(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
+def _panels(runs: Mapping[str, Curves]) -> list[Panel]:
+    panels: list[Panel] = []
+    for title, members in charts().items():
+        if len(runs) == 1:
+            (known,) = runs.values()
+            lines = [(one.label, known[one.key]) for one in members if one.key in known]
+            panels.append((title, members[0], lines))
+        else:
+            panels += [
+                (one.label, one, [(run, known[one.key]) for run, known in runs.items()
+                                  if one.key in known])
+                for one in members
+            ]  # fmt: skip
+    return [panel for panel in panels if panel[2]]
+
+
+def _draw(panels: Sequence[Panel]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = _one_run(next(iter(logs.values()))) if len(logs) == 1 else _several_runs(logs)
     across = 1 if len(panels) <= MOST_IN_COLUMN else 2
     down = -(-max(len(panels), 1) // across)
     figure = Figure(figsize=(7.5 * across, 2.4 * down), layout="constrained")
     FigureCanvasAgg(figure)
-    for index, (title, lines) in enumerate(panels, start=1):
+    for index, (title, one, lines) in enumerate(panels, start=1):
         axes = figure.add_subplot(down, across, index)
-        for label, steps, values in lines:
-            # A single point has no line to be seen by.
+        for label, points in lines:
             label = label.encode("utf-8", "backslashreplace").decode()
-            axes.plot(
-                steps, values, label=label, linewidth=1.2, marker="." if len(steps) < 2 else ""
-            )
+            # A single point has no line to be seen by.
+            marker = "." if len(points) < 2 else ""
+            axes.plot(*zip(*points, strict=True), label=label, linewidth=1.2, marker=marker)
         axes.set_title(title, fontsize=10, loc="left")
-        if "accuracy" in title:
+        if one.is_share:
             axes.set_ylim(-0.02, 1.02)  # or noise would look like a trend
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -76,30 +105,8 @@ def _draw(logs: Mapping[str, list[dict[str, Any]]]) -> bytes:
     return buffer.getvalue()
 
 
-def _line(rows: list[dict[str, Any]], name: str, label: str) -> Line:
-    points = [(row["step"], row[name]) for row in rows if name in row]
-    return label, [step for step, _ in points], [value for _, value in points]
-
-
-def _one_run(rows: list[dict[str, Any]]) -> list[Panel]:
-    panels = []
-    for title, names in PANELS:
-        lines = [_line(rows, name, name.replace("_", " ")) for name in names]
-        panels.append((title, [line for line in lines if line[1]]))
-    return [panel for panel in panels if panel[1]]
-
-
-def _several_runs(logs: Mapping[str, list[dict[str, Any]]]) -> list[Panel]:
-    panels = []
-    for _, names in PANELS:
-        for name in names:
-            lines = [_line(rows, name, run) for run, rows in logs.items()]
-            panels.append((name.replace("_", " "), [line for line in lines if line[1]]))
-    return [panel for panel in panels if panel[1]]
-
-
 def write_curves(folder: Path) -> None:
     """Draw a run's curves into its folder."""
     rows = read_metrics(folder / METRICS_FILE)
     if rows:
-        atomic_write_bytes(folder / "curves.png", plot_curves({folder.name: rows}))
+        atomic_write_bytes(folder / "curves.png", plot_curves({folder.name: curves(rows)}))

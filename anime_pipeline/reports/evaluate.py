@@ -4,69 +4,100 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anime_pipeline.core.randomness import stream
+from anime_pipeline.core.measurements import measurement
 from anime_pipeline.data.dataset import Record
-from anime_pipeline.images.colour import rgb_to_lab
-from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.writing.grid import make_grid
-from anime_pipeline.images.writing.sheet import Label, labelled_sheet
-from anime_pipeline.metrics import attributes
-from anime_pipeline.metrics.features import ALEXNET, SMALLEST_PX, TITLES, VGG16, Features
-from anime_pipeline.metrics.fid import Extractor
-from anime_pipeline.metrics.memorisation import Memorisation, nearest, thumbnails
-from anime_pipeline.reports.evaluation import (
-    Evaluation,
-    Figure,
-    copies,
-    inception_distance,
-    spreads,
-    variety,
-    wishes,
+from anime_pipeline.metrics import diversity
+from anime_pipeline.metrics.features import (
+    SMALLEST_PX,
+    TITLES,
+    VGG16,
+    Features,
+    common_scale,
+    of_sets,
 )
-from anime_pipeline.reports.eyes import measure_words
-from anime_pipeline.reports.likeness import (
-    LargeReal,
-    frechet_distance,
-    likeness,
-    protocol,
-    see,
-)
+from anime_pipeline.metrics.frechet import Extractor, fid, frechet
+from anime_pipeline.metrics.kid import SUBSET_SIZE, kid
+from anime_pipeline.metrics.memorisation import Memorisation, memorisation, thumbnails
+from anime_pipeline.metrics.precision_recall import LIMIT, precision_recall
+from anime_pipeline.reports.evaluation_pictures import MAGNIFY, blind, closest, upscaled
 
-MAGNIFY = 3
+if TYPE_CHECKING:
+    from anime_pipeline.inference.generator import FaceGenerator
+    from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.reports.real_faces import LargeReal
+
 GRID_SEEDS = 64
-BLIND_EACH = 32
-UPSCALED, UPSCALED_ROW = 16, 8
-CLOSEST = 8
-ASKED = 1000  # faces that are asked for a held-out face's colours
-LEAK_SEEDS, GROUP_FACES = 64, 100
-COLOURS = ("hair", "skin")
 
-Stage = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+Progress = Callable[[int, int], None]
+Stage = Callable[[str], AbstractContextManager[Progress]]
 
 
-class Generator(Protocol):
-    """What is asked of stage one; see `inference.generator.FaceGenerator`."""
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
 
-    names: tuple[str, ...]
+    Attributes:
+        section: Where a report shows it.
+        name: What was measured, in the field's terms.
+        value: The number.
+        n: How many generated faces it is of.
+        error: Standard error, where there is one.
+        best: The same of real faces, or what is ideal.
+        worst: The same by chance, where that can be measured.
+        protocol: What a reader needs to compare it.
+        network: The feature network by which it compares, where a report sets several side by side.
+        px: Side of the faces that were compared, likewise.
+        key: What it is to `core.measurements`.
+    """
 
-    def latents(self, seeds: Sequence[int]) -> np.ndarray:
-        """Return the latent vectors of seeds [N, D]."""
-        ...
+    section: str
+    name: str
+    value: float
+    n: int
+    error: float | None = None
+    best: float | None = None
+    worst: float | None = None
+    protocol: str = ""
+    network: str = ""
+    px: int | None = None
+    key: str = ""
 
-    def condition(self, seeds: Sequence[int], wishes: Any = None) -> np.ndarray:
-        """Return what the faces of seeds are asked to show [N, K]."""
-        ...
 
-    def draw(
-        self, latent: np.ndarray, condition: np.ndarray, batch_size: int = 32, progress: Any = None
-    ) -> np.ndarray:
-        """Draw one face per latent and condition: uint8 [N, S, S, 3]."""
-        ...
+def figure(key: str, value: float, n: int, of: str = "", **more: Any) -> Figure:
+    """Return a figure under the name and in the section of its measurement; `of` ends the name."""
+    one = measurement(key)
+    return Figure(one.group, one.label + of, value, n, key=key, **more)
+
+
+@dataclass
+class Evaluation:
+    """Everything that a report shows.
+
+    Attributes:
+        facts: What was measured, on what, with what.
+        figures: In the order of the report.
+        pictures: PNG-ready uint8 arrays by file stem, with a caption each.
+        remarks: What a reader should know of a feature network before believing it, by its title.
+        missing: Why a feature network was not asked and how to get it, by its title.
+    """
+
+    facts: dict[str, Any]
+    figures: list[Figure] = field(default_factory=list)
+    pictures: dict[str, tuple[np.ndarray, str]] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        captions = {f"{name}.png": text for name, (_, text) in self.pictures.items()}
+        figures = [asdict(each) for each in self.figures]
+        return {**vars(self), "figures": figures, "pictures": captions}
 
 
 @dataclass(frozen=True)
@@ -86,24 +117,14 @@ class Faces:
     large: LargeReal | None = None
 
 
-class Upscaler(Protocol):
-    """What is asked of stage two; see `inference.upscaler.Upscaler`."""
-
-    def upscale_batch(
-        self, lr_images: np.ndarray, batch_size: int = 8, progress: Any = None
-    ) -> np.ndarray:
-        """Enlarge pictures uint8 [N, S, S, 3]."""
-        ...
-
-
 def evaluate(
-    generator: Generator,
+    generator: FaceGenerator,
     faces: Faces,
     seeds: Sequence[int],
     truncation: float,
     stage: Stage,
+    networks: Sequence[Features],
     inception: Extractor | None = None,
-    networks: Sequence[str] = (ALEXNET, VGG16),
     upscaler: Upscaler | None = None,
 ) -> Evaluation:
     """Measure a generator.
@@ -114,177 +135,145 @@ def evaluate(
         seeds: One per face that is drawn; none is left out.
         truncation: Scales the latents.
         stage: Opens a progress bar with a title.
+        networks: What compares the faces. VGG16 is among them: variety and copies are by it.
         inception: The network that FID is defined by, where its weights are at hand.
-        networks: Which of `metrics.features` compare the faces. VGG16 is among them: variety and
-            copies are by it.
         upscaler: Stage two, if what it makes of the faces is to be compared, too, with
             `faces.large`.
     """
+    from anime_pipeline.reports.attributes import measure_attributes
+
     with stage("Drawing") as update:
-        latent = generator.latents(seeds) * np.float32(truncation)
-        fake = generator.draw(latent, generator.condition(seeds), 64, update)
-    result = Evaluation({})
-    sets = {fake.shape[1]: (faces.real, fake)}
+        fake = generator.generate(seeds, 64, update, truncation=truncation)
+    result = Evaluation({each.network: f"{each.source} weights" for each in networks})
+    sets = {fake.shape[1]: (faces.real, fake, "")}
     if upscaler and faces.large:
         with stage("Upscaling") as update:
-            enlarged = upscaler.upscale_batch(fake, progress=update)
-        sets[enlarged.shape[1]] = (faces.large.images, enlarged)
-        result.pictures["upscaled"] = _upscaled(enlarged, faces.large.images, seeds[0])
-    _compare(networks, sets, stage, result, faces.large.caution if faces.large else "")
+            large = upscaler.upscale_batch(fake, progress=update)
+        sets[large.shape[1]] = (faces.large.images, large, faces.large.caution)
+        result.pictures["upscaled"] = upscaled(large, faces.large.images, seeds[0])
+    varied: list[Figure] = []
+    for features in networks:
+        for px, (real, drawn, caution) in sets.items():
+            with stage(f"{TITLES[features.network]}, faces of {px} px") as update:
+                seen = see(real, drawn, features, update)
+            result.figures += likeness(*seen, features, px, caution)
+            if features.network == VGG16 and not varied:
+                varied += _variety(seen, real, drawn, protocol(features, px, len(real)), px)
+    result.figures += varied
     if inception:
         with stage("Inception-v3 at 299 px") as update:
-            result.figures.append(inception_distance(faces.real, fake, inception, update))
+            result.figures.append(_inception_distance(faces.real, fake, inception, update))
     if len(faces.train):
-        small = Features(size_px=max(SMALLEST_PX, fake.shape[1]))
         with stage("Nearest training faces") as update:
-            figures, found = copies(faces.real, fake, faces.train, small, update)
+            figures, found = _copies(faces, fake, update)
         result.figures += figures
-        result.pictures["closest"] = _closest(faces, fake, found)
+        result.pictures["closest"] = closest(faces.real, faces.train, fake, found)
     else:
         result.facts["copies"] = "not looked for: the real faces include training faces"
     result.pictures["seeds"] = (
         make_grid(fake[:GRID_SEEDS], 16, MAGNIFY),
         f"Seeds {seeds[0]} to {seeds[min(len(seeds), GRID_SEEDS) - 1]} in order, none left out.",
     )
-    result.pictures |= _blind(faces.real, fake, seeds[0])
-    if set(COLOURS) <= set(generator.names):
-        with stage("Wishes") as update:
-            _measure_wishes(generator, faces, truncation, result, update)
-    measure_words(generator, upscaler, faces, truncation, stage, result)
+    result.pictures |= blind(faces.real, fake, seeds[0])
+    measure_attributes(generator, upscaler, faces, truncation, stage, result)
     return result
 
 
-def _compare(
-    networks: Sequence[str],
-    sets: dict[int, tuple[np.ndarray, np.ndarray]],
-    stage: Stage,
-    result: Evaluation,
-    caution: str,
-) -> None:
-    """Let each network compare real and drawn faces of each side; `caution` is of enlarged ones."""
-    first: list[Figure] = []
-    for name in networks:
-        features = Features(name)
-        result.facts[name] = f"{features.source} weights"
-        for px, (real, fake) in sets.items():
-            with stage(f"{TITLES[name]}, faces of {px} px") as update:
-                seen = see(real, fake, features, update)
-                result.figures += likeness(seen, features, px, caution if px > min(sets) else "")
-            if name == VGG16 and not first:
-                first.append(frechet_distance(seen, features, px))
-                first += variety(real, fake, seen, protocol(features, px, len(real)))
-    result.figures += first
+def see(
+    real: np.ndarray, fake: np.ndarray, features: Features, progress: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sets uint8 [N, S, S, 3] as a network sees them, by one scale: float64 [N, D]."""
+    real, fake = of_sets(features, [real, fake], progress)
+    scale = common_scale(real)
+    return real / scale, fake / scale
 
 
-def _upscaled(fake: np.ndarray, real: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
-    """Show drawn faces after stage two above real ones of that size."""
-    each = min(UPSCALED, len(fake), len(real)) // UPSCALED_ROW * UPSCALED_ROW
-    caption = (
-        f"Above: seeds {seed} to {seed + each - 1} after stage two, {fake.shape[1]} px. Below: "
-        "as many real held-out faces brought to that size."
-    )
-    return make_grid(np.concatenate([fake[:each], real[:each]]), UPSCALED_ROW), caption
+def protocol(features: Features, px: int, real: int) -> str:
+    """Return what decides figures of this network, in words."""
+    way = f"faces of {px} px"
+    if px != features.size_px:
+        way += f" brought to {features.size_px} px by bicubic"
+    return f"{TITLES[features.network]} ({features.source} weights), {way}, {real} real"
 
 
-def _blind(real: np.ndarray, fake: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, str]]:
-    """Mix real and drawn faces so that a reader can try to tell them apart, and give the key."""
-    each = min(BLIND_EACH, len(real), len(fake))
-    both = np.concatenate([real[:each], fake[:each]])
-    order = stream(seed, "blind grid").permutation(len(both))
-    key = np.where((order < each)[:, None, None, None], both[order], both[order] // 6)
-    return {
-        "blind": (
-            make_grid(both[order], 16, MAGNIFY),
-            f"{each} real held-out faces and {each} drawn ones, mixed. Which are which?",
-        ),
-        "blind_key": (make_grid(key, 16, MAGNIFY), "The key: drawn faces are darkened."),
-    }
+def likeness(
+    real: np.ndarray, fake: np.ndarray, features: Features, px: int, note: str = ""
+) -> list[Figure]:
+    """Compare two sets by KID, precision and recall, and halves of the real one likewise.
 
-
-def _closest(faces: Faces, fake: np.ndarray, found: Memorisation) -> tuple[np.ndarray, str]:
-    """Show the drawn faces nearest to a training face, and held-out ones likewise."""
-    views = [faces.train, faces.train[:, :, ::-1]]
-    rows = []
-    held = nearest(thumbnails(faces.real), [thumbnails(view) for view in views])
-    for images, (distances, indices, view) in (
-        (fake, (found.distances, found.indices, found.views)),
-        (faces.real, held),
-    ):
-        chosen = np.argsort(distances, kind="stable")[:CLOSEST]
-        rows += [images[chosen], np.stack([views[view[i]][indices[i]] for i in chosen])]
-    caption = (
-        f"Of all {len(fake)} drawn faces the {CLOSEST} nearest to a training face (row 1), with "
-        "that face below (row 2); then the same of real held-out faces (rows 3 and 4)."
-    )
-    return make_grid(np.concatenate(rows), CLOSEST, MAGNIFY), caption
-
-
-def _measure_wishes(
-    generator: Generator,
-    faces: Faces,
-    truncation: float,
-    result: Evaluation,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Ask for what held-out faces show, and for one thing while another changes."""
-    known = [i for i, record in enumerate(faces.records) if record.colors][:ASKED]
-    if not known:
-        result.facts["wishes"] = "not measured: the held-out faces have no colour table"
-        return
-    table = {
-        part: np.array([getattr(faces.records[i].colors, part) for i in known]) for part in COLOURS
-    }
-    seeds = list(range(len(known)))
-    latent = generator.latents(seeds) * np.float32(truncation)
-    drawn = generator.draw(latent, generator.condition(seeds, table), 64)
-    progress(1, 5)
-    real_shown = {part: attributes.measure(faces.real[known], part) for part in COLOURS}
-    progress(2, 5)
-    for part in COLOURS:
-        shown = attributes.measure(drawn, part)
-        lab = rgb_to_lab(table[part])
-        result.figures.append(wishes(part, shown, lab, real_shown[part], lab))
-    progress(3, 5)
-    variants = _skin_under_hair(generator, table["skin"], truncation)
-    groups = [
-        generator.draw(
-            generator.latents(range(GROUP_FACES)) * np.float32(truncation),
-            generator.condition(
-                range(GROUP_FACES), {part: table[part][row] for part in COLOURS}
-            ),
+    Args:
+        real: Features [N, D] of at least 4 real faces, in random order.
+        fake: Features [M, D] of generated ones.
+        features: The network that has seen them.
+        px: The side of the faces that it was shown.
+        note: What else a reader must know before believing the figures.
+    """
+    one, other = real[::2], real[1::2]
+    distance, floor = kid(real, fake), kid(one, other)
+    covered, ideal = precision_recall(real, fake), precision_recall(one, other)
+    # Where every subset is the whole set they agree, which says nothing of the error.
+    error = None if len(fake) == len(real) <= SUBSET_SIZE else distance.error
+    how = "; ".join(filter(None, (protocol(features, px, len(real)), note)))
+    # Both shares fall with the number of faces, so that those of small halves are no ideal.
+    halves = min(LIMIT, len(one))
+    used = min(LIMIT, len(real), len(fake))
+    shares = f"k = 3, {used} faces each" + (f", best of {halves}" if halves != used else "")
+    title = TITLES[features.network]
+    return [
+        figure(key, value, len(fake), f"-{title}-{px}px", error=uncertain, best=best,
+               protocol=how if key == "kid" else f"{shares}; {how}", network=title, px=px)
+        for key, value, uncertain, best in (
+            ("kid", distance.mean, error, floor.mean),
+            ("precision", covered.precision, None, ideal.precision),
+            ("recall", covered.recall, None, ideal.recall),
         )
-        for row in range(min(8, len(known)))
     ]  # fmt: skip
-    progress(4, 5)
-    result.figures += spreads(
-        variants, real_shown["skin"], rgb_to_lab(table["skin"]), groups, faces.real
-    )
-    result.pictures["palette"] = _palette(generator, truncation)
-    progress(5, 5)
 
 
-def _skin_under_hair(generator: Generator, skins: np.ndarray, truncation: float) -> np.ndarray:
-    """Return measured skin Lab [faces, hair colours, 3] where hair alone is asked otherwise."""
-    count = min(LEAK_SEEDS, len(skins))
-    seeds = range(count)
-    latent = generator.latents(seeds) * np.float32(truncation)
-    columns = []
-    for hair in HAIR_COLOURS.values():
-        condition = generator.condition(seeds, {"hair": hair, "skin": skins[:count]})
-        columns.append(attributes.measure(generator.draw(latent, condition), "skin"))
-    return np.stack(columns, axis=1)
+def _variety(
+    seen: tuple[np.ndarray, np.ndarray], real: np.ndarray, fake: np.ndarray, how: str, px: int
+) -> list[Figure]:
+    """Compare how much faces differ from each other; `seen` are VGG16's features of both."""
+    n, halves = len(fake), frechet(seen[0][::2], seen[0][1::2])
+    return [
+        figure("frechet", frechet(*seen), n, f"-{TITLES[VGG16]}-{px}px", best=halves,
+               protocol=f"{how}; its best is of half as many faces, which makes it larger"),
+        figure("feature_distance", diversity.distance_ratio(*seen), n, best=1.0, worst=0.0,
+               protocol=how),
+        figure("ms_ssim", diversity.ms_ssim(fake), n, best=diversity.ms_ssim(real), worst=1.0,
+               protocol="3 scales, 5 px window, 1000 pairs, RGB"),
+    ]  # fmt: skip
 
 
-def _palette(generator: Generator, truncation: float) -> tuple[np.ndarray, str]:
-    """Draw seed 0 with every named hair (rows) and skin (columns)."""
-    rows = [Label(name, colour) for name, colour in HAIR_COLOURS.items()]
-    columns = [Label(name, colour) for name, colour in SKIN_COLOURS.items()]
-    seeds = [0] * (len(rows) * len(columns))
-    asked = {
-        "hair": np.repeat([row.colour for row in rows], len(columns), axis=0),
-        "skin": np.tile([column.colour for column in columns], (len(rows), 1)),
-    }
-    latent = generator.latents(seeds) * np.float32(truncation)
-    pictures = generator.draw(latent, generator.condition(seeds, asked), 64)
-    pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
-    return labelled_sheet(pictures, rows, columns), "Seed 0 with every named hair and skin colour."
+def _inception_distance(
+    real: np.ndarray, fake: np.ndarray, inception: Extractor, progress: Progress | None = None
+) -> Figure:
+    """Compare sets of at least 4 faces as the literature does, real ones in random order."""
+    distance, floor = fid(real, fake, inception, progress)
+    how = f"Inception-v3 of 2015-12-05, pool_3, resized by its graph, {len(real)} real; falls with "
+    how += "the number of faces, so its best, of half as many, is too large"
+    return figure("fid", distance, len(fake), best=floor, protocol=how)
+
+
+def _copies(
+    faces: Faces, fake: np.ndarray, progress: Progress | None = None
+) -> tuple[list[Figure], Memorisation]:
+    """Look for copies of training faces, by VGG16's features at their own size and by thumbnails.
+
+    Returns:
+        Figures, and the nearest faces by thumbnails.
+    """
+    features = Features(size_px=max(SMALLEST_PX, fake.shape[1]))
+    sets = [fake, faces.real, faces.train, faces.train[:, :, ::-1]]
+    seen, small = of_sets(features, sets, progress), [thumbnails(each) for each in sets]
+    by_features, by_sight = (memorisation(each[0], each[1], each[2:]) for each in (seen, small))
+    figures = []
+    for name, found in (("VGG16 at 32 px", by_features), ("16 px thumbnails", by_sight)):
+        how = f"{name}, {len(faces.train)} training faces and their mirror images"
+        figures += [
+            figure("copies_median", found.median_ratio, len(fake), f" ({name})", best=1.0,
+                   worst=0.0, protocol=how),
+            figure("copies_share", found.close_share, len(fake), f" ({name})", best=0.01,
+                   worst=1.0, protocol=how),
+        ]  # fmt: skip
+    return figures, by_sight

@@ -9,15 +9,39 @@ from typing import Any
 
 import pandas as pd
 
-from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
+from anime_pipeline.core.measurements import (
+    ATTRIBUTES,
+    COPIES,
+    LIKENESS,
+    TRAINING,
+    VARIETY,
+    measurement,
+    of_kind,
+)
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.reports.benchmark_tables import DOWN, UP
-from anime_pipeline.reports.evaluation import EXPLANATIONS, LIKENESS, Evaluation, Figure
-from anime_pipeline.reports.page import image_uri, render_page
+from anime_pipeline.reports.evaluate import Evaluation, Figure
+from anime_pipeline.reports.page import image_uri, markdown_table, render_page, write_files
 
 STEM = "evaluation"
-HEADS = {"KID": f"KID{DOWN}", "precision": f"Precision{UP}", "recall": f"Recall{UP}"}
-KINDS = ("html", "json", "csv", "md")
+EXPLANATIONS = {
+    LIKENESS: "How far the drawn faces, as a set, are from real ones that were never trained on. "
+    "KID and the Frechet distance are distances: smaller is better, and two halves of the real "
+    "faces give the best that can be. Precision is the share of drawn faces that lie among real "
+    "ones (are they good?), recall the share of real faces that lie among drawn ones (is every "
+    "kind there?). Figures of one network or size compare with none of another, and only a line "
+    "called FID is FID.",
+    VARIETY: "How much faces differ from each other. Feature distance: 1 is as varied as real "
+    "faces, near 0 is collapse. MS-SSIM is the likeness of random pairs: well above that of real "
+    "pairs means that the faces repeat themselves.",
+    COPIES: "How near a drawn face is to its nearest training face (mirrored ones included), "
+    "beside real faces that were never trained on. A ratio near or above 1, and about 1% of close "
+    "faces, is what not copying looks like.",
+    ATTRIBUTES: "Whether faces show the attributes that they were asked for; colours in CIEDE2000 "
+    "(1 is just noticeable). The measure is noisy: real faces against their own table give the "
+    "best that can be measured, shuffled requests the worst. Skin should change with the hair no "
+    "more than the measure does by itself. Of eyes, the share that a colour measure gives the word "
+    "asked for.",
+}
 
 
 def write_evaluation(
@@ -30,15 +54,11 @@ def write_evaluation(
         out: Folder.
         last_row: The last measurements of the training run, if the weights are a run's.
     """
-    paths = {kind: out / f"{STEM}.{kind}" for kind in KINDS}
     for name, (picture, caption) in evaluation.pictures.items():
         write_png(out / f"{name}.png", picture, {"Description": caption})
-    frame = pd.DataFrame([asdict(figure) for figure in evaluation.figures])
-    atomic_write_text(paths["csv"], frame.to_csv(index=False))
-    atomic_write_json(paths["json"], evaluation.as_document())
-    atomic_write_text(paths["html"], as_html(evaluation, last_row or {}))
-    atomic_write_text(paths["md"], as_markdown(evaluation))
-    return paths
+    rows = pd.DataFrame([asdict(figure) for figure in evaluation.figures])
+    html, markdown = as_html(evaluation, last_row or {}), as_markdown(evaluation)
+    return write_files(out, STEM, html, evaluation.as_document(), rows, markdown)
 
 
 def as_html(evaluation: Evaluation, last_row: Mapping[str, Any]) -> str:
@@ -52,6 +72,7 @@ def as_html(evaluation: Evaluation, last_row: Mapping[str, Any]) -> str:
         }
         for name, text in EXPLANATIONS.items()
     ]
+    accuracies = [one for one in of_kind(TRAINING) if one.is_share and one.key in last_row]
     return render_page(
         "evaluation.html",
         facts=evaluation.facts,
@@ -62,22 +83,32 @@ def as_html(evaluation: Evaluation, last_row: Mapping[str, Any]) -> str:
             name: {"uri": image_uri(picture), "caption": caption}
             for name, (picture, caption) in evaluation.pictures.items()
         },
-        discriminator=_discriminator(last_row),
+        discriminator=[
+            {"label": one.label, "value": one.text(last_row[one.key]), "meaning": one.meaning}
+            for one in accuracies
+        ],
     )
 
 
 def cells(figure: Figure) -> dict[str, str]:
     """Return a figure as text, as tables show it."""
     error = "" if figure.error is None else f" ± {figure.error:.4f}"
-    digits = 4 if figure.network and figure.error is not None else 3
     return {
         "name": figure.name,
-        "value": _number(figure.value, digits) + error,
-        "best": _number(figure.best, digits),
-        "worst": _number(figure.worst, digits),
+        "head": measurement(figure.key).directed,
+        "value": _number(figure, figure.value) + error,
+        "best": _number(figure, figure.best),
+        "worst": _number(figure, figure.worst),
         "n": f"{figure.n:,}",
         "protocol": figure.protocol,
     }
+
+
+def _number(figure: Figure, value: float | None) -> str:
+    if value is None or value != value:  # no number
+        return "–"
+    text = f"{value:.1f}" if abs(value) >= 10 else measurement(figure.key).text(value)
+    return text.replace("-", "\u2212")
 
 
 def side_by_side(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -85,13 +116,11 @@ def side_by_side(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for figure in evaluation.figures:
         if figure.network:
-            key = (figure.network, figure.px or 0)
-            row = rows.setdefault(key, {"network": figure.network, "px": figure.px, "cells": []})
-            measure = figure.name.split("-")[0]
-            row["cells"].append({"head": HEADS.get(measure, measure), **cells(figure)})
-    for row in rows.values():
-        row["about"] = evaluation.remarks.get(row["network"], "")
-        row["protocol"] = row["cells"][-1]["protocol"]
+            new: dict[str, Any] = {"network": figure.network, "px": figure.px, "cells": []}
+            row = rows.setdefault((figure.network, figure.px or 0), new)
+            row["cells"].append(cells(figure))
+            row["protocol"] = figure.protocol
+            row["about"] = evaluation.remarks.get(figure.network, "")
     return sorted(rows.values(), key=lambda row: row["px"])
 
 
@@ -102,43 +131,18 @@ def as_markdown(evaluation: Evaluation) -> str:
     compared = side_by_side(evaluation)
     if compared:
         heads = [cell["head"] for cell in compared[0]["cells"]]
-        lines += ["", *_markdown_row("seen by", "faces", *heads), _rule(len(heads) + 2)]
-        for row in compared:
-            values = [f"{cell['value']} (real {cell['best']})" for cell in row["cells"]]
-            name = f"{row['network']}: {row['about']}"
-            lines += _markdown_row(name, f"{row['px']} px", *values)
+        rows = [
+            [f"{row['network']}: {row['about']}", f"{row['px']} px"]
+            + [f"{cell['value']} (real {cell['best']})" for cell in row["cells"]]
+            for row in compared
+        ]
+        lines += ["", *markdown_table(["seen by", "faces", *heads], rows)]
     for name, reason in evaluation.missing.items():
         lines += ["", f"{name} was not asked: {reason}."]
     rest = [cells(figure) for figure in evaluation.figures if not figure.network]
     if rest:
-        lines += ["", *_markdown_row("measure", "value", "real faces", "chance"), _rule(4)]
-        for row in rest:
-            lines += _markdown_row(*(row[key] for key in ("name", "value", "best", "worst")))
+        keys = ("name", "value", "best", "worst")
+        rows = [[row[key] for key in keys] for row in rest]
+        lines += ["", *markdown_table(("measure", "value", "real faces", "chance"), rows)]
     lines += ["", *(f"- {name}: {value}" for name, value in facts.items())]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_row(*texts: str) -> list[str]:
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"]
-
-
-def _rule(columns: int) -> str:
-    return "|" + "---|" * columns
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    if value is None or value != value:  # no number
-        return "–"
-    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.{digits}f}"
-    return text.replace("-", "\u2212")
-
-
-def _discriminator(row: Mapping[str, Any]) -> dict[str, str] | None:
-    names = {
-        "train": "accuracy_real_train",
-        "val": "accuracy_real_val",
-        "fake": "accuracy_fake",
-    }
-    if not all(name in row for name in names.values()):
-        return None
-    return {short: f"{row[name]:.0%}" for short, name in names.items()}

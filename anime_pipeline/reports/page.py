@@ -1,19 +1,21 @@
-"""What all HTML reports share: templates, embedded pictures, care for the files that are there."""
+"""What all reports share: files, tables, templates, embedded pictures, care for what is there."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
+from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
 from anime_pipeline.images.codec import encode_png
 
 
@@ -38,29 +40,52 @@ def image_uri(image: np.ndarray) -> str:
     return data_uri(encode_png(image))
 
 
-def refuse_other_report(
-    out: Path, stem: str, kinds: Sequence[str], facts: Mapping[str, object]
-) -> None:
+KINDS = ("html", "json", "csv", "md")
+# What only measuring finds out, and newer software may measure the same again.
+FOUND_LATER = ("software", "copies", "eyes", "length of hair", "attributes", "wishes")
+
+
+def write_files(
+    out: Path, stem: str, html: str, document: Mapping[str, Any], rows: pd.DataFrame, markdown: str
+) -> dict[str, Path]:
+    """Write a report as `STEM.html`, `.json`, `.csv` and `.md` into `out`; returns the paths."""
+    paths = {kind: out / f"{stem}.{kind}" for kind in KINDS}
+    texts = (html, None, rows.to_csv(index=False), markdown)
+    for path, text in zip(paths.values(), texts, strict=True):
+        if text is None:
+            atomic_write_json(path, document)
+        else:
+            atomic_write_text(path, text)
+    return paths
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table."""
+    escaped = [[text.replace("|", "\\|") for text in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in (heads, *escaped)]
+    return [lines[0], "|" + "---|" * len(heads), *lines[1:]]
+
+
+def refuse_other_report(out: Path, stem: str, facts: Mapping[str, object]) -> None:
     """Refuse to write over the report of other pictures, weights or protocols.
 
     Args:
         out: The report's folder.
         stem: Its files' name without ending; the one ending in .json holds the facts.
-        kinds: Their endings.
         facts: What the new report is of.
 
     Raises:
         UsageError: If such a report is in `out`, or one that cannot be read.
     """
     path = out / f"{stem}.json"
-    if not any(os.path.lexists(path.with_suffix(f".{kind}")) for kind in kinds):
+    if not any(os.path.lexists(path.with_suffix(f".{kind}")) for kind in KINDS):
         return
     try:
         earlier = dict(json.loads(read_regular(path, MAX_LIST_BYTES))["facts"])
     except (OSError, ValueError, KeyError, TypeError):
         earlier = {}
-    # Newer software may measure the same again.
-    differ = [k for k in {**earlier, **facts} if k != "software" and earlier.get(k) != facts.get(k)]
+    known = [key for key in {**earlier, **facts} if key not in FOUND_LATER]
+    differ = [key for key in known if earlier.get(key) != facts.get(key)]
     if differ:
         raise UsageError(
             f"{path} and the files beside it are a report of something else "

@@ -16,6 +16,7 @@ from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.files import append_line
 from anime_pipeline.core.runs import CHECKPOINT_FOLDER, METRICS_FILE, SAMPLES_FOLDER, read_metrics
+from anime_pipeline.core.samples import sample_name
 from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text, refuse_link
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.training.loop import Callback, Progress, all_finite
@@ -55,7 +56,7 @@ def write_grid(progress: Progress, epoch: int, grid: np.ndarray) -> None:
     """
     folder = progress.folder / SAMPLES_FOLDER
     refuse_link(folder)
-    write_png(folder / f"epoch_{epoch:04d}.png", grid)
+    write_png(folder / sample_name(epoch), grid)
 
 
 class NanGuard(Callback):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.config import to_dict
+from anime_pipeline.core.measurements import TRAINING, of_kind
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.features import (
@@ -92,31 +91,21 @@ def rank_share(above: np.ndarray, below: np.ndarray) -> float:
     return float(np.mean(smaller) / len(below))
 
 
-class Diversity(Callback):
-    """Measures how much drawn faces differ from each other, beside how much real ones do.
-
-    Mean distance between pairs of 8x8 thumbnails, so that layout and colours count and texture
-    noise does not; 1 means as varied as the training pictures.
-    """
+class FaceMeasurements(Callback):
+    """Measures drawn faces beside training pictures by each function that the registry names."""
 
     def __init__(self, task: DcganTask, count: int = 128) -> None:
         self.task = task
         self.count = count
-        self.real = mean_pair_distance(spread(task.images, count))
+        self.real = spread(task.images, count)
+        self.functions = {m.key: m.load() for m in of_kind(TRAINING) if m.function}
 
     def after_step(self, progress: Progress) -> None:
         """Measure at each epoch's end."""
         if progress.ends_epoch:
-            fake = mean_pair_distance(self.task.fakes(progress.state, self.count))
-            progress.logged["diversity"] = fake / max(self.real, 1e-6)
-
-
-def mean_pair_distance(images: np.ndarray, size_px: int = 8) -> float:
-    """Return the mean Euclidean distance between small versions of uint8 [N, S, S, 3]."""
-    size = (size_px, size_px)
-    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
-    flat = np.stack(small).reshape(len(small), -1).astype(np.float64)
-    return float(pdist(flat).mean()) if len(flat) > 1 else 0.0
+            fake = self.task.fakes(progress.state, self.count)
+            for key, measure in self.functions.items():
+                progress.logged[key] = measure(self.real, fake)
 
 
 def snapshot_network() -> str:

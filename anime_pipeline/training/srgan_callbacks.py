@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from anime_pipeline.core.advice import has_dropped
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.core.runs import METRICS_FILE, read_metrics
@@ -16,7 +17,6 @@ from anime_pipeline.models.weights import SRGAN_KIND, save_weights
 from anime_pipeline.training.callbacks import GridSchedule, write_grid
 from anime_pipeline.training.loop import Callback, Progress
 from anime_pipeline.training.srgan_task import SrganTask
-from anime_pipeline.training.watch import PSNR_DROP_DB
 
 VAL_COUNT = 32
 GRID_ROWS = 6
@@ -86,15 +86,13 @@ class ExportUpscaler(Callback):
         """Export the last state."""
         self._export(progress)
 
-    def _has_crashed(self) -> bool:
-        return bool(self._psnr_db) and self._psnr_db[-1] < max(self._psnr_db) - PSNR_DROP_DB
-
     def _export(self, progress: Progress) -> None:
         if not progress.step:
             return
         config = self.task.config
         phase = "perceptual" if self.task.is_adversarial(progress.step - 1) else "fidelity"
-        if phase == "perceptual" and self._has_crashed():
+        known = self._psnr_db
+        if phase == "perceptual" and known and has_dropped(known[-1], known):
             return  # `Watch` says so
         ema = backend.to_numpy(progress.state["ema"])
         save_weights(

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
 from anime_pipeline.core.errors import DataError, PipelineError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_inside
-from anime_pipeline.core.runs import (
-    METRICS_FILE,
-    SAMPLES_FOLDER,
-    TENSORBOARD_FOLDER,
-    read_metrics,
-)
+from anime_pipeline.core.measurements import measurement
+from anime_pipeline.core.runs import METRICS_FILE, TENSORBOARD_FOLDER, read_metrics
+from anime_pipeline.core.samples import list_samples, read_sample
 from anime_pipeline.core.storage import refuse_link
 from anime_pipeline.images.codec import decode
 from anime_pipeline.training.loop import Callback, Progress
 
 _OURS = "events.out.tfevents.*"  # as tensorboardX calls what it writes
-_EPOCH = re.compile(r"epoch_([0-9]{1,9})\.png")
 
 
 class TensorBoard(Callback):
@@ -47,7 +39,7 @@ class TensorBoard(Callback):
         self._make_writer = SummaryWriter
         self._writer: Any = None
         self._rows = 0
-        self._grids: set[str] = set()
+        self._grids: set[int] = set()
 
     def on_start(self, progress: Progress) -> None:
         """Begin with what is logged already."""
@@ -73,23 +65,15 @@ class TensorBoard(Callback):
         rows = read_metrics(progress.folder / METRICS_FILE)
         for row in rows[self._rows :]:
             for name, value in row.items():
-                if name != "step" and isinstance(value, int | float):
-                    self._writer.add_scalar(name, value, row["step"])
+                if name != "step":
+                    one = measurement(name)
+                    self._writer.add_scalar(name, value, row["step"], None, one.label, one.meaning)
         self._rows = len(rows)
-        for path in sorted((progress.folder / SAMPLES_FOLDER).glob("epoch_*.png")):
-            epoch = _EPOCH.fullmatch(path.name)
-            if epoch and path.name not in self._grids:
-                self._grids.add(path.name)
-                grid = _grid(progress.folder, path.name)
-                if grid is not None:
-                    self._writer.add_image("samples", grid, int(epoch[1]), dataformats="HWC")
+        for epoch in list_samples(progress.folder):
+            if epoch not in self._grids:
+                self._grids.add(epoch)
+                # A damaged one is no reason to stop training.
+                with suppress(OSError, DataError):
+                    grid = decode(read_sample(progress.folder, epoch))
+                    self._writer.add_image("samples", grid, epoch, dataformats="HWC")
         self._writer.flush()
-
-
-def _grid(folder: Path, name: str) -> np.ndarray | None:
-    """Read a grid; None where it is damaged or a link, which is no reason to stop training."""
-    try:
-        content = read_inside(folder, SAMPLES_FOLDER, name, most_bytes=MAX_PICTURE_BYTES)
-        return decode(content)
-    except (OSError, DataError):
-        return None

@@ -50,6 +50,7 @@ _RUN: Json = {
     "warnings": _list_of(TEXT),
     "latest_sample": _nullable("string"),
     "metrics": _table_of(NUMBER),
+    "headlines": _list_of(_object(name=TEXT, label=TEXT, value=TEXT)),
     "title": TEXT,
 }
 _WHERE_KNOWN: Json = {"epoch": WHOLE, "seconds_left": NUMBER, "error": TEXT}
@@ -98,6 +99,7 @@ SCHEMAS: Json = {
         **_RUN,
         samples=_list_of(_object(epoch=WHOLE, url=TEXT)),
         curves=_table_of(_list_of({"type": "array", "items": NUMBER})),
+        measured=_list_of(_object(name=TEXT, label=TEXT, meaning=TEXT, value=TEXT, step=NUMBER)),
         config={"type": "object"},
     ),
     "Problem": _object(

@@ -17,7 +17,7 @@ from anime_pipeline import __version__
 from anime_pipeline.images.codec import encode_png
 from anime_pipeline.images.writing.animation import encode_gif
 from anime_pipeline.images.writing.grid import make_grid
-from anime_pipeline.inference.asked import palettes
+from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS, palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import faces, journey
 from anime_pipeline.web.limits import client_of
@@ -97,7 +97,7 @@ def _interpolate(asked: InterpolateQuery | InterpolateBody, kinds: Sequence[str]
     kind = _wanted(kinds)
     catalogue = services().catalogue
     drawings = journey(catalogue, asked)
-    mark = catalogue.mark(drawings[0].generator.weights)
+    mark = catalogue.mark(drawings[0].pipeline.generator.weights)
 
     def content() -> bytes:
         pictures = np.stack(_draw(drawings))
@@ -132,7 +132,7 @@ def upscale() -> Response:
         )
     content = sent[0].read(MAX_UPLOAD_BYTES + 1)
     upscaler = have.catalogue.upscaler(asked.realism)
-    text = {"Software": f"anime-pipeline {__version__}", "weights-srgan": upscaler.weights.sha256}
+    text = SOFTWARE | {WEIGHTS["srgan"]: upscaler.weights.sha256}
     progress = have.tickets.open(asked.ticket)
     gone = request.environ.get(GONE)
 

@@ -18,7 +18,7 @@ from anime_pipeline.data import conditions
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.runtime import generator_graph
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler, load_upscaler_weights
+from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 from anime_pipeline.web.kept import LeastRecentlyUsed
@@ -91,13 +91,9 @@ class Catalogue:
 
     def _load_pair(self, wanted: str) -> dict[str, Weights]:
         """Return both upscalers of a pair, or the only one twice."""
-        pair = find_pair(wanted)
-        if pair is None:
-            [path] = find_upscaler(wanted, None, prefer=PERCEPTUAL)
-            only = load_weights(path, SRGAN_KIND)
-            return {FIDELITY: only, PERCEPTUAL: only}
-        first, second = (load_upscaler_weights([path], None) for path in pair)
-        return {FIDELITY: first, PERCEPTUAL: second}
+        pair = find_pair(wanted) or find_upscaler(wanted, None).paths
+        loaded = [load_weights(path, SRGAN_KIND) for path in pair]
+        return {FIDELITY: loaded[0], PERCEPTUAL: loaded[-1]}
 
     @property
     def has_realism(self) -> bool:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from anime_pipeline import Pipeline
 from anime_pipeline.core.config import SCALE
-from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.upscaler import Upscaler
-
-BATCH = 8  # of stage two: larger ones are no faster
 
 
 @dataclass(frozen=True)
@@ -20,53 +17,49 @@ class Drawing:
     """One picture to be made.
 
     Attributes:
-        generator: Stage one.
+        pipeline: What makes it.
         latent: float32 [D], truncated already.
         condition: float32 [K], what it shall show.
-        upscalers: Stage two, once for each enlargement by four: none leaves stage one's size.
+        size: Its side, one of the pipeline's.
     """
 
-    generator: FaceGenerator
+    pipeline: Pipeline
     latent: np.ndarray
     condition: np.ndarray
-    upscalers: tuple[Upscaler, ...] = field(default=())
+    size: int
+
+    @property
+    def enlargements(self) -> int:
+        """How often stage two is used."""
+        return self.pipeline.sizes.index(self.size)
 
     @property
     def cost(self) -> int:
         """What it takes, in faces enlarged once."""
-        return max(1, sum((SCALE * SCALE) ** index for index in range(len(self.upscalers))))
+        return max(1, sum((SCALE * SCALE) ** index for index in range(self.enlargements)))
+
+    @property
+    def kind(self) -> Hashable:
+        """What pictures share that can be made together."""
+        upscaler = self.pipeline.upscaler if self.enlargements else None
+        return self.pipeline.generator, upscaler, self.size
 
 
 def compute(drawings: Sequence[Drawing]) -> list[np.ndarray]:
-    """Make the pictures: those of one model in one batch, then those of one upscaler.
+    """Make the pictures, those of the same models and size together.
 
     Returns:
         uint8 [S, S, 3] each, in the order of `drawings`.
     """
     pictures: list[np.ndarray] = [np.zeros(0)] * len(drawings)
-    for members in _groups([drawing.generator for drawing in drawings]):
-        latent = np.stack([drawings[index].latent for index in members])
-        condition = np.stack([drawings[index].condition for index in members])
-        drawn = drawings[members[0]].generator.draw(latent, condition)
-        for index, picture in zip(members, drawn, strict=True):
+    alike: dict[Hashable, list[int]] = defaultdict(list)
+    for index, drawing in enumerate(drawings):
+        alike[drawing.kind].append(index)
+    for places in alike.values():
+        first = drawings[places[0]]
+        latent = np.stack([drawings[index].latent for index in places])
+        condition = np.stack([drawings[index].condition for index in places])
+        made = first.pipeline.draw(latent, condition, first.size)
+        for index, picture in zip(places, made, strict=True):
             pictures[index] = picture
-    for level in range(max((len(d.upscalers) for d in drawings), default=0)):
-        enlarged = [index for index, d in enumerate(drawings) if len(d.upscalers) > level]
-        keys = [(drawings[i].upscalers[level], pictures[i].shape) for i in enlarged]
-        for group in _groups(keys):
-            members = [enlarged[index] for index in group]
-            upscaler = drawings[members[0]].upscalers[level]
-            batch = np.stack([pictures[index] for index in members])
-            # Twice enlarged faces are sixteen times as large: one at a time is work enough.
-            size = BATCH if level == 0 else 1
-            for index, picture in zip(members, upscaler.upscale_batch(batch, size), strict=True):
-                pictures[index] = picture
     return pictures
-
-
-def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
-    """Return the positions of equal keys together, in order of appearance."""
-    found: dict[Hashable, list[int]] = defaultdict(list)
-    for index, key in enumerate(keys):
-        found[key].append(index)
-    return list(found.values())

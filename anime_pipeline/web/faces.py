@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
-
-from anime_pipeline import __version__
-from anime_pipeline.inference.asked import asked_of_each, attribute_texts
-from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.latents import variations, walk
-from anime_pipeline.inference.upscaler import Upscaler
+from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.web.catalogue import Catalogue
 from anime_pipeline.web.engine import Drawing
 from anime_pipeline.web.problems import Problem
 from anime_pipeline.web.requests import (
     SIZES,
+    WISHES,
     GenerateBody,
     GenerateQuery,
     InterpolateBody,
     InterpolateQuery,
     Look,
+    Picture,
 )
 
 GENERATE_PATH = "/api/v1/generate"
@@ -58,15 +53,14 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
         UsageError: If it knows nothing of what was wished for.
         Problem: 409 if other weights were meant.
     """
-    draw = catalogue.generator(asked.model)
-    mark = check_mark(catalogue.mark(draw.weights), asked.weights)
+    pipeline, size = _pipeline(catalogue, asked, asked.size)
+    mark = check_mark(catalogue.mark(pipeline.generator.weights), asked.weights)
     seeds = asked.chosen
-    condition = draw.condition(seeds, asked.wishes)
-    upscalers = _upscalers(catalogue, asked.size, asked.realism)
-    latents = [_latent(draw, seed, asked) * np.float32(asked.truncation) for seed in seeds]
+    specs = [_spec(asked, seed, asked.truncation) for seed in seeds]
+    condition = pipeline.condition(specs)
     drawings = [
-        Drawing(draw, latent, row, upscalers)
-        for latent, row in zip(latents, condition, strict=True)
+        Drawing(pipeline, *pair, size)
+        for pair in zip(pipeline.latents(specs), condition, strict=True)
     ]
     shared = asked.model_dump(exclude_defaults=True, exclude={"seed", "seeds", "count", "weights"})
     said = [
@@ -77,23 +71,19 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
             "strength": asked.strength,
             "url": f"{GENERATE_PATH}?{urlencode({'seed': seed, **shared, 'weights': mark})}",
         }
-        for seed, each in zip(seeds, asked_of_each(draw.names, condition), strict=True)
+        for seed, each in zip(seeds, pipeline.generator.asked(condition), strict=True)
     ]
-    texts = [_text(draw, upscalers, seed, asked, asked.truncation) for seed in seeds]
+    texts = [pipeline.provenance(spec, size) for spec in specs]
     return Faces(mark, asked.size, seeds, drawings, texts, said)
 
 
 def journey(catalogue: Catalogue, asked: InterpolateQuery | InterpolateBody) -> list[Drawing]:
     """Prepare the pictures of an interpolation; errors as in `faces`."""
-    draw = catalogue.generator(asked.model)
-    check_mark(catalogue.mark(draw.weights), asked.weights)
-    stops = asked.chosen
-    latents = [_latent(draw, stop.seed, stop) for stop in stops]
-    conditions = [draw.condition([stop.seed], stop.wishes)[0] for stop in stops]
-    path = walk(latents, asked.frames, asked.loop, True) * np.float32(asked.truncation)
-    shown = walk(conditions, asked.frames, asked.loop, False)
-    upscalers = _upscalers(catalogue, asked.size, asked.realism)
-    return [Drawing(draw, *pair, upscalers) for pair in zip(path, shown, strict=True)]
+    pipeline, size = _pipeline(catalogue, asked, asked.size)
+    check_mark(catalogue.mark(pipeline.generator.weights), asked.weights)
+    stops = [_spec(stop, stop.seed, asked.truncation) for stop in asked.chosen]
+    frames = zip(*pipeline.interpolate(stops, asked.frames, asked.loop), strict=True)
+    return [Drawing(pipeline, *pair, size) for pair in frames]
 
 
 def check_mark(served: str, meant: str | None) -> str:
@@ -111,28 +101,14 @@ def check_mark(served: str, meant: str | None) -> str:
     return served
 
 
-def _latent(draw: FaceGenerator, seed: int, look: Look) -> np.ndarray:
-    latent = draw.latents([seed])[0]
-    if not look.strength:
-        return latent
-    distribution = draw.config.latent_distribution
-    return np.asarray(
-        variations(latent, seed, [look.variation], look.strength, distribution)[0], np.float32
-    )
-
-
-def _upscalers(catalogue: Catalogue, size: int, realism: float) -> tuple[Upscaler, ...]:
+def _pipeline(catalogue: Catalogue, asked: Picture, size: int) -> tuple[Pipeline, int]:
+    """Return the models that are asked for, and the side of their pictures of a nominal size."""
     times = SIZES.index(size)
-    return (catalogue.upscaler(realism),) * times if times else ()
+    upscaler = catalogue.upscaler(asked.realism) if times else None
+    pipeline = Pipeline(catalogue.generator(asked.model), upscaler)
+    return pipeline, pipeline.sizes[times]
 
 
-def _text(
-    draw: FaceGenerator, upscalers: Sequence[Upscaler], seed: int, look: Look, truncation: float
-) -> dict[str, str]:
-    """Return what `generate` records too, so that a face is known wherever it was made."""
-    text = {"Software": f"anime-pipeline {__version__}", "seed": str(seed)}
-    text |= attribute_texts(look.wishes, truncation)
-    if look.strength:
-        text |= {"variation": str(look.variation), "strength": f"{look.strength:g}"}
-    text["weights-dcgan"] = draw.weights.sha256
-    return text | ({"weights-srgan": upscalers[0].weights.sha256} if upscalers else {})
+def _spec(look: Look, seed: int, truncation: float) -> FaceSpec:
+    attributes = {name: getattr(look, name) for name in WISHES}
+    return FaceSpec(seed, attributes, look.variation, look.strength, truncation)

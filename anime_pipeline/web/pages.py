@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from anime_pipeline.core.config import MAX_SEED
-from anime_pipeline.inference.asked import palettes
+from anime_pipeline.inference.spec import palettes
 from anime_pipeline.web import openapi
 from anime_pipeline.web.faces import GENERATE_PATH
 from anime_pipeline.web.problems import Problem

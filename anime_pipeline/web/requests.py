@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from anime_pipeline.core.config import MAX_SEED, SCALE
 from anime_pipeline.data.words import RANDOM, WORDS
-from anime_pipeline.images.colour_names import Part, named_colours, parse_colour
+from anime_pipeline.images.colour_names import Part, named_colours
+from anime_pipeline.inference.spec import MOST_TRUNCATION, MOST_VARIATIONS
 from anime_pipeline.models.blend import BEST_FOR_DRAWN
 
 MOST_FACES = 32
@@ -35,7 +36,6 @@ TRACKER_FAMILIES = ("utm_", "hsa_", "mtm_", "pk_")
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 
-Attributes = dict[str, Any]
 Request = TypeVar("Request", bound=BaseModel)
 
 
@@ -129,18 +129,6 @@ class _Wishes(_Strict):
     eyes: Eyes | None = _wish_word("Colour of the eyes.", "eyes")
     length: Length | None = _wish_word("Length of the hair.", "length")
 
-    @property
-    def wishes(self) -> Attributes:
-        """What was asked for: RGB 0..255 for hair and skin, words for eyes and length."""
-        colours: dict[Part, str | None] = {"hair": self.hair, "skin": self.skin}
-        words = {"eyes": self.eyes, "length": self.length}
-        found: Attributes = {
-            part: parse_colour(text, part)
-            for part, text in colours.items()
-            if text is not None and text != RANDOM
-        }
-        return found | {k: word for k, word in words.items() if word not in (None, RANDOM)}
-
 
 WISHES = tuple(_Wishes.model_fields)
 
@@ -149,18 +137,24 @@ class Look(_Wishes):
     """What a face shall show, and which neighbour of it is meant."""
 
     variation: int = Field(
-        default=0, ge=0, le=9999, description="Which neighbour of the face; needs a strength."
+        default=0,
+        ge=0,
+        le=MOST_VARIATIONS - 1,
+        description="Which neighbour of the face; needs a strength.",
     )
     strength: float = Field(
         default=0.0, ge=0, le=1, description="How far the neighbour is: 0 is the face itself."
     )
 
 
-class _Picture(_Strict):
+class Picture(_Strict):
     """What pictures of faces have in common."""
 
     truncation: float = Field(
-        default=1.0, ge=0, le=1.5, description="Below 1 faces are more alike and more regular."
+        default=1.0,
+        ge=0,
+        le=MOST_TRUNCATION,
+        description="Below 1 faces are more alike and more regular.",
     )
     realism: Realism = Field(
         default=BEST_FOR_DRAWN,
@@ -181,7 +175,7 @@ class _Picture(_Strict):
     )
 
 
-class _Faces(Look, _Picture):
+class _Faces(Look, Picture):
     size: Size = Field(
         default=128, description="Side in pixels; 512 is 128 enlarged by the same network again."
     )
@@ -218,7 +212,7 @@ class Stop(Look):
     seed: Seed = Field(description="The face's seed.")
 
 
-class _Journey(_Picture):
+class _Journey(Picture):
     frames: int = Field(
         default=24,
         ge=1,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from anime_pipeline.core.errors import PipelineError, in_words
-from anime_pipeline.core.files import open_inside, read_at_most
 from anime_pipeline.core.runs import (
     METRICS_FILE,
     STAGES,
@@ -19,17 +19,15 @@ from anime_pipeline.core.runs import (
     read_metrics,
     read_run,
 )
+from anime_pipeline.core.samples import list_samples, read_sample
 from anime_pipeline.images.headers import open_header
+from anime_pipeline.reports.view import Document, Log, details, digest, summary
 from anime_pipeline.web.kept import LeastRecentlyUsed
 
-SAMPLES_FOLDER = "samples"
-MOST_POINTS = 500
 WIDEST_PX = 640
-MAX_SAMPLE_BYTES = 2**26
 DAMAGED = "damaged"
-KEPT_LAST, KEPT_CURVES = 1000, 10  # a run's curves take a megabyte
+KEPT_LAST, KEPT_DIGESTS = 1000, 10  # a run's curves take a megabyte
 
-_SAMPLE = re.compile(r"epoch_([0-9]{4,9})\.png")
 # What a folder that somebody else wrote can make reading and encoding raise.
 _UNREADABLE = (
     PipelineError,
@@ -42,8 +40,6 @@ _UNREADABLE = (
 )
 
 Kept = TypeVar("Kept")
-Document = dict[str, Any]
-Curves = dict[str, list[list[float]]]
 
 
 class FoundRun(NamedTuple):
@@ -60,15 +56,8 @@ class FoundRun(NamedTuple):
     folder: Path
 
 
-class ReadRun(NamedTuple):
-    """A run that was read: its document, and its summary unless it is damaged."""
-
-    document: Document
-    summary: RunSummary | None
-
-
 _LAST: LeastRecentlyUsed[dict[str, Any]] = LeastRecentlyUsed(KEPT_LAST)
-_CURVES: LeastRecentlyUsed[Curves] = LeastRecentlyUsed(KEPT_CURVES)
+_DIGESTS: LeastRecentlyUsed[Log] = LeastRecentlyUsed(KEPT_DIGESTS)
 
 
 def _from_log(
@@ -108,7 +97,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def read_document(found: FoundRun, full: bool = False) -> ReadRun:
+def read_document(found: FoundRun, full: bool = False) -> Document:
     """Return what a run says of itself; of a damaged one, what is wrong with it.
 
     Args:
@@ -119,32 +108,23 @@ def read_document(found: FoundRun, full: bool = False) -> ReadRun:
         log = found.folder / METRICS_FILE
         last = _from_log(_LAST, log, last_values)
         run = read_run(found.folder, last.copy())
-        document = _summary(found, run)
+        run = replace(run, warnings=[_named(found, line) for line in run.warnings])
+        samples = list_samples(found.folder)
         if full:
-            logged = _from_log(_CURVES, log, curves)
-            document |= {"samples": samples(found.folder), "curves": logged}
-            document["config"] = run.config
-        return ReadRun(_clean(document), run)
+            document = details(run, samples, _from_log(_DIGESTS, log, digest))
+        else:
+            document = summary(run, samples)
+        return _clean(document | _names(found))
     except _UNREADABLE as error:
         text = str(in_words(error) or error)
-        return ReadRun(_damaged(found, text, full), None)
+        return _damaged(found, text, full)
 
 
 def _damaged(found: FoundRun, text: str, full: bool) -> Document:
-    error = printable(_named(found, text))
-    document: Document = {
-        **_names(found),
-        "title": "A run that cannot be read",
-        "preset": "",
-        "state": DAMAGED,
-        "step": 0,
-        "total_steps": 0,
-        "warnings": [],
-        "latest_sample": None,
-        "metrics": {},
-        "error": error,
-    }
-    return document | ({"samples": [], "curves": {}, "config": {}} if full else {})
+    nothing = RunSummary(found.folder, found.stage, "", {}, {}, 0, 0, DAMAGED, {}, [], 0)
+    document = details(nothing, [], digest([])) if full else summary(nothing, [])
+    told = {"title": "A run that cannot be read", "error": printable(_named(found, text))}
+    return document | _names(found) | told
 
 
 def _named(found: FoundRun, text: str) -> str:
@@ -156,49 +136,6 @@ def _names(found: FoundRun) -> Document:
     return {"name": f"{found.stage}/{found.name}", "stage": found.stage}
 
 
-def _summary(found: FoundRun, run: RunSummary) -> Document:
-    grids = samples(found.folder)
-    document = {
-        **_names(found),
-        "title": _title(run),
-        "preset": run.preset,
-        "state": run.state,
-        "step": max(0, int(run.step)),
-        "total_steps": max(0, run.total_steps),
-        "warnings": [_named(found, line) for line in run.warnings if line.strip()],
-        "latest_sample": grids[-1] if grids else None,
-        "metrics": _numbers(run.metrics),
-    }
-    epoch, seconds = run.metrics.get("epoch"), _seconds_left(run)
-    # What is not known is left out.
-    if isinstance(epoch, int) and epoch >= 0:
-        document["epoch"] = int(epoch)
-    if seconds is not None:
-        document["seconds_left"] = seconds
-    return document
-
-
-def _title(run: RunSummary) -> str:
-    if run.stage == "dcgan":
-        size = run.config.get("image_size", "?")
-        return f"Learning to draw faces of {size} × {size} pixels"
-    return f"Learning to enlarge faces {run.config.get('scale', 4)} times"
-
-
-def _seconds_left(run: RunSummary) -> float | None:
-    """Return how long the rest takes at the last pace, or None where that cannot be told."""
-    pace = run.metrics.get("images_per_second", 0)
-    if run.state != "training" or pace <= 0:
-        return None
-    images = int(run.config.get("batch_size", 0)) * int(run.config.get("d_steps", 1))
-    return max(0, run.total_steps - run.step) * images / pace
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what Python takes for a number and JSON does not."""
-    return {name: value for name, value in row.items() if not isinstance(value, bool)}
-
-
 def _clean(document: Document) -> Document:
     """Return the document as a browser will read it: no NaN, no text that cannot be encoded."""
     text = json.dumps(document, allow_nan=False, ensure_ascii=False)
@@ -206,76 +143,14 @@ def _clean(document: Document) -> Document:
     return cleaned
 
 
-def samples(folder: Path) -> list[int]:
-    """Return the epochs that a sample grid is there of, in order."""
-    return sorted(epoch for epoch, _ in _grids(folder))
-
-
-def sample_path(folder: Path, file: str) -> Path | None:
-    """Return the sample grid of that very file name, or None."""
-    return next((path for _, path in _grids(folder) if path.name == file), None)
-
-
 def shown_size(folder: Path) -> tuple[int, int] | None:
     """Return the size to show the newest sample grid at: a whole multiple of its own, if small."""
     try:
-        newest = max(_grids(folder), default=None)
-        if newest is None:
+        epochs = list_samples(folder)
+        if not epochs:
             return None
-        with open_sample(folder, newest[1].name) as file, open_header(file, ["PNG"]) as picture:
+        with open_header(io.BytesIO(read_sample(folder, epochs[-1])), ["PNG"]) as picture:
             times = max(1, WIDEST_PX // picture.width)
             return picture.width * times, picture.height * times
     except (OSError, ValueError, PipelineError):
         return None  # the page shows it as large as it comes
-
-
-def open_sample(folder: Path, file: str) -> IO[bytes]:
-    """Open a sample grid; no link is followed, neither it nor the folder it lies in.
-
-    Raises:
-        OSError: If it cannot be opened, or is no regular file of this run.
-    """
-    return open_inside(folder, SAMPLES_FOLDER, file)
-
-
-def read_sample(folder: Path, file: str) -> bytes:
-    """Read a sample grid, see `open_sample`."""
-    with open_sample(folder, file) as opened:
-        return read_at_most(opened, MAX_SAMPLE_BYTES, Path(SAMPLES_FOLDER, file))
-
-
-def _grids(folder: Path) -> Iterator[tuple[int, Path]]:
-    place = folder / SAMPLES_FOLDER
-    if place.is_symlink() or not place.is_dir():
-        return
-    for path in place.iterdir():
-        match = _SAMPLE.fullmatch(path.name)
-        # A link could lead to a file that is no sample of this run.
-        if match and path.is_file() and not path.is_symlink():
-            yield int(match[1]), path
-
-
-def curves(rows: Sequence[Mapping[str, Any]]) -> Curves:
-    """Return [step, value] pairs of everything that was logged, at most 500 of each."""
-    found: Curves = {}
-    for row in rows:
-        for name, value in _numbers(row).items():
-            if name not in ("step", "epoch"):
-                found.setdefault(name, []).append([int(row["step"]), value])
-    return {name: thinned(points) for name, points in found.items()}
-
-
-def thinned(points: list[list[float]], most: int = MOST_POINTS) -> list[list[float]]:
-    """Keep the first, the last, and of each stretch between its lowest and highest point."""
-    if len(points) <= most:
-        return points
-    stretches = (most - 2) // 2
-    inner = points[1:-1]
-    kept = [points[0]]
-    for index in range(stretches):
-        start, stop = (len(inner) * k // stretches for k in (index, index + 1))
-        stretch = inner[start:stop]
-        low = min(range(len(stretch)), key=lambda k: stretch[k][1])
-        high = max(range(len(stretch)), key=lambda k: stretch[k][1])
-        kept += [stretch[k] for k in sorted({low, high})]
-    return [*kept, points[-1]]

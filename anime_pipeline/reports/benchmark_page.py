@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
+from anime_pipeline.core.measurements import HIGHER, Measurement, measurement
 from anime_pipeline.reports.benchmark import Benchmark, Example
 from anime_pipeline.reports.benchmark_metrics import PSNR_RGB
 from anime_pipeline.reports.benchmark_pictures import (
@@ -20,30 +20,32 @@ from anime_pipeline.reports.benchmark_pictures import (
     error_scale,
     hardest_window,
 )
-from anime_pipeline.reports.benchmark_statistics import REFERENCE
-from anime_pipeline.reports.benchmark_tables import (
-    EXPLANATION,
-    PAIRED_EXPLANATION,
-    directed,
-    headline,
-    heads,
-    pair_rows,
-    protocols,
-    summary_rows,
+from anime_pipeline.reports.benchmark_statistics import REFERENCE, SPEED
+from anime_pipeline.reports.page import (
+    data_uri,
+    image_uri,
+    markdown_table,
+    render_page,
+    write_files,
 )
-from anime_pipeline.reports.page import data_uri, image_uri, render_page
 
-KINDS = ("csv", "json", "md", "html")
+STEM = "benchmark"
+UNKNOWN = "–"
+EXPLANATION = (
+    "Means over pictures ± half-width of the 95% interval; ↑ higher is better, ↓ lower is better; "
+    "the best of each degradation is marked. Times are wall-clock, the fastest of "
+    "up to three runs over all pictures."
+)
+PAIRED_EXPLANATION = (
+    "Mean difference on the same pictures ± half-width of its 95% interval (Student's t), and the "
+    "share of pictures where the method is better. Marked: better, and the interval holds no 0."
+)
 
 
 def write_reports(benchmark: Benchmark, out: Path) -> dict[str, Path]:
-    """Write `benchmark.csv`, `.json`, `.md` and `.html` into `out`; returns the paths."""
-    paths = {kind: out / f"benchmark.{kind}" for kind in KINDS}
-    atomic_write_text(paths["csv"], benchmark.per_image.to_csv(index=False))
-    atomic_write_json(paths["json"], as_document(benchmark))
-    atomic_write_text(paths["md"], as_markdown(benchmark))
-    atomic_write_text(paths["html"], as_html(benchmark))
-    return paths
+    """Write `benchmark.html`, `.json`, `.csv` and `.md` into `out`; returns the paths."""
+    html, markdown = as_html(benchmark), as_markdown(benchmark)
+    return write_files(out, STEM, html, as_document(benchmark), benchmark.per_image, markdown)
 
 
 def as_document(benchmark: Benchmark) -> dict[str, Any]:
@@ -54,8 +56,8 @@ def as_document(benchmark: Benchmark) -> dict[str, Any]:
         "metrics": {
             metric.key: {
                 "label": metric.label,
-                "better": "higher" if metric.higher_is_better else "lower",
-                "protocol": metric.protocol,
+                "better": metric.direction.partition(" ")[0],
+                "protocol": metric.meaning,
             }
             for metric in benchmark.metrics
         },
@@ -75,27 +77,25 @@ def as_markdown(benchmark: Benchmark) -> str:
     for name, value in {**benchmark.facts, **benchmark.machine}.items():
         lines.append(f"- {name}: {', '.join(value) if isinstance(value, list) else value}")
     keys = ["degradation", "method", "n"]
-    lines += ["", "## Results", "", *_table([*keys, *heads(benchmark)], keys, benchmark)]
-    lines += ["", EXPLANATION, ""]
-    lines += [f"- {name}: {text}" for name, text in protocols(benchmark).items()]
+    heads = [*keys, *(one.directed for one in columns(benchmark))]
+    rows = [_row(row, keys) for row in summary_rows(benchmark)]
+    lines += ["", "## Results", "", *markdown_table(heads, rows), "", EXPLANATION, ""]
+    lines += [f"- {metric.directed}: {metric.meaning}" for metric in benchmark.metrics]
     keys = ["degradation", "method", "reference", "n"]
-    names = ["degradation", "method", "minus", "n", *map(directed, headline(benchmark))]
-    lines += ["", "## Picture by picture", "", *_table(names, keys, benchmark, paired=True)]
+    heads = ["degradation", "method", "minus", "n", *(m.directed for m in headline(benchmark))]
+    rows = [_row(row, keys) for row in pair_rows(benchmark)]
+    lines += ["", "## Picture by picture", "", *markdown_table(heads, rows)]
     return "\n".join([*lines, "", PAIRED_EXPLANATION, ""])
 
 
-def _table(
-    names: list[str], keys: list[str], benchmark: Benchmark, paired: bool = False
-) -> list[str]:
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    for row in pair_rows(benchmark) if paired else summary_rows(benchmark):
-        cells = [str(row[key]).replace("|", "\\|") for key in keys]
-        for cell in row["cells"]:
-            text = f"{cell['value']} {cell['interval']}".strip()
-            text = f"**{text}**" if cell["best"] else text
-            cells.append(f"{text} ({cell['share']})" if paired else text)
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+def _row(row: dict[str, Any], keys: list[str]) -> list[str]:
+    """Return the cells of a line of a table, what is best in bold."""
+    texts = [str(row[key]) for key in keys]
+    for cell in row["cells"]:
+        text = f"{cell['value']} {cell['interval']}".strip()
+        share = f" ({cell['share']})" if "share" in cell else ""
+        texts.append((f"**{text}**" if cell["best"] else text) + share)
+    return texts
 
 
 def as_html(benchmark: Benchmark) -> str:
@@ -103,11 +103,11 @@ def as_html(benchmark: Benchmark) -> str:
     return render_page(
         "benchmark.html",
         facts={**benchmark.facts, **benchmark.machine},
-        heads=heads(benchmark),
+        heads=[one.directed for one in columns(benchmark)],
         rows=summary_rows(benchmark),
         explanation=EXPLANATION,
-        protocols=protocols(benchmark),
-        pair_heads=[directed(metric) for metric in headline(benchmark)],
+        protocols={metric.directed: metric.meaning for metric in benchmark.metrics},
+        pair_heads=[metric.directed for metric in headline(benchmark)],
         pairs=pair_rows(benchmark),
         paired_explanation=PAIRED_EXPLANATION,
         subject=benchmark.subject,
@@ -165,8 +165,8 @@ def _scores(benchmark: Benchmark, example: Example, method: str) -> str:
         & (rows["image"] == example.name)
     ].iloc[0]  # fmt: skip
     # Spaces that never break hold a figure to its unit or name.
-    texts = [f"{row[PSNR_RGB.key]:.2f}\u00a0dB"]
-    texts += [f"LPIPS\u00a0{row[m.key]:.2f}" for m in benchmark.metrics if m.key == "lpips_alex"]
+    texts = [f"{row[PSNR_RGB]:.2f}\u00a0dB"]
+    texts += [f"LPIPS\u00a0{row['lpips_alex']:.2f}"] if "lpips_alex" in row else []
     return " · ".join(texts)
 
 
@@ -180,7 +180,7 @@ def _histogram(benchmark: Benchmark) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for degradation, group in rows.groupby("degradation", sort=False):
-        wide = group.pivot(index="image", columns="method", values=PSNR_RGB.key)
+        wide = group.pivot(index="image", columns="method", values=PSNR_RGB)
         gain = (wide[benchmark.subject] - wide[REFERENCE]).to_numpy()
         axes.hist(gain, bins=min(40, max(5, len(gain) // 4)), alpha=0.6, label=str(degradation))
     axes.axvline(0, color="black", linewidth=0.8)
@@ -191,3 +191,60 @@ def _histogram(benchmark: Benchmark) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
+
+
+def columns(benchmark: Benchmark) -> list[Measurement]:
+    """Return the columns of figures of the summary."""
+    return [*benchmark.metrics, measurement(SPEED)]
+
+
+def headline(benchmark: Benchmark) -> list[Measurement]:
+    """Return the metrics that methods are compared pairwise by."""
+    return [metric for metric in benchmark.metrics if metric.headline]
+
+
+def summary_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Return the summary as text cells, the best figure of each column marked."""
+    rows = []
+    for _, group in benchmark.summary.groupby("degradation", sort=False):
+        for _, row in group.iterrows():
+            cells = []
+            for one in columns(benchmark):
+                value, half = float(row[one.key]), float(row.get(f"{one.key}_ci95", float("nan")))
+                # Times depend on the machine: no method is the best by them.
+                best = one.key != SPEED and value == one.best(group[one.key])
+                cells.append(_cell(one, value, half) | {"best": best})
+            rows.append(_named(row, ["degradation", "method", "n"]) | {"cells": cells})
+    return rows
+
+
+def pair_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Return the paired comparisons as text cells, those that are surely better marked."""
+    keys = ["degradation", "method", "reference", "n"]
+    rows = []
+    for _, group in benchmark.paired.groupby(keys, sort=False):
+        figures = group.set_index("metric")
+        cells = []
+        for one in headline(benchmark):
+            change, half, share = (
+                float(figures[name][one.key])
+                for name in ("difference", "difference_ci95", "better_share")
+            )
+            gain = change if one.direction == HIGHER else -change
+            cell = _cell(one, change, half, "+" if change >= 0 else "")
+            marks = {"best": gain > half, "worse": -gain > half, "share": f"{share:.0%}"}
+            cells.append(cell | marks)
+        rows.append(_named(group.iloc[0], keys) | {"cells": cells})
+    return rows
+
+
+def _named(row: pd.Series, keys: list[str]) -> dict[str, Any]:
+    return {key: int(row[key]) if key == "n" else str(row[key]) for key in keys}
+
+
+def _cell(one: Measurement, value: float, half: float, sign: str = "") -> dict[str, Any]:
+    known, told = value == value, half == half  # else no number
+    return {
+        "value": sign + one.text(value).replace("-", "−") if known else UNKNOWN,
+        "interval": f"± {one.text(half)}" if told else "",
+    }

@@ -14,6 +14,7 @@ from PIL import Image
 
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.storage import folder_locked
 from anime_pipeline.inference import export as exporting
 from anime_pipeline.inference.export import example_inputs, export
 from anime_pipeline.inference.generator import FaceGenerator
@@ -89,7 +90,7 @@ def test_the_code_beside_an_export_runs(cli, asked_weights, upscaler_file, form,
     assert ran.returncode == 0, ran.stderr
     with Image.open(tmp_path / "out/result.png") as picture:
         assert picture.size == (128, 128)
-    assert not list((tmp_path / "out").glob(".export-*"))
+    assert not list((tmp_path / "out").glob(".anime-pipeline-*"))
 
 
 @pytest.mark.parametrize("form", ["onnx", "savedmodel"])
@@ -157,3 +158,18 @@ def test_without_keras_onnx_is_written_and_the_rest_refused(asked_weights, tmp_p
     assert export(generator, None, "onnx", tmp_path / "a.onnx").difference is None
     with pytest.raises(PipelineError, match="choose --to onnx"):
         export(generator, None, "litert", tmp_path / "a.tflite")
+
+
+def test_what_a_killed_export_left_goes_and_the_old_result_returns(tmp_path):
+    left = tmp_path / f"{exporting.TEMPORARY}abcd1234"
+    (left / exporting.BEFORE).mkdir(parents=True)
+    (left / exporting.BEFORE / "saved_model.pb").write_text("old")
+    (left / "model").mkdir()
+    held = tmp_path / f"{exporting.TEMPORARY}wxyz5678"
+    held.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"{exporting.TEMPORARY}link0000").symlink_to(tmp_path / "elsewhere")
+    with folder_locked(held):
+        exporting._sweep(tmp_path)
+    assert (tmp_path / "model/saved_model.pb").read_text() == "old" and not left.exists()
+    assert held.is_dir() and (tmp_path / "elsewhere").is_dir()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anime_pipeline.inference.pipeline import Pipeline
 from anime_pipeline.sample.drawing import draw_face
 
 
@@ -65,3 +66,23 @@ def test_projecting_a_picture_writes_face_comparison_and_latent(cli, asked_weigh
     again = cli(*call)
     assert again.code == 2 and "--overwrite" in again.stderr
     assert cli("project", "none.png", "--checkpoint", asked_weights).code == 4
+
+
+@pytest.mark.parametrize("command", ["project", "interpolate"])
+def test_what_comes_while_it_is_computed_stays(command, cli, asked_weights, tmp_path, monkeypatch):
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "a.png")
+    target = {"project": "out/a_found.png", "interpolate": "out.gif"}[command]
+    asked = {
+        "project": ("a.png", "--steps", 2, "--out", "out"),
+        "interpolate": ("--seeds", "1,2", "--out", "out.gif"),
+    }[command]
+    draw = Pipeline.draw
+
+    def late(self, *arguments, **options):
+        (tmp_path / target).parent.mkdir(exist_ok=True)
+        (tmp_path / target).write_text("mine")
+        return draw(self, *arguments, **options)
+
+    monkeypatch.setattr(Pipeline, "draw", late)
+    result = cli(command, *asked, "--checkpoint", asked_weights)
+    assert result.code == 2 and (tmp_path / target).read_text() == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,7 @@ def command(
                 f"Expected one of {option} or as many as there are stops ({count}). "
                 f"Received: {given}"
             )
-    if not overwrite and out.exists():
-        raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
+    _refuse_other(out, overwrite)
     pipeline = load_pipeline(options)
     faces = [
         FaceSpec(
@@ -106,12 +106,18 @@ def command(
         pictures = pipeline.draw(*pipeline.interpolate(faces, frames, loop), size, progress=update)
     if not options["upscale"] and out.suffix != ".png":
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
+    _refuse_other(out, overwrite)  # that has come in the meantime
     _write(out, pictures, fps, f"anime-pipeline {__version__}, seeds {seeds}")
     result: dict[str, Any] = {"out": str(out), "frames": len(pictures), "seeds": stops, **wanted}
     if as_json:
         print_json(result)
     else:
         stderr().print(f"{len(pictures)} frames in {out}", markup=False)
+
+
+def _refuse_other(out: Path, overwrite: bool) -> None:
+    if not overwrite and os.path.lexists(out):
+        raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
 
 
 def _split(text: str) -> list[str]:

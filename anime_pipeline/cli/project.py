@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,14 +71,13 @@ def command(
     text |= pipeline.provenance(size=size)
     names = [f"{picture.stem}_{what}" for what in ("found.png", "compared.png", "latent.json")]
     if not overwrite:
-        for name in names[:2]:
-            refuse_other_face(out / name, text)
-        if (out / names[2]).exists() and not (out / names[0]).exists():
-            raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
+        _refuse_others(out, names, text)
     with progress_bar("Searching") as update:
         found = project(generator, target, steps, update)
     condition = conditions.fulfil(generator.names, found.condition[None], asked.attributes)
     face = pipeline.draw(found.latent[None], condition, size)[0]
+    if not overwrite:  # minutes have gone by, in which another call may have finished
+        _refuse_others(out, names, text)
     write_png(out / names[0], face, text)
     write_png(out / names[1], _compared(whole, face), text)
     document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **as_document(text)}
@@ -90,6 +90,13 @@ def command(
         stderr().print(
             f"{out / names[1]}: {found.rms:.0f} grey levels (RMS) from the picture", markup=False
         )
+
+
+def _refuse_others(out: Path, names: list[str], text: dict[str, str]) -> None:
+    for name in names[:2]:
+        refuse_other_face(out / name, text)
+    if os.path.lexists(out / names[2]) and not (out / names[0]).exists():
+        raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
 
 
 def _short_hash(image: np.ndarray) -> str:

@@ -114,11 +114,15 @@ def refuse_link(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def folder_locked(folder: Path) -> Iterator[None]:
-    """Hold a folder to oneself while a file in it is read, changed and written back."""
+def folder_locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a folder to oneself while a file in it is read, changed and written back.
+
+    Raises:
+        OSError: If somebody else holds it, and that is not to be waited for.
+    """
     descriptor = platform.open_folder(folder)
     try:
-        platform.lock(descriptor)
+        platform.lock(descriptor, wait=wait)
         yield
     finally:
         os.close(descriptor)  # which lets go of the lock

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.machine import has_keras, import_keras_quietly, quiet_stderr
 from anime_pipeline.core.platform import flush_to_disk
 from anime_pipeline.core.randomness import latents, stream
-from anime_pipeline.core.storage import atomic_write_bytes
+from anime_pipeline.core.storage import atomic_write_bytes, folder_locked
 from anime_pipeline.data import conditions
 from anime_pipeline.inference.export_graphs import pictures_graph
 from anime_pipeline.inference.generator import condition_table
@@ -29,6 +31,7 @@ from anime_pipeline.models.weights import Weights
 
 SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "savedmodel": ""}
 LITERT = "ai_edge_litert"
+TEMPORARY, BEFORE = ".anime-pipeline-export-", "before it was replaced"
 EXAMPLES = 4
 LR_EXAMPLE = (20, 28)  # height and width, of no training crop
 # Of all values, how many must be within one grey level of Keras's. Not all: where stage one is half
@@ -80,7 +83,11 @@ def export(generator: Weights | None, upscaler: Weights | None, form: str, path:
     model = _keras_model(generator, upscaler)
     expected = model and np.asarray(model(list(inputs.values()))["image"])
     source = pictures_graph(generator, upscaler) if form == "onnx" else model
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+    _sweep(path.parent)
+    with (
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent) as folder,
+        folder_locked(Path(folder)),
+    ):
         made = Path(folder, path.name)
         with _quiet():
             found = WRITERS[form](source, made, inputs)
@@ -213,11 +220,25 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _sweep(folder: Path) -> None:
+    """Delete what killed exports left: what bears our mark, and nobody holds."""
+    for left in folder.glob(f"{TEMPORARY}*"):
+        if left.is_symlink() or not left.is_dir():
+            continue
+        with contextlib.suppress(OSError), folder_locked(left, wait=False):
+            before = left / BEFORE
+            for made in left.iterdir():
+                # Killed between moving the old one out and the new one in.
+                if made != before and before.exists() and not os.path.lexists(folder / made.name):
+                    before.rename(folder / made.name)
+            shutil.rmtree(left)
+
+
 def _put_in_place(made: Path, path: Path) -> None:
     """Rename what is whole; a folder that is in the way moves out, as it cannot be replaced."""
     for each in (made, *made.rglob("*")):
         flush_to_disk(each)
     if path.is_dir() and not path.is_symlink():
-        path.rename(made.with_name("before"))
+        path.rename(made.with_name(BEFORE))
     made.rename(path)
     flush_to_disk(path.parent)

@@ -14,9 +14,19 @@ from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.writing.sheet import Label, labelled_sheet
+from anime_pipeline.inference.spec import FaceSpec
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words
-from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, Progress, Stage, figure
+from anime_pipeline.reports.evaluate import (
+    Evaluation,
+    Faces,
+    Figure,
+    Progress,
+    Stage,
+    drawn_faces,
+    figure,
+    specs,
+)
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, Picture
 
 if TYPE_CHECKING:
@@ -46,7 +56,7 @@ def measure_attributes(
     """Add what there is to say of each attribute that a generator knows; see `reports.evaluate`."""
 
     def draw(seeds: Sequence[int], asked: dict[str, Any]) -> np.ndarray:
-        return generator.generate(seeds, 64, attributes=asked, truncation=truncation)
+        return drawn_faces(generator, specs(seeds, asked, truncation))
 
     if set(COLOURS) <= set(generator.names):
         with stage("Attributes") as update:
@@ -61,10 +71,8 @@ def measure_attributes(
     with stage("Eyes") as update:
 
         def draw_eyes(words: Sequence[str]) -> np.ndarray:
-            pairs = enumerate(words)
-            drawn = [generator.generate([seed], attributes={"eyes": word}, truncation=truncation)
-                     for seed, word in pairs]  # fmt: skip
-            return upscaler.upscale_batch(np.concatenate(drawn), progress=update)
+            asked = [FaceSpec(n, {"eyes": w}, truncation=truncation) for n, w in enumerate(words)]
+            return upscaler.upscale_batch(drawn_faces(generator, asked), progress=update)
 
         found = eyes_figure(draw_eyes, faces.large.images, faces.records)
     if found:

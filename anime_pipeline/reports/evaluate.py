@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ import numpy as np
 from anime_pipeline.core.measurements import measurement
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.images.writing.grid import make_grid
+from anime_pipeline.inference.pipeline import Pipeline
+from anime_pipeline.inference.spec import FaceSpec
 from anime_pipeline.metrics import diversity
 from anime_pipeline.metrics.features import (
     SMALLEST_PX,
@@ -143,7 +145,7 @@ def evaluate(
     from anime_pipeline.reports.attributes import measure_attributes
 
     with stage("Drawing") as update:
-        fake = generator.generate(seeds, 64, update, truncation=truncation)
+        fake = drawn_faces(generator, specs(seeds, {}, truncation), update)
     result = Evaluation({each.network: f"{each.source} weights" for each in networks})
     sets = {fake.shape[1]: (faces.real, fake, "")}
     if upscaler and faces.large:
@@ -177,6 +179,31 @@ def evaluate(
     result.pictures |= blind(faces.real, fake, seeds[0])
     measure_attributes(generator, upscaler, faces, truncation, stage, result)
     return result
+
+
+def specs(seeds: Sequence[int], asked: Mapping[str, Any], truncation: float) -> list[FaceSpec]:
+    """Return one face a seed, all asked for the same; of arrays [N, 3], each for its row."""
+    return [
+        FaceSpec(
+            seed,
+            {n: tuple(v[row]) if np.ndim(v) == 2 else v for n, v in asked.items()},
+            truncation=truncation,
+        )
+        for row, seed in enumerate(seeds)
+    ]
+
+
+def drawn_faces(
+    generator: FaceGenerator, faces: Sequence[FaceSpec], progress: Progress | None = None
+) -> np.ndarray:
+    """Draw faces as stage one has them: uint8 [N, S, S, 3]."""
+    pipeline = Pipeline(generator)
+
+    def told(_stage: str, done: int, of: int) -> None:
+        if progress:
+            progress(done, of)
+
+    return pipeline(faces, pipeline.sizes[0], 64, told)
 
 
 def see(

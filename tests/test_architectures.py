@@ -27,7 +27,7 @@ from anime_pipeline.models.weights import (
     load_weights,
     save_weights,
 )
-from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.dcgan.task import DcganTask
 
 STAGES = {
     "dcgan": (dcgan, DCGAN_KIND, generator_graph, TINY_DCGAN),

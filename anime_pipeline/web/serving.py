@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from flask import Flask
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.platform import allow_open_files
-from anime_pipeline.core.signals import ECHO_S, answering_stop_signals, leave_lost_terminal
+from anime_pipeline.core.signals import answering
 from anime_pipeline.web.allocator import give_memory_back
 from anime_pipeline.web.connections import Server
 from anime_pipeline.web.exchanges import Front
@@ -123,23 +122,16 @@ def threads_for(settings: Settings) -> int:
     return settings.queue + FREE_THREADS
 
 
-@contextlib.contextmanager
-def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
+def _stopping_on_signals(told: asyncio.Event) -> contextlib.AbstractContextManager[None]:
     """Tell of the first signal, and end the process at the second."""
     loop = asyncio.get_running_loop()
-    asked_at: list[float] = []
 
-    def stop(number: int) -> None:
-        leave_lost_terminal()
-        if not asked_at:
-            asked_at.append(time.monotonic())
-            loop.call_soon_threadsafe(told.set)
-        elif time.monotonic() - asked_at[0] >= ECHO_S:
+    def stop(number: int, again: bool) -> None:
+        if again:
             os._exit(128 + number)  # not through Python's own end: the models' thread is at work
+        loop.call_soon_threadsafe(told.set)
 
-    # What is ignored stays so, as under nohup.
-    with answering_stop_signals(stop, lambda handler: handler != signal.SIG_IGN):
-        yield
+    return answering(stop)
 
 
 async def _stop(server: Server, services: Services) -> bool:

@@ -1,29 +1,31 @@
-"""What a run of stage one begins from when it does not begin from noise.
+"""What a run of stage one starts from: initial weights, and how large its critic sees pictures.
 
-The averaged generator of an earlier run, and where its folder still has a state, the discriminator
-that played against it: one from noise would first have to catch up, and spoil the generator until
-it has.
+Initial weights are the averaged generator of an earlier run, and where its folder still has a
+state, the discriminator that played against it: one from noise would first have to catch up, and
+spoil the generator until it has.
 """
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras import ops
 
-from anime_pipeline.core.arrays import UNREADABLE, open_arrays
-from anime_pipeline.core.checkpoint import SEPARATOR, steps_in
+from anime_pipeline.core.checkpoint import load_branch
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.runs import CHECKPOINT_FOLDER
-from anime_pipeline.core.storage import expand_user, sha256_of
+from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data.conditions import parse_names
+from anime_pipeline.models import backend
+from anime_pipeline.models.feature_extractor import FeatureExtractor
+from anime_pipeline.models.measured import once_a_machine
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.weights import DCGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import find_weights, shipped
@@ -37,10 +39,14 @@ GENERATOR_FIELDS = (
     "blocks",
 )
 DISCRIMINATOR_FIELDS = ("width_d", "feature_critic", "feature_px", "minibatch_std")
+LARGE_PX = 64
+# Where fewer can be seen, seeing better gains less than seeing many: docs/recipes.md has both sizes
+# on a CPU core, where the small one is ahead, and the large one on a GPU, whose runs begin here.
+WORTHWHILE_AN_HOUR = 500_000
 
 
 @dataclass(frozen=True)
-class Beginning:
+class InitialWeights:
     """Weights to start from.
 
     Attributes:
@@ -96,7 +102,7 @@ class Beginning:
         return True
 
 
-def find_beginning(wanted: str) -> Beginning:
+def find_initial_weights(wanted: str) -> InitialWeights:
     """Load what `--init` names.
 
     Args:
@@ -107,27 +113,50 @@ def find_beginning(wanted: str) -> Beginning:
         CheckpointError: If there are no such weights.
     """
     path = find_weights(wanted, DCGAN_KIND, prefer="generator")
-    named = wanted in shipped(DCGAN_KIND) or expand_user(Path(wanted)).is_file()
-    arrays = {} if named else _last_discriminator(path.parent / CHECKPOINT_FOLDER)
-    return Beginning(load_weights(path, DCGAN_KIND), arrays)
+    alone = wanted in shipped(DCGAN_KIND) or expand_user(Path(wanted)).is_file()
+    arrays = {} if alone else load_branch(path.parent / CHECKPOINT_FOLDER, "discriminator")
+    return InitialWeights(load_weights(path, DCGAN_KIND), arrays)
 
 
-def _last_discriminator(folder: Path) -> dict[str, np.ndarray]:
-    """Read the discriminator of the newest whole checkpoint; nothing in the folder is changed."""
-    lead = f"discriminator{SEPARATOR}"
-    for step in reversed(steps_in(folder)):
-        path = folder / f"state-{step:08d}.npz"
-        try:
-            record = read_regular(path.with_suffix(".json"), MAX_DOCUMENT_BYTES, follow=False)
-            expected = json.loads(record)["sha256"]
-            if sha256_of(path) != expected:
-                continue
-            with open_arrays(path, compressed=False) as arrays:
-                # Such as "discriminator|params|down1/kernel".
-                names = [name for name in arrays.headers if name.startswith(lead)]
-                return {
-                    name.split(SEPARATOR, 2)[2]: array for name, array in arrays.read_each(names)
-                }
-        except (*UNREADABLE, IndexError):
-            continue
-    return {}
+def choose_feature_px(config: DcganConfig) -> tuple[int, float]:
+    """Choose a configuration's `feature_px` by how fast this machine is.
+
+    Returns:
+        The side in pixels, 0 for pictures as they are, and the pictures an hour that training at
+        `LARGE_PX` would show at most: as many as VGG16 alone can take.
+
+    Raises:
+        PipelineError: If there are no weights of VGG16.
+    """
+    large = replace(config, feature_px=LARGE_PX)
+    detail = f"{large.architecture}, {large.batch_size} pictures, {large.precision}"
+    seconds = once_a_machine("critic", lambda: _seconds_per_picture(large), _is_duration, detail)
+    an_hour = 3600 / seconds
+    return LARGE_PX if an_hour >= WORTHWHILE_AN_HOUR else 0, an_hour
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, float) and 0 < value < float("inf")
+
+
+def _seconds_per_picture(config: DcganConfig, repeats: int = 2) -> float:
+    """Time what VGG16 does in a step: real pictures forward, drawn ones forward and back."""
+    features = FeatureExtractor(config)
+
+    def through(images: Any) -> tuple[Any, Any]:
+        return sum(ops.mean(ops.cast(view, "float32")) for view in features(images)), ()
+
+    def both(images: Any) -> Any:
+        seen, _ = through(images)
+        (drawn, _), gradient = backend.value_and_grad(through)(images)
+        return seen + drawn + ops.mean(gradient)
+
+    compiled = backend.jit(both)
+    side = config.image_size
+    images = backend.to_device(np.zeros((config.batch_size, side, side, 3), np.float32))
+    fastest = float("inf")
+    for _ in range(1 + repeats):  # the first compiles
+        begun = time.perf_counter()
+        backend.to_numpy(compiled(images))
+        fastest = min(fastest, time.perf_counter() - begun)
+    return fastest / config.batch_size

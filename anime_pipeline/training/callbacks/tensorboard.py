@@ -49,19 +49,10 @@ class TensorBoard(Callback):
             if path.is_file() and not path.is_symlink():  # whatever else is there is the user's
                 path.unlink()
         self._writer = self._make_writer(str(folder))
-        self._copy(progress)
+        self.after_epoch(progress)
 
-    def after_step(self, progress: Progress) -> None:
-        """Copy at each epoch's end."""
-        if progress.ends_epoch:
-            self._copy(progress)
-
-    def on_stop(self, progress: Progress) -> None:
-        """Copy a last time."""
-        self._copy(progress)
-        self._writer.close()
-
-    def _copy(self, progress: Progress) -> None:
+    def after_epoch(self, progress: Progress) -> None:
+        """Copy what is new."""
         rows = read_metrics(progress.folder / METRICS_FILE)
         for row in rows[self._rows :]:
             for name, value in row.items():
@@ -77,3 +68,8 @@ class TensorBoard(Callback):
                     grid = decode(read_sample(progress.folder, epoch))
                     self._writer.add_image("samples", grid, epoch, dataformats="HWC")
         self._writer.flush()
+
+    def on_stop(self, progress: Progress) -> None:
+        """Copy a last time."""
+        self.after_epoch(progress)
+        self._writer.close()

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
+from anime_pipeline.core.config import SrganConfig
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.progress import Say
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data import splits
 from anime_pipeline.data.conditions import parse_names
 from anime_pipeline.data.labels import label_hashes
 from anime_pipeline.data.store import Store
+
+if TYPE_CHECKING:
+    from anime_pipeline.training.session import Run
 
 PICTURES_FILE = "pictures.npz"
 
@@ -41,8 +47,13 @@ class RunPictures:
     labels: np.ndarray
 
 
+def condition_of(config: Any) -> str:
+    """Return what a run's pictures are labelled with; stage two has no condition."""
+    return str(getattr(config, "condition", ""))
+
+
 def pictures_of(
-    store: Store, train: np.ndarray, condition: str, roots: Iterable[Path]
+    store: Store, train: np.ndarray, condition: str, roots: Sequence[Path]
 ) -> RunPictures:
     """Return what a run on a store would record; `condition` as in the configuration."""
     labels = np.zeros(len(store.records), np.uint64)
@@ -50,9 +61,8 @@ def pictures_of(
     return RunPictures(_names(store, roots), store.hashes, labels)
 
 
-def _names(store: Store, roots: Iterable[Path]) -> list[str]:
-    folders = list(roots)
-    return [_below(record.path, folders) for record in store.records]
+def _names(store: Store, roots: Sequence[Path]) -> list[str]:
+    return [_below(record.path, roots) for record in store.records]
 
 
 def _below(path: Path, roots: Sequence[Path]) -> str:
@@ -66,11 +76,8 @@ def _below(path: Path, roots: Sequence[Path]) -> str:
 def write_pictures(folder: Path, pictures: RunPictures) -> None:
     """Write the record into a run folder."""
     names = np.frombuffer(json.dumps(pictures.names).encode(), np.uint8)
-
-    def write(file: IO[bytes]) -> None:
-        np.savez(file, names=names, hashes=pictures.hashes, labels=pictures.labels)
-
-    atomic_write(folder / PICTURES_FILE, write)
+    arrays = {"names": names, "hashes": pictures.hashes, "labels": pictures.labels}
+    atomic_write(folder / PICTURES_FILE, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def read_pictures(folder: Path) -> RunPictures | None:
@@ -99,9 +106,79 @@ def labels_fingerprint(pictures: RunPictures) -> str:
     return hashlib.sha256(pictures.labels.tobytes()).hexdigest()[:16]
 
 
-def in_order_of(
-    recorded: RunPictures, store: Store, roots: Iterable[Path], warn: Callable[[str], None]
-) -> Store:
+def same_pictures(run: Run[Any], store: Store, roots: Sequence[Path], warn: Say) -> Store:
+    """Return the pictures in the run's order; refuse to resume on others.
+
+    Args:
+        run: The run to resume.
+        store: The pictures that are there now.
+        roots: Folders that they were opened from.
+        warn: Told which pictures have other names now.
+
+    Raises:
+        DataError: If the pictures differ from those the run was started on; says in what.
+    """
+    wanted = run.recorded["data_fingerprint"]
+    if pictures_fingerprint(store) == wanted:
+        return store
+    recorded = read_pictures(run.folder)
+    if recorded:
+        store = in_order_of(recorded, store, roots, warn)
+        if pictures_fingerprint(store) == wanted:
+            return store
+    changes = "another content, number or order, which follows from their names"
+    if recorded and np.array_equal(recorded.hashes, store.hashes):
+        changes = "this version divides them differently into training and held-out ones"
+    elif recorded:
+        changes = picture_changes(recorded, store, roots)
+    raise DataError(
+        f"The pictures are not those that {run.folder} was started on (from "
+        f"{', '.join(run.recorded['data'])}): {changes}. It cannot be continued exactly. Restore "
+        f"them, name their new place with --data, or {_start_from(run)}"
+    )
+
+
+def check_same_labels(
+    run: Run[Any], store: Store, train: np.ndarray, roots: Sequence[Path]
+) -> None:
+    """Refuse to resume with other labels than the run was started with.
+
+    Args:
+        run: The run to resume.
+        store: Its pictures in its order, with the labels that are there now.
+        train: The store's rows on the training side.
+        roots: Folders that they were opened from.
+
+    Raises:
+        DataError: If labels that it uses were edited, added or removed; says how many.
+    """
+    condition = condition_of(run.config)
+    if not condition:
+        return
+    now = pictures_of(store, train, condition, roots)
+    wanted = run.recorded.get("labels_fingerprint")
+    if wanted is None and now.labels.any():
+        return  # begun before 0.6: nobody knows which labels there were
+    if wanted == labels_fingerprint(now):
+        return
+    recorded = read_pictures(run.folder)
+    changes = "all without labels now"
+    if now.labels.any():
+        changes = label_changes(recorded, now) if recorded else "others than then"
+    raise DataError(
+        f"The labels of the training pictures ({condition}) are not those that {run.folder} was "
+        f"started with: {changes}. It cannot be continued exactly. Restore color.csv or the other "
+        f"tables in {', '.join(run.recorded['data'])} (anime-pipeline inspect tells what is read), "
+        f"or {_start_from(run)}"
+    )
+
+
+def _start_from(run: Run[Any]) -> str:
+    stage = "train-srgan" if isinstance(run.config, SrganConfig) else "train-dcgan"
+    return f"start a new run from its weights: anime-pipeline {stage} --init {run.folder}."
+
+
+def in_order_of(recorded: RunPictures, store: Store, roots: Sequence[Path], warn: Say) -> Store:
     """Return a store of the same pictures in the recorded order, as it is if they are others.
 
     Args:
@@ -114,8 +191,8 @@ def in_order_of(
     order = _order(recorded, names, store.hashes)
     if order is None:
         return store
-    renamed = [(old, names[row]) for old, row in zip(recorded.names, order, strict=True)]
-    renamed = [(old, new) for old, new in renamed if old != new]
+    now = [names[row] for row in order]
+    renamed = [pair for pair in zip(recorded.names, now, strict=True) if pair[0] != pair[1]]
     if renamed:
         old, new = renamed[0]
         warn(
@@ -124,38 +201,32 @@ def in_order_of(
         )
     if (order == np.arange(len(order))).all():
         return store
-    return replace(
-        store,
-        images=store.images[order],
-        hashes=store.hashes[order],
-        sizes=store.sizes[order],
-        thumbnails=store.thumbnails[order],
-        records=[store.records[row] for row in order],
-    )
+    fields = ("images", "hashes", "sizes", "thumbnails")
+    arrays = {field: getattr(store, field)[order] for field in fields}
+    return replace(store, records=[store.records[row] for row in order], **arrays)
 
 
 def _order(recorded: RunPictures, names: list[str], hashes: np.ndarray) -> np.ndarray | None:
     """Return which row now is each recorded picture; None if they are not the same ones."""
-    if len(names) != len(recorded.names):
+    if not np.array_equal(np.sort(recorded.hashes), np.sort(hashes)):
         return None
-    by_both: dict[tuple[int, str], list[int]] = {}
-    for row, key in enumerate(zip(hashes.tolist(), names, strict=True)):
-        by_both.setdefault(key, []).append(row)
-    wanted = list(zip(recorded.hashes.tolist(), recorded.names, strict=True))
+    now = list(zip(hashes.tolist(), names, strict=True))
+    then = list(zip(recorded.hashes.tolist(), recorded.names, strict=True))
     # Of exact copies each keeps its own name's place, as labels may differ; then any other.
-    order = [by_both[key].pop(0) if by_both.get(key) else -1 for key in wanted]
+    rows: dict[tuple[int, str], list[int]] = {}
+    for row, key in enumerate(now):
+        rows.setdefault(key, []).append(row)
+    order = [rows[key].pop(0) if rows.get(key) else None for key in then]
     left: dict[int, list[int]] = {}
-    for (content, _), rows in by_both.items():
-        left.setdefault(content, []).extend(rows)
-    for place, (content, _) in enumerate(wanted):
-        if order[place] < 0:
-            if not left.get(content):
-                return None
+    for (content, _), others in rows.items():
+        left.setdefault(content, []).extend(others)
+    for place, (content, _) in enumerate(then):
+        if order[place] is None:
             order[place] = left[content].pop(0)
     return np.array(order, np.int64)
 
 
-def picture_changes(recorded: RunPictures, store: Store, roots: Iterable[Path]) -> str:
+def picture_changes(recorded: RunPictures, store: Store, roots: Sequence[Path]) -> str:
     """Say how many pictures were edited, added or taken away, each with an example."""
     before = dict(zip(recorded.names, recorded.hashes.tolist(), strict=True))
     now = dict(zip(_names(store, roots), store.hashes.tolist(), strict=True))

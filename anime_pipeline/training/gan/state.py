@@ -15,6 +15,8 @@ from anime_pipeline.models.adam import adam, adam_slots
 from anime_pipeline.models.network import Network
 
 State = dict[str, Any]
+Inputs = dict[str, Any]
+Metrics = dict[str, Any]
 
 EMA_RAMP = 0.05
 
@@ -33,8 +35,39 @@ def initial_state(generator: Network, discriminator: Network) -> State:
     }
 
 
+def discriminator_of(state: State) -> State:
+    """Return the entries of a state that a discriminator update changes."""
+    return {key: state[key] for key in ("discriminator", "adam_discriminator")}
+
+
+def update_player(
+    player: str, state: State, gradients: Any, stats: Any, inputs: Inputs, config: Any
+) -> State:
+    """Return a player's entries of the state after an Adam step.
+
+    Args:
+        player: ``"generator"`` or ``"discriminator"``.
+        state: Holds its entries.
+        gradients: Of its loss.
+        stats: Its statistics after its passes.
+        inputs: The update's arrays: of a generator ``count_g`` (from 1) and ``learning_rate_g``,
+            of a discriminator ``..._d``; ``beta_2`` where it changes during the run.
+        config: The run's configuration, for Adam's two decays.
+    """
+    params, slots = adam(
+        state[player]["params"],
+        gradients,
+        state[f"adam_{player}"],
+        inputs[f"count_{player[0]}"],
+        inputs[f"learning_rate_{player[0]}"],
+        config.beta_1,
+        inputs.get("beta_2", config.beta_2),
+    )
+    return {player: {"params": params, "stats": stats}, f"adam_{player}": slots}
+
+
 def update_generator(
-    state: State, players: State, gradients: Any, stats: Any, inputs: dict[str, Any], config: Any
+    state: State, players: State, gradients: Any, stats: Any, inputs: Inputs, config: Any
 ) -> State:
     """Return the state after a generator update: Adam, new statistics, the running average.
 
@@ -47,25 +80,13 @@ def update_generator(
             where it changes during the run.
         config: The run's configuration: Adam's two decays, and whether there is an average.
     """
-    params, slots = adam(
-        state["generator"]["params"],
-        gradients,
-        state["adam_generator"],
-        inputs["count_g"],
-        inputs["learning_rate_g"],
-        config.beta_1,
-        inputs.get("beta_2", config.beta_2),
-    )
-    generator = {"params": params, "stats": stats}
+    updated = update_player("generator", state, gradients, stats, inputs, config)
+    new = updated["generator"]
     # Without averaging the decay is 0 and `average` gives the newest weights: not worth computing,
     # but JAX may reuse a donated buffer, so there no two entries may share one.
     averaged = config.ema_half_life_images > 0 or backend.name() == "jax"
-    return {
-        **players,
-        "generator": generator,
-        "adam_generator": slots,
-        "ema": average(state["ema"], generator, inputs["ema_decay"]) if averaged else generator,
-    }
+    ema = average(state["ema"], new, inputs["ema_decay"]) if averaged else new
+    return {**players, **updated, "ema": ema}
 
 
 def ema_decay(step: int, batch_size: int, half_life_images: float) -> float:

@@ -2,68 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
 from anime_pipeline.core.config import SrganConfig
-from anime_pipeline.models.adam import adam
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import lr_to_model, to_model
-from anime_pipeline.training.state import State, update_generator
-
-Inputs = dict[str, Any]
-Metrics = dict[str, Any]
+from anime_pipeline.training.gan.state import (
+    Inputs,
+    Metrics,
+    State,
+    discriminator_of,
+    update_generator,
+    update_player,
+)
 
 # From line work to parts of faces: the last map before each of VGG16's pools.
 VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3")
 
 
+@dataclass(eq=False)
 class SrganStep:
     """The step for one configuration and phase.
 
     Fidelity: the pixel loss alone (the paper's SRResNet). Adversarial: pixel + VGG feature +
     adversarial loss (the paper's equation 3); both players share one generator pass.
+
+    Attributes:
+        config: The run's configuration.
+        generator: The generator.
+        discriminator: The discriminator.
+        vgg: Gives the maps of `VGG_LAYERS`, or None without a feature loss.
+        adversarial: Whether this is a step of the second phase.
     """
 
-    def __init__(
-        self,
-        config: SrganConfig,
-        generator: Network,
-        discriminator: Network,
-        vgg: keras.Model | None,
-        adversarial: bool,
-    ) -> None:
-        self.config = config
-        self._generator = generator
-        self._discriminator = discriminator
-        self._vgg = vgg
-        self._adversarial = adversarial
+    config: SrganConfig
+    generator: Network
+    discriminator: Network
+    vgg: keras.Model | None
+    adversarial: bool
 
     def __call__(self, state: State, inputs: Inputs) -> tuple[State, Metrics]:
         """Advance the state by one step; see `SrganTask.inputs` for the arrays."""
         generator = state["generator"]
         lr_image, hr_image = lr_to_model(inputs["lr_image"]), to_model(inputs["hr_image"])
-        players = {key: state[key] for key in ("discriminator", "adam_discriminator")}
+        players = discriminator_of(state)
 
         def generator_loss(params: Any) -> tuple[Any, Any]:
-            image, stats = self._generator(params, generator["stats"], lr_image, True)
+            image, stats = self.generator(params, generator["stats"], lr_image, True)
             pixel = self._pixel_loss(image, hr_image)
             metrics = {"loss_pixel": pixel}
-            if not self._adversarial:
+            if not self.adversarial:
                 return pixel, (players, stats, metrics)
             updated, d_metrics = self._update_discriminator(
                 players, hr_image, ops.stop_gradient(image), inputs
             )
             critic = keras.tree.map_structure(ops.stop_gradient, updated["discriminator"])
-            logits, _ = self._discriminator(critic["params"], critic["stats"], image, True)
+            logits, _ = self.discriminator(critic["params"], critic["stats"], image, True)
             adversarial = ops.mean(ops.softplus(-logits))
             loss = self.config.pixel_weight * pixel + self.config.adversarial_weight * adversarial
             metrics |= d_metrics | {"loss_adversarial": adversarial}
-            if self._vgg is not None:
-                perceptual = _feature_loss(self._vgg, image, hr_image)
+            if self.vgg is not None:
+                perceptual = _feature_loss(self.vgg, image, hr_image)
                 metrics["loss_perceptual"] = perceptual
                 loss = loss + self.config.perceptual_weight * perceptual
             return loss, (updated, stats, metrics)
@@ -85,8 +89,8 @@ class SrganStep:
 
         def discriminator_loss(params: Any) -> tuple[Any, Any]:
             # Separate passes: batch norm (in the reference) must not mix real and fake statistics.
-            real_logits, stats = self._discriminator(params, old["stats"], real, True)
-            fake_logits, stats = self._discriminator(params, stats, fake, True)
+            real_logits, stats = self.discriminator(params, old["stats"], real, True)
+            fake_logits, stats = self.discriminator(params, stats, fake, True)
             loss = _cross_entropy(real_logits, inputs["label_real"])
             loss = loss + _cross_entropy(fake_logits, inputs["label_fake"])
             metrics = {
@@ -98,19 +102,8 @@ class SrganStep:
 
         gradient = value_and_grad(discriminator_loss)
         (_, (stats, metrics)), gradients = gradient(old["params"])
-        params, slots = adam(
-            old["params"],
-            gradients,
-            players["adam_discriminator"],
-            inputs["count_d"],
-            inputs["learning_rate_d"],
-            self.config.beta_1,
-            self.config.beta_2,
-        )
-        return {
-            "discriminator": {"params": params, "stats": stats},
-            "adam_discriminator": slots,
-        }, metrics
+        updated = update_player("discriminator", players, gradients, stats, inputs, self.config)
+        return updated, metrics
 
 
 def _cross_entropy(logits: Any, labels: Any) -> Any:

@@ -38,49 +38,38 @@ class GanLoss:
     boundary: float | None = 0.0
 
 
-def _bce_d(real: Any, fake: Any, real_label: float) -> Any:
-    # Cross-entropy against label t is softplus(x) - t * x.
-    return ops.mean(ops.softplus(real) - real_label * real) + ops.mean(ops.softplus(fake))
-
-
-def _bce_g(_: Any, fake: Any) -> Any:
-    return ops.mean(ops.softplus(-fake))
-
-
-def _lsgan_d(real: Any, fake: Any, real_label: float) -> Any:
-    return 0.5 * (ops.mean(ops.square(real - real_label)) + ops.mean(ops.square(fake)))
-
-
-def _lsgan_g(_: Any, fake: Any) -> Any:
-    return 0.5 * ops.mean(ops.square(fake - 1.0))
-
-
-def _hinge_d(real: Any, fake: Any, _: float) -> Any:
-    return ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake))
-
-
-def _hinge_g(_: Any, fake: Any) -> Any:
-    return -ops.mean(fake)
-
-
-def _wgan_d(real: Any, fake: Any, _: float) -> Any:
-    return ops.mean(fake) - ops.mean(real)
-
-
-def _rpgan_d(real: Any, fake: Any, _: float) -> Any:
-    return ops.mean(ops.softplus(fake - real))
-
-
-def _rpgan_g(real: Any, fake: Any) -> Any:
-    return ops.mean(ops.softplus(real - fake))
+def _softplus(logits: Any) -> Any:
+    return ops.mean(ops.softplus(logits))
 
 
 LOSSES: dict[str, GanLoss] = {
-    "bce": GanLoss(_bce_d, _bce_g),
-    "lsgan": GanLoss(_lsgan_d, _lsgan_g, boundary=0.5),
-    "hinge": GanLoss(_hinge_d, _hinge_g),
-    "wgan-gp": GanLoss(_wgan_d, _hinge_g, boundary=None),
-    "rpgan": GanLoss(_rpgan_d, _rpgan_g, pairs=True, boundary=None),
+    "bce": GanLoss(
+        # Cross-entropy against label t is softplus(x) - t * x.
+        lambda real, fake, label: ops.mean(ops.softplus(real) - label * real) + _softplus(fake),
+        lambda real, fake: _softplus(-fake),
+    ),
+    "lsgan": GanLoss(
+        lambda real, fake, label: (
+            0.5 * (ops.mean(ops.square(real - label)) + ops.mean(ops.square(fake)))
+        ),
+        lambda real, fake: 0.5 * ops.mean(ops.square(fake - 1.0)),
+        boundary=0.5,
+    ),
+    "hinge": GanLoss(
+        lambda real, fake, label: ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake)),
+        lambda real, fake: -ops.mean(fake),
+    ),
+    "wgan-gp": GanLoss(
+        lambda real, fake, label: ops.mean(fake) - ops.mean(real),
+        lambda real, fake: -ops.mean(fake),
+        boundary=None,
+    ),
+    "rpgan": GanLoss(
+        lambda real, fake, label: _softplus(fake - real),
+        lambda real, fake: _softplus(real - fake),
+        pairs=True,
+        boundary=None,
+    ),
 }
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data.degrade import degrade, parse_mixture
-from anime_pipeline.models import backend
-from anime_pipeline.models.network import Network
-from anime_pipeline.models.ranges import lr_to_model, to_uint8
+from anime_pipeline.models.ranges import lr_to_model
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
-from anime_pipeline.models.weights import Weights, assign
-from anime_pipeline.training.dispatch import CompiledStep, rescheduled, steps_per_dispatch
-from anime_pipeline.training.srgan_step import VGG_LAYERS, SrganStep
-from anime_pipeline.training.state import State, ema_decay, initial_state
+from anime_pipeline.models.weights import SRGAN_KIND, Weights, assign
+from anime_pipeline.training.gan.state import Inputs, State, ema_decay
+from anime_pipeline.training.gan.task import Task
+from anime_pipeline.training.srgan.step import VGG_LAYERS, SrganStep
 
 WARM_UP_STEPS = 200
 
@@ -29,10 +27,11 @@ SCHEDULES = frozenset(
 )
 
 
-class SrganTask:
+class SrganTask(Task[SrganConfig]):
     """Stage two as the training loop sees it."""
 
     stage = "srgan"
+    kind = SRGAN_KIND
 
     def __init__(
         self, config: SrganConfig, train_images: np.ndarray, init: Weights | None = None
@@ -48,54 +47,48 @@ class SrganTask:
         Raises:
             CheckpointError: If `init` does not fit the generator.
         """
-        self.config = config
-        self.images = train_images
-        self.generator = Network(build_generator(config))
-        if init:
-            assign(self.generator.model, init)
-        self.discriminator = Network(build_discriminator(config))
         self._mixture = parse_mixture(config.degradations)
         # Built at the start even for the fidelity phase, so that missing weights show at once.
-        vgg = load_vgg(VGG_LAYERS, config.precision) if _uses_vgg(config) else None
-        self.facts = {"vgg16": vgg.source} if vgg else {}
-        features = vgg.model if vgg else None
-        self._steps = {
-            adversarial: CompiledStep(
-                SrganStep(config, self.generator, self.discriminator, features, adversarial)
-            )
-            for adversarial in (False, True)
-        }
-        self._upscale = backend.jit(
-            lambda state, lr: self.generator(state["params"], state["stats"], lr, False)[0]
-        )
+        self._vgg = load_vgg(VGG_LAYERS, config.precision) if _uses_vgg(config) else None
+        super().__init__(config, train_images, build_generator(config), build_discriminator(config))
+        self.facts = {"vgg16": self._vgg.source} if self._vgg else {}
+        if init:
+            assign(self.generator.model, init)
 
-    def rescheduled(self, config: SrganConfig) -> SrganTask:
-        """Return this task under other schedules, see `calls.rescheduled`."""
-        # Without the second phase VGG16 is not looked at; it cannot come in later.
-        phases = {"adversarial_steps"} if self.facts or not _uses_vgg(config) else set()
-        other = rescheduled(self, config, SCHEDULES | phases)
+    def make_step(self, form: bool) -> SrganStep:
+        """Return the step of a phase."""
+        vgg = self._vgg.model if self._vgg else None
+        return SrganStep(self.config, self.generator, self.discriminator, vgg, form)
+
+    def form(self, step: int) -> bool:
+        """Tell whether step number `step` belongs to the second, adversarial phase."""
+        return step >= self.config.fidelity_steps
+
+    def schedules(self, config: SrganConfig) -> frozenset[str]:
+        """Return the schedules and the phases' lengths, but that VGG16 cannot come in later."""
+        return SCHEDULES | ({"adversarial_steps"} if self.facts or not _uses_vgg(config) else set())
+
+    def rescheduled(self, config: SrganConfig) -> Self:
+        """Return this task under other schedules; without a second phase VGG16 is no fact."""
+        other = super().rescheduled(config)
         other.facts = self.facts if _uses_vgg(config) else {}
         return other
 
     @property
-    def total_steps(self) -> int:
-        """Steps of both phases."""
-        return self.config.steps
+    def phases(self) -> list[tuple[int, int]]:
+        """Both phases."""
+        config = self.config
+        return [(0, config.fidelity_steps), (config.fidelity_steps, config.adversarial_steps)]
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in which as many pictures are seen as the set holds."""
-        return max(1, round(len(self.images) / self.config.batch_size))
+    def phase_after(self, step: int) -> str:
+        """Return what the weights are called after `step` steps."""
+        return "perceptual" if self.form(step - 1) else "fidelity"
 
-    def initial_state(self) -> State:
-        """Return the state before step 0."""
-        return initial_state(self.generator, self.discriminator)
+    def seen(self, step: int) -> dict[str, Any]:
+        """Return the phase and how many crops were seen."""
+        return {"phase": self.phase_after(step), "crops_seen": step * self.images_per_step}
 
-    def is_adversarial(self, step: int) -> bool:
-        """Tell whether step number `step` belongs to the second phase."""
-        return step >= self.config.fidelity_steps
-
-    def inputs(self, step: int) -> dict[str, Any]:
+    def inputs(self, step: int) -> Inputs:
         """Return every array that step number `step` consumes: a function of (seed, step)."""
         config, batch = self.config, self.config.batch_size
         chosen = batch_indices(config.seed, step, batch, len(self.images))
@@ -146,7 +139,7 @@ class SrganTask:
     def _learning_rate(self, step: int) -> float:
         config = self.config
         falls = config.lr_schedule != "constant"
-        if self.is_adversarial(step):
+        if self.form(step):
             done = (step - config.fidelity_steps) / max(config.adversarial_steps, 1)
             # Halving late lets the two players settle.
             return config.learning_rate_adversarial * (0.5 if falls and done >= 0.5 else 1)
@@ -155,29 +148,9 @@ class SrganTask:
         cosine = 0.5 * (1 + math.cos(math.pi * step / config.fidelity_steps))
         return config.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * max(cosine, 0.01)
 
-    @property
-    def evaluate_every(self) -> int:
-        """Steps at least between two looks."""
-        return self.config.evaluate_every
-
-    @property
-    def steps_per_dispatch(self) -> int:
-        """Steps that go to the device together, see `training.dispatch`."""
-        return steps_per_dispatch(self.config.steps_per_dispatch)
-
-    def form(self, step: int) -> bool:
-        """Tell whether step number `step` belongs to the second phase."""
-        return self.is_adversarial(step)
-
-    def advance(
-        self, state: State, step: int, *inputs: dict[str, Any]
-    ) -> tuple[State, list[dict[str, Any]]]:
-        """Run the steps from number `step` on, all of one phase, on the device."""
-        return self._steps[self.form(step)](state, inputs)
-
     def upscale(self, state: State, lr_images: np.ndarray) -> np.ndarray:
         """Upscale uint8 [N, H, W, 3] with the averaged generator to uint8 [N, 4H, 4W, 3]."""
-        return to_uint8(self._upscale(state["ema"], lr_to_model(lr_images)))
+        return self.generate(state["ema"], lr_to_model(lr_images))
 
 
 def _uses_vgg(config: SrganConfig) -> bool:

@@ -14,16 +14,13 @@ from anime_pipeline.data import conditions
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_discriminator, build_generator
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
-from anime_pipeline.models.network import Network
-from anime_pipeline.models.ranges import to_model, to_uint8
-from anime_pipeline.models.weights import assign
-from anime_pipeline.training import augment
-from anime_pipeline.training.beginning import Beginning
-from anime_pipeline.training.dcgan_step import DcganStep
-from anime_pipeline.training.dispatch import CompiledStep, rescheduled, steps_per_dispatch
-from anime_pipeline.training.state import State, ema_decay, initial_state
-
-SAMPLE_SEED = 0
+from anime_pipeline.models.ranges import to_model
+from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, assign
+from anime_pipeline.training.dcgan import augment
+from anime_pipeline.training.dcgan.start import InitialWeights
+from anime_pipeline.training.dcgan.step import DcganStep
+from anime_pipeline.training.gan.state import Inputs, State, ema_decay
+from anime_pipeline.training.gan.task import Task
 
 # What enters a step as a number or decides only when it comes, not what is compiled.
 SCHEDULES = frozenset(
@@ -32,21 +29,24 @@ SCHEDULES = frozenset(
 )
 
 
-class DcganTask:
+class DcganTask(Task[DcganConfig]):
     """Stage one as the training loop sees it.
 
     Attributes:
         discriminator_is_trained: Whether it starts from that of an earlier run, not from noise.
+        features: What the discriminator sees besides the pictures, or None.
+        table: Training conditions that a weights file carries, or None.
     """
 
     stage = "dcgan"
+    kind = DCGAN_KIND
 
     def __init__(
         self,
         config: DcganConfig,
         train_images: np.ndarray,
         condition: np.ndarray | None = None,
-        beginning: Beginning | None = None,
+        init: InitialWeights | None = None,
     ) -> None:
         """Build the networks.
 
@@ -55,16 +55,14 @@ class DcganTask:
             train_images: uint8 [N, S, S, 3], training side only; indexed a batch at a time.
             condition: float32 [N, K], what the pictures show; needed if the configuration has a
                 condition.
-            beginning: Weights that the networks start from; None starts from noise.
+            init: Weights that the networks start from; None starts from noise.
 
         Raises:
-            CheckpointError: If `beginning` does not fit the generator.
+            CheckpointError: If `init` does not fit the generator.
             PipelineError: If the critic is to see VGG16's features and there are no weights of it.
             ValueError: If `condition` does not fit the configuration.
         """
-        self.config = config
         self.architecture = architecture_of(config)
-        self.images = train_images
         self.names = conditions.parse_names(config.condition)
         self.condition = condition if self.names else None
         shape = None if self.condition is None else self.condition.shape
@@ -73,50 +71,47 @@ class DcganTask:
                 "Invalid value for argument `condition`. Expected one row per picture on "
                 f"{config.condition}. Received: shape {shape}"
             )
+        maps = feature_maps(config)
+        self.features = FeatureExtractor(config) if maps else None
+        super().__init__(
+            config, train_images, build_generator(config), build_discriminator(config, maps)
+        )
+        self.facts = {"vgg16": self.features.source} if self.features else {}
         self.table = None
         if self.condition is not None:
             self.table = conditions.table_of(self.condition, config.seed)
-        maps = feature_maps(config)
-        self.features = FeatureExtractor(config) if maps else None
-        self.facts = {"vgg16": self.features.source} if self.features else {}
-        self.generator = Network(build_generator(config))
-        self.discriminator = Network(build_discriminator(config, maps))
+            self.extra_arrays = {CONDITION_TABLE: self.table}
         self.discriminator_is_trained = False
-        if beginning:
-            assign(self.generator.model, beginning.weights)
-            self.discriminator_is_trained = beginning.fill_discriminator(self.discriminator)
-        self._steps = {
-            with_penalty: CompiledStep(
-                DcganStep(config, self.generator, self.discriminator, self.features, with_penalty)
-            )
-            for with_penalty in (False, True)
-        }
-        self._draw = backend.jit(
-            lambda state, inputs: self.generator(state["params"], state["stats"], inputs, False)[0]
-        )
-        self._judge = backend.jit(self._judge_images)
+        if init:
+            assign(self.generator.model, init.weights)
+            self.discriminator_is_trained = init.fill_discriminator(self.discriminator)
+        self._logits = backend.jit(self._batch_logits)
 
-    def rescheduled(self, config: DcganConfig) -> DcganTask:
-        """Return this task under other schedules, see `calls.rescheduled`."""
+    def make_step(self, form: bool) -> DcganStep:
+        """Return the step, with the lazy penalty or without."""
+        return DcganStep(self.config, self.generator, self.discriminator, self.features, form)
+
+    def form(self, step: int) -> bool:
+        """Tell whether step number `step` is one with the lazy penalty."""
+        config = self.config
+        return max(config.r1_gamma, config.r2_gamma) > 0 and step % config.r1_interval == 0
+
+    def schedules(self, config: DcganConfig) -> frozenset[str]:
+        """Return the schedules; penalties' weights too, where the same ones are left out."""
         penalised = [(c.r1_gamma > 0, c.r2_gamma > 0) for c in (self.config, config)]
         gammas = {"r1_gamma", "r2_gamma"} if penalised[0] == penalised[1] else set()
-        return rescheduled(self, config, SCHEDULES | gammas)
+        return SCHEDULES | gammas
 
     @property
-    def total_steps(self) -> int:
-        """Steps that the configuration plans."""
-        return self.config.steps
+    def images_per_step(self) -> int:
+        """Real pictures that the discriminator sees in a step."""
+        return self.config.batch_size * self.config.d_steps
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in which the discriminator sees as many real pictures as the set holds."""
-        return max(1, round(len(self.images) / (self.config.batch_size * self.config.d_steps)))
+    def seen(self, step: int) -> dict[str, Any]:
+        """Return how many pictures were seen."""
+        return {"images_seen": step * self.images_per_step}
 
-    def initial_state(self) -> State:
-        """Return the state before step 0."""
-        return initial_state(self.generator, self.discriminator)
-
-    def inputs(self, step: int) -> dict[str, Any]:
+    def inputs(self, step: int) -> Inputs:
         """Return every array that step number `step` consumes: a function of (seed, step)."""
         config, rounds, batch = self.config, self.config.d_steps, self.config.batch_size
         total = rounds * batch
@@ -127,7 +122,7 @@ class DcganTask:
             real = np.where(flipped[:, None, None, None], real[:, :, ::-1], real)
         factor = self._learning_rate_factor(step)
         gamma_factor = self._fallen(step, config.gamma_fall)
-        inputs: dict[str, Any] = {
+        inputs: Inputs = {
             "real": real.reshape(rounds, batch, *real.shape[1:]),
             "latent": latent_batch(
                 config.seed,
@@ -189,34 +184,13 @@ class DcganTask:
         """Return the factor of a value that ends at 1 / `fall` of where it began."""
         return 1 / fall + (1 - 1 / fall) * self._left(step)
 
-    @property
-    def evaluate_every(self) -> int:
-        """Steps at least between two looks."""
-        return self.config.evaluate_every
-
-    @property
-    def steps_per_dispatch(self) -> int:
-        """Steps that go to the device together, see `training.dispatch`."""
-        return steps_per_dispatch(self.config.steps_per_dispatch)
-
-    def form(self, step: int) -> bool:
-        """Tell whether step number `step` is one with the lazy penalty."""
-        config = self.config
-        return max(config.r1_gamma, config.r2_gamma) > 0 and step % config.r1_interval == 0
-
-    def advance(
-        self, state: State, step: int, *inputs: dict[str, Any]
-    ) -> tuple[State, list[dict[str, Any]]]:
-        """Run the steps from number `step` on, all of one form, on the device."""
-        return self._steps[self.form(step)](state, inputs)
-
     def sample(self, state: State, count: int) -> np.ndarray:
         """Draw seeds 0..count-1 with the averaged generator: uint8 [count, S, S, 3]."""
-        return to_uint8(self._draw(state["ema"], self._sample_inputs(count)))
+        return self.generate(state["ema"], self._sample_inputs(count))
 
     def fakes(self, state: State, count: int) -> np.ndarray:
         """Draw what the discriminator plays against (not averaged): uint8 [count, S, S, 3]."""
-        return to_uint8(self._draw(state["generator"], self._sample_inputs(count)))
+        return self.generate(state["generator"], self._sample_inputs(count))
 
     def _sample_inputs(self, count: int) -> Any:
         config = self.config
@@ -225,23 +199,23 @@ class DcganTask:
             return latent
         return [latent, conditions.draw(range(count), self.table)]
 
-    def judge(self, state: State, images: np.ndarray) -> np.ndarray:
+    def logits(self, state: State, images: np.ndarray) -> np.ndarray:
         """Return the discriminator's logits float32 [N] for uint8 pictures, unaugmented.
 
-        The mean of its heads, without any condition. Pictures are judged in training-sized
+        The mean of its heads, without any condition. Pictures are taken in training-sized
         batches, the last filled up by repetition, because the discriminator also looks at the
         variety within a batch.
         """
         batch = self.config.batch_size
         whole = np.resize(images, (-(-len(images) // batch) * batch, *images.shape[1:]))
         parts = [
-            np.asarray(self._judge(state["discriminator"], whole[start : start + batch]))
+            np.asarray(self._logits(state["discriminator"], whole[start : start + batch]))
             for start in range(0, len(whole), batch)
         ]
         logits = np.concatenate(parts)
         return logits.reshape(len(logits), -1).mean(axis=1)[: len(images)]
 
-    def _judge_images(self, critic: Any, images: Any) -> Any:
+    def _batch_logits(self, critic: Any, images: Any) -> Any:
         import keras
         from keras import ops
 

@@ -6,17 +6,13 @@ import cv2
 import numpy as np
 
 from anime_pipeline.core.advice import has_dropped
-from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.randomness import stream
-from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.psnr import psnr_rgb
-from anime_pipeline.models import backend
-from anime_pipeline.models.weights import SRGAN_KIND, save_weights
-from anime_pipeline.training.callbacks import GridSchedule, write_grid
+from anime_pipeline.training.callbacks.common import GridSchedule, logged_before, write_grid
 from anime_pipeline.training.loop import Callback, Progress
-from anime_pipeline.training.srgan_task import SrganTask
+from anime_pipeline.training.srgan.task import SrganTask
 
 VAL_COUNT = 32
 GRID_ROWS = 6
@@ -71,39 +67,20 @@ class ExportUpscaler(Callback):
 
     def on_start(self, progress: Progress) -> None:
         """Read what was measured before this process began."""
-        rows = read_metrics(progress.folder / METRICS_FILE)
-        known = [row for row in rows if row["step"] <= progress.step and "val_psnr_db" in row]
-        self._psnr_db = [row["val_psnr_db"] for row in known]
+        self._psnr_db = logged_before(progress, "val_psnr_db")
 
     def after_step(self, progress: Progress) -> None:
         """Export at each epoch's end and at the end of the first phase."""
         if "val_psnr_db" in progress.logged:
             self._psnr_db.append(progress.logged["val_psnr_db"])
         if progress.ends_epoch or progress.step == self.task.config.fidelity_steps:
-            self._export(progress)
+            self.on_stop(progress)
 
     def on_stop(self, progress: Progress) -> None:
         """Export the last state."""
-        self._export(progress)
-
-    def _export(self, progress: Progress) -> None:
         if not progress.step:
             return
-        config = self.task.config
-        phase = "perceptual" if self.task.is_adversarial(progress.step - 1) else "fidelity"
-        known = self._psnr_db
+        phase, known = self.task.phase_after(progress.step), self._psnr_db
         if phase == "perceptual" and known and has_dropped(known[-1], known):
             return  # `Watch` says so
-        ema = backend.to_numpy(progress.state["ema"])
-        save_weights(
-            progress.folder / f"{phase}.npz",
-            {**ema["params"], **ema["stats"]},
-            kind=SRGAN_KIND,
-            config=to_dict(config),
-            training={
-                "phase": phase,
-                "step": progress.step,
-                "crops_seen": progress.step * config.batch_size,
-                "train_images": len(self.task.images),
-            },
-        )
+        self.task.save(progress.folder / f"{phase}.npz", progress.state, progress.step)

@@ -1,12 +1,12 @@
-"""Side effects of stage one: sample grids, discriminator accuracy, exported weights."""
+"""Side effects of stage one: sample grids, measurements of both players, the best snapshot."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.measurements import TRAINING, of_kind
-from anime_pipeline.core.runs import METRICS_FILE, read_metrics
 from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.features import (
     ALEXNET,
@@ -19,12 +19,10 @@ from anime_pipeline.metrics.features import (
     why_missing,
 )
 from anime_pipeline.metrics.kid import kid
-from anime_pipeline.models import backend
-from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, save_weights
-from anime_pipeline.training.callbacks import GridSchedule, write_grid
-from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.callbacks.common import GridSchedule, logged_before, write_grid
+from anime_pipeline.training.dcgan.losses import LOSSES
+from anime_pipeline.training.dcgan.task import DcganTask
 from anime_pipeline.training.loop import Callback, Progress
-from anime_pipeline.training.losses import LOSSES
 
 GRID_COUNT = 64
 WEIGHTS_FILE = "generator.npz"
@@ -50,8 +48,8 @@ class DiscriminatorAccuracy(Callback):
     """Measures how well D tells real from fake on train, held-out and generated pictures.
 
     All three without augmentation, and the area under the curve of the first against the last. A
-    growing gap between train and held-out means that D
-    memorises; all near 100% means that G no longer learns from it.
+    growing gap between train and held-out means that D memorises; all near 100% means that G no
+    longer learns from it.
     """
 
     def __init__(self, task: DcganTask, val_images: np.ndarray, count: int = 256) -> None:
@@ -60,19 +58,17 @@ class DiscriminatorAccuracy(Callback):
         self.val_images = spread(val_images, count)
         self.count = count
 
-    def after_step(self, progress: Progress) -> None:
+    def after_epoch(self, progress: Progress) -> None:
         """Measure at each epoch's end."""
-        if not progress.ends_epoch:
-            return
-        state, judge = progress.state, self.task.judge
-        train = judge(state, self.train_images)
-        fake = judge(state, self.task.fakes(state, self.count))
+        state, logits = progress.state, self.task.logits
+        train = logits(state, self.train_images)
+        fake = logits(state, self.task.fakes(state, self.count))
         boundary = LOSSES[self.task.config.loss].boundary
         if boundary is None:
             boundary = float(train.mean() + fake.mean()) / 2
         progress.logged["accuracy_real_train"] = float((train > boundary).mean())
         if len(self.val_images):
-            val = judge(state, self.val_images)
+            val = logits(state, self.val_images)
             progress.logged["accuracy_real_val"] = float((val > boundary).mean())
             progress.logged["val_images"] = len(val)
         progress.logged["accuracy_fake"] = float((fake <= boundary).mean())
@@ -100,12 +96,11 @@ class FaceMeasurements(Callback):
         self.real = spread(task.images, count)
         self.functions = {m.key: m.load() for m in of_kind(TRAINING) if m.function}
 
-    def after_step(self, progress: Progress) -> None:
+    def after_epoch(self, progress: Progress) -> None:
         """Measure at each epoch's end."""
-        if progress.ends_epoch:
-            fake = self.task.fakes(progress.state, self.count)
-            for key, measure in self.functions.items():
-                progress.logged[key] = measure(self.real, fake)
+        fake = self.task.fakes(progress.state, self.count)
+        for key, measure in self.functions.items():
+            progress.logged[key] = measure(self.real, fake)
 
 
 def snapshot_network() -> str:
@@ -119,6 +114,19 @@ def snapshot_network() -> str:
 def chosen_by(network: str) -> str:
     """Return in words how a run's best snapshot is chosen."""
     return f"KID on {TITLES[network]} against the val side"
+
+
+@dataclass
+class ExportGenerator(Callback):
+    """Writes the averaged generator as a weights file at each epoch's end and when stopping."""
+
+    task: DcganTask
+
+    def after_epoch(self, progress: Progress) -> None:
+        """Write the present weights."""
+        self.task.save(progress.folder / WEIGHTS_FILE, progress.state, progress.step)
+
+    on_stop = after_epoch
 
 
 class KidOnVal(Callback):
@@ -148,54 +156,14 @@ class KidOnVal(Callback):
 
     def on_start(self, progress: Progress) -> None:
         """Read how good the best snapshot before this process was."""
-        rows = read_metrics(progress.folder / METRICS_FILE)
-        before = [
-            row["kid_val"] for row in rows if "kid_val" in row and row["step"] <= progress.step
-        ]
-        self._best = min(before, default=float("inf"))
+        self._best = min(logged_before(progress, "kid_val"), default=float("inf"))
 
-    def after_step(self, progress: Progress) -> None:
+    def after_epoch(self, progress: Progress) -> None:
         """Measure at each epoch's end."""
-        if not progress.ends_epoch:
-            return
         faces = self.task.sample(progress.state, len(self.real))
         distance = kid(self.real, self.features(faces) / self.scale).mean
         progress.logged["kid_val"] = distance
         if distance <= self._best:
             self._best = distance
-            export(self.task, progress, BEST_FILE, chosen_by(self.features.network))
-
-
-class ExportGenerator(Callback):
-    """Writes the averaged generator as a weights file at each epoch's end and when stopping."""
-
-    def __init__(self, task: DcganTask) -> None:
-        self.task = task
-
-    def after_step(self, progress: Progress) -> None:
-        """Export at each epoch's end."""
-        if progress.ends_epoch:
-            export(self.task, progress, WEIGHTS_FILE)
-
-    def on_stop(self, progress: Progress) -> None:
-        """Export the last state."""
-        export(self.task, progress, WEIGHTS_FILE)
-
-
-def export(task: DcganTask, progress: Progress, name: str, chosen: str = "") -> None:
-    """Write the averaged generator into the run folder; `chosen` says why it is this snapshot."""
-    config = task.config
-    ema = backend.to_numpy(progress.state["ema"])
-    table = {} if task.table is None else {CONDITION_TABLE: task.table}
-    save_weights(
-        progress.folder / name,
-        {**ema["params"], **ema["stats"], **table},
-        kind=DCGAN_KIND,
-        config=to_dict(config),
-        training={
-            "step": progress.step,
-            "images_seen": progress.step * config.batch_size * config.d_steps,
-            "train_images": len(task.images),
-        }
-        | ({"chosen_by": chosen} if chosen else {}),
-    )
+            path, chosen = progress.folder / BEST_FILE, chosen_by(self.features.network)
+            self.task.save(path, progress.state, progress.step, chosen_by=chosen)

@@ -6,7 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from anime_pipeline.core.runs import CHECKPOINT_FOLDER, METRICS_FILE, SAMPLES_FO
 from anime_pipeline.core.samples import sample_name
 from anime_pipeline.core.storage import atomic_write_bytes, atomic_write_text, refuse_link
 from anime_pipeline.images.codec import write_png
-from anime_pipeline.training.loop import Callback, Progress, all_finite
+from anime_pipeline.training.loop import Callback, Progress
 
 
 class GridSchedule:
@@ -59,6 +59,12 @@ def write_grid(progress: Progress, epoch: int, grid: np.ndarray) -> None:
     write_png(folder / sample_name(epoch), grid)
 
 
+def logged_before(progress: Progress, name: str) -> list[float]:
+    """Return what was measured under a name up to this step, in earlier processes too."""
+    rows = read_metrics(progress.folder / METRICS_FILE)
+    return [row[name] for row in rows if name in row and row["step"] <= progress.step]
+
+
 class NanGuard(Callback):
     """Stops a run whose losses are no longer numbers, before such a state can be saved."""
 
@@ -68,9 +74,9 @@ class NanGuard(Callback):
         Raises:
             PipelineError: Naming the values and the last good checkpoint.
         """
-        if all_finite(progress.metrics):
-            return
         bad = {k: v for k, v in progress.metrics.items() if not np.isfinite(v)}
+        if not bad:
+            return
         saved = checkpoint.steps_in(progress.folder / CHECKPOINT_FOLDER)
         last = f"The last good state is step {saved[-1]}." if saved else "Nothing was saved yet."
         raise PipelineError(
@@ -95,13 +101,14 @@ class Checkpoints(Callback):
         """Save when it is time, or at the first whole state after that."""
         due = progress.step - progress.step % self.save_every
         if due > self._saved_step and progress.is_current:
-            self._save(progress)
+            self.on_stop(progress)
 
     def on_stop(self, progress: Progress) -> None:
-        """Save the final or interrupted state."""
-        self._save(progress)
+        """Save this state, unless it is saved already.
 
-    def _save(self, progress: Progress) -> None:
+        Raises:
+            PipelineError: If it cannot be; names the last state that is whole.
+        """
         if progress.step != self._saved_step:
             folder = progress.folder / CHECKPOINT_FOLDER
             try:
@@ -140,7 +147,7 @@ class MetricsLog(Callback):
         self._steps += 1
         for name, value in progress.metrics.items():
             self._sums[name].append(value)
-        # Within a call of several steps the clock has run for all of them: its end is waited for.
+        # Within a dispatch of several steps the clock has run for all: its end is waited for.
         due = progress.step - progress.step % self.every > self._written
         if (due and progress.is_current) or progress.logged or progress.ends_epoch:
             self._write(progress)
@@ -172,31 +179,12 @@ class MetricsLog(Callback):
         atomic_write_bytes(progress.folder / "metrics.csv", content)
 
 
+@dataclass
 class Report(Callback):
     """Calls a function after each step; used for progress displays."""
 
-    def __init__(self, show: Callable[[Progress], None]) -> None:
-        self.show = show
+    show: Callable[[Progress], None]
 
     def after_step(self, progress: Progress) -> None:
         """Pass the progress on."""
         self.show(progress)
-
-
-class AfterEpoch(Callback):
-    """Calls a function with the run's folder at each epoch's end and when the run stops."""
-
-    def __init__(self, call: Callable[[Path], None]) -> None:
-        self.call = call
-        self._called_at = -1
-
-    def after_step(self, progress: Progress) -> None:
-        """Call at each epoch's end."""
-        if progress.ends_epoch:
-            self.call(progress.folder)
-            self._called_at = progress.step
-
-    def on_stop(self, progress: Progress) -> None:
-        """Call a last time, unless the last step ended an epoch: nothing is new since."""
-        if progress.step != self._called_at:
-            self.call(progress.folder)

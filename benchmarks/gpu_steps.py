@@ -1,9 +1,9 @@
-"""Time training steps of stage one on a GPU, alone and several in one call to the device.
+"""Time training steps of stage one on a GPU, alone and several in one dispatch.
 
     KERAS_BACKEND=jax python benchmarks/gpu_steps.py --data FACES
 
-Prints milliseconds a step for each preset's networks with one and with sixteen steps a call, and
-writes them with the machine's facts as JSON. Compiling takes about a minute a row.
+Prints milliseconds a step for each preset's networks with one and with sixteen steps a dispatch,
+and writes them with the machine's facts as JSON. Compiling takes about a minute a row.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from typing import Any
 
 from common import machine_facts, machine_line
 
-from anime_pipeline.cli.train_dcgan import DcganStage
 from anime_pipeline.core.presets import DCGAN_PRESETS
+from anime_pipeline.core.progress import unseen
 from anime_pipeline.core.storage import atomic_write_json
+from anime_pipeline.data.opening import training_split
 from anime_pipeline.models import backend
-from anime_pipeline.training.dispatch import calls
-from anime_pipeline.training.session import training_split
+from anime_pipeline.training import Request
+from anime_pipeline.training.dcgan.stage import DcganStage
+from anime_pipeline.training.loop import dispatches
 
-STEPS_PER_CALL = (1, 16)
+STEPS_PER_DISPATCH = (1, 16)
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
     rows = [
         measure(arguments.data, preset, together, arguments.steps)
         for preset in arguments.preset or ("cpu", "gpu")
-        for together in STEPS_PER_CALL
+        for together in STEPS_PER_DISPATCH
     ]
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_json(arguments.out, {"facts": facts, "rows": rows})
@@ -51,15 +53,15 @@ def measure(data: list[Path], preset: str, together: int, steps: int) -> dict[st
 
     Input arrays are made before: in training a thread makes them during the step before.
     """
-    stage = DcganStage()
+    stage = DcganStage(Request(data=data), print, unseen)
     config = replace(DCGAN_PRESETS[preset], precision="bfloat16", steps_per_dispatch=together)
-    store = stage.open_pictures(data, config)
+    store = stage.open_pictures(data, config, annotate=False)
     config = stage.with_data(config, store)
     task = stage.make_task(config, store, training_split(store, 0).train)
-    first = config.r1_interval  # a whole window of calls, with one penalised step
+    first = config.r1_interval  # a whole window of dispatches, with one penalised step
     planned = [
         (span.start, [task.inputs(step) for step in span])
-        for span in calls(task, first, first + steps)
+        for span in dispatches(task, first, first + steps)
     ]
     state = backend.to_device(task.initial_state())
     for start, inputs in planned[: config.r1_interval]:

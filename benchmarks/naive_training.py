@@ -16,13 +16,12 @@ import tensorflow as tf
 from keras import layers, ops
 
 from anime_pipeline.core.config import DcganConfig
-from anime_pipeline.models.blocks import UpsampleConv
-from anime_pipeline.models.convolution import Conv2D
 from anime_pipeline.models.dcgan import build_discriminator, build_generator
+from anime_pipeline.models.keras_layers import Block
 from anime_pipeline.models.normalisation import BatchNormalization
-from anime_pipeline.training import augment
-from anime_pipeline.training.dcgan_task import DcganTask
-from anime_pipeline.training.losses import LOSSES, zero_gradient_penalty
+from anime_pipeline.training.dcgan import augment
+from anime_pipeline.training.dcgan.losses import LOSSES, zero_gradient_penalty
+from anime_pipeline.training.dcgan.task import DcganTask
 
 Step = Callable[[], object]
 
@@ -147,16 +146,34 @@ def _adam(rate: float, config: DcganConfig, **kwargs: Any) -> keras.optimizers.O
 
 
 def _stock(layer: Any) -> Any:
-    """Return Keras's own layer for one of this package's; weights are not carried over."""
-    settings = {k: v for k, v in layer.get_config().items() if k not in ("filters", "kernel_size")}
-    if isinstance(layer, UpsampleConv):
-        conv = layers.Conv2D(layer.filters, 3, padding="same", use_bias=False)
-        return keras.Sequential([layers.UpSampling2D(), conv], name=layer.name)
-    if isinstance(layer, Conv2D):
-        return layers.Conv2D(layer.filters, layer.kernel_size, **settings)
+    """Return Keras's own layer for one of this package's, with new weights, where it has one."""
     if isinstance(layer, BatchNormalization):
-        return layers.BatchNormalization(**settings)
-    return type(layer).from_config(layer.get_config())
+        return layers.BatchNormalization.from_config(layer.get_config())
+    if not isinstance(layer, Block) or layer.node.op not in ("dense", "conv", "upsample_conv"):
+        return layer
+    size, units = layer.node.weights["kernel"][0], layer.node.shape[-1]
+    has_bias = "bias" in layer.node.weights
+    if layer.node.op == "dense":
+        stock = layers.Dense(units, use_bias=has_bias, name=layer.name)
+    else:
+        stride = layer.node.options.get("stride", 1)
+        stock = layers.Conv2D(units, size, stride, "same", use_bias=has_bias, name=layer.name)
+    above = [layers.UpSampling2D()] if layer.node.op == "upsample_conv" else []
+    return _Several(above + [stock])
+
+
+class _Several(layers.Layer):
+    """Layers of one input after each other, given in a list of one."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def call(self, inputs: list[Any]) -> Any:
+        x = inputs[0]
+        for part in self.parts:
+            x = part(x)
+        return x
 
 
 class _Trainer(keras.Model):

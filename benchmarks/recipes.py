@@ -4,7 +4,7 @@
     python benchmarks/recipes.py --data FACES --minutes 60 --only cpu --only reference
 
 Every recipe is the `cpu` preset with some things changed; `reference` is the original project's.
-Each run starts from nothing and is judged once, at its end, on the held-out val side: KID,
+Each run starts from nothing and is measured once, at its end, on the held-out val side: KID,
 precision and recall on AlexNet's features, which nothing is trained on, and on VGG16's, as
 `anime-pipeline evaluate` does on the test side. Processor time is that of all cores together, so
 that a busy machine changes little; to run two comparisons at once, give each a core (`taskset -c 0
@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,22 @@ import numpy as np
 
 from anime_pipeline.core.checkpoint import load_latest, rebuild, save, steps_in
 from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.errors import TrainingInterruptedError
 from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.presets import DCGAN_PRESETS
+from anime_pipeline.core.progress import unseen
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import conditions
-from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.store import load_store, split_store
+from anime_pipeline.data.opening import open_store
+from anime_pipeline.data.store import split_store
 from anime_pipeline.metrics.features import Features, common_scale
 from anime_pipeline.metrics.kid import kid
 from anime_pipeline.metrics.precision_recall import precision_recall
 from anime_pipeline.models import backend
 from anime_pipeline.models.precision import best_precision
-from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training import Request, loop
+from anime_pipeline.training.dcgan.stage import DcganStage
+from anime_pipeline.training.dcgan.task import DcganTask
 
 # What `gpu` does, as far as two cores can pay for it.
 RESIDUAL: dict[str, Any] = {
@@ -71,17 +77,19 @@ RECIPES: dict[str, dict[str, Any]] = {
     "residual, no feature critic": RESIDUAL | {"feature_critic": False},
     "reference": {},
 }
-CURVE = (1 / 8, 1 / 4, 1 / 2)  # shares of a run after which it is judged on the way
+Measure = Callable[[Any], dict[str, float]]
+CURVE = (1 / 8, 1 / 4, 1 / 2)  # shares of a run after which it is measured on the way
 SAVE_EVERY_S = 120  # of processor time
 NETWORKS = ("alexnet", "vgg16")  # the first one ranks
 
 
 class Benchmark:
-    """The pictures and the judge that all recipes share."""
+    """The pictures and the measure that all recipes share."""
 
     def __init__(self, roots: list[Path], fakes: int) -> None:
-        self.store = load_store([open_dataset(root) for root in roots], 32)
+        self.store = open_store(roots, 32)
         self.split = split_store(self.store)
+        self.stage = DcganStage(Request(data=roots), print, unseen)
         self.fakes = fakes
         self.features = {network: Features(network) for network in NETWORKS}
         self.real, self.scale = {}, {}
@@ -93,14 +101,13 @@ class Benchmark:
     def run(
         self, name: str, seed: int, images: int, minutes: float, folder: Path
     ) -> dict[str, Any]:
-        """Train one recipe from nothing, or from what `folder` keeps of it, and judge it."""
+        """Train one recipe from nothing, or from what `folder` keeps of it, and measure it."""
         config = self._config(name, seed)
-        per_step = config.batch_size * config.d_steps
         log = folder / "progress.json"
         if log.is_file():
             progress = json.loads(log.read_text(encoding="utf-8"))
         else:
-            steps = max(1, images // per_step)
+            steps = max(1, images // (config.batch_size * config.d_steps))
             if minutes:
                 steps = _steps_in(self._task(config), minutes)
             progress = {"steps": steps, "step": 0, "seconds": 0.0, "curve": []}
@@ -109,27 +116,17 @@ class Benchmark:
         if steps_in(folder):
             progress["step"], flat = load_latest(folder, print, state)
             state = rebuild(flat, state)
-        marks = {max(1, round(progress["steps"] * share)) for share in CURVE}
-        saved = begun = time.process_time()
-        for step in range(progress["step"], progress["steps"]):
-            state, _ = task.advance(state, step, task.inputs(step))
-            now = time.process_time()
-            done = step + 1
-            if done in marks or done == progress["steps"] or now - saved > SAVE_EVERY_S:
-                progress |= {"step": done, "seconds": progress["seconds"] + now - begun}
-                if done in marks:
-                    point = {"images_seen": done * per_step, "minutes": progress["seconds"] / 60}
-                    progress["curve"].append(point | self._judge(task.sample(state, self.fakes)))
-                    print(f"{name}: {progress['curve'][-1]}", flush=True)
-                folder.mkdir(parents=True, exist_ok=True)
-                save(folder, done, state, keep=1)
-                atomic_write_json(log, progress)
-                saved = begun = time.process_time()  # judging and saving are no training
-        result = self._judge(task.sample(state, self.fakes))
-        seen = progress["steps"] * per_step
+
+        def measure(state: Any) -> dict[str, float]:
+            return self._measure(task.sample(state, self.fakes))
+
+        keep = Keep(task, folder, progress, measure)
+        state = loop.run(task, state, progress["step"], folder, [keep])
+        seen = progress["steps"] * task.images_per_step
         facts = {"recipe": name, "seed": seed, "images_seen": seen, "steps": progress["steps"]}
         facts |= {"minutes": progress["seconds"] / 60, "curve": progress["curve"]}
-        return facts | {"images_per_second": seen / progress["seconds"]} | result
+        facts["images_per_second"] = seen / progress["seconds"]
+        return facts | measure(state)
 
     def _config(self, name: str, seed: int) -> DcganConfig:
         preset = "reference" if name == "reference" else "cpu"
@@ -139,11 +136,9 @@ class Benchmark:
         return replace(config, precision=precision, condition=condition)
 
     def _task(self, config: DcganConfig) -> DcganTask:
-        records = [self.store.records[row] for row in self.split.train]
-        shown = conditions.of_records(conditions.parse_names(config.condition), records)
-        return DcganTask(config, self.store.images[self.split.train], shown)
+        return self.stage.make_task(config, self.store, self.split.train)
 
-    def _judge(self, faces: np.ndarray) -> dict[str, float]:
+    def _measure(self, faces: np.ndarray) -> dict[str, float]:
         figures = {}
         for network, features in self.features.items():
             fake = features(faces) / self.scale[network]
@@ -154,6 +149,42 @@ class Benchmark:
             figures[f"precision_{network}"] = shares.precision
             figures[f"recall_{network}"] = shares.recall
         return figures
+
+
+class Keep(loop.Callback):
+    """Saves every two minutes of processor time and when it stops; measures on the way."""
+
+    def __init__(
+        self, task: DcganTask, folder: Path, log: dict[str, Any], measure: Measure
+    ) -> None:
+        self.task = task
+        self.folder = folder
+        self.log = log
+        self.measure = measure
+        self.marks = {max(1, round(log["steps"] * share)) for share in CURVE}
+        self.begun = time.process_time()
+
+    def after_step(self, progress: loop.Progress) -> None:
+        """Measure and save when it is time."""
+        late = time.process_time() - self.begun > SAVE_EVERY_S
+        if late or progress.step in self.marks:
+            self.on_stop(progress)
+
+    def on_stop(self, progress: loop.Progress) -> None:
+        """Save, after a measurement where one is due."""
+        step = progress.step
+        if step == self.log["step"]:
+            return
+        seconds = self.log["seconds"] + time.process_time() - self.begun
+        self.log |= {"step": step, "seconds": seconds}
+        if step in self.marks:
+            point = {"images_seen": step * self.task.images_per_step, "minutes": seconds / 60}
+            self.log["curve"].append(point | self.measure(progress.state))
+            print(f"{self.folder.name}: {self.log['curve'][-1]}", flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save(self.folder, step, progress.state, keep=1)
+        atomic_write_json(self.folder / "progress.json", self.log)
+        self.begun = time.process_time()  # measuring and saving are no training
 
 
 def _steps_in(task: DcganTask, minutes: float, timed: int = 20) -> int:
@@ -193,7 +224,9 @@ def main() -> None:
     budget.add_argument("--minutes", type=float, default=0.0, help="processor minutes each")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", action="append", choices=RECIPES, help="may be repeated")
-    parser.add_argument("--fakes", type=int, default=1000, help="faces drawn to judge a recipe")
+    parser.add_argument(
+        "--fakes", type=int, default=1000, help="faces drawn to measure a recipe by"
+    )
     parser.add_argument("--out", type=Path, default=Path("outputs/recipes.json"))
     arguments = parser.parse_args()
 
@@ -210,7 +243,10 @@ def main() -> None:
             if (name, seed) in done:
                 continue
             folder = arguments.out.with_suffix("") / f"{budget_key}, {name}, seed {seed}"
-            row = benchmark.run(name, seed, arguments.images, arguments.minutes, folder)
+            try:
+                row = benchmark.run(name, seed, arguments.images, arguments.minutes, folder)
+            except TrainingInterruptedError:
+                sys.exit("Stopped and saved: the same command goes on from here.")
             rows.append(row | {"budget": budget_key, "vgg16": benchmark.features["vgg16"].source})
             document["rows"].append(rows[-1])
             atomic_write_json(arguments.out, document)

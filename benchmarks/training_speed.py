@@ -30,8 +30,8 @@ from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import conditions
 from anime_pipeline.models import backend
 from anime_pipeline.models.precision import best_precision
-from anime_pipeline.training.dcgan_task import DcganTask
-from anime_pipeline.training.srgan_task import SrganTask
+from anime_pipeline.training.dcgan.task import DcganTask
+from anime_pipeline.training.srgan.task import SrganTask
 
 CYCLE = DCGAN_PRESETS["cpu"].r1_interval
 CONDITION = "hair,skin"

@@ -15,8 +15,8 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.images.codec import write_png
 from anime_pipeline.images.writing.grid import make_grid
 from anime_pipeline.sample.drawing import draw_face
-from anime_pipeline.training.callbacks import Checkpoints, NanGuard
-from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.callbacks.common import Checkpoints, NanGuard
+from anime_pipeline.training.dcgan.task import DcganTask
 from anime_pipeline.training.loop import Callback, Progress, run
 
 

@@ -272,7 +272,7 @@ def run(tmp_path) -> Path:
 @pytest.fixture
 def untimed(monkeypatch):
     """Let no dry run take steps for its plan: how long they take is another test's."""
-    monkeypatch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
+    monkeypatch.setattr("anime_pipeline.training.plan.seconds_per_step", lambda *_: 0.1)
 
 
 @pytest.fixture(scope="session")

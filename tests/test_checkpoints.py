@@ -10,7 +10,7 @@ from anime_pipeline.core import checkpoint
 from anime_pipeline.core.errors import CheckpointError, PipelineError, UsageError
 from anime_pipeline.core.runs import read_metrics
 from anime_pipeline.models.weights import assign, load_weights, save_weights
-from anime_pipeline.training.callbacks import MetricsLog, NanGuard
+from anime_pipeline.training.callbacks.common import MetricsLog, NanGuard
 from anime_pipeline.training.loop import Progress
 
 
@@ -178,7 +178,7 @@ def test_the_nan_guard_stops_and_names_the_last_good_state(tmp_path, value):
 
 
 def test_a_full_disk_names_the_file_and_the_last_whole_state(tmp_path, monkeypatch):
-    from anime_pipeline.training.callbacks import Checkpoints
+    from anime_pipeline.training.callbacks.common import Checkpoints
 
     saver = Checkpoints(save_every=1, keep=2)
     first = progress(tmp_path, 1, loss_d=0.5)
@@ -212,7 +212,8 @@ def test_the_log_drops_steps_that_will_run_again(tmp_path):
 def test_resuming_with_other_settings_lists_the_differences(tmp_path):
     from anime_pipeline.training.session import Run, check_same_surroundings, check_unchanged
 
-    run = Run(tmp_path, "cpu", TINY_DCGAN, [str(tmp_path)], "", {}, {})
+    recorded = {"preset": "cpu", "task": {}, "libraries": {}}
+    run = Run(tmp_path, TINY_DCGAN, recorded)
     check_unchanged(run, "cpu", {"loss": "rpgan"})
     with pytest.raises(UsageError, match="loss: the run has 'rpgan', you asked for 'hinge'"):
         check_unchanged(run, None, {"loss": "hinge"})
@@ -226,6 +227,6 @@ def test_resuming_with_other_settings_lists_the_differences(tmp_path):
     with pytest.raises(UsageError, match="ASSETS"):
         check_same_surroundings(run, {"vgg16": "torch"}, warnings.append)
     check_same_surroundings(run, {"snapshots": "alexnet"}, warnings.append)  # recorded since 0.6
-    chosen = Run(tmp_path, "cpu", TINY_DCGAN, [], "", {"snapshots": "alexnet"}, {})
+    chosen = Run(tmp_path, TINY_DCGAN, recorded | {"task": {"snapshots": "alexnet"}})
     with pytest.raises(UsageError, match="alexnet.*nothing.*ASSETS"):
         check_same_surroundings(chosen, {}, warnings.append)

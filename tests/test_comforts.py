@@ -84,7 +84,7 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path, mon
     assert plan["parameters"]["generator"] == trained
     assert plan["disk_bytes"] > 4 * 5 * trained and plan["peak_memory_bytes"] > 1e8
     # The time that a step takes was measured above.
-    monkeypatch.setattr("anime_pipeline.training.session.seconds_per_step", lambda *_: 0.1)
+    monkeypatch.setattr("anime_pipeline.training.plan.seconds_per_step", lambda *_: 0.1)
     assert "latent_dim" in cli(*TINY_CALL, "--data", drawn, "--steps", 50, "--dry-run").stdout
     stage_two = cli(
         "train-srgan", "--data", drawn, "--steps", 8, "--batch-size", 4, "--crop-size", 16,

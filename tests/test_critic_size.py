@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from conftest import TINY_CALL, TINY_DCGAN
 
-from anime_pipeline.training import critic_size
-from anime_pipeline.training.critic_size import LARGE_PX, WORTHWHILE_AN_HOUR, choose_feature_px
+from anime_pipeline.training.dcgan import start
+from anime_pipeline.training.dcgan.start import LARGE_PX, WORTHWHILE_AN_HOUR, choose_feature_px
 
 CONFIG = replace(TINY_DCGAN, feature_critic=True)
 
@@ -21,7 +21,7 @@ def test_a_fast_machine_looks_closer_and_is_timed_once(cache, monkeypatch):
     timed = []
     seconds = {"float32": 3600 / WORTHWHILE_AN_HOUR * 1.01, "bfloat16": 0.001}
     monkeypatch.setattr(
-        critic_size, "_seconds_per_picture", lambda c: timed.append(c) or seconds[c.precision]
+        start, "_seconds_per_picture", lambda c: timed.append(c) or seconds[c.precision]
     )
     for _ in range(2):
         side, an_hour = choose_feature_px(CONFIG)
@@ -32,7 +32,7 @@ def test_a_fast_machine_looks_closer_and_is_timed_once(cache, monkeypatch):
 
 @pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', "EDITED"])
 def test_what_was_edited_is_measured_anew(cache, monkeypatch, text):
-    monkeypatch.setattr(critic_size, "_seconds_per_picture", lambda _: 0.001)
+    monkeypatch.setattr(start, "_seconds_per_picture", lambda _: 0.001)
     choose_feature_px(CONFIG)
     path = cache / "critic.json"
     path.write_text(path.read_text().replace("0.001", "-1") if text == "EDITED" else text)

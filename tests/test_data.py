@@ -119,7 +119,7 @@ def test_pipes_and_odd_names_are_named_not_waited_for(messy, cli):
 
 
 def test_overlapping_folders_count_each_picture_once(messy):
-    from anime_pipeline.cli.training import open_store
+    from anime_pipeline.data.opening import open_store
 
     whole = open_store([messy], 16, "crop")
     both = open_store([messy, messy / "000_sakura"], 16, "crop")

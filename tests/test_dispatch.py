@@ -9,7 +9,7 @@ from conftest import JAX, spawn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anime_pipeline.training.dispatch import calls, ends_epoch
+from anime_pipeline.training.loop import dispatches, ends_epoch
 
 
 @dataclass
@@ -36,13 +36,13 @@ plans = st.builds(
 
 @given(plans)
 def test_every_step_is_done_once_and_in_order(plan):
-    done = [step for steps in calls(plan, 0, plan.total_steps) for step in steps]
+    done = [step for steps in dispatches(plan, 0, plan.total_steps) for step in steps]
     assert done == list(range(plan.total_steps))
 
 
 @given(plans)
 def test_steps_in_one_call_are_of_one_form_and_no_look_falls_between(plan):
-    for steps in calls(plan, 0, plan.total_steps):
+    for steps in dispatches(plan, 0, plan.total_steps):
         assert len({plan.form(step) for step in steps}) == 1
         assert len(steps) <= plan.steps_per_dispatch
         for step in steps[:-1]:
@@ -53,13 +53,13 @@ def test_steps_in_one_call_are_of_one_form_and_no_look_falls_between(plan):
 
 @given(plans, st.data())
 def test_a_resumed_run_makes_the_same_calls(plan, data):
-    whole = list(calls(plan, 0, plan.total_steps))
+    whole = list(dispatches(plan, 0, plan.total_steps))
     begun = data.draw(st.sampled_from(whole)).start
-    assert list(calls(plan, begun, plan.total_steps)) == [s for s in whole if s.start >= begun]
+    assert list(dispatches(plan, begun, plan.total_steps)) == [s for s in whole if s.start >= begun]
 
 
 def test_a_lazy_penalty_leaves_two_compiled_forms():
-    lengths = {len(steps) for steps in calls(Plan(1600, 100_000, 16, interval=16), 0, 1584)}
+    lengths = {len(steps) for steps in dispatches(Plan(1600, 100_000, 16, interval=16), 0, 1584)}
     assert lengths == {1, 15}
 
 
@@ -74,8 +74,8 @@ from pathlib import Path
 from anime_pipeline.core.checkpoint import flatten
 from anime_pipeline.models import backend
 from anime_pipeline.training import loop
-from anime_pipeline.training.dcgan_task import DcganTask
-from anime_pipeline.training.srgan_task import SrganTask
+from anime_pipeline.training.dcgan.task import DcganTask
+from anime_pipeline.training.srgan.task import SrganTask
 
 class Record(loop.Callback):
     def __init__(self):

@@ -8,7 +8,7 @@ import pytest
 from conftest import TINY_CALL
 from PIL import Image
 
-from anime_pipeline.data.expectations import FEW, poor_prospects
+from anime_pipeline.data.opening import FEW, poor_prospects
 from anime_pipeline.sample.dataset import write_sample_dataset
 
 STEPS = ["--steps", 2, "--dry-run"]

@@ -19,9 +19,9 @@ from anime_pipeline.core.files import (
 )
 from anime_pipeline.core.runs import locked, new_run_folder, read_metrics, read_run
 from anime_pipeline.core.storage import atomic_write, atomic_write_text
-from anime_pipeline.training.callbacks import MetricsLog
+from anime_pipeline.training.callbacks.common import MetricsLog
+from anime_pipeline.training.callbacks.watch import Watch
 from anime_pipeline.training.loop import Progress
-from anime_pipeline.training.watch import Watch
 
 # --- nothing that is opened for writing follows a link
 

@@ -14,9 +14,9 @@ from anime_pipeline.core.runs import locked, new_run_folder
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.store import load_store
-from anime_pipeline.training.callbacks import write_grid
+from anime_pipeline.training.callbacks.common import write_grid
+from anime_pipeline.training.callbacks.tensorboard import TensorBoard
 from anime_pipeline.training.loop import Progress
-from anime_pipeline.training.tensorboard import TensorBoard
 
 
 @pytest.mark.parametrize("name", ["state", "samples", "tensorboard"])

@@ -86,13 +86,13 @@ def test_a_benchmarks_folders_may_hold_anything(kind, tmp_path):
 
 
 def test_a_discriminator_is_looked_for_in_regular_files_only(run, tmp_path):
-    from anime_pipeline.training.beginning import _last_discriminator
+    from anime_pipeline.core.checkpoint import load_branch
 
     (run / "state").mkdir()
     os.mkfifo(run / "state/state-00000001.json")
     (run / "state/state-00000002.json").symlink_to("/dev/zero")
     (run / "state/state-00000002.npz").symlink_to("/dev/zero")
-    assert _last_discriminator(run / "state") == {}
+    assert load_branch(run / "state", "discriminator") == {}
 
 
 def test_a_log_beside_weights_costs_no_evaluation_its_report(run, capsys):

@@ -1,25 +1,15 @@
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras import layers
+from keras import layers, ops
 
 from anime_pipeline.core.config import DcganConfig, from_dict
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.randomness import latents
-from anime_pipeline.models import backend, dcgan, srgan
-from anime_pipeline.models.blocks import (
-    DepthToSpace,
-    MinibatchStdDev,
-    Modulate,
-    UpsampleBilinear,
-    UpsampleConv,
-)
-from anime_pipeline.models.dcgan_reference import dropout_shapes
+from anime_pipeline.models import backend, blocks, dcgan, srgan
 from anime_pipeline.models.feature_extractor import feature_maps
 from anime_pipeline.models.network import Network
 
@@ -28,60 +18,43 @@ RANDOM = np.random.default_rng(0)
 
 def test_upsample_conv_equals_resize_then_convolve():
     x = RANDOM.standard_normal((2, 5, 6, 3)).astype(np.float32)
-    fused = UpsampleConv(4)
-    y = np.asarray(fused(x))
-    plain = layers.Conv2D(4, 3, padding="same", use_bias=False)
-    large = np.asarray(layers.UpSampling2D()(x))
-    plain.build(large.shape)
+    kernel = RANDOM.standard_normal((3, 3, 4, 3)).astype(np.float32)
     # Ours is stored [3, 3, out, in], a convolution's kernel [3, 3, in, out].
-    plain.set_weights([np.asarray(fused.kernel).transpose(0, 1, 3, 2)])
+    plain = ops.conv(layers.UpSampling2D()(x), kernel.transpose(0, 1, 3, 2), padding="same")
+    y = np.asarray(blocks.upsample_conv(x, kernel))
     assert y.shape == (2, 10, 12, 4)
-    np.testing.assert_allclose(y, np.asarray(plain(large)), atol=1e-5)
+    np.testing.assert_allclose(y, np.asarray(plain), atol=1e-5)
 
 
 @given(st.integers(1, 6), st.integers(1, 6))
 @settings(max_examples=15, deadline=None)
 def test_bilinear_upsampling_equals_keras(height, width):
     x = RANDOM.standard_normal((2, height, width, 3)).astype(np.float32)
-    wanted = layers.UpSampling2D(2, interpolation="bilinear")(x)
-    np.testing.assert_allclose(np.asarray(UpsampleBilinear()(x)), np.asarray(wanted), atol=1e-5)
+    wanted = np.asarray(layers.UpSampling2D(2, interpolation="bilinear")(x))
+    np.testing.assert_allclose(np.asarray(blocks.upsample_bilinear(x)), wanted, atol=1e-5)
 
 
 def test_depth_to_space_equals_tensorflow():
     tf = pytest.importorskip("tensorflow")
     x = RANDOM.standard_normal((2, 3, 5, 12)).astype(np.float32)
-    np.testing.assert_array_equal(np.asarray(DepthToSpace(2)(x)), tf.nn.depth_to_space(x, 2))
+    np.testing.assert_array_equal(np.asarray(blocks.depth_to_space(x)), tf.nn.depth_to_space(x, 2))
 
 
 def test_minibatch_stddev_is_the_spread_within_each_group():
     x = RANDOM.standard_normal((8, 2, 2, 3)).astype(np.float32)
     x[4:] = x[4]  # the second group has no variety at all
-    extra = np.asarray(MinibatchStdDev(4)(x))[..., -1]
+    extra = np.asarray(blocks.minibatch_stddev(x, 4))[..., -1]
     np.testing.assert_allclose(extra[:4], x[:4].std(axis=0).mean(), rtol=1e-4)
     assert np.ptp(extra[:4]) == 0 and extra[4:].max() < 2e-4
 
 
-@pytest.mark.parametrize(
-    "layer", [UpsampleConv(5), UpsampleBilinear(), DepthToSpace(2), MinibatchStdDev(2)]
-)
-def test_layers_survive_serialisation_and_predict_their_shape(layer):
-    x = np.zeros((4, 6, 6, 8), np.float32)
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    assert tuple(again(x).shape) == tuple(again.compute_output_shape(x.shape))
-
-
-@pytest.mark.parametrize("name", ["cpu", "gpu", "reference"])
-def test_dcgan_shapes_and_range(name):
-    config = replace(DCGAN_PRESETS[name], condition="", feature_critic=False, precision="float32")
-    generator, critic = dcgan.build_generator(config), dcgan.build_discriminator(config)
-    latent = latents([0, 1, 2, 3], config.latent_dim, config.latent_distribution)
-    images = np.asarray(generator(latent, training=False))
-    assert images.shape == (4, 32, 32, 3) and images.dtype == np.float32
-    assert np.abs(images).max() <= 1
-    masks = [np.ones((4, *shape), np.float32) for shape in dropout_shapes(config)]
-    logits = keras.tree.flatten(critic([images, *masks], training=False))
-    assert [tuple(output.shape) for output in logits] == [(4, 1)]
+@pytest.mark.parametrize("shared", [True, False])
+def test_prelu_equals_keras(shared):
+    x = RANDOM.standard_normal((2, 3, 4, 5)).astype(np.float32)
+    layer = layers.PReLU(shared_axes=[1, 2] if shared else None)
+    layer.build(x.shape)
+    layer.set_weights([RANDOM.standard_normal(layer.alpha.shape)])
+    np.testing.assert_array_equal(np.asarray(blocks.prelu(x, layer.alpha)), np.asarray(layer(x)))
 
 
 def test_a_conditional_critic_has_a_head_per_view_and_guesses():
@@ -143,7 +116,7 @@ def test_a_critic_can_do_without_the_spread_of_a_batch():
     def wide(minibatch_std):
         config = DcganConfig(width_d=8, feature_critic=True, minibatch_std=minibatch_std)
         critic = dcgan.build_discriminator(config, feature_maps(config))
-        assert any(isinstance(layer, MinibatchStdDev) for layer in critic.layers) is minibatch_std
+        assert any(layer.name.startswith("minibatch") for layer in critic.layers) is minibatch_std
         return [v.shape[2] for v in critic.trainable_variables if v.path.endswith("kernel")
                 and len(v.shape) == 4]  # fmt: skip
 
@@ -155,12 +128,11 @@ def test_a_critic_can_do_without_the_spread_of_a_batch():
 
 def test_modulation_starts_as_nothing_and_then_scales_and_shifts():
     maps, style = np.ones((2, 3, 3, 4), np.float32), np.array([[0.0], [1.0]], np.float32)
-    layer = Modulate(kernel_initializer="zeros")
-    np.testing.assert_array_equal(np.asarray(layer([maps, style])), maps)
-    layer.kernel.assign(np.array([[1, 1, 1, 1, 2, 2, 2, 2]], np.float32))
-    result = np.asarray(layer([maps, style]))
+    nothing = np.zeros((1, 8), np.float32)
+    np.testing.assert_array_equal(blocks.modulate(maps, style, nothing, nothing[0]), maps)
+    kernel = np.array([[1, 1, 1, 1, 2, 2, 2, 2]], np.float32)
+    result = np.asarray(blocks.modulate(maps, style, kernel, nothing[0]))
     assert (result[0] == 1).all() and (result[1] == 1 * (1 + 1) + 2).all()
-    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
 
 
 def test_reference_sizes_are_the_originals():
@@ -174,31 +146,11 @@ def test_reference_sizes_are_the_originals():
     assert {f"block{n}_conv{c}" for n in range(1, 17) for c in (1, 2)} <= names
 
 
-@pytest.mark.parametrize("name", ["cpu", "reference"])
-def test_srgan_takes_any_size_and_gives_four_times(name):
-    config = SRGAN_PRESETS[name]
-    generator = srgan.build_generator(config)
-    lr_image = RANDOM.random((1, 7, 12, 3), np.float32)
-    assert generator(lr_image, training=False).shape == (1, 28, 48, 3)
-    side = config.crop_size or config.hr_size
-    critic = srgan.build_discriminator(config)
-    assert critic(np.zeros((2, side, side, 3), np.float32)).shape[0] == 2
-
-
 def test_the_upscaler_starts_near_nearest_neighbour():
     generator = srgan.build_generator(SRGAN_PRESETS["cpu"])
     lr_image = RANDOM.random((1, 8, 8, 3), np.float32)
     nearest = lr_image.repeat(4, 1).repeat(4, 2) * 2 - 1
     assert np.abs(np.asarray(generator(lr_image)) - nearest).mean() < 0.15
-
-
-def test_golden_slice():
-    """A seeded tiny generator gives the same numbers forever, on every backend."""
-    model = dcgan.build_generator(TINY_DCGAN)
-    # In training mode, where batch norm uses the batch's own statistics.
-    images = np.asarray(model(latents(range(4), TINY_DCGAN.latent_dim), training=True))
-    expected = np.array([[0.04642325, -0.00098062], [0.06192366, 0.02792518]])
-    assert images[0, 7:9, 7:9, 0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_network_is_pure_and_reports_new_statistics():

@@ -10,11 +10,11 @@ from conftest import TINY_CALL, run_here
 from PIL import Image
 
 from anime_pipeline.core import checkpoint
-from anime_pipeline.data.annotation import estimate_missing
 from anime_pipeline.data.dataset import open_dataset
+from anime_pipeline.data.opening import estimate_missing
 from anime_pipeline.data.store import load_store
 from anime_pipeline.sample.dataset import write_sample_dataset
-from anime_pipeline.training.run_data import (
+from anime_pipeline.training.pictures import (
     PICTURES_FILE,
     in_order_of,
     picture_changes,

@@ -1,91 +1,29 @@
-"""The graphs against Keras, which is their oracle, and against the arrays they come from."""
+"""The shipped graphs against Keras, their oracle, and all against the arrays they come from."""
 
 import dataclasses
 
 import numpy as np
 import onnx
 import pytest
-from conftest import TINY_DCGAN, TINY_SRGAN
+from conftest import TINY_DCGAN
 from onnx import numpy_helper
+from test_architectures import random_weights
 
 from anime_pipeline import FaceSpec, Pipeline
-from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.data.conditions import table_of
 from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.runtime import Session, generator_graph, upscaler_graph
+from anime_pipeline.inference.runtime import generator_graph, upscaler_graph
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.models import dcgan, srgan
+from anime_pipeline.models import dcgan
 from anime_pipeline.models.weights import (
     CONDITION_TABLE,
     DCGAN_KIND,
     SRGAN_KIND,
     Weights,
-    assign,
     load_weights,
 )
 from anime_pipeline.models.zoo import find_weights
-
-REFERENCE = {"architecture": "reference", "condition": "", "feature_critic": False}
-GENERATORS = {
-    "best": {"condition": "hair,skin,Hat"},
-    "best, no condition": {"condition": ""},
-    "best, 64 px": {"condition": "hair", "image_size": 64},
-    "residual": {"architecture": "residual", "condition": "hair,eyes,length", "blocks": 2},
-    "residual, 64 px": {"architecture": "residual", "condition": "", "image_size": 64},
-    "reference": REFERENCE,
-}
-
-
-def random_weights(model, config, kind, tmp_path) -> Weights:
-    """Weights in which every array matters: no zeros, ones or small numbers left of a start."""
-    random = np.random.default_rng(5)
-    arrays = {}
-    for variable in model.variables:
-        fan_in = max(1, np.prod(variable.shape[:-1]))
-        array = random.standard_normal(variable.shape) / np.sqrt(fan_in)
-        if variable.path.endswith(("variance", "gamma")):
-            array = random.uniform(0.5, 2, variable.shape)
-        arrays[variable.path] = array.astype(np.float32)
-    path = tmp_path / "random.npz"
-    return Weights(kind, to_dict(config), {}, arrays, "0" * 64, path)
-
-
-@pytest.fixture(params=GENERATORS)
-def generator_pair(request, tmp_path):
-    """A Keras generator, its weights, and inputs for three faces."""
-    config = dataclasses.replace(TINY_DCGAN, **GENERATORS[request.param])
-    model = dcgan.build_generator(config)
-    weights = random_weights(model, config, DCGAN_KIND, tmp_path)
-    assign(model, weights)
-    random = np.random.default_rng(1)
-    inputs = [
-        random.standard_normal((3, int(size))).astype(np.float32)
-        for size in (value.shape[-1] for value in model.inputs)
-    ]
-    return model, weights, inputs
-
-
-def test_the_generator_graph_is_the_keras_generator(generator_pair):
-    model, weights, inputs = generator_pair
-    expected = np.asarray(model(inputs if len(inputs) > 1 else inputs[0], training=False))
-    found = Session(generator_graph(weights))(*inputs)
-    assert np.ptp(expected) > 0.5  # not a flat picture, which would prove little
-    np.testing.assert_allclose(found, expected, atol=5e-4)  # an eighth of a grey level is 1e-3
-
-
-@pytest.mark.parametrize("architecture", ["best", "reference"])
-@pytest.mark.parametrize("shape", [(2, 8, 8), (1, 5, 11), (1, 1, 1)])
-def test_the_upscaler_graph_is_the_keras_upscaler(architecture, shape, tmp_path):
-    channels = 64 if architecture == "reference" else 8
-    config = dataclasses.replace(TINY_SRGAN, architecture=architecture, channels=channels)
-    model = srgan.build_generator(config)
-    weights = random_weights(model, config, SRGAN_KIND, tmp_path)
-    assign(model, weights)
-    lr_images = np.random.default_rng(2).random((*shape, 3), dtype=np.float32)
-    expected = np.asarray(model(lr_images, training=False))
-    found = Session(upscaler_graph(weights))(lr_images)
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("name", ["dcgan", "fidelity", "perceptual"])

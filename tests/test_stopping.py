@@ -16,7 +16,6 @@ from web import served
 from anime_pipeline.core import checkpoint, signals
 from anime_pipeline.core.signals import STOP_SIGNALS, stopping_as_ctrl_c
 from anime_pipeline.core.storage import atomic_write, atomic_write_text, sweep_temporaries
-from anime_pipeline.training import loop
 
 # It waits in the middle of a file, however long that takes. Whoever runs the tests in the
 # background has Ctrl-C ignored, and children inherit that.
@@ -126,7 +125,7 @@ def test_an_echo_of_a_signal_is_no_second_wish(monkeypatch):
 
 
 def test_an_echo_does_not_keep_training_from_saving(monkeypatch, capfd):
-    with loop._stop_requests() as requested:
+    with signals.stop_requests() as requested:
         assert not requested()
         signal.raise_signal(signal.SIGTERM)
         try:
@@ -134,7 +133,7 @@ def test_an_echo_does_not_keep_training_from_saving(monkeypatch, capfd):
         except KeyboardInterrupt:
             pytest.fail("it was taken for a second wish")
         assert requested() and capfd.readouterr().err.count("Stopping after this step") == 1
-        monkeypatch.setattr(loop, "ECHO_S", 0)
+        monkeypatch.setattr(signals, "ECHO_S", 0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 

@@ -15,8 +15,8 @@ from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.storage import sha256_of
 from anime_pipeline.models.weights import DCGAN_KIND, load_weights
 from anime_pipeline.sample.dataset import write_sample_dataset
-from anime_pipeline.training.beginning import Beginning, find_beginning
-from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.dcgan.start import InitialWeights, find_initial_weights
+from anime_pipeline.training.dcgan.task import DcganTask
 
 SHORT = ["--steps", 4, "--batch-size", 8, "--precision", "float32"]
 
@@ -74,8 +74,8 @@ def test_weights_by_path_have_no_discriminator(cli, earlier, faces):
     result = cli("train-dcgan", "--data", faces, *SHORT, "--init", path)
     assert result.code == 0, result.stderr
     assert "Starting from mine.npz, from noise the discriminator" in result.stderr
-    assert find_beginning(str(path)).discriminator == {}
-    assert find_beginning(str(earlier)).discriminator
+    assert find_initial_weights(str(path)).discriminator == {}
+    assert find_initial_weights(str(earlier)).discriminator
 
 
 @pytest.mark.parametrize("damage", ["cut", "another's"])
@@ -87,12 +87,12 @@ def test_a_damaged_state_is_passed_over_and_left_as_it_is(earlier, tmp_path, dam
         else:  # whole by itself, but not what was saved at that step
             path.with_suffix(".json").write_text(json.dumps({"step": 8, "sha256": "0" * 64}))
     before = sorted(folder.rglob("*"))
-    assert find_beginning(str(folder)).discriminator == {}
+    assert find_initial_weights(str(folder)).discriminator == {}
     assert sorted(folder.rglob("*")) == before
 
 
 def test_a_discriminator_of_another_shape_starts_from_noise(earlier, tiny_images):
-    beginning = find_beginning(str(earlier))
+    beginning = find_initial_weights(str(earlier))
     theirs = beginning.weights.read_config(DcganConfig)
     plain = np.ones((24, 8), np.float32)
     fitting = from_dict(DcganConfig, {**to_dict(theirs), "steps": 4})
@@ -117,7 +117,7 @@ def test_another_architecture_than_the_weights_is_a_usage_error_in_words(cli, ea
 
 
 def test_the_weights_architecture_replaces_that_of_any_preset(earlier):
-    beginning = find_beginning(str(earlier))
+    beginning = find_initial_weights(str(earlier))
     config = beginning.fit_config(DCGAN_PRESETS["gpu"], {"loss": "hinge", "condition": "skin,hair"})
     assert (config.architecture, config.width, config.width_d) == ("modulated", 4, 4)
     assert config.batch_size == 256 and config.loss == "hinge" and config.condition == "hair,skin"
@@ -143,7 +143,7 @@ def test_init_needs_labels_for_its_condition_and_says_how_to_get_them(cli, earli
 def test_a_shipped_name_is_known_and_what_pictures_are_silent_about_is_said(cli, faces):
     result = cli("train-dcgan", "--data", faces, *SHORT, "--init", "dcgan", "--dry-run", "--json")
     assert result.code == 0, result.stderr
-    shipped = find_beginning("dcgan").weights
+    shipped = find_initial_weights("dcgan").weights
     config = from_dict(DcganConfig, result.json["config"])
     assert config.init_sha256 == shipped.sha256
     assert config.width == shipped.config["width"]
@@ -170,4 +170,4 @@ def test_configurations_from_before_there_was_init_are_read():
 def test_a_beginning_fills_nothing_of_nothing(earlier, tiny_images):
     weights = generator_of(earlier)
     network = DcganTask(TINY_DCGAN, tiny_images).discriminator
-    assert not Beginning(weights, {}).fill_discriminator(network)
+    assert not InitialWeights(weights, {}).fill_discriminator(network)

@@ -80,9 +80,11 @@ def test_one_command_from_a_pack_to_weights_and_again(pack, tmp_path):
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     what = [row["what"] for row in rows]
-    assert {"compiled", "timed", "plan", "judged", "mean logits", "plan srgan", "end"} <= set(what)
+    assert {"compiled", "timed", "plan", "evaluated", "mean logits", "plan srgan", "end"} <= set(
+        what
+    )
     assert rows[-1]["at_s"] < 330
-    final = next(row for row in rows if row["what"] == "judged")
+    final = next(row for row in rows if row["what"] == "evaluated")
     assert np.isfinite(
         [final[f"{m}_{n}"] for m in ("kid", "recall") for n in ("alexnet", "vgg16")]
     ).all()

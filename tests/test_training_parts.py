@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from anime_pipeline.models import backend
 from anime_pipeline.models.adam import adam, adam_slots
-from anime_pipeline.training import augment
-from anime_pipeline.training.losses import (
+from anime_pipeline.training.dcgan import augment
+from anime_pipeline.training.dcgan.losses import (
     LOSSES,
     unit_gradient_penalty,
     zero_gradient_penalty,
 )
-from anime_pipeline.training.state import average, ema_decay
+from anime_pipeline.training.gan.state import average, ema_decay
 
 RANDOM = np.random.default_rng(1)
 REAL = RANDOM.standard_normal((16, 1)).astype(np.float32) * 3

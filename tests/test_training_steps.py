@@ -11,8 +11,8 @@ from anime_pipeline.core.checkpoint import flatten
 from anime_pipeline.core.config import LOSSES
 from anime_pipeline.data import conditions
 from anime_pipeline.models import backend
-from anime_pipeline.training.dcgan_task import DcganTask
-from anime_pipeline.training.srgan_task import SrganTask
+from anime_pipeline.training.dcgan.task import DcganTask
+from anime_pipeline.training.srgan.task import SrganTask
 
 
 def run_steps(task, count):
@@ -69,7 +69,7 @@ def test_a_residual_run_trains_every_weight_and_reads_its_patches(tiny_images, a
     assert moved(before, after) >= {key for key in kernels if "|params|" in key}
     assert np.isfinite([value for row in losses for value in row.values()]).all()
     state = task.initial_state()
-    assert task.judge(state, tiny_images[:5]).shape == (5,)
+    assert task.logits(state, tiny_images[:5]).shape == (5,)
 
 
 def test_rates_and_penalties_fall_along_a_cosine(tiny_images):
@@ -101,8 +101,8 @@ def test_a_rescheduled_task_shares_what_is_compiled_and_no_more(tiny_images):
 def test_a_rescheduled_stage_two_changes_phases_and_nothing_else(tiny_images):
     task = SrganTask(TINY_SRGAN, tiny_images)
     other = task.rescheduled(replace(TINY_SRGAN, fidelity_steps=1, learning_rate=1e-3))
-    assert other.is_adversarial(1) and other.total_steps == 1 + TINY_SRGAN.adversarial_steps
-    assert not task.is_adversarial(1), "the first one keeps its own"
+    assert other.form(1) and other.total_steps == 1 + TINY_SRGAN.adversarial_steps
+    assert not task.form(1), "the first one keeps its own"
     for change in ({"channels": 12}, {"pixel_loss": "mse"}, {"seed": 1}):
         with pytest.raises(ValueError, match="changes of"):
             task.rescheduled(replace(TINY_SRGAN, **change))
@@ -112,7 +112,7 @@ def test_a_run_too_short_for_its_second_phase_does_without_vgg(tiny_images, asse
     config = replace(TINY_SRGAN, perceptual_weight=1.0)
     task = SrganTask(config, tiny_images)
     short = task.rescheduled(replace(config, fidelity_steps=2, adversarial_steps=0))
-    assert short.total_steps == 2 and not short.is_adversarial(1)
+    assert short.total_steps == 2 and not short.form(1)
     assert short.facts == SrganTask(short.config, tiny_images).facts == {}, "as a resumed run has"
     with pytest.raises(ValueError, match="changes of"):
         short.rescheduled(config)
@@ -126,7 +126,9 @@ def test_the_feature_critic_trains_and_keeps_vgg_out_of_the_state(tiny_images, a
     after, losses = run_steps(task, 3)
     assert moved(before, after) >= {k for k in before if k.endswith("kernel")}
     assert np.isfinite([value for row in losses for value in row.values()]).all()
-    assert len(task.judge(backend.to_device(task.initial_state()), tiny_images)) == len(tiny_images)
+    assert len(task.logits(backend.to_device(task.initial_state()), tiny_images)) == len(
+        tiny_images
+    )
 
 
 @pytest.mark.parametrize("d_steps", [1, 3])

@@ -13,15 +13,15 @@ from anime_pipeline.core.runs import METRICS_FILE, WARNINGS_FILE, list_runs, rea
 from anime_pipeline.metrics.diversity import mean_pair_distance
 from anime_pipeline.sample.dataset import write_sample_dataset
 from anime_pipeline.training import loop
-from anime_pipeline.training.callbacks import MetricsLog
-from anime_pipeline.training.dcgan_callbacks import (
+from anime_pipeline.training.callbacks.common import MetricsLog
+from anime_pipeline.training.callbacks.watch import Watch
+from anime_pipeline.training.dcgan.callbacks import (
     DiscriminatorAccuracy,
     FaceMeasurements,
     rank_share,
 )
-from anime_pipeline.training.dcgan_task import DcganTask
+from anime_pipeline.training.dcgan.task import DcganTask
 from anime_pipeline.training.loop import Progress
-from anime_pipeline.training.watch import Watch
 
 HEALTHY = {
     "accuracy_real_train": 0.8, "accuracy_real_val": 0.78, "accuracy_fake": 0.8,

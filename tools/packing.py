@@ -10,8 +10,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,8 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, sha256_of
 from anime_pipeline.data import conditions
-from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.store import Store, load_store, require_pictures, split_store
+from anime_pipeline.data.opening import open_store
+from anime_pipeline.data.store import Store, split_store
 from anime_pipeline.models.assets import LPIPS_FILES, VGG_FILE, find_asset
 
 MANIFEST = "pack.json"
@@ -65,8 +67,8 @@ def pack(folder: Path, small: Sequence[Path], large: Sequence[Path]) -> dict[str
 
 
 def _open(roots: Sequence[Path], size: int, min_side: int = 1) -> Store:
-    datasets = [open_dataset(root) for root in roots]
-    return require_pictures(load_store(datasets, size, min_side=min_side), roots)
+    say = partial(print, file=sys.stderr)  # stdout is for the manifest
+    return open_store(roots, size, min_side=min_side, say=say)
 
 
 def _pack_networks(folder: Path) -> dict[str, str]:

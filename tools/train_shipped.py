@@ -3,10 +3,11 @@
     python tools/train_shipped.py --pack PACK --data FACES96 --large PORTRAITS   # once, any machine
     KERAS_BACKEND=jax python tools/train_shipped.py --from PACK --minutes 11 --out OUT
 
-The clock runs from the start of the process: reading, compiling and judging count. Stage one times
-its steps, trains a few arms of the recipe briefly, lets AlexNet (nothing is trained on it) choose
-on the val side, and trains the best afresh with its whole schedule for the time that is left. Stage
-two goes on from the shipped upscalers. Started again with the same --out, it goes on where it was.
+The clock runs from the start of the process: reading, compiling and evaluating count. Stage one
+times its steps, trains a few arms of the recipe briefly, lets AlexNet (nothing is trained on it)
+choose on the val side, and trains the best afresh with its whole schedule for the time that is
+left. Stage two goes on from the shipped upscalers. Started again with the same --out, it goes on
+where it was.
 Weights, log and samples lie in OUT, each file below 16 MiB; whatever happens, the newest weights.
 """
 
@@ -18,7 +19,6 @@ import os
 import sys
 import tarfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -34,7 +34,6 @@ os.environ.setdefault("XLA_FLAGS", "--xla_gpu_autotune_level=2 --xla_gpu_enable_
 import numpy as np  # noqa: E402
 from packing import Faces, pack, read_large, read_manifest, read_small  # noqa: E402
 
-from anime_pipeline.cli.training_options import parse_assignments  # noqa: E402
 from anime_pipeline.core import checkpoint  # noqa: E402
 from anime_pipeline.core.config import DcganConfig, SrganConfig, from_dict, to_dict  # noqa: E402
 from anime_pipeline.core.errors import DataError  # noqa: E402
@@ -42,6 +41,8 @@ from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS  # noqa: E4
 from anime_pipeline.core.storage import atomic_write, atomic_write_json  # noqa: E402
 from anime_pipeline.models import backend  # noqa: E402
 from anime_pipeline.models.precision import best_precision  # noqa: E402
+from anime_pipeline.training.loop import prepared  # noqa: E402
+from anime_pipeline.training.request import parse_assignments  # noqa: E402
 
 AUTOTUNE = "autotune.tar"  # of OUT and of a pack, see `_remember_what_is_compiled`
 KERNELS = "xla_gpu_per_fusion_autotune_cache_dir"  # XLA's own name for what it found
@@ -57,8 +58,8 @@ FINAL_SHARE = 0.4  # of the clock, that must be left for the last run, or there 
 TIMING_SHARE = 0.03  # 20 seconds of eleven minutes
 LEAST_HELD_OUT = 8
 LOG_EVERY = 50  # steps; reading a metric waits for the device
-AHEAD = 12  # steps whose arrays are being prepared
-END_SHARE = 0.04  # of the clock, for the last looks and files
+THREADS = 4  # that prepare the arrays of steps
+END_SHARE = 0.04  # of the clock, for the last evaluations and files
 PATIENCE_SHARE = 0.03  # of the clock, that a plan may be late before it is cut
 
 
@@ -93,7 +94,7 @@ class Log:
         print(json.dumps(row), file=sys.stderr, flush=True)
 
 
-class Judges:
+class Evaluation:
     """Both networks and what they see of the held-out side; the first one chooses."""
 
     names = ("alexnet", "vgg16")
@@ -136,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arms", nargs="*", choices=sorted(ARMS), default=list(ARMS))
     parser.add_argument("--out", type=Path, default=Path("outputs/shipped"))
     parser.add_argument("--from-noise", action="store_true", help="stage two, not from the shipped")
-    parser.add_argument("--samples", type=int, default=2000, help="faces drawn to be judged")
+    parser.add_argument("--samples", type=int, default=2000, help="faces drawn to be evaluated")
     parser.add_argument("--set", action="append", default=[], help="FIELD=VALUE of stage one")
     parser.add_argument("--set-srgan", action="append", default=[], help="FIELD=VALUE of stage two")
     given = parser.parse_args(arguments)
@@ -190,7 +191,7 @@ def stage_one(
     given: argparse.Namespace, clock: Clock, end: float, overrides: dict[str, Any], log: Log
 ) -> None:
     """Train a generator until `end` seconds after the start."""
-    from anime_pipeline.training.dcgan_task import DcganTask
+    from anime_pipeline.training.dcgan.task import DcganTask
 
     source, out = given.source, given.out
     faces, names = read_small(source), read_manifest(source)["faces32"]["condition"]
@@ -206,42 +207,44 @@ def stage_one(
     if len(held_out) < LEAST_HELD_OUT:
         raise DataError(
             f"The pack's val side holds {len(held_out)} faces. Needed are {LEAST_HELD_OUT}, to "
-            "judge by: Make the pack of more pictures, a few hundred at least."
+            "evaluate by: Make the pack of more pictures, a few hundred at least."
         )
-    with ThreadPoolExecutor(1) as aside:  # what is judged need not hold training up
+    with ThreadPoolExecutor(1) as aside:  # what is evaluated need not hold training up
         if plan is None:
             seconds = _seconds_per_step(task, TIMING_SHARE * clock.seconds, log)
             _pack_kernels(out)
-        ready: Future[Judges] = aside.submit(Judges, held_out)
+        ready: Future[Evaluation] = aside.submit(Evaluation, held_out)
 
-        def look(state: Any, step: int) -> Future[dict[str, float]]:
+        def evaluate(state: Any, step: int) -> Future[dict[str, float]]:
             samples = task.sample(state, given.samples)
-            return aside.submit(lambda: _looked(ready.result(), samples, log, step=step))
+            return aside.submit(lambda: _evaluated(ready.result(), samples, log, step=step))
 
         if plan is None:
-            plan = _plan(given, clock, end, task, seconds, look, log)
+            plan = _plan(given, clock, end, task, seconds, evaluate, log)
             atomic_write_json(plan_path, plan)
         task = task.rescheduled(from_dict(DcganConfig, plan["config"]))
 
         def export(state: Any, step: int) -> None:
-            _export(task, state, step, out)
-            look(state, step)
+            task.save(out / "generator.npz", state, step, dtype="float16")  # as it is shipped
+            evaluate(state, step)
 
         latest = end + PATIENCE_SHARE * clock.seconds
         state = _train(task, out / "state-dcgan", clock, latest, log, export)
         samples = task.sample(state, given.samples)
         atomic_write(out / "samples.npy", lambda file: np.save(file, samples))  # type: ignore[arg-type]
         real = train.images[-given.samples :]
-        aside.submit(lambda: _looked(ready.result(), real, log, of="training faces")).result()
+        aside.submit(lambda: _evaluated(ready.result(), real, log, of="training faces")).result()
     count = min(256, len(faces["val"].images))
-    looks = {"train": train.images[:count], "val": faces["val"].images[:count]}
-    looks["drawn"] = task.fakes(state, count)
-    log("mean logits", **{name: float(task.judge(state, x).mean()) for name, x in looks.items()})
+    shown = {"train": train.images[:count], "val": faces["val"].images[:count]}
+    shown["drawn"] = task.fakes(state, count)
+    log("mean logits", **{name: float(task.logits(state, x).mean()) for name, x in shown.items()})
 
 
-def _looked(judges: Judges, images: np.ndarray, log: Log, **facts: Any) -> dict[str, float]:
-    figures = judges(images)
-    log("judged", **facts, **figures)
+def _evaluated(
+    evaluation: Evaluation, images: np.ndarray, log: Log, **facts: Any
+) -> dict[str, float]:
+    figures = evaluation(images)
+    log("evaluated", **facts, **figures)
     return figures
 
 
@@ -251,7 +254,7 @@ def _plan(
     end: float,
     task: Any,
     seconds: float,
-    look: Callable[[Any, int], Future[dict[str, float]]],
+    evaluate: Callable[[Any, int], Future[dict[str, float]]],
     log: Log,
 ) -> dict[str, Any]:
     """Compare the arms if time allows, and return the last run's configuration."""
@@ -261,7 +264,8 @@ def _plan(
         log("no arms", why="too little time is left after compiling", arm=arms[0])
     elif len(arms) > 1:
         steps = max(1, int(ARM_SHARE * clock.seconds / seconds))
-        found = {name: _arm(task, name, ARMS[name] | {"steps": steps}, look, log) for name in arms}
+        changes = {name: ARMS[name] | {"steps": steps} for name in arms}
+        found = {name: _arm(task, name, changes[name], evaluate, log) for name in arms}
         best = min(found, key=lambda name: found[name])
         log("chosen", arm=best, kid_alexnet=found)
         chosen = ARMS[best]
@@ -275,7 +279,7 @@ def _arm(
     task: Any,
     name: str,
     changes: dict[str, Any],
-    look: Callable[[Any, int], Future[dict[str, float]]],
+    evaluate: Callable[[Any, int], Future[dict[str, float]]],
     log: Log,
 ) -> float:
     """Train one arm from the start and return its distance from real faces."""
@@ -286,7 +290,7 @@ def _arm(
         state, metrics = task.advance(state, step, inputs)
         if step % LOG_EVERY == 0:
             log("step", arm=name, step=step, **_numbers(metrics[0]))
-    figures = look(state, step + 1).result()
+    figures = evaluate(state, step + 1).result()
     log("arm", arm=name, seconds=round(time.monotonic() - begin, 1), **changes, **figures)
     distance = figures["kid_alexnet"]
     return distance if np.isfinite(distance) else float("inf")
@@ -364,46 +368,18 @@ def _wait(values: Any) -> None:
 
 def _prepared(task: Any, start: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield steps and their arrays, which threads prepare some steps ahead."""
-    with ThreadPoolExecutor(4) as pool:
-        queue: deque[tuple[int, Future[dict[str, Any]]]] = deque()
-        following = iter(range(start, task.total_steps))
-        for step in following:
-            queue.append((step, pool.submit(task.inputs, step)))
-            if len(queue) == AHEAD:
-                break
-        while queue:
-            step, inputs = queue.popleft()
-            yield step, inputs.result()
-            following_step = next(following, None)
-            if following_step is not None:
-                queue.append((following_step, pool.submit(task.inputs, following_step)))
+    return zip(range(start, task.total_steps), prepared(task, start, THREADS), strict=True)
 
 
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in metrics.items()}
 
 
-def _export(task: Any, state: Any, step: int, out: Path) -> None:
-    """Write the averaged generator in half precision, as it is shipped."""
-    from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, save_weights
-
-    ema = backend.to_numpy(state["ema"])
-    table = {} if task.table is None else {CONDITION_TABLE: task.table}
-    training = {
-        "step": step,
-        "images_seen": step * task.config.batch_size,
-        "train_images": len(task.images),
-    }
-    arrays = {**ema["params"], **ema["stats"], **table}
-    path = out / "generator.npz"
-    save_weights(path, arrays, DCGAN_KIND, to_dict(task.config), training, dtype="float16")
-
-
 def stage_two(given: argparse.Namespace, clock: Clock, overrides: dict[str, Any], log: Log) -> None:
     """Train the upscaler on until the clock ends: pixel loss first, then the adversarial phase."""
     from anime_pipeline.models.weights import SRGAN_KIND, load_weights
     from anime_pipeline.models.zoo import find_weights
-    from anime_pipeline.training.srgan_task import SrganTask
+    from anime_pipeline.training.srgan.task import SrganTask
 
     out, images = given.out, read_large(given.source)["train"]
     plan_path = out / "plan-srgan.json"
@@ -415,26 +391,24 @@ def stage_two(given: argparse.Namespace, clock: Clock, overrides: dict[str, Any]
     if plan is None:
         fitting = {"init_sha256": init.sha256 if init else "", "precision": best_precision()}
         config = replace(config, **fitting | overrides)
+    task = SrganTask(config, images, init)
+    if plan is None:
         share = config.adversarial_steps / config.steps
-        scratch = SrganTask(config, images, init)
-        seconds = _seconds_per_phase(scratch, TIMING_SHARE * clock.seconds, log)
+        seconds = _seconds_per_phase(task, TIMING_SHARE * clock.seconds, log)
         left = clock.left - 0.05 * clock.seconds
         steps = max(2, int(left / ((1 - share) * seconds[False] + share * seconds[True])))
         adversarial = round(share * steps)
         config = replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
         atomic_write_json(plan_path, to_dict(config))
         log("plan srgan", fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
-    task = SrganTask(config, images, init)
+        task = task.rescheduled(config)  # what was timed is compiled already
     latest = clock.seconds * (1 + PATIENCE_SHARE)
-    _train(
-        task,
-        out / "state-srgan",
-        clock,
-        latest,
-        log,
-        lambda state, step: _export_srgan(task, state, step, out),
-        also_after=config.fidelity_steps,
-    )
+
+    def export(state: Any, step: int) -> None:
+        task.save(out / f"{task.phase_after(step)}.npz", state, step, dtype="float16")
+
+    folder = out / "state-srgan"
+    _train(task, folder, clock, latest, log, export, also_after=config.fidelity_steps)
 
 
 def _seconds_per_phase(task: Any, seconds: float, log: Log) -> dict[bool, float]:
@@ -451,21 +425,6 @@ def _seconds_per_phase(task: Any, seconds: float, log: Log) -> dict[bool, float]
         found[adversarial] = (time.monotonic() - begin) / count
         log("timed srgan", adversarial=adversarial, seconds_per_step=found[adversarial])
     return found
-
-
-def _export_srgan(task: Any, state: Any, step: int, out: Path) -> None:
-    from anime_pipeline.models.weights import SRGAN_KIND, save_weights
-
-    phase = "perceptual" if task.is_adversarial(step - 1) else "fidelity"
-    ema = backend.to_numpy(state["ema"])
-    training = {
-        "phase": phase,
-        "step": step,
-        "crops_seen": step * task.config.batch_size,
-        "train_images": len(task.images),
-    }
-    arrays, config = {**ema["params"], **ema["stats"]}, to_dict(task.config)
-    save_weights(out / f"{phase}.npz", arrays, SRGAN_KIND, config, training, dtype="float16")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -82,10 +82,10 @@ def _annotate(
     from anime_pipeline.data.tables import find_table
     from anime_pipeline.images.files import Skipped
 
-    jobs: dict[Path, list[Record]] = {}
-    kept: list[Path] = []
+    targets: dict[Path, Path] = {}
+    kept: list[str] = []
     inside = dataset.root.resolve()
-    for folder, below in groupby(dataset.records, lambda record: record.path.parent):
+    for folder in dict.fromkeys(record.path.parent for record in dataset.records):
         # Whoever made a set may have put a link into it; pictures are read through it, no more.
         if not out and not (place := folder.resolve()).is_relative_to(inside):
             reason = f"a link leads to {place}: annotate that folder itself, or give --out"
@@ -96,44 +96,41 @@ def _annotate(
         there, _ = find_table(base, COLOR_FILE) if base.is_dir() else (None, [])
         target = there or base / COLOR_FILE
         if os.path.lexists(target) and not overwrite:
-            kept.append(target)
+            kept.append(str(target))
         else:
-            jobs[target] = list(below)
-    total, done, images, written = sum(map(len, jobs.values())), 0, 0, []
-    with progress_bar("Annotating") as update:
-        for target, records in jobs.items():
-            rows = []
-            for record in records:
-                colors = _estimate(record.path, skipped)
-                if colors:
-                    rows.append((record.path.name, colors))
-                done += 1
-                update(done, total)
-            if rows:  # a table without rows would only be in the way of a better one
-                try:
-                    atomic_write(target, _writing(rows), replace=overwrite)
-                except FileExistsError:  # somebody has written one in the meantime
-                    kept.append(target)
-                    continue
-                written.append(target)
-                images += len(rows)
-    return {
-        "images": images,
-        "written": [str(path) for path in written],
-        "kept": [str(path) for path in kept],
-    }
+            targets[folder] = target
+    records = [record for record in dataset.records if record.path.parent in targets]
+    written: list[str] = []
+    images = 0
+    found = _estimates("Annotating", records, skipped)
+    for folder, rows in groupby(found, lambda pair: pair[0].path.parent):
+        table = [(record.path.name, colors) for record, colors in rows]
+        target = targets[folder]
+        try:
+            atomic_write(target, _writing(table), replace=overwrite)
+        except FileExistsError:  # somebody has written one in the meantime
+            kept.append(str(target))
+            continue
+        written.append(str(target))
+        images += len(table)
+    return {"images": images, "written": written, "kept": kept}
 
 
-def _estimate(path: Path, skipped: list[Skipped]) -> Colors | None:
-    """Estimate one picture's colours, or note why they cannot be."""
-    from anime_pipeline.data.annotation import estimate_file
+def _estimates(
+    title: str, records: Sequence[Record], skipped: list[Skipped]
+) -> Iterator[tuple[Record, Colors]]:
+    """Yield pictures with their estimated colours, and note those that have none."""
+    from anime_pipeline.data.opening import estimate_file
     from anime_pipeline.images.files import Skipped
 
-    found = estimate_file(path)
-    if isinstance(found, Skipped):
-        skipped.append(found)
-        return None
-    return found
+    with progress_bar(title) as update:
+        for done, record in enumerate(records, start=1):
+            found = estimate_file(record.path)
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            else:
+                yield record, found
+            update(done, len(records))
 
 
 def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:
@@ -149,16 +146,13 @@ def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:
             "without --compare."
         )
     pairs, hits, by_table = [], [], []
-    with progress_bar("Comparing") as update:
-        for done, record in enumerate(records, start=1):
-            found = _estimate(record.path, skipped)
-            if found and record.colors:
-                pairs.append((found, record.colors))
-            if found and (name := named[record.path]):
-                hits.append((nearest_hair_name(found.hair), name))
-                if record.colors:
-                    by_table.append(nearest_hair_name(record.colors.hair) == name)
-            update(done, len(records))
+    for record, found in _estimates("Comparing", records, skipped):
+        if record.colors:
+            pairs.append((found, record.colors))
+        if name := named[record.path]:
+            hits.append((nearest_hair_name(found.hair), name))
+            if record.colors:
+                by_table.append(nearest_hair_name(record.colors.hair) == name)
     facts: dict[str, Any] = {"images": len(pairs), "color_problems": dataset.color_problems}
     for part in PARTS if pairs else ():
         facts[part] = _distances([tuple(getattr(c, part) for c in pair) for pair in pairs])

@@ -16,12 +16,12 @@ from anime_pipeline.cli.common import (
     out_option,
     print_json,
     progress_bar,
+    side_option,
     stderr,
     version_line,
     waiting,
 )
 from anime_pipeline.cli.complete import weights_names
-from anime_pipeline.cli.sides import choose_side, side_option
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
 
@@ -94,14 +94,15 @@ def command(
     To measure another program: --write-lr FOLDER, let it enlarge those pictures 4x, then give its
     results by --against, with all other options the same.
     """
-    from anime_pipeline.cli.training import open_store
+    from anime_pipeline.cli.training import progress, say
+    from anime_pipeline.data.opening import choose_side, open_store
 
     degradations = tuple(dict.fromkeys(degradations))
     _check(hr_size, degradations, write_lr, against)
     paths = _find_weights(weights)
     folders = _name_folders(against, list(paths))
     roots = list(dict.fromkeys(data))
-    store = open_store(roots, hr_size, "crop", min_side=hr_size)
+    store = open_store(roots, hr_size, min_side=hr_size, say=say, progress=progress)
 
     with waiting("Loading the models"):
         from anime_pipeline.inference.upscaler import Upscaler

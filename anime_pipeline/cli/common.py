@@ -82,6 +82,17 @@ def data_option(function: Function) -> Function:
     )(function)
 
 
+def side_option(function: Function) -> Function:
+    """Add `--side`."""
+    return click.option(
+        "--side",
+        type=click.Choice(["test", "val", "all"]),
+        default="test",
+        show_default=True,
+        help="Side of the split; `all` includes training pictures.",
+    )(function)
+
+
 def checkpoints_option(function: Function) -> Function:
     """Add `--checkpoints`."""
     return click.option(

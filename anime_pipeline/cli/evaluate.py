@@ -17,6 +17,7 @@ from anime_pipeline.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    side_option,
     stderr,
     version_line,
     waiting,
@@ -29,7 +30,6 @@ from anime_pipeline.cli.evaluate_networks import (
 )
 from anime_pipeline.cli.face_options import truncation_option, weights_options
 from anime_pipeline.cli.loading import load_pipeline
-from anime_pipeline.cli.sides import choose_side, side_option
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
@@ -112,7 +112,8 @@ def command(
     whether attributes are met; FID where its network is at hand. Takes about fifteen minutes on two
     cores, half of that with --no-upscale, with FID some more.
     """
-    from anime_pipeline.cli.training import open_store
+    from anime_pipeline.cli.training import progress, say
+    from anime_pipeline.data.opening import open_store
     from anime_pipeline.models.weights import DCGAN_KIND
     from anime_pipeline.models.zoo import find_weights
 
@@ -131,7 +132,8 @@ def command(
     generator, enlarge = pipeline.generator, pipeline.upscaler if upscale else None
     roots = list(dict.fromkeys(data))
     size, fit = generator.config.image_size, generator.config.fit
-    store = open_store(roots, size, fit, labels=bool(generator.config.condition))
+    labels = bool(generator.config.condition)
+    store = open_store(roots, size, fit, labels=labels, say=say, progress=progress)
     faces, chosen = _faces(store, generator, side, count)
     if enlarge:
         paths = [record.path for record in faces.records]
@@ -186,6 +188,7 @@ def _faces(
 ) -> tuple[Faces, list[int]]:
     """Divide the pictures as the generator's training did."""
     from anime_pipeline.core.randomness import stream
+    from anime_pipeline.data.opening import choose_side
     from anime_pipeline.data.store import split_store
     from anime_pipeline.reports.evaluate import Faces
 

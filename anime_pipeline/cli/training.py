@@ -1,154 +1,170 @@
-"""What both training commands do: open the pictures, start or resume a run, drive the loop."""
+"""What both training commands share: options, how they are read, and what is shown of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
 
 from anime_pipeline.cli.common import (
+    DEFAULT_DATA,
+    FiniteRange,
+    Function,
+    UserPath,
+    checkpoints_option,
+    json_option,
     print_json,
     print_table,
     progress_bar,
     stderr,
     waiting,
 )
+from anime_pipeline.cli.complete import run_names
 from anime_pipeline.cli.live import display
-from anime_pipeline.cli.plan import describe_plan, plan_lines, require_room
+from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
+from anime_pipeline.core.config import FITS, MAX_SEED, PRESETS
 from anime_pipeline.core.errors import PipelineError, UsageError
-from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_metrics
-from anime_pipeline.core.storage import sweep_temporaries
+from anime_pipeline.training import Request, train
+from anime_pipeline.training.request import parse_assignments
 
 if TYPE_CHECKING:
-    import numpy as np
+    from anime_pipeline.training.loop import Progress
 
-    from anime_pipeline.cli.training_options import Request
-    from anime_pipeline.data.store import Store
-    from anime_pipeline.training.loop import Callback, Task
-    from anime_pipeline.training.session import Run
-
-
-class Stage(Protocol):
-    """What differs between the two training commands."""
-
-    name: str
-    config_type: type[Any]
-
-    def new_config(self, request: Request) -> tuple[str, Any]:
-        """Return the preset's name and the configuration of a new run, but for its length."""
-        ...
-
-    def open_pictures(self, roots: Sequence[Path], config: Any) -> Store:
-        """Decode the pictures that a configuration trains on."""
-        ...
-
-    def with_data(self, config: Any, store: Store) -> Any:
-        """Return the configuration with what depends on the pictures decided."""
-        ...
-
-    def make_task(self, config: Any, store: Store, train: np.ndarray) -> Task:
-        """Build the networks; `train` are the store's rows on the training side."""
-        ...
-
-    def with_length(self, task: Task, config: Any, request: Request) -> Any:
-        """Return the configuration with its number of steps fixed."""
-        ...
-
-    def callbacks(self, task: Any, val_images: np.ndarray) -> list[Callback]:
-        """Return the stage's own side effects, those that measure first."""
-        ...
+MOST_MINUTES = 1_000_000  # two years
+LENGTHS = ("steps", "epochs", "minutes")
+PHASES = ("fidelity_steps=", "adversarial_steps=")
 
 
-def train(stage: Stage, request: Request) -> dict[str, Any]:
-    """Start or resume a run and train to its end; return a summary."""
-    return _resume(stage, request) if request.resume else _start(stage, request)
+def training_options(function: Function) -> Function:
+    """Add the options that both training commands take."""
+    options = [
+        click.option(
+            "--config",
+            type=UserPath(),
+            is_eager=True,
+            expose_value=False,
+            callback=use_settings_file,
+            help="Settings from a TOML file, or from a run's config.json; options come first.",
+        ),
+        click.option(
+            "--data",
+            multiple=True,
+            type=UserPath(),
+            help="Folder of faces [default: data/]. May be repeated.",
+        ),
+        click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
+        click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
+        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
+        click.option(
+            "--minutes",
+            type=FiniteRange(0, MOST_MINUTES, min_open=True),
+            help="Length by the clock: times a few steps, then fixes the number of steps.",
+        ),
+        click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
+        click.option("--batch-size", type=click.IntRange(min=1)),
+        click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
+        click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed of everything random."),
+        click.option(
+            "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
+        ),
+        click.option(
+            "--resume",
+            is_flag=False,
+            flag_value="latest",
+            metavar="[RUN]",
+            shell_complete=run_names,
+            help="Continue a run folder, or the latest run.",
+        ),
+        checkpoints_option,
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Set any field of the configuration (--dry-run lists them).",
+        ),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Only tell settings, size, memory, time and disk space of the run.",
+        ),
+        click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
+        json_option,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
-def report(summary: dict[str, Any], request: Request, as_json: bool) -> None:
-    """Print what `train` returned, where it is not on the screen already."""
+def read_request(values: Mapping[str, Any], config: Any) -> Request:
+    """Sort the values of a training command's options: those of the request, those of its fields.
+
+    Args:
+        values: Option values by name, as click passes them.
+        config: A configuration of the stage, whose fields may be overridden.
+
+    Raises:
+        UsageError: If options contradict each other or a field is unknown.
+    """
+    rest, assigned_in_file = _command_line_first(dict(values))
+    overrides = parse_assignments([*assigned_in_file, *rest.pop("assignments")], config)
+    if rest["precision"] == "auto":
+        rest.pop("precision")
+    asked = {field.name: rest.pop(field.name) for field in fields(Request) if field.name in rest}
+    direct = {name: value for name, value in rest.items() if value is not None}
+    twice = sorted(set(direct) & set(overrides)) + (["steps"] if "steps" in overrides else [])
+    if twice:
+        raise UsageError(f"{twice[0]} has an option of its own. Leave it out of --set.")
+    if not asked["data"] and not asked["resume"]:
+        asked["data"] = [DEFAULT_DATA]
+    return Request(**asked, overrides=overrides | direct)
+
+
+def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Drop what a settings file says and the command line or the environment says otherwise.
+
+    Returns:
+        The values of the options, and the file's assignments to configuration fields.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return values, []
+    assigned = list(context.meta.get(FILE_ASSIGNMENTS, []))
+    source = {name: context.get_parameter_source(name) for name in values}
+    for better, worse in (
+        (ParameterSource.COMMANDLINE, (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)),
+        (ParameterSource.ENVIRONMENT, (ParameterSource.DEFAULT_MAP,)),
+    ):
+        if any(source[name] is better for name in LENGTHS):
+            for name in LENGTHS:
+                values[name] = None if source[name] in worse else values[name]
+            assigned = [text for text in assigned if not text.startswith(PHASES)]
+    share = source.get("adversarial_share")
+    if share in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+        phases = [text for text in assigned if text.startswith(PHASES)]
+        if phases:  # their sum stays, divided anew
+            values["steps"] = sum(int(text.partition("=")[2]) for text in phases)
+            assigned = [text for text in assigned if text not in phases]
+    # --set beats what stands in the file as an option.
+    for text in values["assignments"]:
+        name = text.partition("=")[0].strip()
+        if source.get(name) is ParameterSource.DEFAULT_MAP:
+            values[name] = None
+    return values, assigned
+
+
+def train_and_report(stage: str, request: Request, as_json: bool) -> None:
+    """Train, and print what is not on the screen already."""
+    summary = train(stage, request, say, progress, _display)
     if as_json:
         print_json(summary)
     elif request.dry_run:
-        print_table(("Plan", ""), plan_lines(summary))
-
-
-def _start(stage: Stage, request: Request) -> dict[str, Any]:
-    with waiting("Loading the libraries"):
-        from anime_pipeline.data.expectations import poor_prospects
-        from anime_pipeline.models import backend
-        from anime_pipeline.models.precision import check_precision
-        from anime_pipeline.training.session import create_run, training_split
-
-    backend.make_deterministic()
-    extra = _extra_callbacks(request)
-    preset, config = stage.new_config(request)
-    check_precision(config.precision)
-    roots = request.roots_or_default
-    store = _open(stage, roots, config, request.annotate)
-    config = stage.with_data(config, store)
-    split = training_split(store, config.train_count)
-    for warning in poor_prospects(store, split.train):
-        say(warning)
-    with waiting("Building the networks and timing them"):
-        task = stage.make_task(config, store, split.train)
-        final = stage.with_length(task, config, request)
-        task = task.rescheduled(final)  # what was timed is compiled already
-    if request.dry_run:
-        return describe_plan(task, preset, final, store, split)
-    state = task.initial_state()
-    require_room(request.checkpoints, task, state, final)
-    stderr().print(f"{preset} preset, {final.precision}, {final.steps} steps", markup=False)
-    folder = request.checkpoints / stage.name
-    facts, annotated = task.facts, request.annotate
-    run = create_run(folder, preset, final, roots, store, split.train, facts, annotated)
-    with locked(run.folder):
-        callbacks = stage.callbacks(task, store.images[split.val])
-        return _drive(task, run, 0, state, callbacks, extra)
-
-
-def _resume(stage: Stage, request: Request) -> dict[str, Any]:
-    with waiting("Loading the libraries"):
-        from anime_pipeline.models import backend
-        from anime_pipeline.models.precision import check_precision
-        from anime_pipeline.training import session, unchanged
-
-    backend.make_deterministic()
-    folder = request.checkpoints / stage.name
-    run = session.open_run(folder, str(request.resume), stage.config_type)
-    check_precision(run.config.precision)
-    overrides = dict(request.overrides)
-    if request.steps is not None:
-        overrides["steps"] = request.steps
-    session.check_unchanged(run, request.preset, overrides)
-    if request.annotate and not run.annotated:
-        raise UsageError(
-            f"{run.folder} was started without --annotate. Leave it out, or start a new run from "
-            f"its weights with --annotate --init {run.folder}."
-        )
-    with locked(run.folder):
-        roots = request.roots or [Path(root) for root in run.data]
-        store = _open(stage, roots, run.config, run.annotated)
-        store = unchanged.same_pictures(run, store, roots, say)
-        split = session.training_split(store, run.config.train_count)
-        unchanged.check_same_labels(run, store, split.train, roots)
-        task = stage.make_task(run.config, store, split.train)
-        session.check_same_surroundings(run, task.facts, say)
-        start, state = session.restore(run, task, say)
-        require_room(run.folder, task, state, run.config)
-        extra = _extra_callbacks(request)
-        say(f"Resuming at step {start} of {task.total_steps}.")
-        callbacks = stage.callbacks(task, store.images[split.val])
-        return _drive(task, run, start, state, callbacks, extra)
-
-
-def _extra_callbacks(request: Request) -> list[Callback]:
-    """Return the callbacks that options ask for; made early, so that they fail early."""
-    if not request.tensorboard:
-        return []
-    from anime_pipeline.training.tensorboard import TensorBoard
-
-    return [TensorBoard()]
+        print_table(("Plan", ""), _plan_lines(summary))
 
 
 def say(text: str) -> None:
@@ -156,104 +172,78 @@ def say(text: str) -> None:
     stderr().print(text, markup=False)
 
 
-def _open(stage: Stage, roots: Sequence[Path], config: Any, annotate: bool) -> Store:
-    """Open a stage's pictures; where wanted, estimate the colours that no table gives."""
-    store = stage.open_pictures(roots, config)
-    if not annotate:
-        return store
-    from anime_pipeline.data.annotation import estimate_missing
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show what is being done: a line that stands still, and from the first count on a bar."""
+    with ExitStack() as shown:
+        shown.enter_context(waiting(title))
+        bar: Callable[[int, int], None] | None = None
 
-    bare = sum(record.colors is None for record in store.records)
-    with progress_bar("Estimating colours") as update:
-        records, skipped = estimate_missing(store.records, update)
-    first = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
-    say(f"Estimated hair and skin of {bare - len(skipped)} of {bare} pictures without{first}.")
-    return replace(store, records=records)
+        def update(done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None:
+                shown.close()
+                bar = shown.enter_context(progress_bar(title))
+            bar(done, total)
 
-
-def open_store(
-    roots: Sequence[Path], size: int, fit: Any, min_side: int = 1, labels: bool = False
-) -> Store:
-    """Open and decode folders of faces with progress, reporting what was skipped.
-
-    Args:
-        roots: Folders of faces.
-        size: Side of the fitted squares in pixels.
-        fit: How pictures become square.
-        min_side: Pictures with a shorter side are left out.
-        labels: Whether labels matter, so that those which cannot be used are reported too.
-    """
-    from anime_pipeline.data.dataset import drop_repeated, open_dataset
-    from anime_pipeline.data.duplicates import cached_groups
-    from anime_pipeline.data.labels import unused_labels
-    from anime_pipeline.data.store import load_store, require_pictures
-
-    with waiting("Listing the pictures"):
-        datasets = drop_repeated([open_dataset(root) for root in roots])
-    with progress_bar(f"Reading {', '.join(str(dataset.root) for dataset in datasets)}") as update:
-        store = load_store(datasets, size, fit, min_side, update, warn=say)
-    require_pictures(store, roots)
-    with progress_bar("Comparing pictures") as update:
-        cached_groups(store.thumbnails, update)  # splitting finds them there
-    if store.skipped:
-        first = store.skipped[0]
-        stderr().print(
-            f"Skipped {len(store.skipped)} of {len(store.skipped) + len(store.images)} pictures, "
-            f"first {first.path}: {first.reason}",
-            markup=False,
-        )
-    if labels and (unused := unused_labels(datasets)):
-        say(unused)
-    return store
+        yield update
 
 
-def _drive(
-    task: Task,
-    run: Run[Any],
-    start: int,
-    state: Any,
-    callbacks: Sequence[Callback],
-    extra: Sequence[Callback],
-) -> dict[str, Any]:
-    """Run the loop with progress; return a summary of the run. The folder's lock is held."""
+@contextmanager
+def _display(
+    folder: Path, start: int, images_per_step: int
+) -> Iterator[Callable[[Progress], None]]:
+    """Show a run's steps, with curves after each epoch, and leave its page behind."""
     from anime_pipeline.reports.curves import write_curves
-    from anime_pipeline.training import loop
-    from anime_pipeline.training.callbacks import (
-        AfterEpoch,
-        Checkpoints,
-        NanGuard,
-        Report,
-    )
 
-    console = stderr()
-    console.print(f"Run folder: {run.folder}", markup=False)
-    if start >= task.total_steps:
-        console.print(f"Already complete: {start} of {task.total_steps} steps.", markup=False)
-        return {"run": str(run.folder), "steps": start, "metrics": {}}
-    per_step = run.config.batch_size * getattr(run.config, "d_steps", 1)
-    with display(start, per_step) as show:
-        sweep_temporaries(run.folder)
-        saving = Checkpoints(run.config.save_every, run.config.keep_checkpoints)
-        # Saving comes after measuring, so that a kill in between repeats the measurement.
-        everything = [NanGuard(), *callbacks, AfterEpoch(write_curves)]
-        everything += extra
-        everything += [Report(show), saving]
-        try:
-            loop.run(task, state, start, run.folder, everything)
-        except PipelineError:  # stopped or diverged: worth a look, too
-            _leave_report(run.folder)
-            raise
-    console.print(f"Done: {task.total_steps} steps. Results in {run.folder}", markup=False)
-    _leave_report(run.folder)
-    last = last_values(read_metrics(run.folder / METRICS_FILE))
-    return {"run": str(run.folder), "steps": task.total_steps, "metrics": last}
+    try:
+        with display(start, images_per_step) as show:
+
+            def after_step(now: Progress) -> None:
+                if now.ends_epoch:
+                    write_curves(folder)
+                show(now)
+
+            yield after_step
+    except PipelineError:  # stopped or diverged: worth a look, too
+        _leave_report(folder)
+        raise
+    _leave_report(folder)
 
 
 def _leave_report(folder: Path) -> None:
-    """Write the run's page; without room for it the run is a run all the same."""
+    """Write the run's curves and page; without room for them the run is a run all the same."""
+    from anime_pipeline.reports.curves import write_curves
     from anime_pipeline.reports.training import write_report
 
     try:
+        write_curves(folder)
         say(f"Report: {write_report(folder, ended=True)}")
     except OSError as error:
         say(f"Warning: no report could be written ({error.strerror}).")
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the plan as (name, text) for people; fields of the configuration come last."""
+    images, parameters, hour = plan["images"], plan["parameters"], plan["an_hour"]
+    lines = [
+        ("Preset", f"{plan['preset']} on {plan['backend']}"),
+        ("Pictures", f"train {images['train']}, val {images['val']}, test {images['test']}"),
+        ("Length", f"{plan['steps']:,} steps of which {plan['steps_per_epoch']:,} make an epoch"),
+        (
+            "Parameters",
+            f"generator {parameters['generator']:,}, discriminator {parameters['discriminator']:,}",
+        ),
+        ("Time", f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken"),
+        (
+            "An hour",
+            f"would show it {hour['images_seen']:,} pictures, {hour['passes']:.1f} times the set",
+        ),
+        (
+            "Memory",
+            f"{plan['peak_memory_bytes'] / 1e6:,.0f} MB at most so far, those steps included",
+        ),
+        ("Disk", f"{plan['disk_bytes'] / 1e6:,.0f} MB"),
+        ("", ""),
+    ]
+    return lines + [(name, str(value)) for name, value in plan["config"].items()]

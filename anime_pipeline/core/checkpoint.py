@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -143,11 +144,27 @@ def load_latest(
     raise CheckpointError(f"No checkpoint in {folder}. Start a new run without --resume.")
 
 
+def load_branch(folder: Path, branch: str) -> dict[str, np.ndarray]:
+    """Read one player's arrays, by variable path, from the newest whole checkpoint.
+
+    Nothing in the folder is changed; what is damaged is passed over, and of nothing whole there is
+    nothing.
+    """
+    lead = f"{branch}{SEPARATOR}"  # such as "discriminator|params|down1/kernel"
+    for step in reversed(steps_in(folder)):
+        with suppress(_DamagedError):
+            arrays = _load(_pair(folder, step)[0], None, lead)
+            return {name.split(SEPARATOR, 2)[-1]: array for name, array in arrays.items()}
+    return {}
+
+
 class _DamagedError(Exception):
     """A checkpoint that is not whole; the one before it may be."""
 
 
-def _load(path: Path, wanted: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+def _load(
+    path: Path, wanted: dict[str, np.ndarray] | None, lead: str = ""
+) -> dict[str, np.ndarray]:
     try:
         record = read_regular(path.with_suffix(".json"), MAX_DOCUMENT_BYTES, follow=False)
         expected = json.loads(record)["sha256"]
@@ -157,7 +174,7 @@ def _load(path: Path, wanted: dict[str, np.ndarray] | None) -> dict[str, np.ndar
                 _check_matches(arrays.headers, wanted)
             if sha256_of(path) != expected:
                 raise _DamagedError(f"{path} is damaged. Expected sha256 {expected}.")
-            return arrays.read()
+            return dict(arrays.read_each(n for n in arrays.headers if n.startswith(lead)))
     except UNREADABLE as error:
         raise _DamagedError(
             f"{path} cannot be read ({error}). Expected a whole checkpoint."

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from anime_pipeline.architectures import ARCHITECTURES, architecture_of, architectures
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.parameters import (
     MOST_PARAMETERS,
@@ -18,31 +19,28 @@ from anime_pipeline.core.parameters import (
 Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
 Precision = Literal["float32", "bfloat16"]
-SrganArchitecture = Literal["best", "reference"]
-DcganArchitecture = Literal["modulated", "reference", "residual"]
-PresetName = Literal["auto", "cpu", "gpu", "reference"]
 
 MAX_SEED = 2**63 - 1
 SCALE = 4  # stage two's enlargement
-MAX_LATENT = 65_536
 GROUP_SIZE = 4  # pictures whose variety stage one's discriminator compares
 
 FITS: tuple[str, ...] = get_args(Fit)
 LOSSES: tuple[str, ...] = get_args(LossName)
-PRESETS: tuple[str, ...] = get_args(PresetName)
+PRESETS = tuple(dict.fromkeys(["auto", *(p for e in ARCHITECTURES.values() for p in e.presets)]))
 
 
 @dataclass(frozen=True)
 class DcganConfig:
     """Stage one: everything that decides a DCGAN run."""
 
+    stage = "dcgan"
     # Data
     image_size: int = 32
     fit: Fit = "crop"
     flip: bool = True
     train_count: int = 0  # 0: the stable hashed split; N: exactly N training images, as the paper's
     # Architecture
-    architecture: DcganArchitecture = "modulated"
+    architecture: str = "modulated"  # one of those in the registry, `anime_pipeline.architectures`
     latent_dim: int = 128
     latent_distribution: Literal["normal", "uniform"] = "normal"
     width: int = 48  # the generator's channels at full resolution; 8x as many at 4x4
@@ -83,37 +81,26 @@ class DcganConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _require_common(self)
-        _require_positive(self, ("latent_dim", "width", "width_d", "d_steps", "steps"))
-        _require_positive(self, ("r1_interval", "learning_rate_g", "learning_rate_d", "blocks"))
-        _require_positive(self, ("learning_rate_fall", "gamma_fall"))
-        penalties = ("r1_gamma", "r2_gamma", "guess_weight", "ema_half_life_images")
-        _require_not_negative(self, penalties)
-        _require(self.latent_dim <= MAX_LATENT, "latent_dim", f"<= {MAX_LATENT}", self.latent_dim)
-        # The reference halves pictures four times, and knows nothing of conditions.
-        plain = self.architecture == "reference"
-        _require(not (plain and self.condition), "condition", "none (reference)", self.condition)
-        sizes = (16, 32, 64, 128) if plain else (8, 16, 32, 64, 128)
-        _require(self.image_size in sizes, "image_size", f"one of {sizes}", self.image_size)
-        _require(
-            self.batch_size % GROUP_SIZE == 0,
-            "batch_size",
-            f"a multiple of {GROUP_SIZE} (the discriminator compares groups of that size)",
-            self.batch_size,
-        )
-        _require(
-            self.feature_px == 0 or self.feature_px >= max(32, self.image_size),
-            "feature_px",
-            f"0 or at least {max(32, self.image_size)}",
-            self.feature_px,
-        )
-        _require_possible(self)
+        _require_ranges(self)
+        own, plain = architecture_of(self), f"none ({self.architecture})"
+        _require(self, "condition", own.conditional or not self.condition, plain)
+        seen = bool(own.feature_layers) or not self.feature_critic
+        _require(self, "feature_critic", seen, plain)
+        sizes = own.image_sizes
+        _require(self, "image_size", self.image_size in sizes, f"one of {sizes}")
+        groups = f"a multiple of {GROUP_SIZE} (the discriminator compares groups of that size)"
+        _require(self, "batch_size", self.batch_size % GROUP_SIZE == 0, groups)
+        least = max(32, self.image_size)
+        large = self.feature_px == 0 or self.feature_px >= least
+        _require(self, "feature_px", large, f"0 or at least {least}")
+        _require_buildable(self)
 
 
 @dataclass(frozen=True)
 class SrganConfig:
     """Stage two: everything that decides an SRGAN run."""
 
+    stage = "srgan"
     # Data
     hr_size: int = 128
     scale: int = SCALE
@@ -123,7 +110,7 @@ class SrganConfig:
     train_count: int = 0
     degradations: str = "bicubic:6,area:2,bilinear:1,jpeg:1"  # name:weight, see data/degrade.py
     # Architecture
-    architecture: SrganArchitecture = "best"
+    architecture: str = "best"
     blocks: int = 16
     channels: int = 64
     width_d: int = 32  # the paper's 64 makes D two thirds of the adversarial step
@@ -155,27 +142,16 @@ class SrganConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _require_common(self)
-        _require_positive(self, ("blocks", "channels", "width_d"))
-        _require_positive(self, ("learning_rate", "learning_rate_adversarial"))
-        weights = ("pixel_weight", "perceptual_weight", "adversarial_weight", "label_noise")
-        _require_not_negative(self, (*weights, "ema_half_life_images"))
-        _require(self.scale == SCALE, "scale", str(SCALE), self.scale)
-        _require(
-            self.hr_size >= 16 and self.hr_size % 4 == 0,
-            "hr_size",
-            "a multiple of 4, at least 16",
-            self.hr_size,
-        )
-        _require(
-            self.crop_size % 4 == 0 and (self.crop_size == 0 or 8 <= self.crop_size),
-            "crop_size",
-            "0 (whole pictures) or a multiple of 4, at least 8",
-            self.crop_size,
-        )
+        _require_ranges(self)
+        _require(self, "scale", self.scale == SCALE, str(SCALE))
+        whole = self.hr_size >= 16 and self.hr_size % 4 == 0
+        _require(self, "hr_size", whole, "a multiple of 4, at least 16")
+        whole = self.crop_size % 4 == 0 and (self.crop_size == 0 or 8 <= self.crop_size)
+        _require(self, "crop_size", whole, "0 (whole pictures) or a multiple of 4, at least 8")
         phases = (self.fidelity_steps, self.adversarial_steps)
-        _require(min(phases) >= 0 and sum(phases) > 0, "fidelity_steps", "steps to do", phases)
-        _require_possible(self)
+        some = min(phases) >= 0 and sum(phases) > 0
+        _require(self, "fidelity_steps", some, "steps to do, here or in adversarial_steps")
+        _require_buildable(self)
 
     @property
     def steps(self) -> int:
@@ -183,23 +159,27 @@ class SrganConfig:
         return self.fidelity_steps + self.adversarial_steps
 
 
-def _require(good: bool, name: str, expected: str, received: Any) -> None:
+def _require(config: TrainingConfig, name: str, good: bool, expected: str) -> None:
     if not good:
-        raise UsageError(
-            f"Invalid value for config field `{name}`. Expected {expected}. Received: {received!r}"
-        )
+        raise _invalid(name, expected, getattr(config, name))
 
 
-def _require_positive(config: Any, names: tuple[str, ...]) -> None:
-    for name in names:
-        _require(getattr(config, name) > 0, name, "more than 0", getattr(config, name))
+def _invalid(name: str, expected: str, received: Any) -> UsageError:
+    return UsageError(
+        f"Invalid value for config field `{name}`. Expected {expected}. Received: {received!r}"
+    )
 
 
-def _require_not_negative(config: Any, names: tuple[str, ...]) -> None:
-    for name in names:
-        _require(getattr(config, name) >= 0, name, "0 or more", getattr(config, name))
-
-
+POSITIVE = frozenset(
+    "batch_size save_every evaluate_every keep_checkpoints steps_per_dispatch latent_dim width "
+    "width_d channels blocks d_steps steps r1_interval learning_rate_g learning_rate_d "
+    "learning_rate learning_rate_adversarial learning_rate_fall gamma_fall".split()
+)
+NOT_NEGATIVE = frozenset(
+    "train_count r1_gamma r2_gamma guess_weight ema_half_life_images pixel_weight "
+    "perceptual_weight adversarial_weight label_noise".split()
+)
+BELOW_ONE = ("beta_1", "beta_2", "beta_2_start")
 # Beyond these no machine could begin, and most would end the process without a word.
 AT_MOST = {
     "adversarial_steps": 1_000_000_000,
@@ -210,38 +190,36 @@ AT_MOST = {
     "feature_px": 1_024,
     "fidelity_steps": 1_000_000_000,
     "hr_size": 4_096,
+    "latent_dim": 65_536,
     "steps": 1_000_000_000,
     "steps_per_dispatch": 65_536,
 }
 
 
-def _require_possible(config: Any) -> None:
-    for name in AT_MOST.keys() & vars(config).keys():
-        value = getattr(config, name)
-        _require(value <= AT_MOST[name], name, f"at most {AT_MOST[name]:,}", value)
+def _require_ranges(config: TrainingConfig) -> None:
+    """Check what can be said of each field by itself."""
+    known = architectures(config.stage)
+    _require(config, "architecture", config.architecture in known, f"one of {', '.join(known)}")
+    for name, value in vars(config).items():
+        if name in POSITIVE:
+            _require(config, name, value > 0, "more than 0")
+        if name in NOT_NEGATIVE:
+            _require(config, name, value >= 0, "0 or more")
+        if name in BELOW_ONE:
+            _require(config, name, 0 <= value < 1, "at least 0 and below 1")
+        if name in AT_MOST:
+            _require(config, name, value <= AT_MOST[name], f"at most {AT_MOST[name]:,}")
+    _require(config, "seed", 0 <= config.seed <= MAX_SEED, f"0 to {MAX_SEED}")
+
+
+def _require_buildable(config: TrainingConfig) -> None:
     players = {
-        "channels" if hasattr(config, "channels") else "width": most_parameters(config),
+        "width" if config.stage == "dcgan" else "channels": most_parameters(config),
         "width_d": most_critic_parameters(config),
     }
     for name, count in players.items():
         expected = f"a network of at most {MOST_PARAMETERS:,} numbers (this one: {count:.2g})"
-        _require(count <= MOST_PARAMETERS, name, expected, getattr(config, name))
-
-
-def _require_common(config: Any) -> None:
-    counts = (
-        "batch_size",
-        "save_every",
-        "evaluate_every",
-        "keep_checkpoints",
-        "steps_per_dispatch",
-    )
-    _require_positive(config, counts)
-    _require(0 <= config.seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", config.seed)
-    _require_not_negative(config, ("train_count",))
-    for name in ("beta_1", "beta_2", "beta_2_start"):
-        value = getattr(config, name, 0.0)
-        _require(0 <= value < 1, name, "at least 0 and below 1", value)
+        _require(config, name, count <= MOST_PARAMETERS, expected)
 
 
 TrainingConfig = DcganConfig | SrganConfig
@@ -286,8 +264,9 @@ def under_new_names(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any
     if isinstance(values.get("decay"), bool):
         falling = "linear" if kind is DcganConfig else "cosine"
         renamed["lr_schedule"] = falling if values["decay"] else "constant"
-    if kind is DcganConfig and values.get("architecture") == "best":
-        renamed["architecture"] = "modulated"
+    for name, entry in architectures(kind.stage).items():
+        if entry.formerly and values.get("architecture") == entry.formerly:
+            renamed["architecture"] = name
     return renamed
 
 
@@ -304,9 +283,7 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
         return value
     else:
         expected = f"a value of type {hint.__name__}"
-    raise UsageError(
-        f"Invalid value for config field `{name}`. Expected {expected}. Received: {value!r}"
-    )
+    raise _invalid(name, expected, value)
 
 
 def differences(old: TrainingConfig, new: TrainingConfig) -> list[str]:

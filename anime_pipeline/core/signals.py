@@ -8,7 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from anime_pipeline.core.platform import signals_called
@@ -17,7 +17,7 @@ from anime_pipeline.core.platform import signals_called
 STOP_SIGNALS = signals_called("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 # `timeout` and some shells signal a process and its group at once, and both reach the same process:
-# this soon, a second signal is no second wish.
+# this soon, a second signal is no second request.
 ECHO_S = 0.5
 
 
@@ -59,21 +59,43 @@ def answering_stop_signals(
             signal.signal(number, handler)
 
 
-@contextmanager
-def stopping_as_ctrl_c() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` in the main thread at any of `STOP_SIGNALS`.
+def answering(answer: Callable[[int, bool], object]) -> AbstractContextManager[None]:
+    """Call `answer(number, again)` at each of `STOP_SIGNALS`; echoes are no calls.
 
     What is ignored stays ignored: `nohup` and shells' background jobs rely on it.
     """
-    asked_at = -ECHO_S
+    asked_at: float | None = None
 
-    def stop(_: int) -> None:
+    def handle(number: int) -> None:
         nonlocal asked_at
         leave_lost_terminal()
-        last, asked_at = asked_at, time.monotonic()
-        if asked_at - last >= ECHO_S:
-            raise KeyboardInterrupt
+        now, last = time.monotonic(), asked_at
+        if last is None or now - last >= ECHO_S:
+            asked_at = now
+            answer(number, last is not None)
 
-    usual = (signal.SIG_DFL, signal.default_int_handler)
-    with answering_stop_signals(stop, lambda handler: handler in usual):
-        yield
+    return answering_stop_signals(handle, lambda h: callable(h) or h == signal.SIG_DFL)
+
+
+def stopping_as_ctrl_c() -> AbstractContextManager[None]:
+    """Raise `KeyboardInterrupt` in the main thread at any of `STOP_SIGNALS`."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    return answering(stop)
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turn `STOP_SIGNALS` into a flag that is read between steps; a second one ends at once."""
+    requested = threading.Event()
+
+    def request(_: int, again: bool) -> None:
+        if again:
+            raise KeyboardInterrupt
+        requested.set()
+        os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
+
+    with answering(request):
+        yield requested.is_set

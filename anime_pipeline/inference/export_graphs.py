@@ -12,8 +12,7 @@ from onnx import ModelProto
 from anime_pipeline.core.config import SCALE, DcganConfig
 from anime_pipeline.inference.clamp import GROWTH, REACH_PX, SLACK
 from anime_pipeline.inference.graph import Graph
-from anime_pipeline.inference.graph_dcgan import add_generator
-from anime_pipeline.inference.graph_srgan import add_upscaler
+from anime_pipeline.inference.graph_layers import add_generator, add_upscaler
 from anime_pipeline.models.weights import DCGAN_KIND, Weights
 
 

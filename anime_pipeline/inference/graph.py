@@ -15,7 +15,6 @@ import numpy as np
 from onnx import ModelProto, helper, numpy_helper
 
 from anime_pipeline import __version__
-from anime_pipeline.models.weights import CONDITION_TABLE, Weights, misfit
 
 # Old enough for every runtime in use, browsers' included; these networks need nothing newer.
 OPSET = 17
@@ -73,9 +72,16 @@ class Graph:
         pads = [kernel.shape[0] // 2, kernel.shape[1] // 2] * 2
         return self.add("Conv", x, weights, self.constant(bias, f"{name}/bias"), pads=pads)
 
-    def prelu(self, x: str, alpha: np.ndarray, name: str) -> str:
-        """Apply PReLU: slopes [h, w, C], sizes of 1 shared."""
-        return self.add("PRelu", x, self.constant(alpha.transpose(2, 0, 1), f"{name}/alpha"))
+    def upsample_conv(self, x: str, kernel: np.ndarray, bias: np.ndarray, name: str) -> str:
+        """Repeat pixels and convolve in one, see `blocks.UpsampleConv`: [3, 3, in, out], [out]."""
+        kernel = kernel[::-1, ::-1]
+        for axis in (0, 1):
+            before, after = [[0, 0]] * 4, [[0, 0]] * 4
+            before[axis], after[axis] = [1, 0], [0, 1]
+            kernel = np.pad(kernel, before) + np.pad(kernel, after)
+        weights = self.constant(kernel.transpose(2, 3, 0, 1), f"{name}/kernel")  # [in, out, 4, 4]
+        shift = self.constant(bias, f"{name}/bias")
+        return self.add("ConvTranspose", x, weights, shift, strides=[2, 2], pads=[1] * 4)
 
     def enlarge(self, x: str, factor: int, mode: str = "nearest") -> str:
         """Repeat each pixel `factor` times both ways, or (`linear`) go evenly between them."""
@@ -134,63 +140,6 @@ class Graph:
         )
         helper.set_model_props(model, dict(facts))
         return model
-
-
-class Arrays:
-    """The arrays of a weights file, each taken once and compared with what the layer needs."""
-
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
-        self._left = set(weights.arrays) - {CONDITION_TABLE}
-
-    def take(self, name: str, *shape: int) -> np.ndarray:
-        """Return one array.
-
-        Args:
-            name: Its name.
-            shape: What it must be; -1 where any size will do.
-
-        Raises:
-            CheckpointError: If it is missing or of another shape.
-        """
-        array = self._weights.arrays.get(name)
-        if array is None or len(array.shape) != len(shape):
-            raise misfit(self._weights, [name])
-        if any(wanted not in (-1, size) for wanted, size in zip(shape, array.shape, strict=True)):
-            raise misfit(self._weights, [name])
-        self._left.discard(name)
-        return array
-
-    def normalisation(
-        self, name: str, channels: int, epsilon: float, learnt: bool = True
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return batch normalisation at inference as scale and shift, each float32 [C].
-
-        Args:
-            name: The layer's.
-            channels: C.
-            epsilon: As the layer has it.
-            learnt: Whether it has a scale and shift of its own (gamma and beta).
-        """
-        mean = self.take(f"{name}/moving_mean", channels).astype(np.float64)
-        variance = self.take(f"{name}/moving_variance", channels)
-        if variance.min() < 0:
-            raise misfit(self._weights, [f"{name}/moving_variance"])
-        scale = 1 / np.sqrt(variance + np.float64(epsilon))
-        shift = -mean * scale
-        if learnt:
-            gamma = self.take(f"{name}/gamma", channels)
-            scale, shift = scale * gamma, shift * gamma + self.take(f"{name}/beta", channels)
-        return scale.astype(np.float32), shift.astype(np.float32)
-
-    def finish(self) -> None:
-        """Check that every array has been taken.
-
-        Raises:
-            CheckpointError: If some belong to no layer.
-        """
-        if self._left:
-            raise misfit(self._weights, sorted(self._left))
 
 
 def _element(dtype: type) -> int:

@@ -17,8 +17,7 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.machine import usable_cores
 from anime_pipeline.inference.graph import Graph, Shape
-from anime_pipeline.inference.graph_dcgan import add_generator
-from anime_pipeline.inference.graph_srgan import add_upscaler
+from anime_pipeline.inference.graph_layers import add_generator, add_upscaler
 from anime_pipeline.models.weights import Weights
 
 ERRORS_ONLY = 3

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from anime_pipeline.models import backend
 
@@ -61,18 +61,6 @@ def conv2d_transpose(inputs: Any, kernel: Any, stride: int) -> Any:
         return tf.nn.conv2d_transpose(inputs, kernel, shape, stride, padding="SAME"), gradient
 
     return product(inputs, tf.convert_to_tensor(kernel))
-
-
-@keras.saving.register_keras_serializable("anime_pipeline")
-class Conv2D(layers.Conv2D):
-    """Keras's layer, computed by `conv2d`; padding "same", square kernel and strides."""
-
-    def __init__(self, filters: int, kernel_size: Any, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, **{"padding": "same", **kwargs})
-
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """Convolve; the layer adds its bias."""
-        return conv2d(inputs, kernel, self.strides[0])
 
 
 def _is_faster(inputs: Any, kernel: Any, enlarges: float) -> bool:

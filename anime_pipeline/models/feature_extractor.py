@@ -1,10 +1,9 @@
 """Feature maps of VGG16 for a discriminator to look at beside the pictures themselves.
 
 Sauer et al., "Projected GANs Converge Faster", NeurIPS 2021: a critic that need not learn to see
-first teaches the generator with a fraction of the pictures. `residual` follows their section 3.2:
-pictures enlarged to the size at which the network's maps say something, four depths, each mixed by
-a frozen random 1x1 convolution so that no few channels can satisfy a head. `modulated` looks at two
-depths of the picture as it is.
+first teaches the generator with a fraction of the pictures. Which depths are looked at, and whether
+each is mixed by a frozen random 1x1 convolution so that no few channels can satisfy a head (their
+section 3.2), the architecture says. Pictures may be enlarged to a size at which maps say something.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ import cv2
 import numpy as np
 from keras import ops
 
+from anime_pipeline.architectures import architecture_of
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import stream
-from anime_pipeline.models.blocks import compute_dtype
 from anime_pipeline.models.vgg import FeatureMap, Vgg, load_vgg
 
 # Cut of the side, and channels.
@@ -27,7 +26,6 @@ LAYERS = {
     "block4_conv3": (8, 512),
     "block5_conv3": (16, 512),
 }
-SEEN_BY_MODULATED = ("block3_conv3", "block4_conv3")
 SMALLEST = 4  # side of a map in which there is still a layout to judge
 
 
@@ -36,9 +34,11 @@ def feature_maps(config: DcganConfig) -> tuple[FeatureMap, ...]:
     if not config.feature_critic:
         return ()
     side = config.feature_px or config.image_size
-    names = LAYERS if config.architecture == "residual" else SEEN_BY_MODULATED
-    sizes = {name: (side // LAYERS[name][0], LAYERS[name][1]) for name in names}
-    return tuple(FeatureMap(name, *shape) for name, shape in sizes.items() if shape[0] >= SMALLEST)
+    maps = [
+        FeatureMap(name, side // LAYERS[name][0], LAYERS[name][1])
+        for name in architecture_of(config).feature_layers
+    ]
+    return tuple(each for each in maps if each.size >= SMALLEST)
 
 
 class FeatureExtractor:
@@ -53,7 +53,7 @@ class FeatureExtractor:
         vgg: Vgg = load_vgg([each.name for each in maps], config.precision)
         self.source = vgg.source
         self._model = vgg.model
-        self._dtype = compute_dtype(config.precision)
+        self._dtype = config.precision
         size, side = config.image_size, config.feature_px or config.image_size
         # Enlarging is linear: one matrix for rows and for columns, what OpenCV makes of unit rows.
         enlarged = cv2.resize(np.eye(size, dtype=np.float32), (size, side), None, 0, 0, 2)
@@ -80,7 +80,7 @@ class FeatureExtractor:
 
 def _mixture(config: DcganConfig, each: FeatureMap) -> np.ndarray | None:
     """Return the frozen mixture of a map's channels, float32 [C, C], which keeps their size."""
-    if config.architecture != "residual":
+    if not architecture_of(config).mixes_features:
         return None
     draw = stream(config.seed, f"mixture {each.name}").standard_normal
     return draw((each.channels, each.channels), np.float32) / np.float32(each.channels**0.5)

@@ -7,42 +7,30 @@ and JAX from different weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from anime_pipeline.architectures.layers import Start
 from anime_pipeline.core.randomness import stream
 
 
-@keras.saving.register_keras_serializable("anime_pipeline")
-class SeededNormal(keras.initializers.Initializer):
-    """Normal weights of a fixed or a fan-dependent standard deviation.
+def seeded_normal(seed: int, name: str, start: Start) -> Callable[..., Any]:
+    """Return an initialiser of dense [in, out] or convolution [h, w, in, out] kernels.
 
     Args:
         seed: The run's seed.
         name: The layer's name, which keeps layers independent.
-        stddev: Fixed standard deviation; 0 derives it from the layer's fans.
-        gain: Variance times fan-in: 2 for He et al. (ICCV 2015). 0 takes Glorot and Bengio's
-            2 / (fan-in + fan-out) (AISTATS 2010).
+        start: Standard deviation, or variance times fan-in: 2 is He et al. (ICCV 2015), and 0 takes
+            Glorot and Bengio's 2 / (fan-in + fan-out) (AISTATS 2010).
     """
 
-    def __init__(self, seed: int, name: str, stddev: float = 0.0, gain: float = 2.0) -> None:
-        self.seed = seed
-        self.name = name
-        self.stddev = stddev
-        self.gain = gain
-
-    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """Draw weights of a dense [in, out] or convolution [h, w, in, out] kernel."""
-        area = math.prod(shape[:-2])
-        if self.gain:
-            variance = self.gain / (area * shape[-2])
-        else:
-            variance = 2 / (area * (shape[-2] + shape[-1]))
-        scale = self.stddev or math.sqrt(variance)
-        values = stream(self.seed, f"init {self.name}").standard_normal(shape, "float32") * scale
+    def initial(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        fan_in, fan_out = (math.prod(shape[:-2]) * side for side in shape[-2:])
+        variance = start.gain / fan_in if start.gain else 2 / (fan_in + fan_out)
+        scale = start.stddev or math.sqrt(variance)
+        values = stream(seed, f"init {name}").standard_normal(shape, "float32") * scale
         return keras.ops.convert_to_tensor(values, dtype=dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments for serialisation."""
-        return {"seed": self.seed, "name": self.name, "stddev": self.stddev, "gain": self.gain}
+    return initial

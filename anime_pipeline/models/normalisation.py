@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 from keras import layers
 
 from anime_pipeline.models import backend
 
 
-@keras.saving.register_keras_serializable("anime_pipeline")
 class BatchNormalization(layers.BatchNormalization):
     """Keras's layer (Ioffe and Szegedy, ICML 2015), training included, within rounding.
 

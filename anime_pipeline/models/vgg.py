@@ -20,7 +20,6 @@ from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.models.assets import VGG_FILE, find_asset
-from anime_pipeline.models.blocks import compute_dtype
 
 TORCH_MEAN = (0.485, 0.456, 0.406)
 TORCH_STD = (0.229, 0.224, 0.225)
@@ -63,7 +62,7 @@ def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vg
     try:
         # Frozen, so kept as they are computed with: nothing is to be cast at every step.
         # Keras reports its download on stdout, which belongs to results.
-        with contextlib.redirect_stdout(sys.stderr), _policy(compute_dtype(precision)):
+        with contextlib.redirect_stdout(sys.stderr), _policy(precision):
             base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
     except Exception as error:  # Keras raises bare Exception when a download fails
         raise PipelineError(

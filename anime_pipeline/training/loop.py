@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
-import os
-import queue
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.core.errors import TrainingInterruptedError
-from anime_pipeline.core.signals import ECHO_S, STOP_SIGNALS, leave_lost_terminal
-from anime_pipeline.training.dispatch import Schedule, calls, ends_epoch
-from anime_pipeline.training.state import State
+from anime_pipeline.core.signals import stop_requests
+
+if TYPE_CHECKING:
+    from anime_pipeline.training.gan.state import State
+    from anime_pipeline.training.gan.task import Task
 
 
-class Task(Schedule, Protocol):
-    """What the loop needs of a stage.
+def ends_epoch(step: int, steps_per_epoch: int, total_steps: int, evaluate_every: int) -> bool:
+    """Tell whether the run is evaluated after `step` steps: an epoch ends there, or the run.
 
-    Attributes:
-        stage: Its name, as in the command's.
-        facts: What a resumed run must find unchanged besides configuration and data.
+    With small sets several epochs are taken together, `evaluate_every` steps at least, or
+    evaluating would cost more than training.
     """
+    together = -(-evaluate_every // steps_per_epoch)
+    return step % (together * steps_per_epoch) == 0 or step == total_steps
 
-    stage: str
-    facts: dict[str, str]
 
-    def rescheduled(self, config: Any) -> Task:
-        """Return this task under other schedules, such as another number of steps.
+def dispatches(task: Task[Any], start: int, stop: int) -> Iterator[range]:
+    """Divide steps `start` to `stop` into those that go to the device together.
 
-        Raises:
-            ValueError: If the configuration differs in more.
-        """
-        ...
-
-    def initial_state(self) -> State:
-        """Return the state before step 0."""
-        ...
-
-    def inputs(self, step: int) -> dict[str, Any]:
-        """Return the host arrays of one step: a pure function of `step`."""
-        ...
-
-    def advance(
-        self, state: State, step: int, *inputs: dict[str, Any]
-    ) -> tuple[State, list[dict[str, Any]]]:
-        """Run the steps from number `step` on, all of one form.
-
-        Returns:
-            The new state and the scalar metrics of each step.
-        """
-        ...
+    On a GPU a small network's step is shorter than the time that Python needs to ask for it, so
+    several are compiled into one `lax.scan`. They are put together within windows of
+    `steps_per_dispatch`, counted from step 0, never from where a process began: a resumed run
+    dispatches as an uninterrupted one does. A window with an evaluation inside goes step by step,
+    since that needs the state in between, and so does an unfinished last one: a compiled scan for
+    each odd length would cost more than it gains.
+    """
+    size = task.steps_per_dispatch
+    for begin in range(start - start % size, stop, size):
+        window = range(begin, begin + size)
+        evaluated = (
+            ends_epoch(s, task.steps_per_epoch, task.total_steps, task.evaluate_every)
+            for s in window[1:]
+        )
+        if window.stop > task.total_steps or any(evaluated):
+            found = [range(step, step + 1) for step in window]
+        else:
+            found = []
+            for _, group in itertools.groupby(window, task.form):
+                steps = list(group)
+                found.append(range(steps[0], steps[-1] + 1))
+        yield from (steps for steps in found if start <= steps.start < stop)
 
 
 @dataclass
@@ -72,7 +69,7 @@ class Progress:
         metrics: This step's scalars.
         logged: Values that callbacks measured since the last log line.
         is_current: Whether `state` is that after `step` steps. Where several go to the device in
-            one call, only the last of them sees its own; every step that ends an epoch does.
+            one dispatch, only the last of them sees its own; every step that ends an epoch does.
         evaluate_every: Steps at least between two epochs' ends.
     """
 
@@ -88,13 +85,17 @@ class Progress:
 
     @property
     def ends_epoch(self) -> bool:
-        """Whether this step closes an epoch or the run, see `training.dispatch`."""
+        """Whether this step closes an epoch or the run, see `ends_epoch`."""
         return ends_epoch(self.step, self.steps_per_epoch, self.total_steps, self.evaluate_every)
 
     @property
     def epoch(self) -> int:
         """Epochs begun so far, from 1."""
         return -(-self.step // self.steps_per_epoch)
+
+
+# Takes the run folder, the steps done before and the pictures that a step takes.
+Display = Callable[[Path, int, int], AbstractContextManager[Callable[[Progress], None]]]
 
 
 class Callback:
@@ -104,13 +105,20 @@ class Callback:
         """Run before the first step of this process."""
 
     def after_step(self, progress: Progress) -> None:
-        """Run after every step."""
+        """Run after every step; unless overridden, calls `after_epoch` where one ends."""
+        if progress.ends_epoch:
+            self.after_epoch(progress)
+
+    def after_epoch(self, progress: Progress) -> None:
+        """Run where an epoch ends, see `ends_epoch`."""
 
     def on_stop(self, progress: Progress) -> None:
         """Run when the loop ends for any reason but an error."""
 
 
-def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[Callback]) -> State:
+def run(
+    task: Task[Any], state: State, start: int, folder: Path, callbacks: Sequence[Callback]
+) -> State:
     """Train from step `start` to the planned end.
 
     Args:
@@ -137,8 +145,8 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
     )
     for callback in callbacks:
         callback.on_start(progress)
-    with _stop_requests() as stop_requested, _prefetched(task, start) as batches:
-        for steps in calls(task, start, task.total_steps):
+    with stop_requests() as stop_requested, closing(prepared(task, start)) as batches:
+        for steps in dispatches(task, start, task.total_steps):
             inputs = [next(batches) for _ in steps]
             progress.state, metrics = task.advance(progress.state, steps.start, *inputs)
             for step, values in zip(steps, metrics, strict=True):
@@ -162,76 +170,22 @@ def run(task: Task, state: State, start: int, folder: Path, callbacks: Sequence[
     return progress.state
 
 
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and its kin into a flag that is read between steps; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    requested = threading.Event()
-    previous = {
-        number: handler
-        for number in STOP_SIGNALS
-        if (handler := signal.getsignal(number)) != signal.SIG_IGN  # as under nohup
-    }
-    asked_at = 0.0
+def prepared(
+    task: Task[Any], start: int, threads: int = 1
+) -> Generator[dict[str, Any], None, None]:
+    """Yield the host arrays of each step from `start`, made some steps ahead in threads.
 
-    def request(*_: object) -> None:
-        nonlocal asked_at
-        leave_lost_terminal()
-        if not requested.is_set():
-            requested.set()
-            asked_at = time.monotonic()
-            os.write(2, b"\nStopping after this step and saving; once more to quit without.\n")
-        elif time.monotonic() - asked_at >= ECHO_S:
-            raise KeyboardInterrupt
-
-    for number in previous:
-        signal.signal(number, request)
-    try:
-        yield requested.is_set
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _prefetched(task: Task, start: int) -> Iterator[Iterator[dict[str, Any]]]:
-    """Prepare the next steps' host arrays in a thread; they depend on the step alone."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=2 * task.steps_per_dispatch)
-    stopping = threading.Event()
-
-    def produce() -> None:
-        for step in range(start, task.total_steps):
-            try:
-                item: Any = task.inputs(step)
-            except Exception as error:  # handed to the consumer, which raises it
-                item = error
-            while not stopping.is_set():
-                try:
-                    ready.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            if stopping.is_set() or isinstance(item, Exception):
-                return
-
-    def consume() -> Iterator[dict[str, Any]]:
-        while True:
-            item = ready.get()
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-    thread = threading.Thread(target=produce, name="batches", daemon=True)
-    thread.start()
-    try:
-        yield consume()
-    finally:
-        stopping.set()
-        thread.join()
-
-
-def all_finite(metrics: dict[str, float]) -> bool:
-    """Tell whether every metric is a finite number."""
-    return bool(np.isfinite(list(metrics.values())).all())
+    They depend on the step alone. Close it, so that the threads end.
+    """
+    ahead: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(threads, "batches") as pool:
+        try:
+            for step in range(start, task.total_steps):
+                ahead.append(pool.submit(task.inputs, step))
+                if len(ahead) > 2 * max(task.steps_per_dispatch, threads):
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for waiting in ahead:
+                waiting.cancel()

@@ -6,15 +6,14 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.platform import allow_open_files
-from anime_pipeline.core.signals import ECHO_S, answering_stop_signals, leave_lost_terminal
+from anime_pipeline.core.signals import answering
 from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.clients import FairThreads
 from anime_pipeline.web.serving.connections import Server
@@ -109,23 +108,16 @@ async def _serve(
     return clean
 
 
-@contextlib.contextmanager
-def _stopping_on_signals(told: asyncio.Event) -> Iterator[None]:
+def _stopping_on_signals(told: asyncio.Event) -> contextlib.AbstractContextManager[None]:
     """Tell of the first signal, and end the process at the second."""
     loop = asyncio.get_running_loop()
-    asked_at: list[float] = []
 
-    def stop(number: int) -> None:
-        leave_lost_terminal()
-        if not asked_at:
-            asked_at.append(time.monotonic())
-            loop.call_soon_threadsafe(told.set)
-        elif time.monotonic() - asked_at[0] >= ECHO_S:
+    def stop(number: int, again: bool) -> None:
+        if again:
             os._exit(128 + number)  # not through Python's own end: the models' thread is at work
+        loop.call_soon_threadsafe(told.set)
 
-    # What is ignored stays so, as under nohup.
-    with answering_stop_signals(stop, lambda handler: handler != signal.SIG_IGN):
-        yield
+    return answering(stop)
 
 
 async def _stop(server: Server, stop_work: Callable[[float], bool]) -> bool:

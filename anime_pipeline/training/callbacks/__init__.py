@@ -1,0 +1,1 @@
+"""Side effects around the loop: logs, checkpoints, warnings, TensorBoard."""

@@ -1,0 +1,99 @@
+"""What a training run is asked for, before any data or library is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anime_pipeline.core.config import from_dict, to_dict
+from anime_pipeline.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Request:
+    """A new run, or one to be continued; names are those of the commands' options.
+
+    Attributes:
+        data: Folders of faces; may be empty where a run is resumed on its own.
+        preset: ``"cpu"``, ``"gpu"`` or ``"reference"``; None or ``"auto"`` fits this machine.
+        overrides: Fields of the configuration that differ from the preset.
+        steps: Length of the run; of `steps`, `epochs` and `minutes` one at most.
+        epochs: Length in passes over the set.
+        minutes: Length by the clock: a few steps are timed, then the number of steps is fixed.
+        checkpoints: Folder of all runs.
+        init: Weights to start from: a shipped name, a ``.npz`` file or a run.
+        adversarial_share: Part of stage two's steps spent in its second phase.
+        annotate: Whether to estimate colours of hair and skin where there are none (stage one).
+        resume: Run folder or name, ``"latest"``, or None for a new run.
+        dry_run: Whether only to say what would be done.
+        tensorboard: Whether to write TensorBoard event files too.
+
+    Raises:
+        UsageError: If these contradict each other.
+    """
+
+    data: Sequence[Path] = ()
+    preset: str | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    checkpoints: Path = Path("checkpoints")
+    init: str | None = None
+    adversarial_share: float | None = None
+    annotate: bool = False
+    resume: str | None = None
+    dry_run: bool = False
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Check."""
+        object.__setattr__(self, "data", tuple(map(Path, self.data)))
+        if not (self.data or self.resume):
+            raise UsageError(f"Expected folders of faces. Received: {self.data}. Give --data.")
+        if len({root.resolve() for root in self.data}) != len(self.data):
+            shown = ", ".join(map(str, self.data))
+            raise UsageError(
+                f"The same folder is given twice with --data. Received: {shown}. Leave one."
+            )
+        lengths = {name: getattr(self, name) for name in ("steps", "epochs", "minutes")}
+        given = [f"--{name}" for name, value in lengths.items() if value is not None]
+        if len(given) > 1:
+            raise UsageError(
+                f"Expected only one length. Received: {' and '.join(given)}. Leave one."
+            )
+        begun = ("epochs", "minutes", "init", "adversarial_share", "dry_run")
+        decided = {name: getattr(self, name) for name in begun if self.resume}
+        for name, value in decided.items():
+            if value is not None and value is not False:
+                option = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+                raise UsageError(
+                    f"--resume continues {self.resume} with the length, phases and weights that "
+                    f"it began with. Leave {option} out."
+                )
+
+
+def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:
+    """Parse `--set field=value` options against the fields of a configuration.
+
+    Raises:
+        UsageError: If a field is unknown or a value does not fit it.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"Invalid value for --set: {text!r}. Expected FIELD=VALUE.")
+        if name.strip() == "init_sha256":
+            raise UsageError(
+                f"Received {text!r}, which --init records. Give the weights to --init."
+            )
+        try:
+            values[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name.strip()] = value.strip()  # plain words need no quotes
+    checked = from_dict(type(config), {**to_dict(config), **values})
+    return {name: getattr(checked, name) for name in values}

@@ -50,7 +50,7 @@ def test_the_command_keeps_the_two_apart(cli, tmp_path, machine):
     again = cli("upscale", "a.png", "--out", "o", "--precision", "bfloat16", "--json")
     assert again.code == 0 and len(again.json["kept"]) == 1
     other = cli("upscale", "a.png", "--out", "o")
-    assert other.code == 2 and "--overwrite" in other.stderr
+    assert other.code == 3 and "--overwrite" in other.stderr
 
 
 @pytest.mark.parametrize("lacks", ["processor", "library"])

@@ -14,6 +14,7 @@ from test_upscale_folders import names, paint
 
 from anime_pipeline.cli import upscale_batch
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.data import opening
 from anime_pipeline.images import headers, loading
 from anime_pipeline.images.codec import open_picture, to_rgb
 from anime_pipeline.images.headers import open_header
@@ -175,19 +176,17 @@ def test_only_exif_turns_a_picture():
 
 
 def test_a_table_that_comes_in_the_meantime_stays(cli, tmp_path, monkeypatch):
-    from anime_pipeline.cli import annotate
-
     paint(tmp_path / "in/a.png", 1)
     table = tmp_path / "in/color.csv"
+    estimate = opening.estimate_file
 
-    def late(path: Path, _):
+    def late(path: Path):
         table.write_text("mine\n")
-        return estimate(path, _)
+        return estimate(path)
 
-    estimate = annotate._estimate
-    monkeypatch.setattr(annotate, "_estimate", late)
-    cli("annotate", "in")
-    assert table.read_text() == "mine\n"
+    monkeypatch.setattr(opening, "estimate_file", late)
+    result = cli("annotate", "in", "--json")
+    assert result.json["kept"] == ["in/color.csv"] and table.read_text() == "mine\n"
 
 
 def test_a_long_header_ends_wherever_a_picture_is_decoded(monkeypatch):

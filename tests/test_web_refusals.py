@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from anime_pipeline.web.serving.measurements import Measurements
 from children import PATIENCE_S
 from test_web_api import API, refused
 from test_web_worker import in_thread
@@ -18,6 +17,7 @@ from anime_pipeline.web.models.jobs import LongJob
 from anime_pipeline.web.models.worker import LONG_JOBS, Worker
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.serving.clients import Budget
+from anime_pipeline.web.serving.measurements import Measurements
 from anime_pipeline.web.serving.settings import Settings
 from anime_pipeline.web.serving.shedding import Shedding
 

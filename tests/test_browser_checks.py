@@ -7,7 +7,7 @@ import pytest
 from browser_checks import SOUND, accessibility, layout_shifts, structure, too_wide
 from web import picture_bytes
 
-from anime_pipeline.web.static_files import STATIC
+from anime_pipeline.web.serving.static_files import STATIC
 
 pytest_plugins = ["browser"]
 

@@ -16,8 +16,9 @@ from anime_pipeline.cli import upscale_batch
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.data import opening
 from anime_pipeline.images import headers, loading
-from anime_pipeline.images.codec import open_picture, to_rgb
+from anime_pipeline.images.codec import open_picture, to_rgb, write_png
 from anime_pipeline.images.headers import open_header
+from anime_pipeline.sample.drawing import draw_face
 
 POSTSCRIPT = (
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\n0 0 40 40 rectfill\n"
@@ -176,7 +177,8 @@ def test_only_exif_turns_a_picture():
 
 
 def test_a_table_that_comes_in_the_meantime_stays(cli, tmp_path, monkeypatch):
-    paint(tmp_path / "in/a.png", 1)
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in/a.png", draw_face(0, 64).image)
     table = tmp_path / "in/color.csv"
     estimate = opening.estimate_file
 

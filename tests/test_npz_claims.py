@@ -260,7 +260,7 @@ def test_a_compressed_checkpoint_is_none_of_ours(tmp_path):
 def test_headers_that_take_long_to_read_are_not_read(tmp_path):
     shape = (1,) * 400
     path = weights_file(tmp_path / "a.npz", {"a": member(np.zeros(1, np.uint8), shape=shape)})
-    with pytest.raises(CheckpointError, match="damaged|no weights|header"):
+    with pytest.raises(CheckpointError, match="reading array header"):
         load_weights(path, DCGAN_KIND)
 
 

@@ -53,12 +53,14 @@ def test_what_decodes_while_it_is_opened_is_not_tried():
     assert Image.open(io.BytesIO(giant)).size == (20_000, 200), "by itself it would be opened"
 
 
-def test_a_header_without_end_costs_no_other_picture(cli, tmp_path, monkeypatch):
+@pytest.mark.parametrize("named", [False, True])
+def test_a_header_without_end_costs_no_other_picture(named, cli, tmp_path, monkeypatch):
     monkeypatch.setattr(headers, "HEADER_CPU_S", 0.2)
     good = paint(tmp_path / "in/good.png", 1)
     paint(tmp_path / "in/later.png", 2)
     (tmp_path / "in/endless.png").write_bytes(with_chunks(good, chunk(b"prIv") * 1_000_000))
-    result = cli("upscale", "in", "--out", "out", "--json")
+    paths = [f"in/{name}.png" for name in ("good", "endless", "later")] if named else ["in"]
+    result = cli("upscale", *paths, "--out", "out", "--json")
     assert result.code == 3 and names(result.json["written"]) == ["good.png", "later.png"]
     (skipped,) = result.json["skipped"]
     assert skipped["path"] == "in/endless.png" and "processor time" in skipped["reason"]

@@ -242,7 +242,8 @@ def test_an_upload_can_be_given_up(client, app):
 def test_hostile_uploads_are_refused_before_anything_is_decoded(client, monkeypatch):
     monkeypatch.setattr(Decoder, "still", lambda *_: pytest.fail("it was decoded"))
     refused(upload(client, b"just words"), 415, "Send one of these")
-    refused(upload(client, b""), 415)
+    refused(upload(client, b""), 415, "empty (0 bytes)")
+    refused(client.post(f"{API}/upscale", data={"image": "old.png"}), 422, "-F image=@FILE")
     refused(upload(client, b"\x89PNG\r\n\x1a\n" + bytes(50)), 422, "damaged")
     refused(upload(client, b"<svg xmlns='http://www.w3.org/2000/svg'/>"), 415)
     refused(upload(client, picture_bytes(2001, 2000, "PNG", "L")), 422, "4,000,000")

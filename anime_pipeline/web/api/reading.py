@@ -39,14 +39,14 @@ def read_form(
     Raises:
         Problem: 422, naming every parameter that is wrong.
     """
-    texts = _texts(kind, values)
     sent = files.getlist("image")
-    if len(sent) == len(files) == 1:
-        return _read(kind, texts | {"image": sent[0]}, "form")
+    if "image" not in values and len(sent) == len(files) == 1:
+        return _read(kind, _texts(kind, values) | {"image": sent[0]}, "form")
+    received = "words there" if "image" in values else f"{len(sent)} there, {len(files)} in all"
     raise Problem(
         422,
-        f"Expected one file, in the field 'image'. Received {len(sent)} there, and files in "
-        f"{len(files)} fields. Send one.",
+        f"Expected one file, in the field 'image'. Received {received}. Send one, by curl as "
+        "-F image=@FILE.",
         errors=[{"parameter": "image", "detail": "expected one file"}],
     )
 

@@ -77,6 +77,8 @@ def decode(content: bytes, scale: int, unwanted: Callable[[], bool]) -> Image.Im
         BusyError: If others are being decoded all the time.
         GivenUpError: If nobody waits for it.
     """
+    if not content:
+        raise Problem(415, f"{NAME} is empty (0 bytes). Send one of {', '.join(FORMATS)}.")
     if len(content) > MAX_UPLOAD_BYTES:
         raise Problem(
             413, f"{NAME} has more than {MAX_UPLOAD_BYTES // 10**6} MB. Send a smaller file."

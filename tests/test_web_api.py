@@ -243,7 +243,8 @@ def test_hostile_uploads_are_refused_before_anything_is_decoded(client, monkeypa
     monkeypatch.setattr(Decoder, "still", lambda *_: pytest.fail("it was decoded"))
     refused(upload(client, b"just words"), 415, "Send one of these")
     refused(upload(client, b""), 415, "empty (0 bytes)")
-    refused(client.post(f"{API}/upscale", data={"image": "old.png"}), 422, "-F image=@FILE")
+    words = {"data": {"image": "old.png"}, "content_type": "multipart/form-data"}
+    refused(client.post(f"{API}/upscale", **words), 422, "-F image=@FILE")
     refused(upload(client, b"\x89PNG\r\n\x1a\n" + bytes(50)), 422, "damaged")
     refused(upload(client, b"<svg xmlns='http://www.w3.org/2000/svg'/>"), 415)
     refused(upload(client, picture_bytes(2001, 2000, "PNG", "L")), 422, "4,000,000")

@@ -66,11 +66,10 @@ class Features:
                 f"Received: {size_px}"
             )
         # Here, not on top: the other measures share this file's helpers and need no framework.
-        from keras import ops
-
         from anime_pipeline.models import backend
         from anime_pipeline.models.ranges import to_model
 
+        ops = backend.keras.ops
         maps, self.source = _load(network)
         self.network = network
         self.size_px = size_px

@@ -43,13 +43,12 @@ class Lpips:
                 f"Received: {net!r}"
             )
         # Here, not on top: the report's other measures need no framework.
-        from keras import ops
-
         from anime_pipeline.models import backend
         from anime_pipeline.models.assets import LPIPS_FILES, find_asset
         from anime_pipeline.models.lpips import load_lpips
         from anime_pipeline.models.ranges import to_model
 
+        ops = backend.keras.ops
         loaded = load_lpips(net)
 
         def directions(images: Any) -> list[Any]:

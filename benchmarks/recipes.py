@@ -47,16 +47,12 @@ from anime_pipeline.training.dcgan.task import DcganTask
 
 # What `gpu` does, as far as two cores can pay for it.
 RESIDUAL: dict[str, Any] = {
-    "architecture": "residual",
-    "learning_rate_g": 4e-4,
-    "learning_rate_d": 4e-4,
-    "beta_1": 0.0,
-    "beta_2_start": 0.9,
-    "lr_schedule": "constant",
-    "learning_rate_fall": 4.0,
-    "gamma_fall": 10.0,
-    # Without norms to hold them, rates like these diverge under penalties 16 times as strong.
-    "r1_interval": 4,
+    name: getattr(DCGAN_PRESETS["gpu"], name)
+    for name in (
+        "architecture learning_rate_g learning_rate_d beta_1 beta_2_start lr_schedule "
+        # Without norms to hold them, rates like these diverge under penalties 16 times as strong.
+        "learning_rate_fall gamma_fall r1_interval"
+    ).split()
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "cpu": {},

@@ -175,7 +175,7 @@ def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:
     if out == STREAM or out.is_dir() or not ending:
         return None
     if ending not in IMAGE_SUFFIXES | known.keys():
-        (meant, *_) = [*difflib.get_close_matches(ending, known, 1, 0.75), None]
+        meant = next(iter(difflib.get_close_matches(ending, known, 1, 0.75)), None)
         if meant and not out.exists() and len(paths) == 1 and not paths[0].is_dir():
             raise UsageError(
                 f"--out {out} ends almost like a picture's name. Expected {out.with_suffix(meant)} "

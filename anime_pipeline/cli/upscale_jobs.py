@@ -128,7 +128,7 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
             try:
                 job = _job(source, out / source.relative_to(base), wanted)
             except DataError as error:
-                made.skipped.append(Skipped(str(source), str(error)))
+                made.skip(source, str(error))
                 continue
             claimed = claims.setdefault(job.target, [])
             if not any(_same(other.source, source) for other in claimed):  # or named twice
@@ -177,7 +177,7 @@ def _pictures(path: Path, made: Plan) -> list[Path]:
         try:
             (results if is_result(each) else found).append(each)
         except DataError as error:
-            made.skipped.append(Skipped(str(each), str(error)))
+            made.skip(each, str(error))
     made.results += results
     # Other files in a folder are no failures; a named file is tried whatever it is.
     made.skipped += [item for item in passed_over if item.reason != NOT_A_PICTURE]

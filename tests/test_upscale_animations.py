@@ -216,10 +216,8 @@ def test_messages_name_what_they_are_about(content):
         content = saved(Image.new("L", (5000, 1)), "PNG")
         kind = "webp"
     with Decoder() as decoder:
-        request = SimpleNamespace(text=lambda _: {})
-        prepare = SimpleNamespace(request=request, quality=90, decoder=decoder)
-        call = (content, kind, animated, enlarger(10**9), prepare, lambda *_: None)
-        with pytest.raises(DataError, match=r"^stdin: "):
-            writer(*call, name="stdin")
+        prepare = SimpleNamespace(
+            text=lambda _: {}, quality=90, decoder=decoder, enlarger=enlarger(10**9)
+        )
         with pytest.raises(DataError, match=r"^image: "):
-            writer(*call)
+            writer(content, kind, animated, prepare, lambda *_: None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import methodcaller
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -17,18 +18,16 @@ from anime_pipeline.cli.common import (
     print_json,
     print_table,
     progress_bar,
-    stderr,
+    say,
+    wants_json,
 )
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from anime_pipeline.data.characters import Colors
-    from anime_pipeline.data.dataset import Dataset, Record
-    from anime_pipeline.images.files import Skipped
-
-PARTS = ("hair", "skin")
+from anime_pipeline.core.storage import atomic_write
+from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
+from anime_pipeline.data.dataset import Dataset, Record, open_dataset
+from anime_pipeline.data.tables import find_table
+from anime_pipeline.images.colour_names import nearest_hair_name, parse_colour
+from anime_pipeline.images.files import Skipped
 
 
 @click.command("annotate")
@@ -41,14 +40,12 @@ PARTS = ("hair", "skin")
     help="Write the tables into this folder, in DATA's layout, instead of beside the pictures.",
 )
 @json_option
-def command(data: Path, overwrite: bool, compare: bool, out: Path | None, as_json: bool) -> None:
+def command(data: Path, overwrite: bool, compare: bool, out: Path | None) -> None:
     """Estimate hair and skin colours: a color.csv in each folder of pictures that has none.
 
     The colours are pixel statistics of face crops, hair on top; --compare tells how far they are
     from tables that exist. A picture that cannot be read is skipped and named (exit 3).
     """
-    from anime_pipeline.data.dataset import open_dataset
-
     if compare and (overwrite or out):
         other = "--overwrite" if overwrite else "--out"
         raise UsageError(
@@ -66,24 +63,45 @@ def command(data: Path, overwrite: bool, compare: bool, out: Path | None, as_jso
     else:
         facts = _annotate(dataset, out, overwrite, skipped)
     facts["skipped"] = [vars(item) for item in skipped]
-    if as_json:
+    if wants_json():
         print_json(facts)
     elif compare:
         _print_comparison(facts)
     _finish(facts, skipped)
 
 
+def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
+    for problem in facts.get("color_problems", []):
+        say(f"Colour problem: {problem}")
+    for item in skipped:
+        say(f"Skipped {item.path}: {item.reason}")
+    if "written" not in facts:
+        done = max(facts["images"], facts.get("hair_name", {}).get("images", 0))
+        say(f"{facts['images']} pictures compared with their color.csv")
+    else:
+        done = facts["images"] + len(facts["kept"])
+        say(f"{facts['images']} pictures annotated in {len(facts['written'])} folder(s)")
+        if facts["kept"]:
+            kept = len(facts["kept"])
+            say(f"{kept} folder(s) have a color.csv already; --overwrite replaces it")
+    if not done:
+        raise DataError(
+            f"None of {len(skipped)} could be used; the reasons are above. Name a folder "
+            "of face pictures."
+        )
+    if skipped:
+        raise PartialError(
+            f"{len(skipped)} were skipped; the reasons are above. Mend or remove them "
+            "and run the command again, with --overwrite for folders that have a table now."
+        )
+
+
 def _annotate(
     dataset: Dataset, out: Path | None, overwrite: bool, skipped: list[Skipped]
 ) -> dict[str, Any]:
     """Write a table for each folder as soon as its pictures are done."""
-    from anime_pipeline.core.storage import atomic_write
-    from anime_pipeline.data.characters import COLOR_FILE
-    from anime_pipeline.data.tables import find_table
-    from anime_pipeline.images.files import Skipped
-
     targets: dict[Path, Path] = {}
-    kept: list[str] = []
+    facts: dict[str, Any] = {"images": 0, "written": [], "kept": []}
     inside = dataset.root.resolve()
     for folder in dict.fromkeys(record.path.parent for record in dataset.records):
         # Whoever made a set may have put a link into it; pictures are read through it, no more.
@@ -96,24 +114,22 @@ def _annotate(
         there, _ = find_table(base, COLOR_FILE) if base.is_dir() else (None, [])
         target = there or base / COLOR_FILE
         if os.path.lexists(target) and not overwrite:
-            kept.append(str(target))
+            facts["kept"].append(str(target))
         else:
             targets[folder] = target
     records = [record for record in dataset.records if record.path.parent in targets]
-    written: list[str] = []
-    images = 0
     found = _estimates("Annotating", records, skipped)
     for folder, rows in groupby(found, lambda pair: pair[0].path.parent):
         table = [(record.path.name, colors) for record, colors in rows]
-        target = targets[folder]
+        content = format_color_csv(table).encode("utf-8", "backslashreplace")
         try:
-            atomic_write(target, _writing(table), replace=overwrite)
+            atomic_write(targets[folder], methodcaller("write", content), replace=overwrite)
         except FileExistsError:  # somebody has written one in the meantime
-            kept.append(str(target))
-            continue
-        written.append(str(target))
-        images += len(table)
-    return {"images": images, "written": written, "kept": kept}
+            facts["kept"].append(str(targets[folder]))
+        else:
+            facts["written"].append(str(targets[folder]))
+            facts["images"] += len(table)
+    return facts
 
 
 def _estimates(
@@ -121,7 +137,6 @@ def _estimates(
 ) -> Iterator[tuple[Record, Colors]]:
     """Yield pictures with their estimated colours, and note those that have none."""
     from anime_pipeline.data.opening import estimate_file
-    from anime_pipeline.images.files import Skipped
 
     with progress_bar(title) as update:
         for done, record in enumerate(records, start=1):
@@ -135,8 +150,6 @@ def _estimates(
 
 def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:
     """Measure estimates against the colours and the names of hair that people gave."""
-    from anime_pipeline.images.colour_names import nearest_hair_name
-
     named = {record.path: _hair_tag(record) for record in dataset.records}
     records = [r for r in dataset.records if r.colors or named[r.path]]
     if not records:
@@ -154,7 +167,7 @@ def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:
             if record.colors:
                 by_table.append(nearest_hair_name(record.colors.hair) == name)
     facts: dict[str, Any] = {"images": len(pairs), "color_problems": dataset.color_problems}
-    for part in PARTS if pairs else ():
+    for part in ("hair", "skin") if pairs else ():
         facts[part] = _distances([tuple(getattr(c, part) for c in pair) for pair in pairs])
     if hits:
         names = [name for _, name in hits]
@@ -170,8 +183,6 @@ def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:
 
 def _hair_tag(record: Record) -> str | None:
     """Return the name that people gave the hair, by our names; None if no known one."""
-    from anime_pipeline.images.colour_names import nearest_hair_name, parse_colour
-
     for tag in sorted(record.tags or ()):
         word, _, kind = tag.rpartition("_")
         try:
@@ -189,8 +200,7 @@ def _distances(pairs: list[tuple[Any, ...]]) -> dict[str, float]:
     from anime_pipeline.core.randomness import stream
     from anime_pipeline.images.colour import delta_e, rgb_to_lab
 
-    lab: np.ndarray = rgb_to_lab(np.array(pairs))  # [N, 2, 3]
-    found, given = lab[:, 0], lab[:, 1]
+    found, given = rgb_to_lab(np.array(pairs)).swapaxes(0, 1)  # [N, 3] each
     apart = delta_e(found, given)
     shuffled = delta_e(given[stream(0, "shuffled colours").permutation(len(given))], given)
     return {
@@ -201,48 +211,11 @@ def _distances(pairs: list[tuple[Any, ...]]) -> dict[str, float]:
 
 
 def _print_comparison(facts: dict[str, Any]) -> None:
-    rows = [
-        [part, *(f"{value:.2f}" for value in facts[part].values())]
-        for part in PARTS
-        if part in facts
-    ]
+    parts = [part for part in ("hair", "skin") if part in facts]
+    rows = [[part, *(f"{value:.2f}" for value in facts[part].values())] for part in parts]
     if rows:
         print_table(["CIEDE2000", "mean", "median", "shuffled table"], rows)
-    if "hair_name" in facts:
-        name = facts["hair_name"]
+    if name := facts.get("hair_name"):
         table = "–" if name["table"] is None else f"{name['table']:.1%}"
         row = ["hair name", f"{name['accuracy']:.1%}", table, f"{name['most_common']:.1%}"]
         print_table(["against tags", "right", "by color.csv", "always the most common"], [row])
-
-
-def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
-    console = stderr()
-    for problem in facts.get("color_problems", []):
-        console.print(f"Colour problem: {problem}", markup=False)
-    for item in skipped:
-        console.print(f"Skipped {item.path}: {item.reason}", markup=False)
-    if "written" in facts:
-        done, kept = facts["images"], len(facts["kept"])
-        console.print(f"{done} pictures annotated in {len(facts['written'])} folder(s)")
-        if kept:
-            console.print(f"{kept} folder(s) have a color.csv already; --overwrite replaces it")
-    else:
-        done, kept = max(facts["images"], facts.get("hair_name", {}).get("images", 0)), 0
-        console.print(f"{facts['images']} pictures compared with their color.csv")
-    if not done and not kept:
-        raise DataError(
-            f"None of {len(skipped)} could be used; the reasons are above. Name a folder "
-            "of face pictures."
-        )
-    if skipped:
-        raise PartialError(
-            f"{len(skipped)} were skipped; the reasons are above. Mend or remove them "
-            "and run the command again, with --overwrite for folders that have a table now."
-        )
-
-
-def _writing(rows: list[tuple[str, Colors]]) -> Callable[[IO[bytes]], object]:
-    from anime_pipeline.data.characters import format_color_csv
-
-    table = format_color_csv(rows).encode("utf-8", "backslashreplace")
-    return lambda file: file.write(table)

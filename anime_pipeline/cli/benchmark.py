@@ -12,14 +12,14 @@ import click
 from anime_pipeline.cli.common import (
     UserPath,
     data_option,
-    json_option,
-    out_option,
     print_json,
     progress_bar,
+    result_options,
+    say,
     side_option,
-    stderr,
     version_line,
     waiting,
+    wants_json,
 )
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import UsageError
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
     from anime_pipeline.data.store import Store
     from anime_pipeline.inference.upscaler import Upscaler
-
-HR_SIZE = 128
-PROTOCOL = {
-    "protocol": "each picture reduced 4x and enlarged again, compared as 8-bit RGB",
-    "baselines": "OpenCV interpolations",
-}
 
 
 @click.command("benchmark")
@@ -51,10 +45,9 @@ PROTOCOL = {
     "degradations",
     multiple=True,
     default=["bicubic"],
-    show_default=True,
     help="How LR pictures are made; may be repeated.",
 )
-@click.option("--hr-size", type=click.IntRange(min=32), default=HR_SIZE, show_default=True)
+@click.option("--hr-size", type=click.IntRange(min=32), default=128)
 @side_option
 @click.option("--limit", type=click.IntRange(min=1), help="Measure at most this many pictures.")
 @click.option(
@@ -69,9 +62,7 @@ PROTOCOL = {
     help="Another program's results of --write-lr's pictures, under the same names as PNG; may be "
     "repeated.",
 )
-@out_option("outputs/benchmark")
-@click.option("--overwrite", is_flag=True, help="Replace a report of something else.")
-@json_option
+@result_options("outputs/benchmark", "a report of something else")
 def command(
     data: tuple[Path, ...],
     weights: tuple[str, ...],
@@ -83,7 +74,6 @@ def command(
     against: tuple[str, ...],
     out: Path,
     overwrite: bool,
-    as_json: bool,
 ) -> None:
     """Measure 4x upscalers beside nearest, bilinear, bicubic and Lanczos.
 
@@ -94,7 +84,6 @@ def command(
     To measure another program: --write-lr FOLDER, let it enlarge those pictures 4x, then give its
     results by --against, with all other options the same.
     """
-    from anime_pipeline.cli.training import progress, say
     from anime_pipeline.data.opening import choose_side, open_store
 
     degradations = tuple(dict.fromkeys(degradations))
@@ -102,8 +91,7 @@ def command(
     paths = _find_weights(weights)
     folders = _name_folders(against, list(paths))
     roots = list(dict.fromkeys(data))
-    store = open_store(roots, hr_size, min_side=hr_size, say=say, progress=progress)
-
+    store = open_store(roots, hr_size, min_side=hr_size, say=say, progress=progress_bar)
     with waiting("Loading the models"):
         from anime_pipeline.inference.upscaler import Upscaler
         from anime_pipeline.reports.benchmark import run_benchmark
@@ -117,7 +105,7 @@ def command(
     names = _image_names(store, roots, chosen)
     hr_images = store.images[chosen]
     if write_lr:
-        _write_inputs(write_lr, names, hr_images, degradations[0], overwrite, as_json)
+        _write_inputs(write_lr, names, hr_images, degradations[0], overwrite)
         return
     others = {name: read_results(folder, names, hr_size) for name, folder in folders.items()}
     with waiting("Loading LPIPS"):
@@ -134,16 +122,14 @@ def command(
         refuse_other_report(out, STEM, facts)
     methods = {name: upscaler.upscale_batch for name, upscaler in loaded.items()}
     with progress_bar("Measuring") as update:
-        result = run_benchmark(
-            hr_images, names, degradations, methods, 4, update, others=others, metrics=metrics
-        )
+        result = run_benchmark(hr_images, names, degradations, methods, 4, update, others, metrics)
     result.facts.update(facts)
     written = write_reports(result, out)
-    if as_json:
+    if wants_json():
         print_json(as_document(result))
     else:
         click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
-    stderr().print(f"Reports: {', '.join(map(str, written.values()))}", markup=False)
+    say(f"Reports: {', '.join(map(str, written.values()))}")
 
 
 def _method_facts(
@@ -155,7 +141,8 @@ def _method_facts(
 
     return {
         "degradations": ", ".join(f"{DEGRADERS[name]} {name} 4x" for name in degradations),
-        **PROTOCOL,
+        "protocol": "each picture reduced 4x and enlarged again, compared as 8-bit RGB",
+        "baselines": "OpenCV interpolations",
         **{f"weights {n}": f"sha256 {u.weights.sha256[:16]}" for n, u in loaded.items()},
         **{f"against {n}": f"pixels' sha256 {fingerprint(i)[:16]}" for n, i in others.items()},
     }
@@ -211,12 +198,7 @@ def _train_count(loaded: Mapping[str, Upscaler]) -> int:
 
 
 def _write_inputs(
-    folder: Path,
-    names: Sequence[str],
-    hr_images: np.ndarray,
-    degradation: str,
-    overwrite: bool,
-    as_json: bool,
+    folder: Path, names: Sequence[str], hr_images: np.ndarray, degradation: str, overwrite: bool
 ) -> None:
     from anime_pipeline.data.degrade import DEGRADERS
     from anime_pipeline.reports.benchmark import reduce_all
@@ -224,14 +206,13 @@ def _write_inputs(
 
     with progress_bar("Writing LR pictures") as update:
         write_inputs(folder, names, reduce_all(hr_images, degradation), overwrite, update)
-    if as_json:
+    if wants_json():
         files = [path.as_posix() for path in file_names(names)]
         print_json({"folder": str(folder), "degradation": degradation, "files": files})
-    stderr().print(
+    say(
         f"{len(names)} LR pictures ({DEGRADERS[degradation]} {degradation} 4x) in {folder}. Have "
         "them enlarged 4x into another folder under the same names as PNG, and give that by "
-        "--against.",
-        markup=False,
+        "--against."
     )
 
 
@@ -244,8 +225,7 @@ def _check(
         raise UsageError(
             f"Invalid value for --hr-size. Expected a multiple of 4. Received: {hr_size}"
         )
-    unknown = [name for name in degradations if name not in DEGRADATIONS]
-    if unknown:
+    if unknown := [name for name in degradations if name not in DEGRADATIONS]:
         raise UsageError(
             f"Unknown degradation {unknown[0]!r}. Expected one of: {', '.join(DEGRADATIONS)}."
         )

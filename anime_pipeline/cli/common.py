@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,10 +21,12 @@ from anime_pipeline.core.text import json_visible, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_DATA = "data/"
+WANTS_JSON = "anime_pipeline.wants_json"  # key in click's context
 PLAIN_LINE_EVERY_S = 10.0
 UNBROKEN = 10_000  # columns
 
@@ -73,10 +75,8 @@ def data_option(function: Function) -> Function:
     """Add `--data`, which may be given several times."""
     return click.option(
         "--data",
-        "data",
         multiple=True,
         default=[DEFAULT_DATA],
-        show_default=True,
         type=UserPath(),
         help="Folder of faces: character folders, CelebA, or any tree. May be repeated.",
     )(function)
@@ -88,7 +88,6 @@ def side_option(function: Function) -> Function:
         "--side",
         type=click.Choice(["test", "val", "all"]),
         default="test",
-        show_default=True,
         help="Side of the split; `all` includes training pictures.",
     )(function)
 
@@ -99,27 +98,54 @@ def checkpoints_option(function: Function) -> Function:
         "--checkpoints",
         type=UserPath(),
         default="checkpoints/",
-        show_default=True,
         help="Where run folders are kept.",
     )(function)
 
 
 def json_option(function: Function) -> Function:
-    """Add `--json`."""
+    """Add `--json`, which `tell` and `wants_json` obey."""
     return click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, _, wanted: context.meta.update({WANTS_JSON: wanted}),
+        help="Print one JSON document on stdout.",
     )(function)
 
 
 def out_option(default: str) -> Callable[[Function], Function]:
     """Add `--out`, the folder that results go to."""
     return click.option(
-        "--out",
-        type=UserPath(file_okay=False),
-        default=default,
-        show_default=True,
-        help="Folder for the results.",
+        "--out", type=UserPath(file_okay=False), default=default, help="Folder for the results."
     )
+
+
+def result_options(default: str, replaces: str) -> Callable[[Function], Function]:
+    """Add `--out`, `--overwrite`, which replaces what `replaces` says, and `--json`."""
+
+    def add(function: Function) -> Function:
+        overwrite = click.option("--overwrite", is_flag=True, help=f"Replace {replaces}.")
+        return out_option(default)(overwrite(json_option(function)))
+
+    return add
+
+
+def wants_json() -> bool:
+    """Return whether the command was called with `--json`."""
+    return bool(click.get_current_context().meta.get(WANTS_JSON))
+
+
+def say(text: str) -> None:
+    """Print a message for people on stderr, beside any progress bar."""
+    stderr().print(text, markup=False)
+
+
+def tell(document: Any, text: str) -> None:
+    """Print a result as JSON on stdout if `--json` asks for that, else in words on stderr."""
+    if wants_json():
+        print_json(document)
+    else:
+        say(text)
 
 
 def print_json(document: Any) -> None:
@@ -134,7 +160,9 @@ def print_json(document: Any) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress with ETA on a terminal; elsewhere a plain line now and then.
+    """Show on a terminal a line that stands still, and from the first count on a bar with ETA.
+
+    Elsewhere a plain line now and then.
 
     Args:
         title: What is being done.
@@ -142,37 +170,41 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         A function taking (done, total).
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     console = stderr()
-    columns = (
-        TextColumn("{task.description}", markup=False),  # titles hold paths, brackets and all
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     begun = last_line = time.monotonic()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
-        task = p.add_task(visible(title), total=None)
+    with ExitStack() as shown:
+        bar: Progress | None = None
+        shown.enter_context(waiting(title))
 
         def update(done: int, total: int) -> None:
-            nonlocal last_line
-            p.update(task, completed=done, total=total)
+            nonlocal last_line, bar
             now = time.monotonic()
-            if not console.is_terminal and now - last_line >= PLAIN_LINE_EVERY_S:
+            if console.is_terminal:
+                if bar is None:
+                    shown.close()
+                    bar = shown.enter_context(_bar(title))
+                bar.update(bar.task_ids[0], completed=done, total=total)
+            elif now - last_line >= PLAIN_LINE_EVERY_S:
                 last_line = now
                 left_s = (now - begun) / max(done, 1) * (total - done)
-                console.print(f"{title}: {done}/{total}, ETA {left_s:.0f} s", markup=False)
+                say(f"{title}: {done}/{total}, ETA {left_s:.0f} s")
 
         yield update
+
+
+def _bar(title: str) -> Progress:
+    from rich import progress as rich
+
+    columns = (
+        rich.TextColumn("{task.description}", markup=False),  # titles hold paths, brackets and all
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    bar = rich.Progress(*columns, console=stderr(), transient=True)
+    bar.add_task(visible(title), total=None)
+    return bar
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

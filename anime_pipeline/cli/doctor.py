@@ -9,15 +9,28 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import json_option, print_json, print_table, waiting
+from anime_pipeline.cli.common import (
+    json_option,
+    print_json,
+    print_table,
+    waiting,
+    wants_json,
+)
 from anime_pipeline.core.errors import PipelineError, in_words
-from anime_pipeline.core.machine import has_keras
+from anime_pipeline.core.machine import (
+    bfloat16_forbidden_by,
+    cpu_has_bfloat16,
+    cpu_name,
+    has_keras,
+    usable_cores,
+)
+from anime_pipeline.core.platform import memory_bytes
+from anime_pipeline.core.storage import atomic_write_bytes, cache_folder
 
 OPTIONAL = ("jax", "tensorboardX", "openvino", "ai-edge-litert")
 FOR_TRAINING = ("tensorflow", "keras")
@@ -26,53 +39,45 @@ LITTLE_DISK_BYTES = 1_000_000_000
 LITTLE_MEMORY_BYTES = 2_000_000_000
 
 
-@dataclass(frozen=True)
-class Check:
-    """One line of the report: ``ok``, ``note`` (works, but), or ``fail``."""
-
-    name: str
-    status: str
-    detail: str
-
-
 @click.command("doctor")
 @json_option
-def command(as_json: bool) -> None:
+def command() -> None:
     """Check this installation and this machine, and draw a few faces as a test.
 
     Exit 1 if something is broken. Paste the output into bug reports.
     """
-    checks: list[Check] = []
+    checks: list[dict[str, str]] = []
     for name, examine in EXAMINATIONS.items():
         with waiting(f"Examining: {name}"):
-            checks.append(_guarded(name, examine))
-    failed = [check for check in checks if check.status == "fail"]
-    if as_json:
-        print_json({"version": __version__, "checks": [asdict(check) for check in checks]})
+            try:
+                status, detail = examine()
+            except Exception as error:  # a line of the report, so that the others are still seen
+                words = in_words(error) or f"{type(error).__name__}: {error}"
+                status, detail = "fail", str(words)
+        checks.append({"name": name, "status": status, "detail": detail})
+    if wants_json():
+        print_json({"version": __version__, "checks": checks})
     else:
-        rows = [(check.status, check.name, check.detail) for check in checks]
+        rows = [(check["status"], check["name"], check["detail"]) for check in checks]
         print_table(("", f"anime-pipeline {__version__}", ""), rows)
-    if failed:
-        names = ", ".join(check.name for check in failed)
+    if failed := [check["name"] for check in checks if check["status"] == "fail"]:
         raise PipelineError(
-            f"{len(failed)} of {len(checks)} checks failed ({names}); their lines say what to do."
+            f"{len(failed)} of {len(checks)} checks failed ({', '.join(failed)}); their lines say "
+            "what to do."
         )
 
 
-def _guarded(name: str, examine: Callable[[], tuple[str, str]]) -> Check:
-    """Turn a failure into a line of the report, so that the others are still seen."""
-    try:
-        return Check(name, *examine())
-    except Exception as error:
-        return Check(name, "fail", str(in_words(error) or f"{type(error).__name__}: {error}"))
+# Each returns ``ok``, ``note`` (works, but) or ``fail``, and what there is to say.
 
 
 def _python() -> tuple[str, str]:
-    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     detail = f"{platform.python_version()} on {platform.platform()}"
-    if not good:
-        detail += "; expected Python 3.11 to 3.13: make the environment with one of these"
-    return ("ok" if good else "fail", detail)
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return ("ok", detail)
+    return (
+        "fail",
+        f"{detail}; expected Python 3.11 to 3.13: make the environment with one of these",
+    )
 
 
 def _versions(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -116,8 +121,6 @@ _GIVEN = dict(os.environ)  # before the backend is selected, which sets the vari
 
 
 def _cpu() -> tuple[str, str]:
-    from anime_pipeline.core.machine import cpu_name, usable_cores
-
     limits = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("_NUM_THREADS")]
     detail = f"{cpu_name()}, {usable_cores()} of {os.cpu_count()} threads usable"
     if limits:
@@ -126,8 +129,6 @@ def _cpu() -> tuple[str, str]:
 
 
 def _bfloat16() -> tuple[str, str]:
-    from anime_pipeline.core.machine import bfloat16_forbidden_by, cpu_has_bfloat16
-
     setting = bfloat16_forbidden_by()
     if cpu_has_bfloat16():
         detail = "in hardware"
@@ -147,8 +148,6 @@ def _bfloat16() -> tuple[str, str]:
 
 
 def _memory() -> tuple[str, str]:
-    from anime_pipeline.core.platform import memory_bytes
-
     total = memory_bytes()
     if total is None:
         return ("note", "this system does not tell how much; training wants 2 GB")
@@ -158,8 +157,6 @@ def _memory() -> tuple[str, str]:
 
 
 def _disk() -> tuple[str, str]:
-    from anime_pipeline.core.storage import atomic_write_bytes, cache_folder
-
     cache = cache_folder()
     probe = cache / "doctor.tmp"
     atomic_write_bytes(probe, b"written and deleted by anime-pipeline doctor")
@@ -175,24 +172,18 @@ def _disk() -> tuple[str, str]:
 def _weights() -> tuple[str, str]:
     from anime_pipeline.models.zoo import damaged, shipped
 
-    bad = damaged()
-    if bad:
-        detail = f"{', '.join(bad)}: missing or damaged; install the package again"
-        return ("fail", detail)
+    if bad := damaged():
+        return ("fail", f"{', '.join(bad)}: missing or damaged; install the package again")
     return ("ok", f"{', '.join(shipped())}: whole (sha256)")
 
 
 def _vgg() -> tuple[str, str]:
     from anime_pipeline.models.assets import VGG_FILE, find_asset
 
-    path = find_asset(VGG_FILE)
-    if path:
+    if path := find_asset(VGG_FILE):
         return ("ok", str(path))
-    detail = (
-        "no weights in $ANIME_PIPELINE_ASSETS; training and evaluate need them, and Keras "
-        "downloads 58 MB then"
-    )
-    return ("note", detail)
+    detail = "no weights in $ANIME_PIPELINE_ASSETS; training and evaluate need them, and Keras "
+    return ("note", detail + "downloads 58 MB then")
 
 
 def _self_test() -> tuple[str, str]:

@@ -12,22 +12,17 @@ import click
 from anime_pipeline.cli.common import (
     UserPath,
     data_option,
-    json_option,
-    out_option,
     print_json,
     print_table,
     progress_bar,
+    result_options,
+    say,
     side_option,
-    stderr,
     version_line,
     waiting,
+    wants_json,
 )
-from anime_pipeline.cli.evaluate_networks import (
-    NETWORKS,
-    about_stage_two,
-    load_networks,
-    remarks,
-)
+from anime_pipeline.cli.evaluate_networks import NETWORKS, about_stage_two, load_networks, remarks
 from anime_pipeline.cli.face_options import truncation_option, weights_options
 from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.core.config import SCALE
@@ -51,7 +46,6 @@ MAX_FIRST_SEED = 2**62
 @click.option(
     "--upscale/--no-upscale",
     default=True,
-    show_default=True,
     help="Compare the faces after stage two, too; that doubles the time.",
 )
 @click.option(
@@ -69,14 +63,12 @@ MAX_FIRST_SEED = 2**62
     "--count",
     type=click.IntRange(LEAST, MOST),
     default=COUNT,
-    show_default=True,
     help="Faces to draw, and the most real ones to compare them with.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, MAX_FIRST_SEED),
     default=0,
-    show_default=True,
     help="The first seed; the others follow, none is left out.",
 )
 @truncation_option
@@ -86,14 +78,8 @@ MAX_FIRST_SEED = 2**62
     help="Measure FID too, by the network of this file: the frozen Inception-v3 of 2015, "
     "classify_image_graph_def.pb. Default: the one in $ANIME_PIPELINE_ASSETS, if there.",
 )
-@out_option("outputs/evaluation")
-@click.option("--overwrite", is_flag=True, help="Replace a report of something else.")
-@json_option
+@result_options("outputs/evaluation", "a report of something else")
 def command(
-    checkpoint: str,
-    upscaler: str | None,
-    realism: float | None,
-    upscale: bool,
     wanted: tuple[str, ...],
     data: tuple[Path, ...],
     side: str,
@@ -103,7 +89,7 @@ def command(
     inception: Path | None,
     out: Path,
     overwrite: bool,
-    as_json: bool,
+    **options: Any,
 ) -> None:
     """Measure a generator against held-out faces; writes a report with pictures.
 
@@ -112,12 +98,11 @@ def command(
     whether attributes are met; FID where its network is at hand. Takes about fifteen minutes on two
     cores, half of that with --no-upscale, with FID some more.
     """
-    from anime_pipeline.cli.training import progress, say
     from anime_pipeline.data.opening import open_store
     from anime_pipeline.models.weights import DCGAN_KIND
     from anime_pipeline.models.zoo import find_weights
 
-    path = find_weights(checkpoint, DCGAN_KIND)
+    path = find_weights(options["checkpoint"], DCGAN_KIND)
     import_keras_quietly()
     with waiting("Loading the models"):
         from anime_pipeline.reports.evaluate import evaluate
@@ -127,13 +112,12 @@ def command(
 
         networks, missing = load_networks(wanted)
         network, about_fid = _inception(inception)
-    options = {"checkpoint": checkpoint, "upscaler": upscaler, "realism": realism}
-    pipeline = load_pipeline(options | {"upscale": upscale})
-    generator, enlarge = pipeline.generator, pipeline.upscaler if upscale else None
+    pipeline = load_pipeline(options)
+    generator, enlarge = pipeline.generator, pipeline.upscaler if options["upscale"] else None
     roots = list(dict.fromkeys(data))
     size, fit = generator.config.image_size, generator.config.fit
     labels = bool(generator.config.condition)
-    store = open_store(roots, size, fit, labels=labels, say=say, progress=progress)
+    store = open_store(roots, size, fit, labels=labels, say=say, progress=progress_bar)
     faces, chosen = _faces(store, generator, side, count)
     if enlarge:
         paths = [record.path for record in faces.records]
@@ -159,14 +143,14 @@ def command(
     result.missing = missing
     result.remarks = remarks(generator.config, enlarge)
     written = write_evaluation(result, out, _last_row(path))
-    if as_json:
+    if wants_json():
         print_json(result.as_document())
     else:
         rows = [cells(figure) for figure in result.figures]
         keys = ("name", "value", "best", "worst", "n")
         head = ("Measure", "Value", "Real faces", "Chance", "Faces")
         print_table(head, [[row[key] for key in keys] for row in rows])
-    stderr().print(f"Report: {written['html']}", markup=False)
+    say(f"Report: {written['html']}")
 
 
 def _inception(path: Path | None) -> tuple[Inception | None, dict[str, str]]:
@@ -203,10 +187,7 @@ def _faces(
             f"{LEAST}, better {COUNT}: add pictures, or measure them all with --side all."
         )
     if len(chosen) < FEW:
-        stderr().print(
-            f"Warning: {len(chosen)} real faces are few; every distance will be noisy.",
-            markup=False,
-        )
+        say(f"Warning: {len(chosen)} real faces are few; every distance will be noisy.")
     if train_count > len(store.images):
         raise UsageError(
             f"These weights were trained on {train_count} pictures, here are {len(store.images)}. "
@@ -226,5 +207,5 @@ def _last_row(weights: Path) -> dict[str, Any]:
         return last_values(read_metrics(weights.parent / METRICS_FILE))
     except CheckpointError as error:
         # Beside weights from anywhere anything may lie, and all the measuring is done by now.
-        stderr().print(f"Passed over: {error}", markup=False)
+        say(f"Passed over: {error}")
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anime_pipeline.cli.common import stderr
+from anime_pipeline.cli.common import say
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import PipelineError
 
@@ -40,7 +40,7 @@ def load_networks(wanted: tuple[str, ...]) -> tuple[list[Features], dict[str, st
         if reason:
             missing[TITLES[name]] = reason
             text = f"Warning: faces are not compared by {TITLES[name]}: {reason}."
-            stderr().print(text, markup=False)
+            say(text)
             continue
         try:
             networks.append(Features(name))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import json_option, out_option, print_json, stderr, waiting
+from anime_pipeline.cli.common import print_json, result_options, say, waiting, wants_json
 from anime_pipeline.cli.face_options import weights_options
 from anime_pipeline.cli.loading import load_pipeline
 from anime_pipeline.core.errors import UsageError
@@ -28,7 +28,6 @@ FORMS = ("onnx", "litert", "savedmodel")
     "--part",
     type=click.Choice(list(STAGES)),
     default="pipeline",
-    show_default=True,
     help="Both stages as one network (128 px faces), or one of them.",
 )
 @click.option(
@@ -37,16 +36,11 @@ FORMS = ("onnx", "litert", "savedmodel")
     type=click.Choice(FORMS),
     multiple=True,
     default=["onnx"],
-    show_default=True,
     help="The form. May be repeated.",
 )
 @weights_options
-@out_option("outputs/export/")
-@click.option("--overwrite", is_flag=True, help="Replace what an earlier call has written.")
-@json_option
-def command(
-    part: str, forms: tuple[str, ...], out: Path, overwrite: bool, as_json: bool, **options: Any
-) -> None:
+@result_options("outputs/export/", "what an earlier call has written")
+def command(part: str, forms: tuple[str, ...], out: Path, overwrite: bool, **options: Any) -> None:
     """Write a network for other programs: phones, web pages, other languages.
 
     Pictures are uint8 RGB on both sides, and all that this program does around its networks is
@@ -71,7 +65,7 @@ def command(
     for form in forms:
         with waiting(f"Writing and checking {targets[form][0]}"):
             documents.append(_export(sources, form, targets[form]))
-    if as_json:
+    if wants_json():
         print_json({"out": str(out), "exported": documents})
         return
     for document in documents:
@@ -79,7 +73,7 @@ def command(
         checked = "not compared: Keras is not installed" if apart is None else (
             f"{document['within_one_level']:.2%} of values within one grey level of Keras's"
         )  # fmt: skip
-        stderr().print(f"{out / document['file']}: {checked}", markup=False)
+        say(f"{out / document['file']}: {checked}")
 
 
 def _targets(out: Path, part: str, form: str) -> tuple[Path, Path, Path]:

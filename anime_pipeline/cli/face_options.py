@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from anime_pipeline.cli import complete
-from anime_pipeline.cli.common import FiniteRange, Function, stderr
+from anime_pipeline.cli.common import FiniteRange, Function, say
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.inference.spec import MOST_TRUNCATION, read_attribute
@@ -28,7 +28,6 @@ def weights_options(function: Function) -> Function:
             name,
             shell_complete=complete.weights_names,
             default=default,
-            show_default=default is not None,
             help=f"Stage {stage}: a shipped name, a .npz file or a run folder{shown}.",
         )(function)
     return function
@@ -49,7 +48,6 @@ def truncation_option(function: Function) -> Function:
         "--truncation",
         type=FiniteRange(0, MOST_TRUNCATION),
         default=1.0,
-        show_default=True,
         help="Below 1: faces more alike and more regular.",
     )(function)
 
@@ -142,7 +140,7 @@ def only_known(
         return dict(attributes)
     said = {"eyes": "{} eyes", "length": "{} hair"}
     words = ", ".join(said[name].format(attribute) for name, attribute in lost.items())
-    stderr().print(f"Not drawn (these weights know nothing of it): {words}", markup=False)
+    say(f"Not drawn (these weights know nothing of it): {words}")
     return {name: attribute for name, attribute in attributes.items() if name not in lost}
 
 
@@ -157,9 +155,8 @@ def _read_prompt(text: str) -> dict[str, Any]:
         )
     if prompt.ignored:
         ignored = ", ".join(prompt.ignored)
-        stderr().print(
+        say(
             "Not drawn (only colour and length of hair, skin and the colour of eyes can be): "
-            f"{ignored}",
-            markup=False,
+            f"{ignored}"
         )
     return prompt.attributes

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import (
-    UserPath,
-    json_option,
-    out_option,
-    parse_seeds,
-    print_json,
-    stderr,
-)
+from anime_pipeline.cli.common import UserPath, parse_seeds, result_options, tell
 from anime_pipeline.cli.face_options import (
     attribute_options,
     gather_attributes,
@@ -62,10 +55,8 @@ MANIFEST = "manifest.json"
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
 @weights_options
-@out_option("outputs/")
-@click.option("--overwrite", is_flag=True, help="Replace pictures that another call has made.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
-@json_option
+@result_options("outputs/", "pictures that another call has made")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32)
 def command(
     count: int | None,
     seed_text: str | None,
@@ -73,7 +64,6 @@ def command(
     out: Path,
     overwrite: bool,
     batch_size: int,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
@@ -98,11 +88,7 @@ def command(
         latent = pipeline.latents(specs)
         pictures = pipeline.draw(latent, condition, job.size, batch_size, update)
     result = _write(job, pictures, grid, overwrite, pipeline.generator.asked(condition))
-    if as_json:
-        print_json(result)
-    else:
-        faces = f"{len(specs)} face{'s' if len(specs) > 1 else ''}"
-        stderr().print(f"{faces} of {job.size}x{job.size} px in {out}", markup=False)
+    tell(result, f"{len(specs)} face{'s'[: len(specs) > 1]} of {job.size}x{job.size} px in {out}")
 
 
 @dataclass(frozen=True)

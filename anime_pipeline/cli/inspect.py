@@ -16,10 +16,10 @@ from anime_pipeline.cli.common import (
     out_option,
     print_json,
     progress_bar,
-    stderr,
+    say,
     waiting,
+    wants_json,
 )
-from anime_pipeline.cli.training import say
 from anime_pipeline.core.config import FITS
 from anime_pipeline.core.text import visible
 
@@ -39,7 +39,7 @@ COPIES_SHOWN = 32
 @out_option("outputs/")
 @click.option("--fit", type=click.Choice(FITS), default="crop")
 @json_option
-def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
+def command(data: Path, out: Path, fit: Any) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
     from anime_pipeline.data.dataset import open_dataset
     from anime_pipeline.data.duplicates import cached_groups, repeated
@@ -80,7 +80,7 @@ def command(data: Path, out: Path, fit: Any, as_json: bool) -> None:
     for kind, path in files.items():
         write_png(path, pictures[kind], mark)
     facts = describe(dataset, store, copies) | {kind: str(path) for kind, path in files.items()}
-    if as_json:
+    if wants_json():
         print_json(facts | {"origins": origin_report.facts(origins, store)})
     else:
         count = len(store.images)
@@ -190,4 +190,4 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
         table.add_row(name, visible(text))
     Console(highlight=False, markup=False, emoji=False).print(table)
     if len(facts["skipped"]) > 20 or len(facts["color_problems"]) > 10:
-        stderr().print("The full lists: --json")
+        say("The full lists: --json")

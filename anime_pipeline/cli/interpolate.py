@@ -14,8 +14,7 @@ from anime_pipeline.cli.common import (
     UserPath,
     json_option,
     parse_seeds,
-    print_json,
-    stderr,
+    tell,
 )
 from anime_pipeline.cli.face_options import (
     OPTIONS,
@@ -45,17 +44,16 @@ SHEET_COLUMNS = 12
 @word_option("eyes", f"Likewise, of {', '.join(WORDS['eyes'])}.")
 @word_option("length", "Likewise, long or short.")
 @truncation_option
-@click.option("--frames", type=click.IntRange(1, 1000), default=24, show_default=True,
+@click.option("--frames", type=click.IntRange(1, 1000), default=24,
               help="Frames from one face to the next.")  # fmt: skip
-@click.option("--loop/--no-loop", default=True, show_default=True, help="Return to the first.")
-@click.option("--fps", type=FiniteRange(min=1, max=60), default=12.0, show_default=True)
+@click.option("--loop/--no-loop", default=True, help="Return to the first.")
+@click.option("--fps", type=FiniteRange(min=1, max=60), default=12.0)
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
 @click.option(
     "--out",
     type=UserPath(),
     default="outputs/interpolation.gif",
-    show_default=True,
     help="Ends in .gif, .mp4, or .png for a sheet of all frames.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
@@ -67,7 +65,6 @@ def command(
     fps: float,
     out: Path,
     overwrite: bool,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Travel from face to face, or with one seed from colour to colour.
@@ -108,11 +105,8 @@ def command(
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
     _refuse_other(out, overwrite)  # that has come in the meantime
     _write(out, pictures, fps, f"anime-pipeline {__version__}, seeds {seeds}")
-    result: dict[str, Any] = {"out": str(out), "frames": len(pictures), "seeds": stops, **wanted}
-    if as_json:
-        print_json(result)
-    else:
-        stderr().print(f"{len(pictures)} frames in {out}", markup=False)
+    result = {"out": str(out), "frames": len(pictures), "seeds": stops, **wanted}
+    tell(result, f"{len(pictures)} frames in {out}")
 
 
 def _refuse_other(out: Path, overwrite: bool) -> None:

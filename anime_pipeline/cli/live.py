@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, stderr
+from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, say, stderr
 from anime_pipeline.cli.live_panel import Pace, describe, draw, last_evaluation
 from anime_pipeline.core.signals import STOP_SIGNALS
 
@@ -113,7 +113,7 @@ def display(start: int, images_per_step: int) -> Iterator[Callable[[Progress], N
         waited = panel is None and now - last_line >= PLAIN_LINE_EVERY_S
         if waited or progress.ends_epoch or not last_line:
             last_line = now
-            console.print(describe(progress, pace), markup=False)
+            say(describe(progress, pace))
 
     try:
         yield show

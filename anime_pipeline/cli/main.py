@@ -92,7 +92,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}  # of all subcommands, too
+
+
+@click.group(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="anime-pipeline")
 def main() -> None:
     """Anime faces in two stages: a DCGAN draws 32x32 faces, an SRGAN upsamples them 4x.

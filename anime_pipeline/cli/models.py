@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import UserPath, json_option, print_json, print_table, waiting
+from anime_pipeline.cli.common import (
+    UserPath,
+    json_option,
+    print_json,
+    print_table,
+    waiting,
+    wants_json,
+)
 from anime_pipeline.core.errors import CheckpointError, UsageError
 
 
@@ -18,7 +25,7 @@ def command() -> None:
 
 @command.command("list")
 @json_option
-def list_models(as_json: bool) -> None:
+def list_models() -> None:
     """Show each model: what it is, its size and how it was trained."""
     from anime_pipeline.models.weights import load_weights
     from anime_pipeline.models.zoo import damaged, pretrained_folder, shipped
@@ -42,7 +49,7 @@ def list_models(as_json: bool) -> None:
                 "path": str(path),
             }
         )
-    if as_json:
+    if wants_json():
         print_json({"models": rows})
         return
     head = ("Name", "Kind", "Parameters", "Size", "Trained for", "sha256")
@@ -64,12 +71,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 @command.command("verify")
 @json_option
-def verify(as_json: bool) -> None:
+def verify() -> None:
     """Check every shipped file against its recorded sha256 (exit 5 if one is bad)."""
     from anime_pipeline.models.zoo import damaged, shipped
 
     bad = damaged()
-    if as_json:
+    if wants_json():
         print_json({"models": {name: name not in bad for name in shipped()}})
     else:
         for name in shipped():

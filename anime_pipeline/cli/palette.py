@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import UserPath, json_option, print_json, stderr
+from anime_pipeline.cli.common import UserPath, json_option, tell
 from anime_pipeline.cli.face_options import (
     colour_option,
     read_attributes,
@@ -28,7 +28,7 @@ MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels 
 
 
 @click.command("palette")
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0)
 @colour_option("hair", "Rows: names or #rrggbb with commas between [default: all names].")
 @colour_option("skin", "Columns, likewise [default: all names].")
 @word_option("eyes", f"Of all of them: {', '.join(WORDS['eyes'])} [default: by the seed].")
@@ -36,13 +36,11 @@ MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels 
 @truncation_option
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
-@click.option(
-    "--out", type=UserPath(), default="outputs/palette.png", show_default=True, help="The sheet."
-)
+@click.option("--out", type=UserPath(), default="outputs/palette.png", help="The sheet.")
 @click.option("--overwrite", is_flag=True, help="Replace a picture that another call has made.")
 @json_option
 def command(
-    seed: int, hair: str | None, skin: str | None, out: Path, overwrite: bool, as_json: bool,
+    seed: int, hair: str | None, skin: str | None, out: Path, overwrite: bool,
     **options: Any,
 ) -> None:  # fmt: skip
     """Draw one seed in every hair and skin colour, as one labelled sheet."""
@@ -70,10 +68,8 @@ def command(
     if not options["upscale"]:
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
     write_png(out, labelled_sheet(pictures, rows, columns), text)
-    if as_json:
-        print_json({"out": str(out), "faces": len(specs), **as_document(text)})
-    else:
-        stderr().print(f"{len(specs)} faces of seed {seed} in {out}", markup=False)
+    document = {"out": str(out), "faces": len(specs), **as_document(text)}
+    tell(document, f"{len(specs)} faces of seed {seed} in {out}")
 
 
 def _labels(part: Any, text: str | None) -> list[Label]:

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    UserPath,
-    json_option,
-    out_option,
-    print_json,
-    progress_bar,
-    stderr,
-)
+from anime_pipeline.cli.common import UserPath, progress_bar, result_options, tell
 from anime_pipeline.cli.face_options import (
     colour_option,
     read_attributes,
@@ -40,15 +33,11 @@ LARGE = 128  # side of the pictures in the comparison
 @colour_option("skin", "Likewise.")
 @word_option("eyes", f"Then give it other eyes: {', '.join(WORDS['eyes'])}.")
 @word_option("length", "Then let its hair be long or short.")
-@click.option("--steps", type=click.IntRange(1, 10_000), default=300, show_default=True)
+@click.option("--steps", type=click.IntRange(1, 10_000), default=300)
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
-@out_option("outputs/")
-@click.option("--overwrite", is_flag=True, help="Replace what another call has made.")
-@json_option
-def command(
-    picture: Path, steps: int, out: Path, overwrite: bool, as_json: bool, **options: Any
-) -> None:
+@result_options("outputs/", "what another call has made")
+def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: Any) -> None:
     """Find the face nearest to a picture among all that stage one can draw.
 
     Writes the found face, a comparison of both, and latent and condition as JSON. The face should
@@ -84,12 +73,7 @@ def command(
     document |= {"attributes": in_a_line(asked.look), **generator.asked(condition)[0]}
     document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
     atomic_write_json(out / names[2], document)
-    if as_json:
-        print_json(document)
-    else:
-        stderr().print(
-            f"{out / names[1]}: {found.rms:.0f} grey levels (RMS) from the picture", markup=False
-        )
+    tell(document, f"{out / names[1]}: {found.rms:.0f} grey levels (RMS) from the picture")
 
 
 def _refuse_others(out: Path, names: list[str], text: dict[str, str]) -> None:

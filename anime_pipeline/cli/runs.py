@@ -14,7 +14,8 @@ from anime_pipeline.cli.common import (
     json_option,
     print_json,
     print_table,
-    stderr,
+    say,
+    wants_json,
 )
 from anime_pipeline.cli.complete import run_names
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
@@ -38,7 +39,7 @@ def command() -> None:
 @command.command("list")
 @checkpoints_option
 @json_option
-def list_all(checkpoints: Path, as_json: bool) -> None:
+def list_all(checkpoints: Path) -> None:
     """Show every run: how far it is, what it measured last, and what it warned of."""
     runs, broken = [], []
     for stage in STAGES:
@@ -47,18 +48,18 @@ def list_all(checkpoints: Path, as_json: bool) -> None:
                 runs.append(read_run(folder))
             except CheckpointError as error:
                 broken.append(str(error))
-    if as_json:
+    if wants_json():
         print_json({"runs": [_document(run) for run in runs]})
     elif runs:
         head = ("Run", "State", "Steps", "Size", "Last measured")
         print_table(head, [_cells(run) for run in runs])
     else:
-        stderr().print(f"No runs in {checkpoints}. train-dcgan or train-srgan makes one.")
+        say(f"No runs in {checkpoints}. train-dcgan or train-srgan makes one.")
     for text in broken:
-        stderr().print(f"Passed over: {text}", markup=False)
+        say(f"Passed over: {text}")
     for run in runs:
         for text in run.warnings[-1:]:
-            stderr().print(f"{run.name} warned: {text}", markup=False)
+            say(f"{run.name} warned: {text}")
 
 
 def _document(run: RunSummary) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _cells(run: RunSummary) -> list[str]:
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=run_names)
 @checkpoints_option
 @json_option
-def compare(names: tuple[str, ...], checkpoints: Path, as_json: bool) -> None:
+def compare(names: tuple[str, ...], checkpoints: Path) -> None:
     """Set runs side by side: settings that differ, then what was measured last."""
     runs = [read_run(find_run(checkpoints, name)) for name in names]
     plans = [run.surroundings | run.config for run in runs]
@@ -93,7 +94,7 @@ def compare(names: tuple[str, ...], checkpoints: Path, as_json: bool) -> None:
         name: [run.metrics.get(name) for run in runs]
         for name in ("step", *(m.key for m in headlines({k for run in runs for k in run.metrics})))
     }
-    if as_json:
+    if wants_json():
         labels = [str(run.folder) for run in runs]
         print_json({"runs": labels, "settings": settings, "measured": measured})
         return
@@ -142,7 +143,7 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     target = out or Path("outputs", f"runs_{short}.png")
     refuse_other_picture(target, mark)
     write_png(target, decode(plot_curves(logs)), mark)
-    stderr().print(f"Curves of {', '.join(logs)} in {target}", markup=False)
+    say(f"Curves of {', '.join(logs)} in {target}")
 
 
 @command.command("report")
@@ -155,4 +156,4 @@ def report(name: str, checkpoints: Path) -> None:
     """
     from anime_pipeline.reports.training import write_report
 
-    stderr().print(f"Report: {write_report(find_run(checkpoints, name))}", markup=False)
+    say(f"Report: {write_report(find_run(checkpoints, name))}")

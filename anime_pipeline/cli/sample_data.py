@@ -6,25 +6,18 @@ from pathlib import Path
 
 import click
 
-from anime_pipeline.cli.common import (
-    DEFAULT_DATA,
-    UserPath,
-    json_option,
-    print_json,
-    progress_bar,
-    stderr,
-)
+from anime_pipeline.cli.common import DEFAULT_DATA, UserPath, json_option, progress_bar, tell
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.space import require_free
 
 
 @click.command("sample-data")
 @click.argument("out", default=DEFAULT_DATA, type=UserPath(file_okay=False))
-@click.option("--count", type=click.IntRange(min=1), default=400, show_default=True)
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
-@click.option("--size", type=click.IntRange(min=32, max=1024), default=160, show_default=True)
+@click.option("--count", type=click.IntRange(min=1), default=400)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0)
+@click.option("--size", type=click.IntRange(min=32, max=1024), default=160)
 @json_option
-def command(out: Path, count: int, seed: int, size: int, as_json: bool) -> None:
+def command(out: Path, count: int, seed: int, size: int) -> None:
     """Draw a practice set of anime-style faces, so that everything can be tried at once.
 
     The pictures are drawn by code in the layout of the reference dataset: character folders with
@@ -35,7 +28,5 @@ def command(out: Path, count: int, seed: int, size: int, as_json: bool) -> None:
     require_free(out, count * size**2 * 3, "the pictures")
     with progress_bar("Drawing") as update:
         folders = write_sample_dataset(out, count, seed, size, update)
-    if as_json:
-        print_json({"out": str(out), "images": count, "folders": folders})
-    else:
-        stderr().print(f"{count} drawn faces in {folders} folders of {out}", markup=False)
+    document = {"out": str(out), "images": count, "folders": folders}
+    tell(document, f"{count} drawn faces in {folders} folders of {out}")

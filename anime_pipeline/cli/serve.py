@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from anime_pipeline.cli.common import checkpoints_option, stderr, waiting
+from anime_pipeline.cli.common import checkpoints_option, say, waiting
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import EXIT_FAILURE
 from anime_pipeline.web.serving.settings import LOOPBACK_HOSTS, MOST_QUEUE, Settings, hosts
@@ -39,35 +39,30 @@ def _url(host: str, port: int) -> str:
 
 
 @click.command("serve", cls=NamesVariables)
-@click.option("--host", default="127.0.0.1", show_default=True,
+@click.option("--host", default="127.0.0.1",
               help="Address to listen on; 0.0.0.0 lets other machines in.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65_535), envvar="PORT", default=8000,
-              show_default=True, help="Port; 0 takes a free one.")  # fmt: skip
-@click.option("--checkpoint", default="dcgan", show_default=True, shell_complete=weights_names,
+              help="Port; 0 takes a free one.")  # fmt: skip
+@click.option("--checkpoint", default="dcgan", shell_complete=weights_names,
               help="Stage one: a shipped name, a .npz file or a run folder.")  # fmt: skip
-@click.option("--upscaler", default="", shell_complete=weights_names,
+@click.option("--upscaler", default="", show_default=False, shell_complete=weights_names,
               help="Stage two, likewise [default: the shipped pair].")  # fmt: skip
 @checkpoints_option
 @click.option("--queue", type=click.IntRange(1, MOST_QUEUE), default=Settings.queue,
-              show_default=True,
               help="Requests that may wait; more are refused at once.")  # fmt: skip
 @click.option("--rate-limit", type=click.IntRange(min=0), default=Settings.rate_limit,
-              show_default=True,
               help="Faces a minute for each client on another machine; 0: no limit.")  # fmt: skip
 @click.option("--upload-rate-limit", type=click.IntRange(min=0),
-              default=Settings.upload_rate_limit, show_default=True,
-              help="Uploads a minute, likewise.")  # fmt: skip
-@click.option("--proxies", type=click.IntRange(0, 16), default=Settings.proxies, show_default=True,
+              default=Settings.upload_rate_limit, help="Uploads a minute, likewise.")  # fmt: skip
+@click.option("--proxies", type=click.IntRange(0, 16), default=Settings.proxies,
               help="Reverse proxies in front, whose X-Forwarded headers are believed.")  # fmt: skip
-@click.option("--trusted-hosts", default="",
+@click.option("--trusted-hosts", default="", show_default=False,
               help="Names that this server is called by, with commas between [default: this "
               "machine's own, unless --host lets others in].")  # fmt: skip
-@click.option("--face-timeout-s", type=click.FloatRange(1, 3600),
-              default=Settings.face_timeout_s, show_default=True,
+@click.option("--face-timeout-s", type=click.FloatRange(1, 3600), default=Settings.face_timeout_s,
               help="How long a face may take, waiting included.")  # fmt: skip
 @click.option("--upscale-timeout-s", type=click.FloatRange(1, 3600),
-              default=Settings.upscale_timeout_s,
-              show_default=True, help="How long an upload may take.")  # fmt: skip
+              default=Settings.upscale_timeout_s, help="How long an upload may take.")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 def command(
     host: str, port: int, trusted_hosts: str, open_browser: bool, checkpoints: Path, **options: Any
@@ -96,25 +91,23 @@ def command(
     url = _url(shown, bound[1])
 
     def on_ready() -> None:
-        console = stderr()
         if host in ANY_ADDRESS:
             own = own_address(listening.family)
             known = f" From others: {_url(own, bound[1])}" if own else ""
-            console.print(f"Listening on all addresses of this machine.{known}", markup=False)
+            say(f"Listening on all addresses of this machine.{known}")
         elif trusted_hosts and not options["proxies"]:
             # All of its clients would count as this machine, which has no limits.
-            console.print("Behind a web server on this machine? Add --proxies 1.", markup=False)
-        console.print(f"{READY} {url}  (Ctrl-C stops)", markup=False)
+            say("Behind a web server on this machine? Add --proxies 1.")
+        say(f"{READY} {url}  (Ctrl-C stops)")
         if open_browser:
             click.launch(url)
 
     if serve(have.shedding, listening, settings.queue, have.worker.stop, on_ready):
-        stderr().print("Stopped; everything that was accepted has been answered.", markup=False)
+        say("Stopped; everything that was accepted has been answered.")
         return
-    stderr().print(
+    say(
         "Stopped, but some requests were left unanswered: they took too long. Choose a smaller "
-        "--upscale-timeout-s if that happens often.",
-        markup=False,
+        "--upscale-timeout-s if that happens often."
     )
     # Not through Python's own end, which would pull the ground from under the models' thread.
     os._exit(EXIT_FAILURE)

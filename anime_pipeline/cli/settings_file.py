@@ -16,7 +16,7 @@ from anime_pipeline.core.runs import RUN_CONFIG
 FILE_ASSIGNMENTS = "anime_pipeline.file_assignments"  # key in click's context
 
 # These belong to one call, not to a plan of a run.
-NOT_IN_FILES = ("config", "resume", "as_json", "json", "dry_run", "assignments", "set")
+NOT_IN_FILES = ("config", "resume", "json", "dry_run", "assignments", "set")
 
 
 def use_settings_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:

@@ -37,10 +37,10 @@ from anime_pipeline.core.config import LOSSES, DcganConfig
     help="Start from weights: a shipped name, a .npz file or a run, whose discriminator is taken "
     "on too.",
 )
-def command(as_json: bool, **values: Any) -> None:
+def command(**values: Any) -> None:
     """Train stage one: a DCGAN that draws 32x32 faces.
 
     Every run has its own folder with samples after each epoch (several at once for small sets),
     metrics, curves, and a state that --resume continues exactly. Ctrl-C saves first.
     """
-    train_and_report("dcgan", read_request(values, DcganConfig()), as_json)
+    train_and_report("dcgan", read_request(values, DcganConfig()))

@@ -28,11 +28,11 @@ from anime_pipeline.core.config import SrganConfig
     help="Start the generator from weights: a shipped name, a .npz file or a run folder.",
 )
 @click.option("--perceptual-weight", type=FiniteRange(min=0), help="0 needs no VGG16.")
-def command(as_json: bool, hr_size: str | None, **values: Any) -> None:
+def command(hr_size: str | None, **values: Any) -> None:
     """Train stage two: an SRGAN that upscales 4x, first for fidelity, then adversarially.
 
     The run's folder gets fidelity.npz after the first phase and perceptual.npz after the second;
     either serves `upscale --weights` and `generate --upscaler`.
     """
     values["hr_size"] = int(hr_size) if hr_size else None
-    train_and_report("srgan", read_request(values, SrganConfig()), as_json)
+    train_and_report("srgan", read_request(values, SrganConfig()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,8 @@ from anime_pipeline.cli.common import (
     print_json,
     print_table,
     progress_bar,
-    stderr,
-    waiting,
+    say,
+    wants_json,
 )
 from anime_pipeline.cli.complete import run_names
 from anime_pipeline.cli.live import display
@@ -158,35 +158,13 @@ def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[st
     return values, assigned
 
 
-def train_and_report(stage: str, request: Request, as_json: bool) -> None:
+def train_and_report(stage: str, request: Request) -> None:
     """Train, and print what is not on the screen already."""
-    summary = train(stage, request, say, progress, _display)
-    if as_json:
+    summary = train(stage, request, say, progress_bar, _display)
+    if wants_json():
         print_json(summary)
     elif request.dry_run:
         print_table(("Plan", ""), _plan_lines(summary))
-
-
-def say(text: str) -> None:
-    """Print a message for people, beside any progress bar."""
-    stderr().print(text, markup=False)
-
-
-@contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show what is being done: a line that stands still, and from the first count on a bar."""
-    with ExitStack() as shown:
-        shown.enter_context(waiting(title))
-        bar: Callable[[int, int], None] | None = None
-
-        def update(done: int, total: int) -> None:
-            nonlocal bar
-            if bar is None:
-                shown.close()
-                bar = shown.enter_context(progress_bar(title))
-            bar(done, total)
-
-        yield update
 
 
 @contextmanager

@@ -5,27 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    UserPath,
-    json_option,
-    print_json,
-)
+from anime_pipeline.cli.common import UserPath, json_option, print_json, wants_json
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
-from anime_pipeline.cli.upscale_batch import finish, run
-from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one
-from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
-from anime_pipeline.cli.upscale_work import Preparation
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.space import require_free
 from anime_pipeline.core.storage import sweep_temporaries
-
-if TYPE_CHECKING:
-    from anime_pipeline.inference.target import Target
+from anime_pipeline.images.files import IMAGE_SUFFIXES
+from anime_pipeline.inference.target import MAX_FACTOR, Target
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
@@ -54,7 +45,6 @@ class MemorySize(click.ParamType):
     "--out",
     type=UserPath(),
     default="outputs/",
-    show_default=True,
     help="Folder for the results, or the file of the only one, as x.png; - writes it to stdout.",
 )
 @click.option(
@@ -74,7 +64,6 @@ class MemorySize(click.ParamType):
     "--back-project",
     type=click.IntRange(0, 20),
     default=0,
-    show_default=True,
     help="Rounds of making the result reduce to the input again: no colour shift.",
 )
 @click.option(
@@ -82,21 +71,18 @@ class MemorySize(click.ParamType):
     "kind",
     type=click.Choice(["auto", "png", "jpg", "webp", "gif"]),
     default="auto",
-    show_default=True,
     help="auto: PNG, and animations as they were.",
 )
 @click.option(
     "--quality",
     type=click.IntRange(1, 100),
     default=92,
-    show_default=True,
     help="Of JPEG and WebP; 100 makes WebP lossless.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
-    show_default=True,
     help="bfloat16: faster on some processors, a little coarser; needs OpenVINO.",
 )
 @click.option(
@@ -114,7 +100,6 @@ def command(
     realism: float | None,
     weights: str | None,
     overwrite: bool,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Upscale pictures (files, folders, or - for stdin) to any size.
@@ -124,21 +109,25 @@ def command(
     else; the others are still written (exit 3). Run again, it goes on where it stopped: results of
     the same request are kept, and results in a folder are no pictures to enlarge.
     """
+    from anime_pipeline.cli.upscale_batch import finish, run
+    from anime_pipeline.cli.upscale_jobs import measure, plan
+    from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
+    from anime_pipeline.cli.upscale_work import Preparation
     from anime_pipeline.models.blend import TRUE_TO_INPUT, find_upscaler
 
     target = parse_target(scale, size)
     files = find_upscaler(weights, realism, usual=TRUE_TO_INPUT)
-    check_streams(paths, out, as_json)
-    named = kind_of_file(paths, out, options["kind"])
+    check_streams(paths, out)
+    named = None if out == STREAM else kind_of_file(paths, out, options["kind"])
     if named is None and out != STREAM and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file. Expected a folder, or - for stdout.")
     options["kind"] = named or options["kind"]
     prepare = Preparation(files, target, options)
     if STREAM in (*paths, out):
         with prepare.decoder:
-            run_stream(paths[0], out, prepare, overwrite, as_json, is_file=bool(named))
+            run_stream(paths[0], out, options["kind"], prepare, overwrite, bool(named))
         return
-    done = plan_one(paths[0], out, named) if named else plan(paths, out, options["kind"])
+    done = plan(paths, out, options["kind"], bool(named))
     to_do = done.sort(prepare.request, overwrite)
     for folder in {job.target.parent for job in done.jobs}:
         sweep_temporaries(folder, below=False)
@@ -147,7 +136,7 @@ def command(
     if to_do:
         with prepare.decoder:
             run(to_do, pixels, prepare, out, overwrite, done)
-    if as_json:
+    if wants_json():
         print_json(
             {
                 "weights": prepare.weights.facts(),
@@ -167,12 +156,11 @@ def kind_of_file(paths: tuple[Path, ...], out: Path, wanted: str) -> str | None:
     Raises:
         UsageError: If it names a file and that cannot be.
     """
-    from anime_pipeline.images.files import IMAGE_SUFFIXES
     from anime_pipeline.images.writing.save import SUFFIXES
 
     ending = out.suffix.lower()
     known = {suffix: kind for kind, suffix in SUFFIXES.items()} | {".jpeg": "jpg"}
-    if out == STREAM or out.is_dir() or not ending:
+    if out.is_dir() or not ending:
         return None
     if ending not in IMAGE_SUFFIXES | known.keys():
         meant = next(iter(difflib.get_close_matches(ending, known, 1, 0.75)), None)
@@ -205,8 +193,6 @@ def parse_target(scale: str | None, size: str | None) -> Target:
     Raises:
         UsageError: If both are given, or the size is none.
     """
-    from anime_pipeline.inference.target import MAX_FACTOR, Target
-
     if size is None:
         return Target(factor=int(scale or 4))
     if scale is not None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from anime_pipeline.cli.common import progress_bar, stderr
+from anime_pipeline.cli.common import progress_bar, say
 from anime_pipeline.cli.upscale_jobs import Job, Plan, Request, look_at
 from anime_pipeline.cli.upscale_work import Preparation, Write, writer
 from anime_pipeline.core.errors import DataError, NotAFileError, PartialError, PipelineError
@@ -34,7 +34,7 @@ def run(
         plan: Receives what became of each.
     """
     prepare.decoder.start()  # while the network is loaded
-    enlarger = prepare.enlarger
+    _ = prepare.enlarger
     total, before = sum(pixels), 0
     with progress_bar("Upscaling (kilopixels)") as update:
         for job, count in zip(jobs, pixels, strict=True):
@@ -44,9 +44,7 @@ def run(
 
             try:
                 content = read_regular(job.source, MAX_PICTURE_BYTES)
-                write = writer(
-                    content, job.kind, job.animated, enlarger, prepare, advance, place=job.place
-                )
+                write = writer(content, job.kind, job.animated, prepare, advance, place=job.place)
             except NotAFileError as error:
                 plan.skip(job.source, str(error.strerror))
             except OSError as error:
@@ -134,32 +132,27 @@ def finish(done: Plan, out: Path) -> None:
         PipelineError: If there is none because nothing could be written there.
         PartialError: If some are missing.
     """
-    console = stderr()
     skipped = [*done.skipped, *done.in_the_way]
     finished = len(done.written) + len(done.kept)
     total = finished + len(skipped)
     before = f" ({len(done.kept)} were there already)" if done.kept else ""
-    console.print(f"{finished} of {total} pictures upscaled into {out}{before}", markup=False)
+    say(f"{finished} of {total} pictures upscaled into {out}{before}")
     if done.results:
-        console.print(
+        say(
             f"Passed over {len(done.results)} that earlier calls had made; name their files to "
-            "enlarge them again.",
-            markup=False,
+            "enlarge them again."
         )
     for source in done.outdated:
-        console.print(f"Made anew, as it has changed: {shown(source)}", markup=False)
+        say(f"Made anew, as it has changed: {shown(source)}")
     for item in skipped:
-        console.print(f"Skipped {shown(item.path)}: {item.reason}", markup=False)
+        say(f"Skipped {shown(item.path)}: {item.reason}")
     blocked = len(done.in_the_way)
-    if (
-        not finished
-        and not blocked
-        and {item.reason for item in skipped} <= set(OF_THE_NAME.values())
-    ):
-        raise PipelineError(  # no fault of the pictures
-            f"No result could be written into {out}; the reasons are above. Choose another --out."
-        )
     if not finished and not blocked:
+        if {item.reason for item in skipped} <= set(OF_THE_NAME.values()):
+            raise PipelineError(  # no fault of the pictures
+                f"No result could be written into {out}; the reasons are above. Choose another "
+                "--out."
+            )
         raise DataError(
             f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
             "folders that hold some."

@@ -8,10 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from PIL import UnidentifiedImageError
+
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import open_regular, what_is_wrong
 from anime_pipeline.core.storage import sha256_of
+from anime_pipeline.images.codec import MAX_PIXELS
 from anime_pipeline.images.files import NOT_A_PICTURE, Skipped, walk
+from anime_pipeline.images.frames import animated_kind
+from anime_pipeline.images.headers import open_header
+from anime_pipeline.images.marks import WRITTEN, picture_text
+from anime_pipeline.images.writing.png_stream import is_sealed
+from anime_pipeline.images.writing.save import SUFFIXES
 from anime_pipeline.inference.spec import WEIGHTS
 from anime_pipeline.inference.target import Target
 
@@ -25,30 +33,9 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is asked of every picture of a call.
-
-    Attributes:
-        kind: ``"auto"`` (PNG, and animations as they were), or a format of `images.writing.save`.
-        scale: The size asked for, in words, as results record it.
-        settings: Everything else that changes pixels, in words.
-        weights_sha256: Of the upscaler.
-    """
-
-    kind: str
-    scale: str
-    settings: str
-    weights_sha256: str
-
-    def text(self, content: bytes) -> dict[str, str]:
-        """Return what a result records: by it the very same request is known again."""
-        return self.text_of(hashlib.sha256(content).hexdigest())
-
-    def text_of(self, source: str) -> dict[str, str]:
-        """Return what the result of a picture records whose file has the sha256 `source`."""
-        text = {"source": source, WEIGHTS["srgan"]: self.weights_sha256, "scale": self.scale}
-        return text | {"settings": self.settings or "plain"}
+# What the results of a call record, but for the pictures that they are of: by these entries the
+# very same request is known again.
+Request = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -111,8 +98,14 @@ class Plan:
         return to_do
 
 
-def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
+def plan(paths: tuple[Path, ...], out: Path, wanted: str, is_file: bool = False) -> Plan:
     """Pair each picture with its target; sub-folders are kept.
+
+    Args:
+        paths: Pictures and folders.
+        out: The folder of results, or the file of the only one.
+        wanted: The format, or ``"auto"``.
+        is_file: Whether `out` is that file.
 
     Raises:
         UsageError: If two pictures would share a target, or a result would replace an input.
@@ -120,9 +113,6 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
     made = Plan()
     claims: dict[Path, list[Job]] = {}
     for path in paths:
-        if not path.exists():
-            made.skip(path, "no such file or folder")
-            continue
         base = path if path.is_dir() else path.parent
         for source in _pictures(path, made):
             try:
@@ -130,43 +120,35 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str) -> Plan:
             except DataError as error:
                 made.skip(source, str(error))
                 continue
+            job = replace(job, target=out) if is_file else job
             claimed = claims.setdefault(job.target, [])
             if not any(_same(other.source, source) for other in claimed):  # or named twice
                 claimed.append(job)
     jobs: dict[Path, Job] = {}
     for claimed in claims.values():
-        for job in _apart(claimed):
+        for job in claimed if is_file else _apart(claimed):
             if job.target in jobs:
                 raise UsageError(
                     f"{jobs[job.target].source} and {job.source} would both be written to "
                     f"{job.target}. Upscale them into different folders with --out."
                 )
             jobs[job.target] = job
-    _refuse_inputs_as_targets(jobs)
+    inputs = {os.path.realpath(job.source) for job in jobs.values()}
+    for job in jobs.values():
+        if os.path.realpath(job.target) in inputs:
+            raise UsageError(
+                f"The result of {job.source} would be written over the input {job.target}. Choose "
+                "another --out."
+            )
     made.jobs = sorted(jobs.values(), key=lambda job: job.source)
     return made
-
-
-def plan_one(source: Path, target: Path, kind: str) -> Plan:
-    """Pair the only picture of a call with the file that its result was given.
-
-    Raises:
-        UsageError: If that is the picture itself.
-    """
-    if wrong := _wrong(source):
-        return Plan(skipped=[Skipped(str(source), wrong)])
-    try:
-        job = replace(_job(source, target, kind), target=target)
-    except DataError as error:
-        return Plan(skipped=[Skipped(str(source), str(error))])
-    _refuse_inputs_as_targets({target: job})
-    return Plan([job])
 
 
 def _pictures(path: Path, made: Plan) -> list[Path]:
     """Return the pictures that a path stands for; what is passed over is noted in the plan."""
     if not path.is_dir():
-        if wrong := _wrong(path):
+        wrong = what_is_wrong(path) if path.exists() else "no such file or folder"
+        if wrong:
             made.skip(path, wrong)
         return [] if wrong else [path]
     passed_over: list[Skipped] = []
@@ -189,19 +171,12 @@ def _pictures(path: Path, made: Plan) -> list[Path]:
     return found
 
 
-def _wrong(path: Path) -> str | None:
-    return what_is_wrong(path) if path.exists() else "no such file or folder"
-
-
 def is_result(path: Path) -> bool:
     """Tell whether a picture is a result of this command, by what it records.
 
     Raises:
         DataError: If its header takes too long to read.
     """
-    from anime_pipeline.images.headers import open_header
-    from anime_pipeline.images.marks import WRITTEN, picture_text
-
     if what_is_wrong(path) is not None:
         return False
     try:
@@ -220,20 +195,7 @@ def _same(first: Path, second: Path) -> bool:
     return os.path.realpath(first) == os.path.realpath(second)
 
 
-def _refuse_inputs_as_targets(jobs: dict[Path, Job]) -> None:
-    inputs = {os.path.realpath(job.source) for job in jobs.values()}
-    for job in jobs.values():
-        if os.path.realpath(job.target) in inputs:
-            raise UsageError(
-                f"The result of {job.source} would be written over the input {job.target}. Choose "
-                "another --out."
-            )
-
-
 def _job(source: Path, inside: Path, wanted: str) -> Job:
-    from anime_pipeline.images.frames import animated_kind
-    from anime_pipeline.images.writing.save import SUFFIXES
-
     moving = animated_kind(source) if what_is_wrong(source) is None else None
     kind = wanted if wanted != "auto" else moving or "png"
     return Job(source, inside.with_suffix(SUFFIXES[kind]), kind, moving is not None)
@@ -245,8 +207,6 @@ def _apart(claimed: list[Job]) -> list[Job]:
     The name goes to whichever has its result there already, so that a newcomer to a folder changes
     nothing; else to the PNG, whichever of them came first. The others' endings become part of it.
     """
-    from anime_pipeline.images.marks import picture_text
-
     if len(claimed) == 1:
         apart = _own_name(claimed[0])
         text = picture_text(apart.target) if what_is_wrong(apart.target) is None else {}
@@ -255,12 +215,16 @@ def _apart(claimed: list[Job]) -> list[Job]:
 
     target = claimed[0].target
     there = picture_text(target).get("source") if what_is_wrong(target) is None else None
-    owners = [job for job in claimed if there and _sha256(job.source) == there]
-    ordered = sorted(claimed, key=lambda job: job.source.suffix.lower() != ".png")
-    first = (owners or ordered)[0]
-    return [
-        job if job is first or job.source.name == first.source.name else _own_name(job)
-        for job in [first, *(job for job in ordered if job is not first)]
+    # The order of those that are alike in both stays.
+    first, *others = sorted(
+        claimed,
+        key=lambda job: (
+            not (there and _sha256(job.source) == there),
+            job.source.suffix.lower() != ".png",
+        ),
+    )
+    return [first] + [
+        job if job.source.name == first.source.name else _own_name(job) for job in others
     ]
 
 
@@ -283,15 +247,12 @@ def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"]
 
     A picture that cannot be read is said to have nothing there: it is named when it is its turn.
     """
-    from anime_pipeline.images.marks import picture_text
-
     # A dangling link is there, too: perhaps to a disk that is not mounted now.
     if not os.path.lexists(job.target):
         return None
-    source = _sha256(job.source)
-    if source is None:
+    if (source := _sha256(job.source)) is None:
         return None
-    wanted = request.text_of(source)
+    wanted = {"source": source} | request
     text = picture_text(job.target) if what_is_wrong(job.target) is None else {}
     differ = [name for name, value in wanted.items() if text.get(name) != value]
     if not differ:
@@ -308,8 +269,6 @@ def look_at(job: Job, request: Request) -> Skipped | Literal["kept", "outdated"]
 
 
 def _is_untouched(path: Path) -> bool:
-    from anime_pipeline.images.writing.png_stream import is_sealed
-
     try:
         with open_regular(path) as file:
             return is_sealed(file)
@@ -319,11 +278,6 @@ def _is_untouched(path: Path) -> bool:
 
 def measure(jobs: list[Job], target: Target) -> tuple[list[int], int]:
     """Return each job's pixels and the results' uncompressed bytes, by the files' headers."""
-    from PIL import UnidentifiedImageError
-
-    from anime_pipeline.images.codec import MAX_PIXELS
-    from anime_pipeline.images.headers import open_header
-
     pixels, needed = [], 0
     for job in jobs:
         try:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from anime_pipeline.cli.common import print_json, progress_bar, stderr
+from anime_pipeline.cli.common import print_json, progress_bar, say, wants_json
 from anime_pipeline.cli.upscale_work import Preparation, writer
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
-
-if TYPE_CHECKING:
-    from anime_pipeline.cli.upscale_work import Write
+from anime_pipeline.core.storage import atomic_write
+from anime_pipeline.images.frames import kind_of
+from anime_pipeline.images.marks import picture_text, refuse_other_picture
+from anime_pipeline.images.writing.save import SUFFIXES
 
 STREAM = Path("-")
 
 
-def check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def check_streams(paths: tuple[Path, ...], out: Path) -> None:
     """Refuse what cannot go through a pipe.
 
     Raises:
@@ -38,7 +39,7 @@ def check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
             f"--out - writes one picture to stdout. Received: {', '.join(map(str, paths))}. "
             "Name a single file."
         )
-    if as_json:
+    if wants_json():
         raise UsageError(f"Received --out {out} and --json, and both want stdout. Leave one out.")
     if sys.stdout.isatty():
         raise UsageError(
@@ -47,57 +48,53 @@ def check_streams(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
 
 def run_stream(
-    path: Path,
-    out: Path,
-    prepare: Preparation,
-    overwrite: bool,
-    as_json: bool,
-    is_file: bool = False,
+    path: Path, out: Path, kind: str, prepare: Preparation, overwrite: bool, is_file: bool
 ) -> None:
-    """Enlarge stdin into a folder or file, or a single file or stdin to stdout."""
-    from anime_pipeline.core.storage import atomic_write
-    from anime_pipeline.images.frames import kind_of
-    from anime_pipeline.images.marks import picture_text, refuse_other_picture
-    from anime_pipeline.images.writing.save import SUFFIXES
+    """Enlarge stdin into a folder or file, or a single file or stdin to stdout.
 
-    prepare.decoder.start()  # while all the rest is loaded
+    Args:
+        path: The picture.
+        out: Where to.
+        kind: The format, or ``"auto"``.
+        prepare: What does the work.
+        overwrite: Whether the result replaces what is in the way.
+        is_file: Whether `out` is the result, not its folder.
+    """
+    prepare.decoder.start()  # while the network is loaded
     content = _read(path)
     moving = kind_of(content)
-    kind = prepare.request.kind if prepare.request.kind != "auto" else moving or "png"
+    kind = kind if kind != "auto" else moving or "png"
     target = out if is_file else out / f"stdin{SUFFIXES[kind]}"
-    wanted = prepare.request.text(content)
-    kept = False
-    if out != STREAM:
-        if not overwrite:
-            refuse_other_picture(target, wanted, "pass --overwrite")
-        kept = picture_text(target).items() >= wanted.items()
+    wanted = prepare.text(content)
+    if out != STREAM and not overwrite:
+        refuse_other_picture(target, wanted, "pass --overwrite")
+    kept = out != STREAM and picture_text(target).items() >= wanted.items()
     if not kept:
         with progress_bar("Upscaling (per mille)") as update:
 
             def advance(done: int, of: int) -> None:
                 update(1000 * done // of, 1000)
 
-            name = "stdin" if path == STREAM else str(path)
-            enlarger = prepare.enlarger
-            write = writer(content, kind, bool(moving), enlarger, prepare, advance, name=name)
+            try:
+                write = writer(content, kind, bool(moving), prepare, advance)
+            except DataError as error:
+                name = "stdin" if path == STREAM else path
+                raise DataError(re.sub("^image(?=: )", lambda _: str(name), str(error))) from None
             if out == STREAM:
-                _pour(write)
+                finished = io.BytesIO()  # whole first: what reads the pipe gets all or nothing
+                write(finished)
+                sys.stdout.buffer.write(finished.getbuffer())
+                sys.stdout.buffer.flush()
                 return
             try:
                 atomic_write(target, write, replace=overwrite)
             except FileExistsError:  # made in the meantime, by another call
                 refuse_other_picture(target, wanted, "pass --overwrite")
                 raise
-    if as_json:
-        print_json(
-            {
-                "weights": prepare.weights.facts(),
-                "written": [] if kept else [str(target)],
-                "kept": [str(target)] if kept else [],
-                "skipped": [],
-            }
-        )
-    stderr().print(f"{'Kept' if kept else 'Upscaled into'} {target}", markup=False)
+    if wants_json():
+        made = {"written" if kept else "kept": [], "kept" if kept else "written": [str(target)]}
+        print_json({"weights": prepare.weights.facts(), **made, "skipped": []})
+    say(f"{'Kept' if kept else 'Upscaled into'} {target}")
 
 
 def _read(path: Path) -> bytes:
@@ -115,10 +112,3 @@ def _read(path: Path) -> bytes:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}). Name a picture file."
         ) from None
-
-
-def _pour(write: Write) -> None:
-    finished = io.BytesIO()  # whole first: what reads the pipe must get all or nothing
-    write(finished)
-    sys.stdout.buffer.write(finished.getbuffer())
-    sys.stdout.buffer.flush()

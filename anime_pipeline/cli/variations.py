@@ -7,13 +7,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    FiniteRange,
-    json_option,
-    out_option,
-    print_json,
-    stderr,
-)
+from anime_pipeline.cli.common import FiniteRange, result_options, tell
 from anime_pipeline.cli.face_options import attribute_options, read_attributes, weights_options
 from anime_pipeline.cli.loading import as_document, load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.config import MAX_SEED
@@ -26,26 +20,15 @@ from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, in_a_line
     "--strength",
     type=FiniteRange(0, 1),
     default=0.3,
-    show_default=True,
     help="0: the same face; 1: any other.",
 )
-@click.option(
-    "-n", "--count", type=click.IntRange(1, MOST_VARIATIONS), default=15, show_default=True
-)
+@click.option("-n", "--count", type=click.IntRange(1, MOST_VARIATIONS), default=15)
 @attribute_options
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @weights_options
-@out_option("outputs/")
-@click.option("--overwrite", is_flag=True, help="Replace pictures that another call has made.")
-@json_option
+@result_options("outputs/", "pictures that another call has made")
 def command(
-    seed: int,
-    strength: float,
-    count: int,
-    out: Path,
-    overwrite: bool,
-    as_json: bool,
-    **options: Any,
+    seed: int, strength: float, count: int, out: Path, overwrite: bool, **options: Any
 ) -> None:
     """Draw the neighbours of a face: one PNG each, and a sheet that begins with the face itself."""
     from anime_pipeline.images.codec import write_png
@@ -67,9 +50,7 @@ def command(
     for name, spec, picture in zip(names, specs, pictures[1:], strict=True):
         write_png(out / name, picture, pipeline.provenance(spec, size))
     write_png(sheet, make_grid(pictures, magnify=1 if options["upscale"] else 4), shared)
-    if as_json:
-        said = {"seed": str(seed), "strength": f"{strength:g}"} | pipeline.provenance(size=size)
-        document = as_document(said) | {"attributes": in_a_line(face.look)}
-        print_json({"out": str(out), "sheet": sheet.name, "faces": names, **document})
-    else:
-        stderr().print(f"{count} variations of seed {seed} in {sheet}", markup=False)
+    said = {"seed": str(seed), "strength": f"{strength:g}"} | pipeline.provenance(size=size)
+    document = {"out": str(out), "sheet": sheet.name, "faces": names, **as_document(said)}
+    document |= {"attributes": in_a_line(face.look)}
+    tell(document, f"{count} variations of seed {seed} in {sheet}")

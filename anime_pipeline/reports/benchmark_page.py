@@ -21,25 +21,9 @@ from anime_pipeline.reports.benchmark_pictures import (
     hardest_window,
 )
 from anime_pipeline.reports.benchmark_statistics import REFERENCE, SPEED
-from anime_pipeline.reports.page import (
-    data_uri,
-    image_uri,
-    markdown_table,
-    render_page,
-    write_files,
-)
+from anime_pipeline.reports.page import data_uri, image_uri, render_page, write_files
 
 STEM = "benchmark"
-UNKNOWN = "–"
-EXPLANATION = (
-    "Means over pictures ± half-width of the 95% interval; ↑ higher is better, ↓ lower is better; "
-    "the best of each degradation is marked. Times are wall-clock, the fastest of "
-    "up to three runs over all pictures."
-)
-PAIRED_EXPLANATION = (
-    "Mean difference on the same pictures ± half-width of its 95% interval (Student's t), and the "
-    "share of pictures where the method is better. Marked: better, and the interval holds no 0."
-)
 
 
 def write_reports(benchmark: Benchmark, out: Path) -> dict[str, Path]:
@@ -73,43 +57,14 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def as_markdown(benchmark: Benchmark) -> str:
     """Return the tables in Markdown, with what a reader must know."""
-    lines = ["# Super-resolution benchmark", ""]
-    for name, value in {**benchmark.facts, **benchmark.machine}.items():
-        lines.append(f"- {name}: {', '.join(value) if isinstance(value, list) else value}")
-    keys = ["degradation", "method", "n"]
-    heads = [*keys, *(one.directed for one in columns(benchmark))]
-    rows = [_row(row, keys) for row in summary_rows(benchmark)]
-    lines += ["", "## Results", "", *markdown_table(heads, rows), "", EXPLANATION, ""]
-    lines += [f"- {metric.directed}: {metric.meaning}" for metric in benchmark.metrics]
-    keys = ["degradation", "method", "reference", "n"]
-    heads = ["degradation", "method", "minus", "n", *(m.directed for m in headline(benchmark))]
-    rows = [_row(row, keys) for row in pair_rows(benchmark)]
-    lines += ["", "## Picture by picture", "", *markdown_table(heads, rows)]
-    return "\n".join([*lines, "", PAIRED_EXPLANATION, ""])
-
-
-def _row(row: dict[str, Any], keys: list[str]) -> list[str]:
-    """Return the cells of a line of a table, what is best in bold."""
-    texts = [str(row[key]) for key in keys]
-    for cell in row["cells"]:
-        text = f"{cell['value']} {cell['interval']}".strip()
-        share = f" ({cell['share']})" if "share" in cell else ""
-        texts.append((f"**{text}**" if cell["best"] else text) + share)
-    return texts
+    return render_page("benchmark.md", **_tables(benchmark))
 
 
 def as_html(benchmark: Benchmark) -> str:
     """Return one page with everything inside: tables, pictures, histogram."""
     return render_page(
         "benchmark.html",
-        facts={**benchmark.facts, **benchmark.machine},
-        heads=[one.directed for one in columns(benchmark)],
-        rows=summary_rows(benchmark),
-        explanation=EXPLANATION,
-        protocols={metric.directed: metric.meaning for metric in benchmark.metrics},
-        pair_heads=[metric.directed for metric in headline(benchmark)],
-        pairs=pair_rows(benchmark),
-        paired_explanation=PAIRED_EXPLANATION,
+        **_tables(benchmark),
         subject=benchmark.subject,
         degradation=benchmark.summary["degradation"].iloc[0],
         histogram=data_uri(_histogram(benchmark)),
@@ -119,6 +74,17 @@ def as_html(benchmark: Benchmark) -> str:
             ("Where it gains least", [_figures(e, benchmark) for e in benchmark.worst]),
         ],
     )
+
+
+def _tables(benchmark: Benchmark) -> dict[str, Any]:
+    return {
+        "facts": {**benchmark.facts, **benchmark.machine},
+        "heads": [one.directed for one in columns(benchmark)],
+        "rows": summary_rows(benchmark),
+        "protocols": {metric.directed: metric.meaning for metric in benchmark.metrics},
+        "pair_heads": [metric.directed for metric in headline(benchmark)],
+        "pairs": pair_rows(benchmark),
+    }
 
 
 def _figures(example: Example, benchmark: Benchmark) -> dict[str, Any]:
@@ -172,14 +138,11 @@ def _scores(benchmark: Benchmark, example: Example, method: str) -> str:
 
 def _histogram(benchmark: Benchmark) -> bytes:
     """Draw how far the subject gains over bicubic, picture by picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = benchmark.per_image
     figure = Figure(figsize=(7, 2.8), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for degradation, group in rows.groupby("degradation", sort=False):
+    for degradation, group in benchmark.per_image.groupby("degradation", sort=False):
         wide = group.pivot(index="image", columns="method", values=PSNR_RGB)
         gain = (wide[benchmark.subject] - wide[REFERENCE]).to_numpy()
         axes.hist(gain, bins=min(40, max(5, len(gain) // 4)), alpha=0.6, label=str(degradation))
@@ -214,7 +177,7 @@ def summary_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
                 # Times depend on the machine: no method is the best by them.
                 best = one.key != SPEED and value == one.best(group[one.key])
                 cells.append(_cell(one, value, half) | {"best": best})
-            rows.append(_named(row, ["degradation", "method", "n"]) | {"cells": cells})
+            rows.append({**row, "cells": cells})
     return rows
 
 
@@ -222,29 +185,23 @@ def pair_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
     """Return the paired comparisons as text cells, those that are surely better marked."""
     keys = ["degradation", "method", "reference", "n"]
     rows = []
-    for _, group in benchmark.paired.groupby(keys, sort=False):
+    for names, group in benchmark.paired.groupby(keys, sort=False):
         figures = group.set_index("metric")
         cells = []
         for one in headline(benchmark):
-            change, half, share = (
-                float(figures[name][one.key])
-                for name in ("difference", "difference_ci95", "better_share")
-            )
+            of = figures.loc[one.key]
+            change, half = float(of["difference"]), float(of["difference_ci95"])
             gain = change if one.direction == HIGHER else -change
             cell = _cell(one, change, half, "+" if change >= 0 else "")
-            marks = {"best": gain > half, "worse": -gain > half, "share": f"{share:.0%}"}
-            cells.append(cell | marks)
-        rows.append(_named(group.iloc[0], keys) | {"cells": cells})
+            marks = {"best": gain > half, "worse": -gain > half}
+            cells.append(cell | marks | {"share": f"{of['better_share']:.0%}"})
+        rows.append(dict(zip(keys, names, strict=True)) | {"cells": cells})
     return rows
-
-
-def _named(row: pd.Series, keys: list[str]) -> dict[str, Any]:
-    return {key: int(row[key]) if key == "n" else str(row[key]) for key in keys}
 
 
 def _cell(one: Measurement, value: float, half: float, sign: str = "") -> dict[str, Any]:
     known, told = value == value, half == half  # else no number
     return {
-        "value": sign + one.text(value).replace("-", "−") if known else UNKNOWN,
+        "value": sign + one.text(value).replace("-", "−") if known else "–",
         "interval": f"± {one.text(half)}" if told else "",
     }

@@ -80,13 +80,11 @@ def _panels(runs: Mapping[str, Curves]) -> list[Panel]:
 
 
 def _draw(panels: Sequence[Panel]) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     across = 1 if len(panels) <= MOST_IN_COLUMN else 2
     down = -(-max(len(panels), 1) // across)
     figure = Figure(figsize=(7.5 * across, 2.4 * down), layout="constrained")
-    FigureCanvasAgg(figure)
     for index, (title, one, lines) in enumerate(panels, start=1):
         axes = figure.add_subplot(down, across, index)
         for label, points in lines:

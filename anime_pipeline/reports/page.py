@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,6 @@ def write_files(
         else:
             atomic_write_text(path, text)
     return paths
-
-
-def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table."""
-    escaped = [[text.replace("|", "\\|") for text in row] for row in rows]
-    lines = [f"| {' | '.join(row)} |" for row in (heads, *escaped)]
-    return [lines[0], "|" + "---|" * len(heads), *lines[1:]]
 
 
 def refuse_other_report(out: Path, stem: str, facts: Mapping[str, object]) -> None:

@@ -24,11 +24,9 @@ def plot_palette(colors: Sequence[Colors]) -> bytes:
     Returns:
         A PNG. Clusters are k-means in CIE Lab, where distances are about what the eye sees.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 5.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2, height_ratios=(1, 4))
     parts = (("Hair", [c.hair for c in colors]), ("Skin", [c.skin for c in colors]))
     for column, (title, values) in enumerate(parts):

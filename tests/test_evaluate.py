@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anime_pipeline.cli.evaluate_networks import NETWORKS, remarks
+from anime_pipeline.cli.evaluate import NETWORKS, remarks
 from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.codec import write_png

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from anime_pipeline.cli.live import LivePanel
-from anime_pipeline.cli.live_panel import Pace, describe, draw, last_evaluation
+from anime_pipeline.cli.live import LivePanel, Pace, describe, draw, last_evaluation
 from anime_pipeline.core.advice import standing
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS

@@ -71,46 +71,40 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def data_option(function: Function) -> Function:
-    """Add `--data`, which may be given several times."""
-    return click.option(
-        "--data",
-        multiple=True,
-        default=[DEFAULT_DATA],
-        type=UserPath(),
-        help="Folder of faces: character folders, CelebA, or any tree. May be repeated.",
-    )(function)
+def joined(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Join options into one decorator; help shows them in this order."""
+
+    def add(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
-def side_option(function: Function) -> Function:
-    """Add `--side`."""
-    return click.option(
-        "--side",
-        type=click.Choice(["test", "val", "all"]),
-        default="test",
-        help="Side of the split; `all` includes training pictures.",
-    )(function)
-
-
-def checkpoints_option(function: Function) -> Function:
-    """Add `--checkpoints`."""
-    return click.option(
-        "--checkpoints",
-        type=UserPath(),
-        default="checkpoints/",
-        help="Where run folders are kept.",
-    )(function)
-
-
-def json_option(function: Function) -> Function:
-    """Add `--json`, which `tell` and `wants_json` obey."""
-    return click.option(
-        "--json",
-        is_flag=True,
-        expose_value=False,
-        callback=lambda context, _, wanted: context.meta.update({WANTS_JSON: wanted}),
-        help="Print one JSON document on stdout.",
-    )(function)
+data_option = click.option(
+    "--data",
+    multiple=True,
+    default=[DEFAULT_DATA],
+    type=UserPath(),
+    help="Folder of faces: character folders, CelebA, or any tree. May be repeated.",
+)
+side_option = click.option(
+    "--side",
+    type=click.Choice(["test", "val", "all"]),
+    default="test",
+    help="Side of the split; `all` includes training pictures.",
+)
+checkpoints_option = click.option(
+    "--checkpoints", type=UserPath(), default="checkpoints/", help="Where run folders are kept."
+)
+json_option = click.option(  # which `tell` and `wants_json` obey
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, wanted: context.meta.update({WANTS_JSON: wanted}),
+    help="Print one JSON document on stdout.",
+)
 
 
 def out_option(default: str) -> Callable[[Function], Function]:
@@ -122,12 +116,8 @@ def out_option(default: str) -> Callable[[Function], Function]:
 
 def result_options(default: str, replaces: str) -> Callable[[Function], Function]:
     """Add `--out`, `--overwrite`, which replaces what `replaces` says, and `--json`."""
-
-    def add(function: Function) -> Function:
-        overwrite = click.option("--overwrite", is_flag=True, help=f"Replace {replaces}.")
-        return out_option(default)(overwrite(json_option(function)))
-
-    return add
+    overwrite = click.option("--overwrite", is_flag=True, help=f"Replace {replaces}.")
+    return joined(out_option(default), overwrite, json_option)
 
 
 def wants_json() -> bool:

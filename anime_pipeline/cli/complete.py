@@ -1,14 +1,18 @@
-"""What Tab offers where a name is typed: shipped weights, runs, and files."""
+"""What Tab offers where a name is typed, and `anime-pipeline completion`, which makes it work."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
 
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.runs import STAGES, list_runs
 from anime_pipeline.data.words import RANDOM, WORDS
+
+SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+PROGRAM, VARIABLE = "anime-pipeline", "_ANIME_PIPELINE_COMPLETE"
 
 
 def run_names(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -46,3 +50,24 @@ def _next_word(typed: str, names: list[str]) -> list[CompletionItem]:
 def _starting_with(typed: str, names: list[str]) -> list[CompletionItem]:
     found = [CompletionItem(name) for name in names if name.startswith(typed)]
     return [*found, CompletionItem(typed, type="file")]
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(list(SHELLS)))
+def command(shell: str) -> None:
+    """Print the completion script of a shell: commands, options and their choices by Tab.
+
+    \b
+    bash:  anime-pipeline completion bash >> ~/.bashrc
+    zsh:   anime-pipeline completion zsh >> ~/.zshrc
+    fish:  anime-pipeline completion fish > ~/.config/fish/completions/anime-pipeline.fish
+    """  # noqa: D301 (click's own mark for "do not wrap")
+    from anime_pipeline.cli.main import main
+
+    try:
+        script = SHELLS[shell](main, {}, PROGRAM, VARIABLE).source()
+    except RuntimeError as error:  # an old bash
+        raise UsageError(
+            f"{shell} cannot complete: {error} Install a newer {shell}, or choose another shell."
+        ) from None
+    click.echo(script)

@@ -14,13 +14,7 @@ from pathlib import Path
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import (
-    json_option,
-    print_json,
-    print_table,
-    waiting,
-    wants_json,
-)
+from anime_pipeline.cli.common import json_option, print_json, print_table, waiting, wants_json
 from anime_pipeline.core.errors import PipelineError, in_words
 from anime_pipeline.core.machine import (
     bfloat16_forbidden_by,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline.cli.common import print_json, result_options, say, waiting, wants_json
-from anime_pipeline.cli.face_options import weights_options
-from anime_pipeline.cli.loading import load_pipeline
+from anime_pipeline.cli.face_options import load_pipeline, weights_options
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 

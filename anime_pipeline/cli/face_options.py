@@ -1,36 +1,29 @@
-"""What every command that draws faces takes: weights, and what the faces shall show."""
+"""What every command that draws faces takes and loads: weights, and what the faces shall show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from anime_pipeline.cli import complete
-from anime_pipeline.cli.common import FiniteRange, Function, say
+from anime_pipeline.cli.common import FiniteRange, Function, joined, progress_bar, say, waiting
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
-from anime_pipeline.inference.spec import MOST_TRUNCATION, read_attribute
+from anime_pipeline.inference.pipeline import Pipeline
+from anime_pipeline.inference.spec import (
+    MOST_TRUNCATION,
+    SOFTWARE,
+    WEIGHTS,
+    as_request,
+    read_attribute,
+)
 
 # What can be wished for of every face, by the names that conditions have for it.
 OPTIONS = {"hair": "--hair", "skin": "--skin", "eyes": "--eyes", "length": "--hair-length"}
-
-
-def weights_options(function: Function) -> Function:
-    """Add `--checkpoint` (stage one), `--upscaler` and `--realism` (stage two)."""
-    function = realism_option("[default: 0.75; weights that are named: as they are]")(function)
-    for name, default, stage, shown in (
-        ("--upscaler", None, "two", " [default: the shipped pair]"),
-        ("--checkpoint", "dcgan", "one", ""),
-    ):
-        function = click.option(
-            name,
-            shell_complete=complete.weights_names,
-            default=default,
-            help=f"Stage {stage}: a shipped name, a .npz file or a run folder{shown}.",
-        )(function)
-    return function
 
 
 def realism_option(default: str) -> Callable[[Function], Function]:
@@ -42,27 +35,6 @@ def realism_option(default: str) -> Callable[[Function], Function]:
     )
 
 
-def truncation_option(function: Function) -> Function:
-    """Add `--truncation`."""
-    return click.option(
-        "--truncation",
-        type=FiniteRange(0, MOST_TRUNCATION),
-        default=1.0,
-        help="Below 1: faces more alike and more regular.",
-    )(function)
-
-
-def attribute_options(function: Function) -> Function:
-    """Add `--hair`, `--skin`, `--eyes`, `--hair-length` and `--truncation`."""
-    function = truncation_option(function)
-    words = "random [default: random, as training pictures have it]."
-    for part in ("length", "eyes"):
-        function = word_option(part, f"{', '.join(WORDS[part])}, or {words}")(function)
-    for part in ("skin", "hair"):
-        function = colour_option(part, f"A name, #rrggbb, or {words}")(function)
-    return function
-
-
 def colour_option(part: str, words: str) -> Callable[[Function], Function]:
     """Add `--hair` or `--skin`, with the names of colours for Tab."""
     return click.option(f"--{part}", shell_complete=complete.colour_names, help=words)
@@ -71,6 +43,36 @@ def colour_option(part: str, words: str) -> Callable[[Function], Function]:
 def word_option(name: str, words: str) -> Callable[[Function], Function]:
     """Add the option for a name in `WORDS`, with its words for Tab."""
     return click.option(OPTIONS[name], name, shell_complete=complete.words, help=words)
+
+
+weights_options = joined(
+    click.option(
+        "--checkpoint",
+        shell_complete=complete.weights_names,
+        default="dcgan",
+        help="Stage one: a shipped name, a .npz file or a run folder.",
+    ),
+    click.option(
+        "--upscaler",
+        shell_complete=complete.weights_names,
+        help="Stage two: a shipped name, a .npz file or a run folder [default: the shipped pair].",
+    ),
+    realism_option("[default: 0.75; weights that are named: as they are]"),
+)
+truncation_option = click.option(
+    "--truncation",
+    type=FiniteRange(0, MOST_TRUNCATION),
+    default=1.0,
+    help="Below 1: faces more alike and more regular.",
+)
+_OR_RANDOM = "or random [default: random, as training pictures have it]."
+attribute_options = joined(
+    colour_option("hair", f"A name, #rrggbb, {_OR_RANDOM}"),
+    colour_option("skin", f"A name, #rrggbb, {_OR_RANDOM}"),
+    word_option("eyes", f"{', '.join(WORDS['eyes'])}, {_OR_RANDOM}"),
+    word_option("length", f"{', '.join(WORDS['length'])}, {_OR_RANDOM}"),
+    truncation_option,
+)
 
 
 def read_attributes(texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,3 +162,45 @@ def _read_prompt(text: str) -> dict[str, Any]:
             f"{ignored}"
         )
     return prompt.attributes
+
+
+def load_pipeline(options: Mapping[str, Any]) -> Pipeline:
+    """Load what `weights_options` and ``--upscale`` ask for; without that, stage one alone."""
+    with waiting("Loading the models"):
+        stage_two = (options["upscaler"], options["realism"]) if options["upscale"] else ()
+        pipeline = Pipeline.load(options["checkpoint"], *stage_two)
+        if options["upscale"]:
+            _ = pipeline.upscaler  # loaded before any work, so that what is wrong shows at once
+    return pipeline
+
+
+@contextmanager
+def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a progress bar for each stage in turn; yields what `Pipeline` takes for `progress`."""
+    with ExitStack() as shown:
+        bars: dict[str, Callable[[int, int], None]] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in bars:
+                shown.close()  # one at a time
+                bars[stage] = shown.enter_context(progress_bar(stage))
+            bars[stage](done, total)
+
+        yield update
+
+
+def refuse_other_face(path: Path, texts: Mapping[str, str]) -> None:
+    """Refuse to write over anything but the same request's picture, of version 0.5 too.
+
+    Raises:
+        UsageError: If another file is there.
+    """
+    from anime_pipeline.images.marks import refuse_other_picture
+
+    refuse_other_picture(path, as_request(texts), "pass --overwrite", as_request)
+
+
+def as_document(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of a picture as the JSON of commands has had them from the start."""
+    names = {WEIGHTS["dcgan"]: "weights"}
+    return {names.get(k, k): value for k, value in texts.items() if k not in SOFTWARE}

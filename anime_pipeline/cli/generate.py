@@ -17,10 +17,12 @@ from anime_pipeline.cli.common import UserPath, parse_seeds, result_options, tel
 from anime_pipeline.cli.face_options import (
     attribute_options,
     gather_attributes,
+    load_pipeline,
     only_known,
+    refuse_other_face,
+    stage_bars,
     weights_options,
 )
-from anime_pipeline.cli.loading import load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free

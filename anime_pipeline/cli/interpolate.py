@@ -9,22 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import (
-    FiniteRange,
-    UserPath,
-    json_option,
-    parse_seeds,
-    tell,
-)
+from anime_pipeline.cli.common import FiniteRange, UserPath, json_option, parse_seeds, tell
 from anime_pipeline.cli.face_options import (
     OPTIONS,
     colour_option,
+    load_pipeline,
     read_attributes,
+    stage_bars,
     truncation_option,
     weights_options,
     word_option,
 )
-from anime_pipeline.cli.loading import load_pipeline, stage_bars
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.inference.spec import FaceSpec
@@ -59,13 +54,7 @@ SHEET_COLUMNS = 12
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @json_option
 def command(
-    seeds: str,
-    frames: int,
-    loop: bool,
-    fps: float,
-    out: Path,
-    overwrite: bool,
-    **options: Any,
+    seeds: str, frames: int, loop: bool, fps: float, out: Path, overwrite: bool, **options: Any
 ) -> None:
     """Travel from face to face, or with one seed from colour to colour.
 

@@ -6,22 +6,147 @@ import functools
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.cli.common import PLAIN_LINE_EVERY_S, say, stderr
-from anime_pipeline.cli.live_panel import Pace, describe, draw, last_evaluation
+from anime_pipeline.core.measurements import measurement
+from anime_pipeline.core.runs import METRICS_FILE, SAMPLES_FOLDER, read_metrics, read_run
+from anime_pipeline.core.samples import list_samples, sample_name
 from anime_pipeline.core.signals import STOP_SIGNALS
+from anime_pipeline.core.text import visible
+from anime_pipeline.reports.view import Document, details, digest, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.panel import Panel
 
-    from anime_pipeline.reports.view import Document
     from anime_pipeline.training.loop import Progress
 
 DRAW_EVERY_S = 0.5
 WIDEST = 92
+SMOOTHED_STEPS = 50
+TIMED_FOR_ETA = 10
+
+TONES = {"good": "green", "fair": "yellow", "bad": "bold red"}
+
+
+class Pace:
+    """Losses averaged over the last steps, and how fast those went."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+        self.timed = 0  # steps but the first of this process, which compiles
+        self._losses: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SMOOTHED_STEPS))
+        self._times: deque[float] = deque(maxlen=SMOOTHED_STEPS + 1)
+
+    def add(self, metrics: Mapping[str, float]) -> None:
+        """Note a step."""
+        now = time.monotonic()
+        if self._times:
+            self.timed += 1
+        else:
+            self.begun = now
+        self._times.append(now)
+        for name, value in metrics.items():
+            if name.startswith("loss_"):
+                self._losses[name.removeprefix("loss_")].append(value)
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Mean losses by short name."""
+        return {name: sum(values) / len(values) for name, values in self._losses.items()}
+
+    @property
+    def steps_per_s(self) -> float:
+        """Steps a second, of late."""
+        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+
+    def left_s(self, steps: int) -> float | None:
+        """Return how long `steps` more will take; None while a step or two tell nothing."""
+        if self.timed < TIMED_FOR_ETA:
+            return None
+        return (time.monotonic() - self.begun) / self.timed * steps
+
+
+def last_evaluation(folder: Path) -> Document:
+    """Return what a run folder tells of itself, see `reports.view`."""
+    log = digest(read_metrics(folder / METRICS_FILE))
+    return details(read_run(folder), list_samples(folder), log)
+
+
+def describe(progress: Progress, pace: Pace) -> str:
+    """Return the plain line of a step."""
+    losses = "  ".join(f"{name} {value:.3f}" for name, value in pace.losses.items())
+    left_s = pace.left_s(progress.total_steps - progress.step)
+    eta = "" if left_s is None else f"  ETA {left_s / 60:.1f} min"
+    return f"step {progress.step}/{progress.total_steps}  epoch {progress.epoch}  {losses}{eta}"
+
+
+def draw(progress: Progress, pace: Pace, evaluated: Document | None, images_per_step: int) -> Panel:
+    """Return the panel; names of files and warnings are never read as markup.
+
+    Args:
+        progress: How far the run is.
+        pace: Its losses and how fast it goes.
+        evaluated: See `last_evaluation`; None before the first.
+        images_per_step: How many training pictures a step takes.
+    """
+    from rich.panel import Panel
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    left_s = pace.left_s(progress.total_steps - progress.step)
+    left = "time left: counting" if left_s is None else f"{duration(left_s)} left"
+    done = f"step {progress.step:,} of {progress.total_steps:,}"
+    speed = (
+        f"{pace.steps_per_s * images_per_step:,.0f} images/s"
+        if pace.timed
+        else "first step compiled"
+    )
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(ratio=1, overflow="fold", no_wrap=False)
+    table.add_row(
+        f"{progress.step / max(progress.total_steps, 1):.0%}",
+        ProgressBar(progress.total_steps, progress.step, complete_style="magenta"),
+    )
+    table.add_row("Progress", Text("  ·  ".join((done, left, speed))))
+    losses = (
+        f"{measurement(f'loss_{name}').label.removesuffix(' loss')} {value:.3f}"
+        for name, value in pace.losses.items()
+    )
+    table.add_row("Losses", Text("  ".join(losses)))
+    for name, text, style in _evaluated_lines(evaluated) if evaluated else ():
+        table.add_row(name, Text(visible(text), style=style))
+    title = Text(visible(f" {progress.folder.parent.name}/{progress.folder.name} "), style="bold")
+    subtitle = Text(f" epoch {progress.epoch} · Ctrl-C saves and stops ", style="dim")
+    return Panel(table, title=title, subtitle=subtitle, border_style="magenta", padding=(0, 1))
+
+
+def _evaluated_lines(evaluated: Document) -> Iterator[tuple[str, str, str]]:
+    """Yield lines of (what, text, style)."""
+    shares = [row for row in evaluated["measured"] if row["share"] is not None]
+    if shares:
+        # The line's own name says already of what these are.
+        names = (row["label"].split(", ")[-1] for row in shares)
+        yield (
+            "Accuracy",
+            "  ".join(f"{name} {row['value']}" for name, row in zip(names, shares, strict=True)),
+            "",
+        )
+    if standing := evaluated["standing"]:
+        yield "Standing", standing["word"], TONES[standing["tone"]]
+    for trend in evaluated["trends"]:
+        yield trend["label"], " · ".join((trend["value"], *trend["notes"])), ""
+    if evaluated["latest_sample"] is not None:
+        yield "Last grid", f"{SAMPLES_FOLDER}/{sample_name(evaluated['latest_sample'])}", ""
+    if evaluated["warnings"]:
+        yield "Warning", evaluated["warnings"][-1], "yellow"
 
 
 class LivePanel:

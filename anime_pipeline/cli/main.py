@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("anime_pipeline.cli.runs", "List, compare and plot training runs."),
     "models": ("anime_pipeline.cli.models", "List and verify the shipped weights."),
     "doctor": ("anime_pipeline.cli.doctor", "Check this installation and this machine."),
-    "completion": ("anime_pipeline.cli.completion", "Print the completion script of a shell."),
+    "completion": ("anime_pipeline.cli.complete", "Print the completion script of a shell."),
 }
 
 

@@ -9,13 +9,16 @@ import click
 
 from anime_pipeline.cli.common import UserPath, json_option, tell
 from anime_pipeline.cli.face_options import (
+    as_document,
     colour_option,
+    load_pipeline,
     read_attributes,
+    refuse_other_face,
+    stage_bars,
     truncation_option,
     weights_options,
     word_option,
 )
-from anime_pipeline.cli.loading import as_document, load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS

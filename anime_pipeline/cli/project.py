@@ -10,12 +10,14 @@ import click
 
 from anime_pipeline.cli.common import UserPath, progress_bar, result_options, tell
 from anime_pipeline.cli.face_options import (
+    as_document,
     colour_option,
+    load_pipeline,
     read_attributes,
+    refuse_other_face,
     weights_options,
     word_option,
 )
-from anime_pipeline.cli.loading import as_document, load_pipeline, refuse_other_face
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 from anime_pipeline.data.words import WORDS

@@ -14,9 +14,9 @@ from click.core import ParameterSource
 from anime_pipeline.cli.common import (
     DEFAULT_DATA,
     FiniteRange,
-    Function,
     UserPath,
     checkpoints_option,
+    joined,
     json_option,
     print_json,
     print_table,
@@ -38,67 +38,68 @@ if TYPE_CHECKING:
 MOST_MINUTES = 1_000_000  # two years
 LENGTHS = ("steps", "epochs", "minutes")
 PHASES = ("fidelity_steps=", "adversarial_steps=")
+# Where a value can come from; the highest is heard first.
+RANKS: dict[ParameterSource | None, int] = {
+    ParameterSource.DEFAULT_MAP: 1,
+    ParameterSource.ENVIRONMENT: 2,
+    ParameterSource.COMMANDLINE: 3,
+}
 
 
-def training_options(function: Function) -> Function:
-    """Add the options that both training commands take."""
-    options = [
-        click.option(
-            "--config",
-            type=UserPath(),
-            is_eager=True,
-            expose_value=False,
-            callback=use_settings_file,
-            help="Settings from a TOML file, or from a run's config.json; options come first.",
-        ),
-        click.option(
-            "--data",
-            multiple=True,
-            type=UserPath(),
-            help="Folder of faces [default: data/]. May be repeated.",
-        ),
-        click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
-        click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
-        click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
-        click.option(
-            "--minutes",
-            type=FiniteRange(0, MOST_MINUTES, min_open=True),
-            help="Length by the clock: times a few steps, then fixes the number of steps.",
-        ),
-        click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
-        click.option("--batch-size", type=click.IntRange(min=1)),
-        click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
-        click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed of everything random."),
-        click.option(
-            "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
-        ),
-        click.option(
-            "--resume",
-            is_flag=False,
-            flag_value="latest",
-            metavar="[RUN]",
-            shell_complete=run_names,
-            help="Continue a run folder, or the latest run.",
-        ),
-        checkpoints_option,
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="FIELD=VALUE",
-            help="Set any field of the configuration (--dry-run lists them).",
-        ),
-        click.option(
-            "--dry-run",
-            is_flag=True,
-            help="Only tell settings, size, memory, time and disk space of the run.",
-        ),
-        click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
-        json_option,
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+training_options = joined(
+    click.option(
+        "--config",
+        type=UserPath(),
+        is_eager=True,
+        expose_value=False,
+        callback=use_settings_file,
+        help="Settings from a TOML file, or from a run's config.json; options come first.",
+    ),
+    click.option(
+        "--data",
+        multiple=True,
+        type=UserPath(),
+        help="Folder of faces [default: data/]. May be repeated.",
+    ),
+    click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
+    click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
+    click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
+    click.option(
+        "--minutes",
+        type=FiniteRange(0, MOST_MINUTES, min_open=True),
+        help="Length by the clock: times a few steps, then fixes the number of steps.",
+    ),
+    click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
+    click.option("--batch-size", type=click.IntRange(min=1)),
+    click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"])),
+    click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed of everything random."),
+    click.option(
+        "--train-count", type=click.IntRange(min=1), help="Train on exactly this many pictures."
+    ),
+    click.option(
+        "--resume",
+        is_flag=False,
+        flag_value="latest",
+        metavar="[RUN]",
+        shell_complete=run_names,
+        help="Continue a run folder, or the latest run.",
+    ),
+    checkpoints_option,
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Set any field of the configuration (--dry-run lists them).",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Only tell settings, size, memory, time and disk space of the run.",
+    ),
+    click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
+    json_option,
+)
 
 
 def read_request(values: Mapping[str, Any], config: Any) -> Request:
@@ -136,16 +137,15 @@ def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[st
         return values, []
     assigned = list(context.meta.get(FILE_ASSIGNMENTS, []))
     source = {name: context.get_parameter_source(name) for name in values}
-    for better, worse in (
-        (ParameterSource.COMMANDLINE, (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)),
-        (ParameterSource.ENVIRONMENT, (ParameterSource.DEFAULT_MAP,)),
+    # Of the lengths only those count that were said in the place that is heard first.
+    first = max(RANKS.get(source[name], 0) for name in LENGTHS)
+    values |= {name: None for name in LENGTHS if RANKS.get(source[name], 0) < first}
+    if first > 1:
+        assigned = [text for text in assigned if not text.startswith(PHASES)]
+    if source.get("adversarial_share") in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
     ):
-        if any(source[name] is better for name in LENGTHS):
-            for name in LENGTHS:
-                values[name] = None if source[name] in worse else values[name]
-            assigned = [text for text in assigned if not text.startswith(PHASES)]
-    share = source.get("adversarial_share")
-    if share in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
         phases = [text for text in assigned if text.startswith(PHASES)]
         if phases:  # their sum stays, divided anew
             values["steps"] = sum(int(text.partition("=")[2]) for text in phases)
@@ -208,10 +208,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
         ("Preset", f"{plan['preset']} on {plan['backend']}"),
         ("Pictures", f"train {images['train']}, val {images['val']}, test {images['test']}"),
         ("Length", f"{plan['steps']:,} steps of which {plan['steps_per_epoch']:,} make an epoch"),
-        (
-            "Parameters",
-            f"generator {parameters['generator']:,}, discriminator {parameters['discriminator']:,}",
-        ),
+        ("Parameters", ", ".join(f"{name} {n:,}" for name, n in parameters.items())),
         ("Time", f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken"),
         (
             "An hour",

@@ -48,9 +48,7 @@ class MemorySize(click.ParamType):
     help="Folder for the results, or the file of the only one, as x.png; - writes it to stdout.",
 )
 @click.option(
-    "--scale",
-    type=click.Choice(["2", "3", "4", "8"]),
-    help="How many times larger [default: 4].",
+    "--scale", type=click.Choice(["2", "3", "4", "8"]), help="How many times larger [default: 4]."
 )
 @click.option("--size", help="Fit into WIDTHxHEIGHT, WIDTHx or xHEIGHT; WIDTHxHEIGHT! stretches.")
 @realism_option("[default: 0, true to the input]")
@@ -111,8 +109,7 @@ def command(
     """
     from anime_pipeline.cli.upscale_batch import finish, run
     from anime_pipeline.cli.upscale_jobs import measure, plan
-    from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
-    from anime_pipeline.cli.upscale_work import Preparation
+    from anime_pipeline.cli.upscale_work import STREAM, Preparation, check_streams, run_stream
     from anime_pipeline.models.blend import TRUE_TO_INPUT, find_upscaler
 
     target = parse_target(scale, size)

@@ -16,12 +16,7 @@ from anime_pipeline.core.storage import atomic_write
 
 
 def run(
-    jobs: list[Job],
-    pixels: list[int],
-    prepare: Preparation,
-    out: Path,
-    overwrite: bool,
-    plan: Plan,
+    jobs: list[Job], pixels: list[int], prepare: Preparation, out: Path, overwrite: bool, plan: Plan
 ) -> None:
     """Enlarge pictures one after another, with progress.
 

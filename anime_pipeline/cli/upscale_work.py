@@ -1,23 +1,33 @@
-"""What `upscale` does with one picture, whichever way it came in and goes out."""
+"""What `upscale` does with one picture, and in a pipe: one from stdin, or to stdout."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import re
+import sys
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import IO, Any
 
-from anime_pipeline.cli.common import waiting
+from anime_pipeline.cli.common import print_json, progress_bar, say, waiting, wants_json
 from anime_pipeline.cli.upscale_jobs import Request
-from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.errors import DataError, UsageError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
+from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.images.decoding.decoder import Decoder
-from anime_pipeline.images.writing.save import check_size, write_animation, write_picture
+from anime_pipeline.images.frames import kind_of
+from anime_pipeline.images.marks import picture_text, refuse_other_picture
+from anime_pipeline.images.writing.save import SUFFIXES, check_size, write_animation, write_picture
 from anime_pipeline.inference.bfloat16 import require_bfloat16
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Extras, Upscaler
 from anime_pipeline.models.blend import UpscalerFiles
+
+STREAM = Path("-")
 
 Write = Callable[[IO[bytes]], None]
 
@@ -109,3 +119,98 @@ def writer(
     return lambda file: write_picture(
         file, result.size, result.channels, result.strips, kind, quality, text
     )
+
+
+def check_streams(paths: tuple[Path, ...], out: Path) -> None:
+    """Refuse what cannot go through a pipe.
+
+    Raises:
+        UsageError: Saying what.
+    """
+    if STREAM in paths and len(paths) > 1:
+        raise UsageError(
+            f"Received: {', '.join(map(str, paths))}. Expected - (stdin) alone: leave "
+            "the others out."
+        )
+    if STREAM in paths and sys.stdin is None:
+        raise UsageError(f"Received {STREAM}, and stdin is closed. Name a file, or give it one.")
+    if out != STREAM:
+        return
+    if len(paths) > 1 or paths[0].is_dir():
+        raise UsageError(
+            f"--out - writes one picture to stdout. Received: {', '.join(map(str, paths))}. "
+            "Name a single file."
+        )
+    if wants_json():
+        raise UsageError(f"Received --out {out} and --json, and both want stdout. Leave one out.")
+    if sys.stdout.isatty():
+        raise UsageError(
+            f"--out {out} would write a picture to the terminal. Add where it goes: > x.png."
+        )
+
+
+def run_stream(
+    path: Path, out: Path, kind: str, prepare: Preparation, overwrite: bool, is_file: bool
+) -> None:
+    """Enlarge stdin into a folder or file, or a single file or stdin to stdout.
+
+    Args:
+        path: The picture.
+        out: Where to.
+        kind: The format, or ``"auto"``.
+        prepare: What does the work.
+        overwrite: Whether the result replaces what is in the way.
+        is_file: Whether `out` is the result, not its folder.
+    """
+    prepare.decoder.start()  # while the network is loaded
+    content = _read(path)
+    moving = kind_of(content)
+    kind = kind if kind != "auto" else moving or "png"
+    target = out if is_file else out / f"stdin{SUFFIXES[kind]}"
+    wanted = prepare.text(content)
+    if out != STREAM and not overwrite:
+        refuse_other_picture(target, wanted, "pass --overwrite")
+    kept = out != STREAM and picture_text(target).items() >= wanted.items()
+    if not kept:
+        with progress_bar("Upscaling (per mille)") as update:
+
+            def advance(done: int, of: int) -> None:
+                update(1000 * done // of, 1000)
+
+            try:
+                write = writer(content, kind, bool(moving), prepare, advance)
+            except DataError as error:
+                name = "stdin" if path == STREAM else path
+                raise DataError(re.sub("^image(?=: )", lambda _: str(name), str(error))) from None
+            if out == STREAM:
+                finished = io.BytesIO()  # whole first: what reads the pipe gets all or nothing
+                write(finished)
+                sys.stdout.buffer.write(finished.getbuffer())
+                sys.stdout.buffer.flush()
+                return
+            try:
+                atomic_write(target, write, replace=overwrite)
+            except FileExistsError:  # made in the meantime, by another call
+                refuse_other_picture(target, wanted, "pass --overwrite")
+                raise
+    if wants_json():
+        made = {"written" if kept else "kept": [], "kept" if kept else "written": [str(target)]}
+        print_json({"weights": prepare.weights.facts(), **made, "skipped": []})
+    say(f"{'Kept' if kept else 'Upscaled into'} {target}")
+
+
+def _read(path: Path) -> bytes:
+    if path == STREAM:
+        content = sys.stdin.buffer.read(MAX_PICTURE_BYTES + 1)
+        if len(content) > MAX_PICTURE_BYTES:
+            raise DataError(
+                f"stdin: more than {in_units(MAX_PICTURE_BYTES)}. Expected one picture: Name it as "
+                "a file, or make it smaller."
+            )
+        return content
+    try:
+        return read_regular(path, MAX_PICTURE_BYTES)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}). Name a picture file."
+        ) from None

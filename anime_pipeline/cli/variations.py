@@ -8,8 +8,15 @@ from typing import Any
 import click
 
 from anime_pipeline.cli.common import FiniteRange, result_options, tell
-from anime_pipeline.cli.face_options import attribute_options, read_attributes, weights_options
-from anime_pipeline.cli.loading import as_document, load_pipeline, refuse_other_face, stage_bars
+from anime_pipeline.cli.face_options import (
+    as_document,
+    attribute_options,
+    load_pipeline,
+    read_attributes,
+    refuse_other_face,
+    stage_bars,
+    weights_options,
+)
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, in_a_line
 
@@ -17,10 +24,7 @@ from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, in_a_line
 @click.command("variations")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), required=True, help="The face to vary.")
 @click.option(
-    "--strength",
-    type=FiniteRange(0, 1),
-    default=0.3,
-    help="0: the same face; 1: any other.",
+    "--strength", type=FiniteRange(0, 1), default=0.3, help="0: the same face; 1: any other."
 )
 @click.option("-n", "--count", type=click.IntRange(1, MOST_VARIATIONS), default=15)
 @attribute_options

@@ -189,12 +189,12 @@ def pair_rows(benchmark: Benchmark) -> list[dict[str, Any]]:
         figures = group.set_index("metric")
         cells = []
         for one in headline(benchmark):
-            of = figures.loc[one.key]
-            change, half = float(of["difference"]), float(of["difference_ci95"])
+            names_of = ("difference", "difference_ci95", "better_share")
+            change, half, share = (float(figures[name][one.key]) for name in names_of)
             gain = change if one.direction == HIGHER else -change
             cell = _cell(one, change, half, "+" if change >= 0 else "")
             marks = {"best": gain > half, "worse": -gain > half}
-            cells.append(cell | marks | {"share": f"{of['better_share']:.0%}"})
+            cells.append(cell | marks | {"share": f"{share:.0%}"})
         rows.append(dict(zip(keys, names, strict=True)) | {"cells": cells})
     return rows
 

@@ -52,10 +52,7 @@ class LargeReal(NamedTuple):
 
 
 def real_at(
-    paths: Sequence[Path],
-    px: int,
-    fit: Fit,
-    progress: Callable[[int, int], None] | None = None,
+    paths: Sequence[Path], px: int, fit: Fit, progress: Callable[[int, int], None] | None = None
 ) -> LargeReal:
     """Decode real faces at a size, enlarging only what the files do not have.
 

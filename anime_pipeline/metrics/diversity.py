@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from anime_pipeline.core.randomness import stream
-from anime_pipeline.metrics.features import check_features, distances
+from anime_pipeline.metrics.features import check_features, check_images, distances
 from anime_pipeline.metrics.memorisation import thumbnails
 
 # Weights of the three finest scales in Wang et al., "Multiscale structural similarity", 2003. Their
@@ -74,17 +74,7 @@ def ms_ssim(images: np.ndarray, pairs: int = PAIRS, seed: int = 0) -> float:
         pairs: How many to draw.
         seed: Chooses the pairs.
     """
-    if (
-        images.dtype != np.uint8
-        or images.ndim != 4
-        or len(images) < 2
-        or min(images.shape[1:3]) < SMALLEST_PX
-        or images.shape[3] != 3
-    ):
-        raise ValueError(
-            f"Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= 2 and "
-            f"S >= {SMALLEST_PX}. Received: {images.dtype}{images.shape}"
-        )
+    check_images(images, 2, SMALLEST_PX)
     first, second = draw_pairs(len(images), pairs, seed)
     values = [
         _ms_ssim_of_pairs(images[first[at : at + CHUNK]], images[second[at : at + CHUNK]])

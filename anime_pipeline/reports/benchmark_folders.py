@@ -28,19 +28,17 @@ def file_names(names: Sequence[str]) -> list[PurePosixPath]:
     Raises:
         UsageError: If two would still be called the same.
     """
-    inside = [
-        PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
-        for name in names
+    parts = [
+        [part for part in PurePosixPath(name).parts if part not in ("/", "..")] for name in names
     ]
-    taken = Counter(path.with_suffix(".png") for path in inside)
+    inside = [PurePosixPath(*each) for each in parts]
+    short = [path.with_suffix(".png") for path in inside]
+    taken = Counter(short)
     paths = [
-        path.with_suffix(".png")
-        if taken[path.with_suffix(".png")] == 1
-        else path.with_name(f"{path.name}.png")
-        for path in inside
+        name if taken[name] == 1 else path.with_name(f"{path.name}.png")
+        for name, path in zip(short, inside, strict=True)
     ]
-    twice = [path for path, count in Counter(paths).items() if count > 1]
-    if twice:
+    if twice := [path for path, count in Counter(paths).items() if count > 1]:
         raise UsageError(
             f"Two pictures would both be called {twice[0]}. Rename one of the --data folders."
         )
@@ -69,9 +67,7 @@ def write_inputs(
     contents = dict(zip(file_names(names), map(encode_png, lr_images), strict=True))
     for path, content in contents.items():
         target = folder / path
-        if overwrite or not os.path.lexists(target):
-            continue
-        if not _holds(target, content):
+        if not overwrite and os.path.lexists(target) and not _holds(target, content):
             raise UsageError(
                 f"{target} is there and holds something else. Choose another --write-lr, or pass "
                 "--overwrite."
@@ -108,10 +104,10 @@ def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray
     images, problems = [], []
     with Decoder() as decoder:
         for path in file_names(names):
-            image, problem = _read(folder / path, size_px, decoder)
-            if problem:
-                problems.append(f"{path} ({problem})")
-            images.append(image)
+            try:
+                images.append(_read(folder / path, size_px, decoder))
+            except DataError as error:
+                problems.append(f"{path} ({str(error).removeprefix(f'{folder / path}: ')})")
     if problems:
         named = "; ".join(problems[:NAMED])
         more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
@@ -124,17 +120,14 @@ def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray
     return np.stack(images)
 
 
-def _read(path: Path, size_px: int, decoder: Decoder) -> tuple[np.ndarray, str]:
-    """Return a picture and what is wrong with it, if anything is."""
-    nothing = np.empty(0, np.uint8)
+def _read(path: Path, size_px: int, decoder: Decoder) -> np.ndarray:
     if not os.path.lexists(path):
-        return nothing, "missing"
-    try:
-        image = read_rgb(path, decoder)
-    except DataError as error:
-        return nothing, str(error).removeprefix(f"{path}: ")
+        raise DataError("missing")
+    image = read_rgb(path, decoder)
     height, width = image.shape[:2]
-    return image, "" if height == width == size_px else f"{width}x{height} px"
+    if not height == width == size_px:
+        raise DataError(f"{width}x{height} px")
+    return image
 
 
 def fingerprint(images: np.ndarray) -> str:

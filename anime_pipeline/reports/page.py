@@ -50,12 +50,10 @@ def write_files(
 ) -> dict[str, Path]:
     """Write a report as `STEM.html`, `.json`, `.csv` and `.md` into `out`; returns the paths."""
     paths = {kind: out / f"{stem}.{kind}" for kind in KINDS}
-    texts = (html, None, rows.to_csv(index=False), markdown)
-    for path, text in zip(paths.values(), texts, strict=True):
-        if text is None:
-            atomic_write_json(path, document)
-        else:
-            atomic_write_text(path, text)
+    atomic_write_text(paths["html"], html)
+    atomic_write_json(paths["json"], document)
+    atomic_write_text(paths["csv"], rows.to_csv(index=False))
+    atomic_write_text(paths["md"], markdown)
     return paths
 
 

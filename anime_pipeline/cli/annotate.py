@@ -11,16 +11,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    DEFAULT_DATA,
-    UserPath,
-    json_option,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
@@ -31,15 +22,15 @@ from anime_pipeline.images.files import Skipped
 
 
 @click.command("annotate")
-@click.argument("data", default=DEFAULT_DATA, type=UserPath(file_okay=False))
+@click.argument("data", default=common.DEFAULT_DATA, type=common.UserPath(file_okay=False))
 @click.option("--overwrite", is_flag=True, help="Replace the color.csv files that are there.")
 @click.option("--compare", is_flag=True, help="Write nothing; measure against what is there.")
 @click.option(
     "--out",
-    type=UserPath(file_okay=False),
+    type=common.UserPath(file_okay=False),
     help="Write the tables into this folder, in DATA's layout, instead of beside the pictures.",
 )
-@json_option
+@common.json_option
 def command(data: Path, overwrite: bool, compare: bool, out: Path | None) -> None:
     """Estimate hair and skin colours: a color.csv in each folder of pictures that has none.
 
@@ -63,8 +54,8 @@ def command(data: Path, overwrite: bool, compare: bool, out: Path | None) -> Non
     else:
         facts = _annotate(dataset, out, overwrite, skipped)
     facts["skipped"] = [vars(item) for item in skipped]
-    if wants_json():
-        print_json(facts)
+    if common.wants_json():
+        common.print_json(facts)
     elif compare:
         _print_comparison(facts)
     _finish(facts, skipped)
@@ -72,18 +63,18 @@ def command(data: Path, overwrite: bool, compare: bool, out: Path | None) -> Non
 
 def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
     for problem in facts.get("color_problems", []):
-        say(f"Colour problem: {problem}")
+        common.say(f"Colour problem: {problem}")
     for item in skipped:
-        say(f"Skipped {item.path}: {item.reason}")
+        common.say(f"Skipped {item.path}: {item.reason}")
     if "written" not in facts:
         done = max(facts["images"], facts.get("hair_name", {}).get("images", 0))
-        say(f"{facts['images']} pictures compared with their color.csv")
+        common.say(f"{facts['images']} pictures compared with their color.csv")
     else:
         done = facts["images"] + len(facts["kept"])
-        say(f"{facts['images']} pictures annotated in {len(facts['written'])} folder(s)")
+        common.say(f"{facts['images']} pictures annotated in {len(facts['written'])} folder(s)")
         if facts["kept"]:
             kept = len(facts["kept"])
-            say(f"{kept} folder(s) have a color.csv already; --overwrite replaces it")
+            common.say(f"{kept} folder(s) have a color.csv already; --overwrite replaces it")
     if not done:
         raise DataError(
             f"None of {len(skipped)} could be used; the reasons are above. Name a folder "
@@ -138,7 +129,7 @@ def _estimates(
     """Yield pictures with their estimated colours, and note those that have none."""
     from anime_pipeline.data.opening import estimate_file
 
-    with progress_bar(title) as update:
+    with common.progress_bar(title) as update:
         for done, record in enumerate(records, start=1):
             found = estimate_file(record.path)
             if isinstance(found, Skipped):
@@ -214,8 +205,10 @@ def _print_comparison(facts: dict[str, Any]) -> None:
     parts = [part for part in ("hair", "skin") if part in facts]
     rows = [[part, *(f"{value:.2f}" for value in facts[part].values())] for part in parts]
     if rows:
-        print_table(["CIEDE2000", "mean", "median", "shuffled table"], rows)
+        common.print_table(["CIEDE2000", "mean", "median", "shuffled table"], rows)
     if name := facts.get("hair_name"):
         table = "–" if name["table"] is None else f"{name['table']:.1%}"
         row = ["hair name", f"{name['accuracy']:.1%}", table, f"{name['most_common']:.1%}"]
-        print_table(["against tags", "right", "by color.csv", "always the most common"], [row])
+        common.print_table(
+            ["against tags", "right", "by color.csv", "always the most common"], [row]
+        )

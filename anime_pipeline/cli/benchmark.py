@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anime_pipeline.cli.common import (
-    UserPath,
-    data_option,
-    print_json,
-    progress_bar,
-    result_options,
-    say,
-    side_option,
-    version_line,
-    waiting,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
@@ -33,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("benchmark")
-@data_option
+@common.data_option
 @click.option(
     "--weights",
     shell_complete=weights_names,
@@ -48,11 +37,11 @@ if TYPE_CHECKING:
     help="How LR pictures are made; may be repeated.",
 )
 @click.option("--hr-size", type=click.IntRange(min=32), default=128)
-@side_option
+@common.side_option
 @click.option("--limit", type=click.IntRange(min=1), help="Measure at most this many pictures.")
 @click.option(
     "--write-lr",
-    type=UserPath(file_okay=False),
+    type=common.UserPath(file_okay=False),
     help="Only write the LR pictures into this folder, for another program to enlarge.",
 )
 @click.option(
@@ -62,7 +51,7 @@ if TYPE_CHECKING:
     help="Another program's results of --write-lr's pictures, under the same names as PNG; may be "
     "repeated.",
 )
-@result_options("outputs/benchmark", "a report of something else")
+@common.result_options("outputs/benchmark", "a report of something else")
 def command(
     data: tuple[Path, ...],
     weights: tuple[str, ...],
@@ -91,8 +80,10 @@ def command(
     paths = _find_weights(weights)
     folders = _name_folders(against, list(paths))
     roots = list(dict.fromkeys(data))
-    store = open_store(roots, hr_size, min_side=hr_size, say=say, progress=progress_bar)
-    with waiting("Loading the models"):
+    store = open_store(
+        roots, hr_size, min_side=hr_size, say=common.say, progress=common.progress_bar
+    )
+    with common.waiting("Loading the models"):
         from anime_pipeline.inference.upscaler import Upscaler
         from anime_pipeline.reports.benchmark import run_benchmark
         from anime_pipeline.reports.benchmark_folders import read_results
@@ -108,7 +99,7 @@ def command(
         _write_inputs(write_lr, names, hr_images, degradations[0], overwrite)
         return
     others = {name: read_results(folder, names, hr_size) for name, folder in folders.items()}
-    with waiting("Loading LPIPS"):
+    with common.waiting("Loading LPIPS"):
         metrics, lpips_facts = available_metrics()
     facts = {
         "pictures": f"{len(chosen)} ({side} side of the split), {hr_size}x{hr_size} px",
@@ -116,20 +107,20 @@ def command(
         "content": hashlib.sha256(store.hashes[chosen].tobytes()).hexdigest()[:16],
         **_method_facts(degradations, loaded, others),
         **lpips_facts,
-        "software": version_line(["anime-pipeline", "onnxruntime", "scikit-image"]),
+        "software": common.version_line(["anime-pipeline", "onnxruntime", "scikit-image"]),
     }
     if not overwrite:
         refuse_other_report(out, STEM, facts)
     methods = {name: upscaler.upscale_batch for name, upscaler in loaded.items()}
-    with progress_bar("Measuring") as update:
+    with common.progress_bar("Measuring") as update:
         result = run_benchmark(hr_images, names, degradations, methods, 4, update, others, metrics)
     result.facts.update(facts)
     written = write_reports(result, out)
-    if wants_json():
-        print_json(as_document(result))
+    if common.wants_json():
+        common.print_json(as_document(result))
     else:
         click.echo(written["md"].read_text(encoding="utf-8"), nl=False)
-    say(f"Reports: {', '.join(map(str, written.values()))}")
+    common.say(f"Reports: {', '.join(map(str, written.values()))}")
 
 
 def _method_facts(
@@ -204,12 +195,12 @@ def _write_inputs(
     from anime_pipeline.reports.benchmark import reduce_all
     from anime_pipeline.reports.benchmark_folders import file_names, write_inputs
 
-    with progress_bar("Writing LR pictures") as update:
+    with common.progress_bar("Writing LR pictures") as update:
         write_inputs(folder, names, reduce_all(hr_images, degradation), overwrite, update)
-    if wants_json():
+    if common.wants_json():
         files = [path.as_posix() for path in file_names(names)]
-        print_json({"folder": str(folder), "degradation": degradation, "files": files})
-    say(
+        common.print_json({"folder": str(folder), "degradation": degradation, "files": files})
+    common.say(
         f"{len(names)} LR pictures ({DEGRADERS[degradation]} {degradation} 4x) in {folder}. Have "
         "them enlarged 4x into another folder under the same names as PNG, and give that by "
         "--against."

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.cli.common import json_option, print_json, print_table, waiting, wants_json
+from anime_pipeline.cli import common
 from anime_pipeline.core.errors import PipelineError, in_words
 from anime_pipeline.core.machine import (
     bfloat16_forbidden_by,
@@ -34,7 +34,7 @@ LITTLE_MEMORY_BYTES = 2_000_000_000
 
 
 @click.command("doctor")
-@json_option
+@common.json_option
 def command() -> None:
     """Check this installation and this machine, and draw a few faces as a test.
 
@@ -42,18 +42,18 @@ def command() -> None:
     """
     checks: list[dict[str, str]] = []
     for name, examine in EXAMINATIONS.items():
-        with waiting(f"Examining: {name}"):
+        with common.waiting(f"Examining: {name}"):
             try:
                 status, detail = examine()
             except Exception as error:  # a line of the report, so that the others are still seen
                 words = in_words(error) or f"{type(error).__name__}: {error}"
                 status, detail = "fail", str(words)
         checks.append({"name": name, "status": status, "detail": detail})
-    if wants_json():
-        print_json({"version": __version__, "checks": checks})
+    if common.wants_json():
+        common.print_json({"version": __version__, "checks": checks})
     else:
         rows = [(check["status"], check["name"], check["detail"]) for check in checks]
-        print_table(("", f"anime-pipeline {__version__}", ""), rows)
+        common.print_table(("", f"anime-pipeline {__version__}", ""), rows)
     if failed := [check["name"] for check in checks if check["status"] == "fail"]:
         raise PipelineError(
             f"{len(failed)} of {len(checks)} checks failed ({', '.join(failed)}); their lines say "

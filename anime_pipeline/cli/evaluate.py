@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    UserPath,
-    data_option,
-    print_json,
-    print_table,
-    progress_bar,
-    result_options,
-    say,
-    side_option,
-    version_line,
-    waiting,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.cli.face_options import load_pipeline, truncation_option, weights_options
 from anime_pipeline.core.config import SCALE, DcganConfig
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
@@ -59,8 +47,8 @@ MAX_FIRST_SEED = 2**62
     help="Which feature networks compare the faces [default: VGG16, and AlexNet where "
     "$ANIME_PIPELINE_ASSETS has lpips_alexnet.npz].",
 )
-@data_option
-@side_option
+@common.data_option
+@common.side_option
 @click.option(
     "-n",
     "--count",
@@ -77,11 +65,11 @@ MAX_FIRST_SEED = 2**62
 @truncation_option
 @click.option(
     "--inception",
-    type=UserPath(dir_okay=False),
+    type=common.UserPath(dir_okay=False),
     help="Measure FID too, by the network of this file: the frozen Inception-v3 of 2015, "
     "classify_image_graph_def.pb. Default: the one in $ANIME_PIPELINE_ASSETS, if there.",
 )
-@result_options("outputs/evaluation", "a report of something else")
+@common.result_options("outputs/evaluation", "a report of something else")
 def command(
     wanted: tuple[str, ...],
     data: tuple[Path, ...],
@@ -107,7 +95,7 @@ def command(
 
     path = find_weights(options["checkpoint"], DCGAN_KIND)
     import_keras_quietly()
-    with waiting("Loading the models"):
+    with common.waiting("Loading the models"):
         from anime_pipeline.reports.evaluate import evaluate
         from anime_pipeline.reports.evaluation_page import STEM, cells, write_evaluation
         from anime_pipeline.reports.page import refuse_other_report
@@ -120,11 +108,13 @@ def command(
     roots = list(dict.fromkeys(data))
     size, fit = generator.config.image_size, generator.config.fit
     labels = bool(generator.config.condition)
-    store = open_store(roots, size, fit, labels=labels, say=say, progress=progress_bar)
+    store = open_store(
+        roots, size, fit, labels=labels, say=common.say, progress=common.progress_bar
+    )
     faces, chosen = _faces(store, generator, side, count)
     if enlarge:
         paths = [record.path for record in faces.records]
-        with progress_bar("Reading large faces") as update:
+        with common.progress_bar("Reading large faces") as update:
             faces = replace(faces, large=real_at(paths, size * SCALE, fit, update))
     facts = {
         "weights": f"{path.parent.name}/{path.name}",
@@ -134,26 +124,28 @@ def command(
         "real": f"{len(faces.real)} real faces ({side} side of the split)",
         "data": ", ".join(root.resolve().name for root in roots),
         "content": hashlib.sha256(store.hashes[chosen].tobytes()).hexdigest()[:16],
-        "software": version_line(["anime-pipeline", "keras"]),
+        "software": common.version_line(["anime-pipeline", "keras"]),
     }
     facts |= about_stage_two(enlarge, faces) | about_fid
     if not overwrite:
         sources = {each.network: f"{each.source} weights" for each in networks}
         refuse_other_report(out, STEM, facts | sources)
     seeds = range(seed, seed + count)
-    result = evaluate(generator, faces, seeds, truncation, progress_bar, networks, network, enlarge)
+    result = evaluate(
+        generator, faces, seeds, truncation, common.progress_bar, networks, network, enlarge
+    )
     result.facts = facts | result.facts
     result.missing = missing
     result.remarks = remarks(generator.config, enlarge)
     written = write_evaluation(result, out, _last_row(path))
-    if wants_json():
-        print_json(result.as_document())
+    if common.wants_json():
+        common.print_json(result.as_document())
     else:
         rows = [cells(figure) for figure in result.figures]
         keys = ("name", "value", "best", "worst", "n")
         head = ("Measure", "Value", "Real faces", "Chance", "Faces")
-        print_table(head, [[row[key] for key in keys] for row in rows])
-    say(f"Report: {written['html']}")
+        common.print_table(head, [[row[key] for key in keys] for row in rows])
+    common.say(f"Report: {written['html']}")
 
 
 def _inception(path: Path | None) -> tuple[Inception | None, dict[str, str]]:
@@ -190,7 +182,7 @@ def _faces(
             f"{LEAST}, better {COUNT}: add pictures, or measure them all with --side all."
         )
     if len(chosen) < FEW:
-        say(f"Warning: {len(chosen)} real faces are few; every distance will be noisy.")
+        common.say(f"Warning: {len(chosen)} real faces are few; every distance will be noisy.")
     if train_count > len(store.images):
         raise UsageError(
             f"These weights were trained on {train_count} pictures, here are {len(store.images)}. "
@@ -210,7 +202,7 @@ def _last_row(weights: Path) -> dict[str, Any]:
         return last_values(read_metrics(weights.parent / METRICS_FILE))
     except CheckpointError as error:
         # Beside weights from anywhere anything may lie, and all the measuring is done by now.
-        say(f"Passed over: {error}")
+        common.say(f"Passed over: {error}")
         return {}
 
 
@@ -236,7 +228,7 @@ def load_networks(wanted: tuple[str, ...]) -> tuple[list[Features], dict[str, st
         if reason:
             missing[TITLES[name]] = reason
             text = f"Warning: faces are not compared by {TITLES[name]}: {reason}."
-            say(text)
+            common.say(text)
             continue
         try:
             networks.append(Features(name))

@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
+from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import UserPath, parse_seeds, result_options, tell
-from anime_pipeline.cli.face_options import (
-    attribute_options,
-    gather_attributes,
-    load_pipeline,
-    only_known,
-    refuse_other_face,
-    stage_bars,
-    weights_options,
-)
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
@@ -49,14 +41,14 @@ MANIFEST = "manifest.json"
     "seed_text",
     help="One seed, the first of -n seeds, or a list such as 0,5-9 [default: 0].",
 )
-@attribute_options
+@faces.attribute_options
 @click.option("--like", type=UserPath(), help="Take hair and skin colour from a picture.")
 @click.option("--prompt", help='In words: "long silver hair, tan skin, blue eyes".')
 @click.option("--with", "tags", multiple=True, help="A tag that the weights were trained on.")
 @click.option("--without", "not_tags", multiple=True, help="The opposite of a tag.")
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
-@weights_options
+@faces.weights_options
 @result_options("outputs/", "pictures that another call has made")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32)
 def command(
@@ -77,16 +69,16 @@ def command(
     if seed_text is None:
         seed_text, count = "0", count or DEFAULT_COUNT
     seeds = parse_seeds(seed_text, count)
-    attributes = gather_attributes(options)
-    pipeline = load_pipeline(options)
-    attributes = only_known(attributes, options, pipeline.generator.names)
+    attributes = faces.gather_attributes(options)
+    pipeline = faces.load_pipeline(options)
+    attributes = faces.only_known(attributes, options, pipeline.generator.names)
     specs = [FaceSpec(seed, attributes, truncation=options["truncation"]) for seed in seeds]
     condition = pipeline.condition(specs)
     job = Job(pipeline, specs, pipeline.sizes[options["upscale"]], out)
     if not overwrite:
         job.refuse_other_pictures(grid)
     require_free(out, len(specs) * job.size**2 * 3 * (2 if grid else 1), "the pictures")
-    with stage_bars() as update:
+    with faces.stage_bars() as update:
         latent = pipeline.latents(specs)
         pictures = pipeline.draw(latent, condition, job.size, batch_size, update)
     result = _write(job, pictures, grid, overwrite, pipeline.generator.asked(condition))
@@ -138,7 +130,7 @@ class Job:
     def refuse_other_pictures(self, grid: bool) -> None:
         """Replace only what this very call has made before: the same seed, the same weights."""
         for name, texts in self.targets(grid).items():
-            refuse_other_face(self.out / name, texts)
+            faces.refuse_other_face(self.out / name, texts)
         _read_manifest(self.out / MANIFEST)
 
 

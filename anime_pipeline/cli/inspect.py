@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    DEFAULT_DATA,
-    UserPath,
-    json_option,
-    out_option,
-    print_json,
-    progress_bar,
-    say,
-    waiting,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.core.config import FITS
 from anime_pipeline.core.text import visible
 
@@ -35,10 +25,10 @@ COPIES_SHOWN = 32
 
 
 @click.command("inspect")
-@click.argument("data", default=DEFAULT_DATA, type=UserPath())
-@out_option("outputs/")
+@click.argument("data", default=common.DEFAULT_DATA, type=common.UserPath())
+@common.out_option("outputs/")
 @click.option("--fit", type=click.Choice(FITS), default="crop")
-@json_option
+@common.json_option
 def command(data: Path, out: Path, fit: Any) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
     from anime_pipeline.data.dataset import open_dataset
@@ -50,16 +40,16 @@ def command(data: Path, out: Path, fit: Any) -> None:
     from anime_pipeline.images.writing.grid import make_grid, spread
     from anime_pipeline.reports import origins as origin_report
 
-    with waiting("Listing the pictures"):
+    with common.waiting("Listing the pictures"):
         dataset = open_dataset(data)
-    with progress_bar(f"Reading {data}") as update:
-        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update, warn=say)
+    with common.progress_bar(f"Reading {data}") as update:
+        store = load_store(dataset, THUMBNAIL_PX, fit, progress=update, warn=common.say)
     require_pictures(store, [data])
     name = data.resolve().name
-    with progress_bar("Comparing pictures") as update:
+    with common.progress_bar("Comparing pictures") as update:
         groups = cached_groups(store.thumbnails, update)
     copies = repeated(groups)
-    with progress_bar("Reading headers") as update:
+    with common.progress_bar("Reading headers") as update:
         origins = find_origins(store, groups, update)
     pictures = {"contact_sheet": make_grid(spread(store.images, SHEET_COUNT), 10)}
     examples = origin_report.draw(origins, store.images)
@@ -80,8 +70,8 @@ def command(data: Path, out: Path, fit: Any) -> None:
     for kind, path in files.items():
         write_png(path, pictures[kind], mark)
     facts = describe(dataset, store, copies) | {kind: str(path) for kind, path in files.items()}
-    if wants_json():
-        print_json(facts | {"origins": origin_report.facts(origins, store)})
+    if common.wants_json():
+        common.print_json(facts | {"origins": origin_report.facts(origins, store)})
     else:
         count = len(store.images)
         _print(facts, origin_report.rows(origins, count), origin_report.warnings(origins, count))
@@ -190,4 +180,4 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
         table.add_row(name, visible(text))
     Console(highlight=False, markup=False, emoji=False).print(table)
     if len(facts["skipped"]) > 20 or len(facts["color_problems"]) > 10:
-        say("The full lists: --json")
+        common.say("The full lists: --json")

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline import __version__
+from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import FiniteRange, UserPath, json_option, parse_seeds, tell
-from anime_pipeline.cli.face_options import (
-    OPTIONS,
-    colour_option,
-    load_pipeline,
-    read_attributes,
-    stage_bars,
-    truncation_option,
-    weights_options,
-    word_option,
-)
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.inference.spec import FaceSpec
@@ -34,17 +25,17 @@ SHEET_COLUMNS = 12
 
 @click.command("interpolate")
 @click.option("--seeds", required=True, help="Faces to pass, such as 3,17,42.")
-@colour_option("hair", "A colour for all of them, or one each, with commas between.")
-@colour_option("skin", "Likewise.")
-@word_option("eyes", f"Likewise, of {', '.join(WORDS['eyes'])}.")
-@word_option("length", "Likewise, long or short.")
-@truncation_option
+@faces.colour_option("hair", "A colour for all of them, or one each, with commas between.")
+@faces.colour_option("skin", "Likewise.")
+@faces.word_option("eyes", f"Likewise, of {', '.join(WORDS['eyes'])}.")
+@faces.word_option("length", "Likewise, long or short.")
+@faces.truncation_option
 @click.option("--frames", type=click.IntRange(1, 1000), default=24,
               help="Frames from one face to the next.")  # fmt: skip
 @click.option("--loop/--no-loop", default=True, help="Return to the first.")
 @click.option("--fps", type=FiniteRange(min=1, max=60), default=12.0)
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@weights_options
+@faces.weights_options
 @click.option(
     "--out",
     type=UserPath(),
@@ -66,11 +57,11 @@ def command(
             f"Invalid value for --out: {out}. Expected a name that ends in {', '.join(SUFFIXES)}."
         )
     stops = parse_seeds(seeds, None)
-    wanted = {name: _split(options[name]) for name in OPTIONS if options[name]}
+    wanted = {name: _split(options[name]) for name in faces.OPTIONS if options[name]}
     count = max([len(stops), *(len(texts) for texts in wanted.values())])
     if count < 2:
         raise UsageError(f"Expected at least two faces to travel between. Received: {seeds}")
-    counts = {"--seeds": len(stops)} | {OPTIONS[name]: len(wanted[name]) for name in wanted}
+    counts = {"--seeds": len(stops)} | {faces.OPTIONS[name]: len(wanted[name]) for name in wanted}
     for option, given in counts.items():
         if given not in (1, count):
             raise UsageError(
@@ -78,18 +69,18 @@ def command(
                 f"Received: {given}"
             )
     _refuse_other(out, overwrite)
-    pipeline = load_pipeline(options)
-    faces = [
+    pipeline = faces.load_pipeline(options)
+    specs = [
         FaceSpec(
             _of(stops, index),
-            read_attributes({name: _of(texts, index) for name, texts in wanted.items()}),
+            faces.read_attributes({name: _of(texts, index) for name, texts in wanted.items()}),
             truncation=options["truncation"],
         )
         for index in range(count)
     ]
-    with stage_bars() as update:
+    with faces.stage_bars() as update:
         size = pipeline.sizes[options["upscale"]]
-        pictures = pipeline.draw(*pipeline.interpolate(faces, frames, loop), size, progress=update)
+        pictures = pipeline.draw(*pipeline.interpolate(specs, frames, loop), size, progress=update)
     if not options["upscale"] and out.suffix != ".png":
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
     _refuse_other(out, overwrite)  # that has come in the meantime

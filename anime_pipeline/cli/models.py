@@ -7,14 +7,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    UserPath,
-    json_option,
-    print_json,
-    print_table,
-    waiting,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.core.errors import CheckpointError, UsageError
 
 
@@ -24,7 +17,7 @@ def command() -> None:
 
 
 @command.command("list")
-@json_option
+@common.json_option
 def list_models() -> None:
     """Show each model: what it is, its size and how it was trained."""
     from anime_pipeline.models.weights import load_weights
@@ -49,11 +42,11 @@ def list_models() -> None:
                 "path": str(path),
             }
         )
-    if wants_json():
-        print_json({"models": rows})
+    if common.wants_json():
+        common.print_json({"models": rows})
         return
     head = ("Name", "Kind", "Parameters", "Size", "Trained for", "sha256")
-    print_table(head, [_cells(row) for row in rows])
+    common.print_table(head, [_cells(row) for row in rows])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -70,14 +63,14 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 @command.command("verify")
-@json_option
+@common.json_option
 def verify() -> None:
     """Check every shipped file against its recorded sha256 (exit 5 if one is bad)."""
     from anime_pipeline.models.zoo import damaged, shipped
 
     bad = damaged()
-    if wants_json():
-        print_json({"models": {name: name not in bad for name in shipped()}})
+    if common.wants_json():
+        common.print_json({"models": {name: name not in bad for name in shipped()}})
     else:
         for name in shipped():
             click.echo(f"{name}: {'DAMAGED' if name in bad else 'whole'}")
@@ -101,7 +94,7 @@ def path_of(name: str) -> None:
 
 
 @command.command("fetch")
-@click.argument("folder", type=UserPath(file_okay=False), envvar="ANIME_PIPELINE_ASSETS")
+@click.argument("folder", type=common.UserPath(file_okay=False), envvar="ANIME_PIPELINE_ASSETS")
 def fetch(folder: Path) -> None:
     """Download AlexNet, VGG16 and the heads of LPIPS into FOLDER (64 MB, 34 MB when written).
 
@@ -110,7 +103,7 @@ def fetch(folder: Path) -> None:
     """
     from anime_pipeline.models.fetch import fetch_lpips
 
-    with waiting("Downloading 64 MB"):
+    with common.waiting("Downloading 64 MB"):
         written = fetch_lpips(folder)
     for path in written:
         click.echo(path)

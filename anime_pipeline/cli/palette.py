@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import UserPath, json_option, tell
-from anime_pipeline.cli.face_options import (
-    as_document,
-    colour_option,
-    load_pipeline,
-    read_attributes,
-    refuse_other_face,
-    stage_bars,
-    truncation_option,
-    weights_options,
-    word_option,
-)
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
@@ -32,13 +22,13 @@ MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels 
 
 @click.command("palette")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0)
-@colour_option("hair", "Rows: names or #rrggbb with commas between [default: all names].")
-@colour_option("skin", "Columns, likewise [default: all names].")
-@word_option("eyes", f"Of all of them: {', '.join(WORDS['eyes'])} [default: by the seed].")
-@word_option("length", "Of all of them: long or short [default: by the seed].")
-@truncation_option
+@faces.colour_option("hair", "Rows: names or #rrggbb with commas between [default: all names].")
+@faces.colour_option("skin", "Columns, likewise [default: all names].")
+@faces.word_option("eyes", f"Of all of them: {', '.join(WORDS['eyes'])} [default: by the seed].")
+@faces.word_option("length", "Of all of them: long or short [default: by the seed].")
+@faces.truncation_option
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@weights_options
+@faces.weights_options
 @click.option("--out", type=UserPath(), default="outputs/palette.png", help="The sheet.")
 @click.option("--overwrite", is_flag=True, help="Replace a picture that another call has made.")
 @json_option
@@ -53,8 +43,8 @@ def command(
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
     rows, columns = _labels("hair", hair), _labels("skin", skin)
-    shared, truncation = read_attributes(options), options["truncation"]
-    pipeline = load_pipeline(options)
+    shared, truncation = faces.read_attributes(options), options["truncation"]
+    pipeline = faces.load_pipeline(options)
     size = pipeline.sizes[options["upscale"]]
     specs = [
         FaceSpec(seed, {"hair": row.colour, "skin": column.colour, **shared}, truncation=truncation)
@@ -65,13 +55,13 @@ def command(
     text |= {"hair": _texts(rows), "skin": _texts(columns)}
     text |= {name: shared.get(name, RANDOM) for name in WORDS}
     if not overwrite:
-        refuse_other_face(out, text)
-    with stage_bars() as update:
+        faces.refuse_other_face(out, text)
+    with faces.stage_bars() as update:
         pictures = pipeline(specs, size, progress=update)
     if not options["upscale"]:
         pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
     write_png(out, labelled_sheet(pictures, rows, columns), text)
-    document = {"out": str(out), "faces": len(specs), **as_document(text)}
+    document = {"out": str(out), "faces": len(specs), **faces.as_document(text)}
     tell(document, f"{len(specs)} faces of seed {seed} in {out}")
 
 

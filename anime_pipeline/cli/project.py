@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import UserPath, progress_bar, result_options, tell
-from anime_pipeline.cli.face_options import (
-    as_document,
-    colour_option,
-    load_pipeline,
-    read_attributes,
-    refuse_other_face,
-    weights_options,
-    word_option,
-)
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
 from anime_pipeline.data.words import WORDS
@@ -31,13 +23,13 @@ LARGE = 128  # side of the pictures in the comparison
 
 @click.command("project")
 @click.argument("picture", type=UserPath(dir_okay=False))
-@colour_option("hair", "Then give the face other hair: a name or #rrggbb.")
-@colour_option("skin", "Likewise.")
-@word_option("eyes", f"Then give it other eyes: {', '.join(WORDS['eyes'])}.")
-@word_option("length", "Then let its hair be long or short.")
+@faces.colour_option("hair", "Then give the face other hair: a name or #rrggbb.")
+@faces.colour_option("skin", "Likewise.")
+@faces.word_option("eyes", f"Then give it other eyes: {', '.join(WORDS['eyes'])}.")
+@faces.word_option("length", "Then let its hair be long or short.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=300)
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@weights_options
+@faces.weights_options
 @result_options("outputs/", "what another call has made")
 def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: Any) -> None:
     """Find the face nearest to a picture among all that stage one can draw.
@@ -50,9 +42,9 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
     from anime_pipeline.images.codec import fit_square, write_png
     from anime_pipeline.images.decoding.decoder import read_rgb
 
-    asked = FaceSpec(0, read_attributes(options))
+    asked = FaceSpec(0, faces.read_attributes(options))
     whole = read_rgb(picture)
-    pipeline = load_pipeline(options)
+    pipeline = faces.load_pipeline(options)
     import_keras_quietly()
     from anime_pipeline.inference.project import project
 
@@ -71,7 +63,11 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
         _refuse_others(out, names, text)
     write_png(out / names[0], face, text)
     write_png(out / names[1], _compared(whole, face), text)
-    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms, **as_document(text)}
+    document: dict[str, Any] = {
+        "picture": str(picture),
+        "rms": found.rms,
+        **faces.as_document(text),
+    }
     document |= {"attributes": in_a_line(asked.look), **generator.asked(condition)[0]}
     document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
     atomic_write_json(out / names[2], document)
@@ -80,7 +76,7 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
 
 def _refuse_others(out: Path, names: list[str], text: dict[str, str]) -> None:
     for name in names[:2]:
-        refuse_other_face(out / name, text)
+        faces.refuse_other_face(out / name, text)
     if os.path.lexists(out / names[2]) and not (out / names[0]).exists():
         raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
 

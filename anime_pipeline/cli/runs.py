@@ -8,15 +8,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import (
-    UserPath,
-    checkpoints_option,
-    json_option,
-    print_json,
-    print_table,
-    say,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.cli.complete import run_names
 from anime_pipeline.core.errors import CheckpointError, DataError, UsageError
 from anime_pipeline.core.measurements import headlines
@@ -37,8 +29,8 @@ def command() -> None:
 
 
 @command.command("list")
-@checkpoints_option
-@json_option
+@common.checkpoints_option
+@common.json_option
 def list_all(checkpoints: Path) -> None:
     """Show every run: how far it is, what it measured last, and what it warned of."""
     runs, broken = [], []
@@ -48,18 +40,18 @@ def list_all(checkpoints: Path) -> None:
                 runs.append(read_run(folder))
             except CheckpointError as error:
                 broken.append(str(error))
-    if wants_json():
-        print_json({"runs": [_document(run) for run in runs]})
+    if common.wants_json():
+        common.print_json({"runs": [_document(run) for run in runs]})
     elif runs:
         head = ("Run", "State", "Steps", "Size", "Last measured")
-        print_table(head, [_cells(run) for run in runs])
+        common.print_table(head, [_cells(run) for run in runs])
     else:
-        say(f"No runs in {checkpoints}. train-dcgan or train-srgan makes one.")
+        common.say(f"No runs in {checkpoints}. train-dcgan or train-srgan makes one.")
     for text in broken:
-        say(f"Passed over: {text}")
+        common.say(f"Passed over: {text}")
     for run in runs:
         for text in run.warnings[-1:]:
-            say(f"{run.name} warned: {text}")
+            common.say(f"{run.name} warned: {text}")
 
 
 def _document(run: RunSummary) -> dict[str, Any]:
@@ -78,8 +70,8 @@ def _cells(run: RunSummary) -> list[str]:
 
 @command.command("compare")
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=run_names)
-@checkpoints_option
-@json_option
+@common.checkpoints_option
+@common.json_option
 def compare(names: tuple[str, ...], checkpoints: Path) -> None:
     """Set runs side by side: settings that differ, then what was measured last."""
     runs = [read_run(find_run(checkpoints, name)) for name in names]
@@ -94,12 +86,12 @@ def compare(names: tuple[str, ...], checkpoints: Path) -> None:
         name: [run.metrics.get(name) for run in runs]
         for name in ("step", *(m.key for m in headlines({k for run in runs for k in run.metrics})))
     }
-    if wants_json():
+    if common.wants_json():
         labels = [str(run.folder) for run in runs]
-        print_json({"runs": labels, "settings": settings, "measured": measured})
+        common.print_json({"runs": labels, "settings": settings, "measured": measured})
         return
     rows = [[name, *map(_text, values)] for name, values in (settings | measured).items()]
-    print_table(("", *(run.name for run in runs)), rows)
+    common.print_table(("", *(run.name for run in runs)), rows)
 
 
 def _text(value: Any) -> str:
@@ -114,10 +106,10 @@ def _text(value: Any) -> str:
 @click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=run_names)
 @click.option(
     "--out",
-    type=UserPath(dir_okay=False),
+    type=common.UserPath(dir_okay=False),
     help="The picture to write [default: outputs/, named after the runs].",
 )
-@checkpoints_option
+@common.checkpoints_option
 def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     """Draw the curves of one run, or of several in the same panels."""
     from anime_pipeline.images.codec import decode, write_png
@@ -143,12 +135,12 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     target = out or Path("outputs", f"runs_{short}.png")
     refuse_other_picture(target, mark)
     write_png(target, decode(plot_curves(logs)), mark)
-    say(f"Curves of {', '.join(logs)} in {target}")
+    common.say(f"Curves of {', '.join(logs)} in {target}")
 
 
 @command.command("report")
 @click.argument("name", metavar="RUN", shell_complete=run_names)
-@checkpoints_option
+@common.checkpoints_option
 def report(name: str, checkpoints: Path) -> None:
     """Write a run's page, report.html in its folder: pictures, curves, figures in plain words.
 
@@ -156,4 +148,4 @@ def report(name: str, checkpoints: Path) -> None:
     """
     from anime_pipeline.reports.training import write_report
 
-    say(f"Report: {write_report(find_run(checkpoints, name))}")
+    common.say(f"Report: {write_report(find_run(checkpoints, name))}")

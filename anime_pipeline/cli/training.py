@@ -11,19 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from anime_pipeline.cli.common import (
-    DEFAULT_DATA,
-    FiniteRange,
-    UserPath,
-    checkpoints_option,
-    joined,
-    json_option,
-    print_json,
-    print_table,
-    progress_bar,
-    say,
-    wants_json,
-)
+from anime_pipeline.cli import common
 from anime_pipeline.cli.complete import run_names
 from anime_pipeline.cli.live import display
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
@@ -46,10 +34,10 @@ RANKS: dict[ParameterSource | None, int] = {
 }
 
 
-training_options = joined(
+training_options = common.joined(
     click.option(
         "--config",
-        type=UserPath(),
+        type=common.UserPath(),
         is_eager=True,
         expose_value=False,
         callback=use_settings_file,
@@ -58,7 +46,7 @@ training_options = joined(
     click.option(
         "--data",
         multiple=True,
-        type=UserPath(),
+        type=common.UserPath(),
         help="Folder of faces [default: data/]. May be repeated.",
     ),
     click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
@@ -66,7 +54,7 @@ training_options = joined(
     click.option("--epochs", type=click.IntRange(min=1), help="Length in passes over the set."),
     click.option(
         "--minutes",
-        type=FiniteRange(0, MOST_MINUTES, min_open=True),
+        type=common.FiniteRange(0, MOST_MINUTES, min_open=True),
         help="Length by the clock: times a few steps, then fixes the number of steps.",
     ),
     click.option("--fit", type=click.Choice(FITS), help="How pictures become square."),
@@ -84,7 +72,7 @@ training_options = joined(
         shell_complete=run_names,
         help="Continue a run folder, or the latest run.",
     ),
-    checkpoints_option,
+    common.checkpoints_option,
     click.option(
         "--set",
         "assignments",
@@ -98,7 +86,7 @@ training_options = joined(
         help="Only tell settings, size, memory, time and disk space of the run.",
     ),
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
-    json_option,
+    common.json_option,
 )
 
 
@@ -122,7 +110,7 @@ def read_request(values: Mapping[str, Any], config: Any) -> Request:
     if twice:
         raise UsageError(f"{twice[0]} has an option of its own. Leave it out of --set.")
     if not asked["data"] and not asked["resume"]:
-        asked["data"] = [DEFAULT_DATA]
+        asked["data"] = [common.DEFAULT_DATA]
     return Request(**asked, overrides=overrides | direct)
 
 
@@ -160,11 +148,11 @@ def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[st
 
 def train_and_report(stage: str, request: Request) -> None:
     """Train, and print what is not on the screen already."""
-    summary = train(stage, request, say, progress_bar, _display)
-    if wants_json():
-        print_json(summary)
+    summary = train(stage, request, common.say, common.progress_bar, _display)
+    if common.wants_json():
+        common.print_json(summary)
     elif request.dry_run:
-        print_table(("Plan", ""), _plan_lines(summary))
+        common.print_table(("Plan", ""), _plan_lines(summary))
 
 
 @contextmanager
@@ -196,9 +184,9 @@ def _leave_report(folder: Path) -> None:
 
     try:
         write_curves(folder)
-        say(f"Report: {write_report(folder, ended=True)}")
+        common.say(f"Report: {write_report(folder, ended=True)}")
     except OSError as error:
-        say(f"Warning: no report could be written ({error.strerror}).")
+        common.say(f"Warning: no report could be written ({error.strerror}).")
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:

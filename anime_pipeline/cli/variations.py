@@ -7,16 +7,8 @@ from typing import Any
 
 import click
 
+from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import FiniteRange, result_options, tell
-from anime_pipeline.cli.face_options import (
-    as_document,
-    attribute_options,
-    load_pipeline,
-    read_attributes,
-    refuse_other_face,
-    stage_bars,
-    weights_options,
-)
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, in_a_line
 
@@ -27,9 +19,9 @@ from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, in_a_line
     "--strength", type=FiniteRange(0, 1), default=0.3, help="0: the same face; 1: any other."
 )
 @click.option("-n", "--count", type=click.IntRange(1, MOST_VARIATIONS), default=15)
-@attribute_options
+@faces.attribute_options
 @click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@weights_options
+@faces.weights_options
 @result_options("outputs/", "pictures that another call has made")
 def command(
     seed: int, strength: float, count: int, out: Path, overwrite: bool, **options: Any
@@ -38,8 +30,8 @@ def command(
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.writing.grid import make_grid
 
-    face = FaceSpec(seed, read_attributes(options), truncation=options["truncation"])
-    pipeline = load_pipeline(options)
+    face = FaceSpec(seed, faces.read_attributes(options), truncation=options["truncation"])
+    pipeline = faces.load_pipeline(options)
     size = pipeline.sizes[options["upscale"]]
     specs = face.variations(count, strength)
     names = [f"variation_{seed:06d}_{index:03d}_{size}.png" for index in range(count)]
@@ -48,13 +40,13 @@ def command(
     shared.pop("variation", None)  # names tell them apart
     if not overwrite:
         for name in (*names, sheet.name):
-            refuse_other_face(out / name, shared)
-    with stage_bars() as update:
+            faces.refuse_other_face(out / name, shared)
+    with faces.stage_bars() as update:
         pictures = pipeline([face, *specs], size, progress=update)
     for name, spec, picture in zip(names, specs, pictures[1:], strict=True):
         write_png(out / name, picture, pipeline.provenance(spec, size))
     write_png(sheet, make_grid(pictures, magnify=1 if options["upscale"] else 4), shared)
     said = {"seed": str(seed), "strength": f"{strength:g}"} | pipeline.provenance(size=size)
-    document = {"out": str(out), "sheet": sheet.name, "faces": names, **as_document(said)}
+    document = {"out": str(out), "sheet": sheet.name, "faces": names, **faces.as_document(said)}
     document |= {"attributes": in_a_line(face.look)}
     tell(document, f"{count} variations of seed {seed} in {sheet}")

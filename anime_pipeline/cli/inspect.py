@@ -12,11 +12,11 @@ import click
 from anime_pipeline.cli import common
 from anime_pipeline.core.config import FITS
 from anime_pipeline.core.text import visible
+from anime_pipeline.data.dataset import Dataset, open_dataset
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from anime_pipeline.data.dataset import Dataset
     from anime_pipeline.data.store import Store
 
 SHEET_COUNT = 60
@@ -31,7 +31,8 @@ COPIES_SHOWN = 32
 @common.json_option
 def command(data: Path, out: Path, fit: Any) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
-    from anime_pipeline.data.dataset import open_dataset
+    import numpy as np
+
     from anime_pipeline.data.duplicates import cached_groups, repeated
     from anime_pipeline.data.origins import find_origins
     from anime_pipeline.data.store import load_store, require_pictures
@@ -55,8 +56,9 @@ def command(data: Path, out: Path, fit: Any) -> None:
     examples = origin_report.draw(origins, store.images)
     if examples is not None:
         pictures["origin_sheet"] = examples
-    if copies:
-        pictures["duplicate_sheet"] = _draw_copies(store, copies)
+    if copies:  # two of each of the first groups, side by side
+        pairs = [np.hstack(store.images[group[:2]]) for group in copies[:COPIES_SHOWN]]
+        pictures["duplicate_sheet"] = make_grid(np.stack(pairs), 4, gap=8)
     colors = [record.colors for record in store.records if record.colors]
     if colors:
         from anime_pipeline.reports.palette import plot_palette
@@ -75,16 +77,6 @@ def command(data: Path, out: Path, fit: Any) -> None:
     else:
         count = len(store.images)
         _print(facts, origin_report.rows(origins, count), origin_report.warnings(origins, count))
-
-
-def _draw_copies(store: Store, copies: list[np.ndarray]) -> np.ndarray:
-    """Draw two pictures of each of the first groups of near-duplicates side by side."""
-    import numpy as np
-
-    from anime_pipeline.images.writing.grid import make_grid
-
-    pairs = [np.hstack(store.images[group[:2]]) for group in copies[:COPIES_SHOWN]]
-    return make_grid(np.stack(pairs), 4, gap=8)
 
 
 def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[str, Any]:
@@ -150,25 +142,15 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
         ),
     ]
     rows += origins
+    absent = f"{len(facts['rows_without_image'])} rows name absent files"
     if "attributes" in facts:
-        attributes = facts["attributes"]
-        rows.append(
-            (
-                "Attributes",
-                f"{len(attributes['names'])} for {attributes['images_with_attributes']} pictures "
-                f"({attributes['rows']} rows in the table, of which "
-                f"{len(facts['rows_without_image'])} name absent files)",
-            )
-        )
+        known = facts["attributes"]
+        text = f"{len(known['names'])} for {known['images_with_attributes']} pictures "
+        rows.append(("Attributes", f"{text}({known['rows']} rows in the table, {absent})"))
     else:
-        rows.append(
-            (
-                "Colours",
-                f"{facts['color_rows']} rows; {facts['images_with_colors']} pictures have one; "
-                f"{len(facts['rows_without_image'])} rows name absent files; "
-                f"{len(facts['folders_without_colors'])} folder(s) without color.csv",
-            )
-        )
+        text = f"{facts['color_rows']} rows; {facts['images_with_colors']} pictures have one; "
+        bare = f"{len(facts['folders_without_colors'])} folder(s) without color.csv"
+        rows.append(("Colours", f"{text}{absent}; {bare}"))
     rows += [("Colour problem", text) for text in facts["color_problems"][:10]]
     rows.append(("Skipped", str(len(facts["skipped"]))))
     rows += [("", f"{item['path']}: {item['reason']}") for item in facts["skipped"][:20]]

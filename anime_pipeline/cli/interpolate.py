@@ -57,8 +57,9 @@ def command(
             f"Invalid value for --out: {out}. Expected a name that ends in {', '.join(SUFFIXES)}."
         )
     stops = parse_seeds(seeds, None)
-    wanted = {name: _split(options[name]) for name in faces.OPTIONS if options[name]}
-    count = max([len(stops), *(len(texts) for texts in wanted.values())])
+    texts = {name: options[name].split(",") for name in faces.OPTIONS if options[name]}
+    wanted = {name: [word.strip() for word in words] for name, words in texts.items()}
+    count = max(map(len, (stops, *wanted.values())))
     if count < 2:
         raise UsageError(f"Expected at least two faces to travel between. Received: {seeds}")
     counts = {"--seeds": len(stops)} | {faces.OPTIONS[name]: len(wanted[name]) for name in wanted}
@@ -70,13 +71,14 @@ def command(
             )
     _refuse_other(out, overwrite)
     pipeline = faces.load_pipeline(options)
+    columns = [(each * count)[:count] for each in (stops, *wanted.values())]
     specs = [
         FaceSpec(
-            _of(stops, index),
-            faces.read_attributes({name: _of(texts, index) for name, texts in wanted.items()}),
+            seed,
+            faces.read_attributes(dict(zip(wanted, texts, strict=True))),
             truncation=options["truncation"],
         )
-        for index in range(count)
+        for seed, *texts in zip(*columns, strict=True)
     ]
     with faces.stage_bars() as update:
         size = pipeline.sizes[options["upscale"]]
@@ -92,14 +94,6 @@ def command(
 def _refuse_other(out: Path, overwrite: bool) -> None:
     if not overwrite and os.path.lexists(out):
         raise UsageError(f"{out} exists. Choose another --out, or pass --overwrite.")
-
-
-def _split(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",")]
-
-
-def _of(values: list[Any], index: int) -> Any:
-    return values[index] if len(values) > 1 else values[0]
 
 
 def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:

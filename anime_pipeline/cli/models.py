@@ -24,42 +24,25 @@ def list_models() -> None:
     from anime_pipeline.models.zoo import damaged, pretrained_folder, shipped
 
     rows: list[dict[str, Any]] = []
+    cells: list[list[str]] = []
     bad = damaged()
     for name, entry in shipped().items():
         path = pretrained_folder() / entry["file"]
+        cells.append([name, entry["kind"], "", "", "missing or damaged", ""])
         if name in bad:
             rows.append({"name": name, "kind": entry["kind"], "error": "missing or damaged"})
             continue
         weights = load_weights(path, entry["kind"])
-        rows.append(
-            {
-                "name": name,
-                "kind": entry["kind"],
-                "parameters": sum(array.size for array in weights.arrays.values()),
-                "bytes": path.stat().st_size,
-                "training": weights.training,
-                "sha256": weights.sha256,
-                "path": str(path),
-            }
-        )
+        count, size = sum(each.size for each in weights.arrays.values()), path.stat().st_size
+        rows.append({"name": name, "kind": entry["kind"], "parameters": count, "bytes": size})
+        rows[-1] |= {"training": weights.training, "sha256": weights.sha256, "path": str(path)}
+        steps = f"{weights.training.get('step', 0):,} steps"
+        cells[-1][2:] = [f"{count:,}", f"{size / 1e6:.1f} MB", steps, weights.sha256[:16]]
     if common.wants_json():
         common.print_json({"models": rows})
         return
     head = ("Name", "Kind", "Parameters", "Size", "Trained for", "sha256")
-    common.print_table(head, [_cells(row) for row in rows])
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    if "error" in row:
-        return [row["name"], row["kind"], "", "", row["error"], ""]
-    return [
-        row["name"],
-        row["kind"],
-        f"{row['parameters']:,}",
-        f"{row['bytes'] / 1e6:.1f} MB",
-        f"{row['training'].get('step', 0):,} steps",
-        row["sha256"][:16],
-    ]
+    common.print_table(head, cells)
 
 
 @command.command("verify")

@@ -41,7 +41,8 @@ def list_all(checkpoints: Path) -> None:
             except CheckpointError as error:
                 broken.append(str(error))
     if common.wants_json():
-        common.print_json({"runs": [_document(run) for run in runs]})
+        facts = ({**vars(run), "folder": str(run.folder), "name": run.name} for run in runs)
+        common.print_json({"runs": list(facts)})
     elif runs:
         head = ("Run", "State", "Steps", "Size", "Last measured")
         common.print_table(head, [_cells(run) for run in runs])
@@ -52,10 +53,6 @@ def list_all(checkpoints: Path) -> None:
     for run in runs:
         for text in run.warnings[-1:]:
             common.say(f"{run.name} warned: {text}")
-
-
-def _document(run: RunSummary) -> dict[str, Any]:
-    return {**vars(run), "folder": str(run.folder), "name": run.name}
 
 
 def _cells(run: RunSummary) -> list[str]:

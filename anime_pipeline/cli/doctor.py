@@ -15,14 +15,8 @@ import click
 
 from anime_pipeline import __version__
 from anime_pipeline.cli import common
+from anime_pipeline.core import machine
 from anime_pipeline.core.errors import PipelineError, in_words
-from anime_pipeline.core.machine import (
-    bfloat16_forbidden_by,
-    cpu_has_bfloat16,
-    cpu_name,
-    has_keras,
-    usable_cores,
-)
 from anime_pipeline.core.platform import memory_bytes
 from anime_pipeline.core.storage import atomic_write_bytes, cache_folder
 
@@ -101,7 +95,7 @@ def _packages() -> tuple[str, str]:
 
 
 def _backend() -> tuple[str, str]:
-    if not has_keras():
+    if not machine.has_keras():
         return ("note", f"none: this installation {SLIM}")
     from anime_pipeline.models import backend
 
@@ -116,27 +110,27 @@ _GIVEN = dict(os.environ)  # before the backend is selected, which sets the vari
 
 def _cpu() -> tuple[str, str]:
     limits = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("_NUM_THREADS")]
-    detail = f"{cpu_name()}, {usable_cores()} of {os.cpu_count()} threads usable"
+    detail = f"{machine.cpu_name()}, {machine.usable_cores()} of {os.cpu_count()} threads usable"
     if limits:
         return ("note", f"{detail}; limited by {', '.join(limits)}")
     return ("ok", detail)
 
 
 def _bfloat16() -> tuple[str, str]:
-    setting = bfloat16_forbidden_by()
-    if cpu_has_bfloat16():
+    setting = machine.bfloat16_forbidden_by()
+    if machine.cpu_has_bfloat16():
         detail = "in hardware"
     elif setting:
         detail = f"emulated, as {setting} allows no instructions for it"
     else:
         detail = "emulated on this processor"
-    if has_keras():
+    if machine.has_keras():
         from anime_pipeline.models import backend
         from anime_pipeline.models.precision import best_precision
 
         place = "on the GPU" if backend.has_gpu() else "here"
         detail += f"; training uses {best_precision()} {place}"
-    if not cpu_has_bfloat16():
+    if not machine.cpu_has_bfloat16():
         detail += "; upscale --precision bfloat16 is refused"
     return ("note" if setting else "ok", detail)
 

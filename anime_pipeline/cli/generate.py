@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,11 +17,6 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
 from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from anime_pipeline.inference.pipeline import Pipeline
 
 DEFAULT_COUNT = 16
 MANIFEST = "manifest.json"
@@ -66,6 +59,9 @@ def command(
     of a training picture, drawn by the seed, unless others are asked for. Each PNG records how it
     was made, and manifest.json lists all faces of the folder.
     """
+    from anime_pipeline.images.codec import write_png
+    from anime_pipeline.images.writing.grid import make_grid
+
     if seed_text is None:
         seed_text, count = "0", count or DEFAULT_COUNT
     seeds = parse_seeds(seed_text, count)
@@ -74,86 +70,45 @@ def command(
     attributes = faces.only_known(attributes, options, pipeline.generator.names)
     specs = [FaceSpec(seed, attributes, truncation=options["truncation"]) for seed in seeds]
     condition = pipeline.condition(specs)
-    job = Job(pipeline, specs, pipeline.sizes[options["upscale"]], out)
-    if not overwrite:
-        job.refuse_other_pictures(grid)
-    require_free(out, len(specs) * job.size**2 * 3 * (2 if grid else 1), "the pictures")
+    size = pipeline.sizes[options["upscale"]]
+    weights = {stage: each.facts() for stage, each in pipeline.weights(size).items()}
+    # What all faces have in common: in the manifest, and after the seed in file names.
+    shared = {"size": size, "weights": weights, "attributes": specs[0].look}
+    looks = (f"_{name}-{value.lstrip('#')}" for name, value in specs[0].look.items())
+    suffix = f"{size}{''.join(looks)}.png"
+    names = [f"face_{seed:06d}_{suffix}" for seed in seeds]
+    texts = {n: pipeline.provenance(spec, size) for n, spec in zip(names, specs, strict=True)}
+    sheet = f"grid_{_sheet_name(seeds)}_{suffix}"
+    if grid:
+        made_of = {"grid": "seeds by its name"} | specs[0].look
+        texts[sheet] = SOFTWARE | made_of | pipeline.provenance(size=size)
+    if not overwrite:  # replace only what this very call has made before
+        for name, text in texts.items():
+            faces.refuse_other_face(out / name, text)
+        _read_manifest(out / MANIFEST)
+    require_free(out, len(specs) * size**2 * 3 * (2 if grid else 1), "the pictures")
     with faces.stage_bars() as update:
         latent = pipeline.latents(specs)
-        pictures = pipeline.draw(latent, condition, job.size, batch_size, update)
-    result = _write(job, pictures, grid, overwrite, pipeline.generator.asked(condition))
-    tell(result, f"{len(specs)} face{'s'[: len(specs) > 1]} of {job.size}x{job.size} px in {out}")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One call: which faces go where."""
-
-    pipeline: Pipeline
-    specs: list[FaceSpec]
-    size: int
-    out: Path
-
-    @cached_property
-    def shared(self) -> dict[str, Any]:
-        """What all faces have in common, as the manifest and `--json` say it."""
-        weights = {stage: each.facts() for stage, each in self.pipeline.weights(self.size).items()}
-        return {"size": self.size, "weights": weights, "attributes": self.specs[0].look}
-
-    @cached_property
-    def suffix(self) -> str:
-        """What follows the seed in file names: size and attributes."""
-        words = (f"_{name}-{value.lstrip('#')}" for name, value in self.specs[0].look.items())
-        return f"{self.size}{''.join(words)}.png"
-
-    def face(self, spec: FaceSpec) -> str:
-        """Return the file name of a face."""
-        return f"face_{spec.seed:06d}_{self.suffix}"
-
-    @property
-    def grid(self) -> str:
-        """The grid's file name: its first seed, count and, for odd lists, their hash."""
-        seeds = [spec.seed for spec in self.specs]
-        consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
-        odd = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
-        return f"grid_{seeds[0]:06d}_{len(seeds)}{odd}_{self.suffix}"
-
-    def targets(self, grid: bool) -> dict[str, dict[str, str]]:
-        """Return every picture to be written, by name, with its text entries."""
-        provenance = self.pipeline.provenance
-        named = {self.face(spec): provenance(spec, self.size) for spec in self.specs}
-        if grid:
-            sheet = {"grid": "seeds by its name"} | self.specs[0].look
-            named[self.grid] = SOFTWARE | sheet | provenance(size=self.size)
-        return named
-
-    def refuse_other_pictures(self, grid: bool) -> None:
-        """Replace only what this very call has made before: the same seed, the same weights."""
-        for name, texts in self.targets(grid).items():
-            faces.refuse_other_face(self.out / name, texts)
-        _read_manifest(self.out / MANIFEST)
-
-
-def _write(
-    job: Job, pictures: np.ndarray, grid: bool, overwrite: bool, asked: list[dict[str, str]]
-) -> dict[str, Any]:
-    from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.writing.grid import make_grid
-
-    targets = job.targets(grid)
-    faces = []
-    for spec, picture, each in zip(job.specs, pictures, asked, strict=True):
-        name = job.face(spec)
-        write_png(job.out / name, picture, targets[name])
-        faces.append({"file": name, "seed": spec.seed, **each})
-    result = {"version": __version__, "out": str(job.out), **job.shared, "faces": faces}
+        pictures = pipeline.draw(latent, condition, size, batch_size, update)
+    made: list[dict[str, Any]] = []
+    asked = pipeline.generator.asked(condition)
+    for name, spec, picture, each in zip(names, specs, pictures, asked, strict=True):
+        write_png(out / name, picture, texts[name])
+        made.append({"file": name, "seed": spec.seed, **each})
+    result = {"version": __version__, "out": str(out), **shared, "faces": made}
     if grid:
         # 32 px faces are enlarged without smoothing, so that their pixels can be judged.
-        result["grid"] = job.grid
-        sheet = make_grid(pictures, magnify=4 if job.size <= 32 else 1)
-        write_png(job.out / job.grid, sheet, targets[job.grid])
-    _update_manifest(job, overwrite, faces)
-    return result
+        result["grid"] = sheet
+        write_png(out / sheet, make_grid(pictures, magnify=4 if size <= 32 else 1), texts[sheet])
+    _update_manifest(out, overwrite, {face["file"]: face | shared for face in made})
+    tell(result, f"{len(specs)} face{'s'[: len(specs) > 1]} of {size}x{size} px in {out}")
+
+
+def _sheet_name(seeds: list[int]) -> str:
+    """Name a grid by its first seed, their count and, for odd lists, their hash."""
+    consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
+    odd = "" if consecutive else f"-{zlib.crc32(repr(seeds).encode()):08x}"
+    return f"{seeds[0]:06d}_{len(seeds)}{odd}"
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -166,8 +121,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(read_regular(path, MAX_LIST_BYTES))
-        faces = {face["file"]: face for face in document["faces"]}
-        ours = document.keys() == {"version", "faces"} and all(isinstance(k, str) for k in faces)
+        known = {face["file"]: face for face in document["faces"]}
+        ours = document.keys() == {"version", "faces"} and all(isinstance(k, str) for k in known)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         ours = False
     if not ours:
@@ -175,22 +130,20 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f"{path} is no list of faces written by this command. Choose another --out, or pass "
             "--overwrite."
         )
-    return faces
+    return known
 
 
-def _update_manifest(job: Job, overwrite: bool, made: list[dict[str, Any]]) -> None:
-    """Add this call's faces to the folder's list of all faces."""
+def _update_manifest(out: Path, overwrite: bool, made: dict[str, Any]) -> None:
     from anime_pipeline.core.storage import atomic_write_json, folder_locked
 
-    path = job.out / MANIFEST
-    with folder_locked(job.out):  # two calls may write into one folder
+    path = out / MANIFEST
+    with folder_locked(out):  # two calls may write into one folder
         try:
-            faces = _read_manifest(path)
+            known = _read_manifest(path)
         except UsageError:
             if not overwrite:
                 raise
-            faces = {}
-        for face in made:
-            faces[face["file"]] = face | job.shared
-        there = [faces[name] for name in sorted(faces) if (job.out / name).is_file()]
+            known = {}
+        known |= made
+        there = [known[name] for name in sorted(known) if (out / name).is_file()]
         atomic_write_json(path, {"version": __version__, "faces": there})

@@ -142,15 +142,20 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
         ),
     ]
     rows += origins
-    absent = f"{len(facts['rows_without_image'])} rows name absent files"
+    absent = len(facts["rows_without_image"])
     if "attributes" in facts:
         known = facts["attributes"]
         text = f"{len(known['names'])} for {known['images_with_attributes']} pictures "
-        rows.append(("Attributes", f"{text}({known['rows']} rows in the table, {absent})"))
+        rows.append(
+            (
+                "Attributes",
+                f"{text}({known['rows']} rows in the table, of which {absent} name absent files)",
+            )
+        )
     else:
         text = f"{facts['color_rows']} rows; {facts['images_with_colors']} pictures have one; "
         bare = f"{len(facts['folders_without_colors'])} folder(s) without color.csv"
-        rows.append(("Colours", f"{text}{absent}; {bare}"))
+        rows.append(("Colours", f"{text}{absent} rows name absent files; {bare}"))
     rows += [("Colour problem", text) for text in facts["color_problems"][:10]]
     rows.append(("Skipped", str(len(facts["skipped"]))))
     rows += [("", f"{item['path']}: {item['reason']}") for item in facts["skipped"][:20]]

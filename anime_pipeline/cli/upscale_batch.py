@@ -152,12 +152,12 @@ def finish(done: Plan, out: Path) -> None:
             f"None of {total} could be upscaled; the reasons are above. Name picture files, or "
             "folders that hold some."
         )
+    if skipped and blocked == len(skipped):
+        raise PartialError(
+            f"{blocked} of {total} were skipped: their results would replace something else. "
+            "Choose another --out for them, or pass --overwrite."
+        )
     if skipped:
-        if blocked == len(skipped):
-            raise PartialError(
-                f"{blocked} of {total} were skipped: their results would replace something else. "
-                "Choose another --out for them, or pass --overwrite."
-            )
         instead = "choose another --out for them, or pass --overwrite"
         raise PartialError(
             f"{len(skipped)} of {total} were skipped; the reasons are above. Mend or remove them "

@@ -90,7 +90,6 @@ def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
 def _annotate(
     dataset: Dataset, out: Path | None, overwrite: bool, skipped: list[Skipped]
 ) -> dict[str, Any]:
-    """Write a table for each folder as soon as its pictures are done."""
     targets: dict[Path, Path] = {}
     facts: dict[str, Any] = {"images": 0, "written": [], "kept": []}
     inside = dataset.root.resolve()

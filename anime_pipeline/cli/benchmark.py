@@ -140,7 +140,6 @@ def _method_facts(
 
 
 def _find_weights(weights: Sequence[str]) -> dict[str, Path]:
-    """Return weights files by the names that the report gives them."""
     from anime_pipeline.models.weights import SRGAN_KIND
     from anime_pipeline.models.zoo import find_weights, shipped
     from anime_pipeline.reports.benchmark import BASELINES
@@ -159,7 +158,6 @@ def _find_weights(weights: Sequence[str]) -> dict[str, Path]:
 
 
 def _name_folders(against: Sequence[str], ours: Sequence[str]) -> dict[str, Path]:
-    """Return the folders of `--against` by the names that the report gives them."""
     from anime_pipeline.reports.benchmark import BASELINES
 
     folders: dict[str, Path] = {}

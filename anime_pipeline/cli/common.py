@@ -246,8 +246,7 @@ def parse_seeds(text: str, count: int | None) -> list[int]:
         if not begin <= end <= min(begin + 1_000_000, MAX_SEED):
             raise UsageError(f"Invalid range in --seed: {part!r}. Expected low-high.")
         seeds += range(begin, end + 1)
-    is_list = "," in text or "-" in text
-    if not is_list:
+    if "," not in text and "-" not in text:
         end = seeds[0] + (1 if count is None else count)
         if end - 1 > MAX_SEED:
             raise UsageError(f"Invalid value for --seed. Expected at most {MAX_SEED} for the last.")

@@ -195,7 +195,6 @@ def _faces(
 
 
 def _last_row(weights: Path) -> dict[str, Any]:
-    """Return the last measurements of the run whose folder the weights lie in, if they do."""
     from anime_pipeline.core.runs import METRICS_FILE, last_values, read_metrics
 
     try:

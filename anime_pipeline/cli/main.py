@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
+import pkgutil
 import re
 import sys
 import threading
@@ -25,27 +25,27 @@ from anime_pipeline.core.text import visible
 
 THREADS_END_S = 0.5  # what a thread gets to come to its end when the command is interrupted
 
-# command name -> (module, one-line help shown in the list)
+# command name -> (module and object, one-line help shown in the list)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "generate": ("anime_pipeline.cli.generate", "Make faces from seeds, optionally upscaled."),
-    "palette": ("anime_pipeline.cli.palette", "Draw one seed in every hair and skin colour."),
-    "variations": ("anime_pipeline.cli.variations", "Draw the neighbours of a face."),
-    "interpolate": ("anime_pipeline.cli.interpolate", "Travel from face to face: GIF, MP4, sheet."),
-    "project": ("anime_pipeline.cli.project", "Find the face nearest to a picture."),
-    "upscale": ("anime_pipeline.cli.upscale", "Upscale pictures 4x."),
-    "serve": ("anime_pipeline.cli.serve", "Open the page where faces are made in a browser."),
-    "train-dcgan": ("anime_pipeline.cli.train_dcgan", "Train stage one on a folder of faces."),
-    "train-srgan": ("anime_pipeline.cli.train_srgan", "Train stage two on a folder of faces."),
-    "benchmark": ("anime_pipeline.cli.benchmark", "Measure PSNR and SSIM against baselines."),
-    "evaluate": ("anime_pipeline.cli.evaluate", "Measure a generator against held-out faces."),
-    "export": ("anime_pipeline.cli.export", "Write networks for other programs: ONNX, LiteRT."),
-    "inspect": ("anime_pipeline.cli.inspect", "Tell what a folder of faces holds."),
-    "annotate": ("anime_pipeline.cli.annotate", "Estimate hair and skin colours of faces."),
-    "sample-data": ("anime_pipeline.cli.sample_data", "Draw a practice set of faces."),
-    "runs": ("anime_pipeline.cli.runs", "List, compare and plot training runs."),
-    "models": ("anime_pipeline.cli.models", "List and verify the shipped weights."),
-    "doctor": ("anime_pipeline.cli.doctor", "Check this installation and this machine."),
-    "completion": ("anime_pipeline.cli.complete", "Print the completion script of a shell."),
+    "generate": ("generate:command", "Make faces from seeds, optionally upscaled."),
+    "palette": ("play:palette", "Draw one seed in every hair and skin colour."),
+    "variations": ("play:variations", "Draw the neighbours of a face."),
+    "interpolate": ("play:interpolate", "Travel from face to face: GIF, MP4, sheet."),
+    "project": ("project:command", "Find the face nearest to a picture."),
+    "upscale": ("upscale:command", "Upscale pictures 4x."),
+    "serve": ("serve:command", "Open the page where faces are made in a browser."),
+    "train-dcgan": ("training:train_dcgan", "Train stage one on a folder of faces."),
+    "train-srgan": ("training:train_srgan", "Train stage two on a folder of faces."),
+    "benchmark": ("benchmark:command", "Measure PSNR and SSIM against baselines."),
+    "evaluate": ("evaluate:command", "Measure a generator against held-out faces."),
+    "export": ("export:command", "Write networks for other programs: ONNX, LiteRT."),
+    "inspect": ("inspect:command", "Tell what a folder of faces holds."),
+    "annotate": ("annotate:command", "Estimate hair and skin colours of faces."),
+    "sample-data": ("sample_data:command", "Draw a practice set of faces."),
+    "runs": ("runs:command", "List, compare and plot training runs."),
+    "models": ("models:command", "List and verify the shipped weights."),
+    "doctor": ("doctor:command", "Check this installation and this machine."),
+    "completion": ("complete:command", "Print the completion script of a shell."),
 }
 
 
@@ -79,10 +79,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one subcommand: the object called `command` in its module."""
+        """Import one subcommand."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        command: click.Command = pkgutil.resolve_name(f"{__package__}.{COMMANDS[cmd_name][0]}")
         _name_variables(command, f"{PREFIX}_{_upper(cmd_name)}")
         return command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +51,8 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
 
     generator, size = pipeline.generator, pipeline.sizes[options["upscale"]]
     target = fit_square(whole, generator.config.image_size, "crop")
-    text = {"steps": str(steps), "target": _short_hash(target)} | asked.look
-    text |= pipeline.provenance(size=size)
+    mark = hashlib.sha256(target.tobytes()).hexdigest()[:16]
+    text = {"steps": str(steps), "target": mark} | asked.look | pipeline.provenance(size=size)
     names = [f"{picture.stem}_{what}" for what in ("found.png", "compared.png", "latent.json")]
     if not overwrite:
         _refuse_others(out, names, text)
@@ -81,14 +82,7 @@ def _refuse_others(out: Path, names: list[str], text: dict[str, str]) -> None:
         raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
 
 
-def _short_hash(image: np.ndarray) -> str:
-    import hashlib
-
-    return hashlib.sha256(image.tobytes()).hexdigest()[:16]
-
-
 def _compared(whole: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Return the picture and the found face side by side."""
     import cv2
     import numpy as np
 

@@ -52,23 +52,21 @@ def use_settings_file(context: click.Context, _: click.Parameter, path: Path | N
 def _as_option(path: Path, name: str, value: Any, option: click.Option) -> Any:
     """Return a value as click takes it, refusing what click would bend: it cuts 60.9 to 60."""
     values = [value] if isinstance(value, str) or not option.multiple else value
-    if not isinstance(values, list) or not all(_fits(item, option) for item in values):
+    kinds: Any = bool if option.is_flag else str
+    if isinstance(option.type, click.IntRange):
+        kinds = int
+    elif isinstance(option.type, click.FloatRange | click.Choice):
+        kinds = str | int | float
+    # To Python a truth is a number.
+    if not isinstance(values, list) or not all(
+        isinstance(item, kinds) and isinstance(item, bool) == option.is_flag for item in values
+    ):
         raise UsageError(
             f"{path}: invalid value for {name!r}: {value!r}. Expected what the option takes."
         )
     # Choices are words to click, and 128 is a number to TOML.
     words = [str(item) if isinstance(option.type, click.Choice) else item for item in values]
     return words if option.multiple else words[0]
-
-
-def _fits(value: Any, option: click.Option) -> bool:
-    if option.is_flag:
-        return isinstance(value, bool)
-    if isinstance(option.type, click.IntRange):
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(option.type, click.FloatRange | click.Choice):
-        return isinstance(value, str | int | float) and not isinstance(value, bool)
-    return isinstance(value, str)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -97,8 +95,7 @@ def read_settings(path: Path) -> dict[str, Any]:
             f"--config {path} is not understood ({error}). Expected TOML such as "
             "'minutes = 30', or the config.json of a run."
         ) from None
-    tables = [key for key, value in values.items() if isinstance(value, dict)]
-    if tables:
+    if tables := [key for key, value in values.items() if isinstance(value, dict)]:
         raise UsageError(
             f"{path}: [{tables[0]}] is a table. Expected plain lines such as 'minutes = 30'."
         )

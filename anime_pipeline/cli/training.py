@@ -1,4 +1,4 @@
-"""What both training commands share: options, how they are read, and what is shown of a run."""
+"""`anime-pipeline train-dcgan` and `train-srgan`: options, how they are read, what is shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import click
 from click.core import ParameterSource
 
 from anime_pipeline.cli import common
-from anime_pipeline.cli.complete import run_names
+from anime_pipeline.cli.complete import run_names, weights_names
 from anime_pipeline.cli.live import display
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
-from anime_pipeline.core.config import FITS, MAX_SEED, PRESETS
+from anime_pipeline.core.config import FITS, LOSSES, MAX_SEED, PRESETS, DcganConfig, SrganConfig
 from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.training import Request, train
 from anime_pipeline.training.request import parse_assignments
@@ -88,6 +88,67 @@ training_options = common.joined(
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
     common.json_option,
 )
+
+
+@click.command("train-dcgan")
+@training_options
+@click.option("--loss", type=click.Choice(LOSSES), help="Adversarial loss.")
+@click.option("--d-steps", type=click.IntRange(min=1), help="Discriminator updates per step.")
+@click.option("--width", type=click.IntRange(min=1), help="Channels at full resolution.")
+@click.option(
+    "--condition",
+    help="What faces can be asked for: hair, skin, tags such as Blond_Hair, with commas between; "
+    "'' for nothing [default: hair and skin where color.csv has them].",
+)
+@click.option(
+    "--feature-critic/--no-feature-critic",
+    default=None,
+    help="Let the discriminator look at VGG16's features too [default: on].",
+)
+@click.option(
+    "--annotate",
+    is_flag=True,
+    help="Estimate hair and skin of pictures without a row in color.csv; nothing is written there.",
+)
+@click.option(
+    "--init",
+    shell_complete=weights_names,
+    help="Start from weights: a shipped name, a .npz file or a run, whose discriminator is taken "
+    "on too.",
+)
+def train_dcgan(**values: Any) -> None:
+    """Train stage one: a DCGAN that draws 32x32 faces.
+
+    Every run has its own folder with samples after each epoch (several at once for small sets),
+    metrics, curves, and a state that --resume continues exactly. Ctrl-C saves first.
+    """
+    train_and_report("dcgan", read_request(values, DcganConfig()))
+
+
+@click.command("train-srgan")
+@training_options
+@click.option("--hr-size", type=click.Choice(["128", "96", "64"]), help="[default: by the data]")
+@click.option("--crop-size", type=click.IntRange(min=0), help="HR window in px; 0: whole pictures.")
+@click.option("--degradations", help="Mixture such as bicubic:6,area:2,jpeg:1.")
+@click.option(
+    "--adversarial-share",
+    type=common.FiniteRange(0, 1),
+    help="Part of the steps spent in the adversarial phase [default: the preset's].",
+)
+@click.option(
+    "--init",
+    shell_complete=weights_names,
+    help="Start the generator from weights: a shipped name, a .npz file or a run folder.",
+)
+@click.option("--perceptual-weight", type=common.FiniteRange(min=0), help="0 needs no VGG16.")
+def train_srgan(hr_size: str | None, **values: Any) -> None:
+    """Train stage two: an SRGAN that upscales 4x, first for fidelity, then adversarially.
+
+    The run's folder gets fidelity.npz after the first phase and perceptual.npz after the second;
+    either serves `upscale --weights` and `generate --upscaler`.
+    """
+    values["hr_size"] = int(hr_size) if hr_size else None
+    train_and_report("srgan", read_request(values, SrganConfig()))
 
 
 def read_request(values: Mapping[str, Any], config: Any) -> Request:

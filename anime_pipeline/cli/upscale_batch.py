@@ -114,11 +114,6 @@ def _write(
         plan.outdated += [job.source] if outdated else []
 
 
-def shown(path: Path | str) -> str:
-    """Return a path as a terminal may show it: a name may hold what would steer it."""
-    return str(path) if str(path).isprintable() else repr(str(path))
-
-
 def finish(done: Plan, out: Path) -> None:
     """Tell what became of all pictures, whose results went to `out`.
 
@@ -138,9 +133,9 @@ def finish(done: Plan, out: Path) -> None:
             "enlarge them again."
         )
     for source in done.outdated:
-        say(f"Made anew, as it has changed: {shown(source)}")
+        say(f"Made anew, as it has changed: {source}")
     for item in skipped:
-        say(f"Skipped {shown(item.path)}: {item.reason}")
+        say(f"Skipped {item.path}: {item.reason}")
     blocked = len(done.in_the_way)
     if not finished and not blocked:
         if {item.reason for item in skipped} <= set(OF_THE_NAME.values()):

@@ -86,6 +86,5 @@ def _sums(
 
 
 def _polynomial(products: np.ndarray, dimension: int) -> np.ndarray:
-    """Map scalar products to the kernel's values."""
     shifted = products / dimension + 1
     return shifted * shifted * shifted  # several times faster than ** 3

@@ -17,16 +17,8 @@ from anime_pipeline.images.writing.sheet import Label, labelled_sheet
 from anime_pipeline.inference.spec import FaceSpec
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words
-from anime_pipeline.reports.evaluate import (
-    Evaluation,
-    Faces,
-    Figure,
-    Progress,
-    Stage,
-    drawn_faces,
-    figure,
-    specs,
-)
+from anime_pipeline.reports import evaluate
+from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, Progress, Stage, figure
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, Picture
 
 if TYPE_CHECKING:
@@ -56,7 +48,7 @@ def measure_attributes(
     """Add what there is to say of each attribute that a generator knows; see `reports.evaluate`."""
 
     def draw(seeds: Sequence[int], asked: dict[str, Any]) -> np.ndarray:
-        return drawn_faces(generator, specs(seeds, asked, truncation))
+        return evaluate.drawn_faces(generator, evaluate.specs(seeds, asked, truncation))
 
     if set(COLOURS) <= set(generator.names):
         with stage("Attributes") as update:
@@ -72,7 +64,7 @@ def measure_attributes(
 
         def draw_eyes(words: Sequence[str]) -> np.ndarray:
             asked = [FaceSpec(n, {"eyes": w}, truncation=truncation) for n, w in enumerate(words)]
-            return upscaler.upscale_batch(drawn_faces(generator, asked), progress=update)
+            return upscaler.upscale_batch(evaluate.drawn_faces(generator, asked), progress=update)
 
         found = eyes_figure(draw_eyes, faces.large.images, faces.records)
     if found:

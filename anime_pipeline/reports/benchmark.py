@@ -179,7 +179,6 @@ def run_benchmark(
 
 
 def _timed(enlarge: Method, lr_images: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the results and the wall-clock milliseconds for each."""
     results = enlarge(lr_images[:WARM_UP])
     times_s: list[float] = []
     while len(times_s) < RUNS and sum(times_s) < RUNS_WITHIN_S:

@@ -60,7 +60,6 @@ def available_metrics() -> tuple[dict[str, Measure], dict[str, str]]:
 
 
 def _each(measure: Callable[[np.ndarray, np.ndarray], float], case: Case) -> np.ndarray:
-    """Compare every result with its original."""
     rows = [map(measure, case.hr_images, version) for version in case.results]
     return np.array([list(row) for row in rows], np.float64)
 

@@ -137,7 +137,6 @@ def _scores(benchmark: Benchmark, example: Example, method: str) -> str:
 
 
 def _histogram(benchmark: Benchmark) -> bytes:
-    """Draw how far the subject gains over bicubic, picture by picture."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 2.8), layout="constrained")

@@ -9,16 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from anime_pipeline.core import measurements
 from anime_pipeline.core.advice import standing
-from anime_pipeline.core.measurements import (
-    HIGHER,
-    LOWER,
-    TRAINING,
-    charts,
-    headlines,
-    measurement,
-    of_kind,
-)
+from anime_pipeline.core.measurements import measurement
 from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS
 from anime_pipeline.core.runs import RunSummary
 from anime_pipeline.core.samples import epoch_words
@@ -81,7 +74,7 @@ def summary(run: RunSummary, samples: Sequence[int]) -> Document:
         "metrics": measured,
         "headlines": [
             {"name": one.key, "label": one.label, "value": one.text(measured[one.key])}
-            for one in headlines(measured)[:SHOWN_FIRST]
+            for one in measurements.headlines(measured)[:SHOWN_FIRST]
         ],
     }
     # What is not known is left out.
@@ -113,11 +106,11 @@ def details(run: RunSummary, samples: Sequence[int], log: Log) -> Document:
                 "share": members[0].is_share,
                 "empty": not any(one.key in measured for one in members),
             }
-            for title, members in charts().items()
+            for title, members in measurements.charts().items()
         ],
         "trends": [
             _trend(one.key, log.curves)
-            for one in of_kind(TRAINING)
+            for one in measurements.of_kind(measurements.TRAINING)
             if one.direction and one.key in log.curves
         ],
         "differences": _differences(run),
@@ -167,7 +160,7 @@ def _tiles(run: RunSummary, log: Log) -> list[dict[str, str]]:
 
 def _measured(log: Log) -> list[dict[str, Any]]:
     """Return the last value of all that was logged, the known ones first, in words."""
-    known = [one for one in of_kind(TRAINING) if one.key in log.curves]
+    known = [one for one in measurements.of_kind(measurements.TRAINING) if one.key in log.curves]
     others = [measurement(key) for key in log.curves if key not in {one.key for one in known}]
     return [
         {
@@ -186,7 +179,7 @@ def _trend(key: str, known: Curves) -> dict[str, Any]:
     """Return what the ends of a measurement's curve mean."""
     one, points = measurement(key), known[key]
     notes = [one.direction]
-    if one.direction in (LOWER, HIGHER):
+    if one.direction in (measurements.LOWER, measurements.HIGHER):
         best = one.best(value for _, value in points)
         step = next(step for step, value in points if value == best)
         notes.append(f"best {one.text(best)} at step {step:,}")

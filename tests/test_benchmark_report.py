@@ -17,9 +17,8 @@ from anime_pipeline.core.measurements import measurement
 from anime_pipeline.data.degrade import DEGRADATIONS
 from anime_pipeline.reports import benchmark_folders, benchmark_pictures
 from anime_pipeline.reports.benchmark import BASELINES, baseline, reduce_all, run_benchmark
-from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, pixel_metrics
+from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, compare_pairs, pixel_metrics
 from anime_pipeline.reports.benchmark_page import as_document, as_html, as_markdown
-from anime_pipeline.reports.benchmark_statistics import compare_pairs
 from anime_pipeline.sample.drawing import draw_face
 
 

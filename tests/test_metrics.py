@@ -8,7 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from anime_pipeline.metrics.psnr import CAP_DB, psnr_rgb, psnr_y
 from anime_pipeline.metrics.ssim import ssim_rgb
 from anime_pipeline.reports.benchmark import BASELINES, run_benchmark
-from anime_pipeline.reports.benchmark_statistics import interval_95
+from anime_pipeline.reports.benchmark_metrics import interval_95
 from anime_pipeline.sample.drawing import draw_face
 
 

@@ -36,22 +36,12 @@ def stderr() -> Console:
     """Return the one console for messages (bars and lines share it); stdout is for results."""
     from rich.console import Console
 
-    class Messages(Console):
-        """Shows text of others, such as names of files, without being steered by it."""
-
-        def print(self, *objects: Any, **options: Any) -> None:
-            """Print, with escapes for whatever would steer the terminal."""
-            super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
-
     # No :cat: becomes a picture: it stands in a name, and the name is what must be found again.
-    return Messages(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 class UserPath(click.Path):
     """A path in which a leading ``~`` stands for the user's folder, wherever it was written."""
-
-    def __init__(self, dir_okay: bool = True, file_okay: bool = True) -> None:
-        super().__init__(dir_okay=dir_okay, file_okay=file_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Expand, then check as click does; an empty text would stand for the current folder."""
@@ -125,9 +115,9 @@ def wants_json() -> bool:
     return bool(click.get_current_context().meta.get(WANTS_JSON))
 
 
-def say(text: str) -> None:
-    """Print a message for people on stderr, beside any progress bar."""
-    stderr().print(text, markup=False)
+def say(text: str, **options: Any) -> None:
+    """Print a message for people on stderr, beside any progress bar; names in it steer nothing."""
+    stderr().print(visible(text), markup=False, **options)
 
 
 def tell(document: Any, text: str) -> None:
@@ -218,7 +208,7 @@ def waiting(text: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    console.print(f"{text} …", end="", markup=False)
+    say(f"{text} …", end="")
     console.file.flush()
     try:
         yield

@@ -224,7 +224,7 @@ def display(start: int, images_per_step: int) -> Iterator[Callable[[Progress], N
     panel = LivePanel(console, images_per_step) if console.is_terminal else None
     last_line = 0.0
     if panel:  # which the first step brings
-        console.print("Compiling the first step …", style="dim", markup=False)
+        say("Compiling the first step …", style="dim")
 
     def show(progress: Progress) -> None:
         nonlocal last_line

@@ -122,8 +122,8 @@ def plan(paths: tuple[Path, ...], out: Path, wanted: str, is_file: bool = False)
                 continue
             job = replace(job, target=out) if is_file else job
             claimed = claims.setdefault(job.target, [])
-            if not any(_same(other.source, source) for other in claimed):  # or named twice
-                claimed.append(job)
+            if os.path.realpath(source) not in (os.path.realpath(each.source) for each in claimed):
+                claimed.append(job)  # else named twice
     jobs: dict[Path, Job] = {}
     for claimed in claims.values():
         for job in claimed if is_file else _apart(claimed):
@@ -189,10 +189,6 @@ def is_result(path: Path) -> bool:
     except Exception:  # hostile bytes make the decoders raise anything
         return False
     return recorded and picture_text(path).keys() >= RESULT_KEYS
-
-
-def _same(first: Path, second: Path) -> bool:
-    return os.path.realpath(first) == os.path.realpath(second)
 
 
 def _job(source: Path, inside: Path, wanted: str) -> Job:

@@ -16,8 +16,8 @@ from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.measurements import Measurement, measurement
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, Case, Measure, pixel_metrics
-from anime_pipeline.reports.benchmark_statistics import REFERENCE, compare_pairs, summarise
+from anime_pipeline.reports import benchmark_metrics
+from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, REFERENCE, Case, Measure
 
 BASELINES = {
     "nearest": cv2.INTER_NEAREST,
@@ -127,7 +127,7 @@ def run_benchmark(
     Raises:
         ValueError: If there are `others` and several degradations.
     """
-    others, metrics = others or {}, metrics or pixel_metrics()
+    others, metrics = others or {}, metrics or benchmark_metrics.pixel_metrics()
     if others and len(degradations) > 1:
         raise ValueError(
             "Invalid value for argument `degradations`. Expected one where `others` are given. "
@@ -167,8 +167,8 @@ def run_benchmark(
     headline = [each for each in columns if each.headline]
     return Benchmark(
         per_image,
-        summarise(per_image, columns, speed_ms),
-        compare_pairs(per_image, headline, list(ours), list(others)),
+        benchmark_metrics.summarise(per_image, columns, speed_ms),
+        benchmark_metrics.compare_pairs(per_image, headline, list(ours), list(others)),
         columns,
         [every[row] for row in order[:count]],
         [every[row] for row in order[::-1][:count]],

@@ -13,14 +13,13 @@ import pandas as pd
 
 from anime_pipeline.core.measurements import HIGHER, Measurement, measurement
 from anime_pipeline.reports.benchmark import Benchmark, Example
-from anime_pipeline.reports.benchmark_metrics import PSNR_RGB
+from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, REFERENCE, SPEED
 from anime_pipeline.reports.benchmark_pictures import (
     FULL_LEVELS,
     error_map,
     error_scale,
     hardest_window,
 )
-from anime_pipeline.reports.benchmark_statistics import REFERENCE, SPEED
 from anime_pipeline.reports.page import data_uri, image_uri, render_page, write_files
 
 STEM = "benchmark"

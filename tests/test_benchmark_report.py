@@ -15,7 +15,7 @@ from scipy import stats
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.measurements import measurement
 from anime_pipeline.data.degrade import DEGRADATIONS
-from anime_pipeline.reports import benchmark_folders, benchmark_pictures
+from anime_pipeline.reports import benchmark_folders, benchmark_page
 from anime_pipeline.reports.benchmark import BASELINES, baseline, reduce_all, run_benchmark
 from anime_pipeline.reports.benchmark_metrics import PSNR_RGB, compare_pairs, pixel_metrics
 from anime_pipeline.reports.benchmark_page import as_document, as_html, as_markdown
@@ -96,9 +96,9 @@ def test_a_single_picture_has_no_interval():
 def test_the_window_is_where_the_error_is_largest(seed, size):
     random = np.random.default_rng(seed)
     first, second = random.integers(0, 256, (2, size, size, 3), np.uint8)
-    window = benchmark_pictures.hardest_window(first, second)
+    window = benchmark_page.hardest_window(first, second)
     assert window.side == min(48, size // 2)
-    error = benchmark_pictures.error_levels(first, second)
+    error = benchmark_page.error_levels(first, second)
     places = range(0, size - window.side + 1, 4)
     most = max(
         error[y : y + window.side, x : x + window.side].mean() for y in places for x in places
@@ -108,9 +108,9 @@ def test_the_window_is_where_the_error_is_largest(seed, size):
 
 def test_error_colours_follow_the_scale():
     original = np.full((8, 8, 3), 100, np.uint8)
-    scale = benchmark_pictures.error_scale()
+    scale = benchmark_page.error_scale()
     for levels, at in [(0, 0), (32, 128), (64, 255), (120, 255)]:
-        shown = benchmark_pictures.error_map(original, original + np.uint8(levels))
+        shown = benchmark_page.error_map(original, original + np.uint8(levels))
         assert (shown == scale[0, at]).all()
     assert scale[0, 0].max() < 10 and scale[0, 255].min() > 100
 

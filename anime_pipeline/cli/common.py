@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -225,14 +226,13 @@ def parse_seeds(text: str, count: int | None) -> list[int]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        numbers = (first, last) if dash else (first,)
         # Longer texts are no seed, and int() refuses thousands of digits.
-        if not all(number.isdecimal() and len(number) < 20 for number in numbers):
+        match = re.fullmatch(r"(\d{1,19})(?:-(\d{1,19}))?", part.strip())
+        if not match:
             raise UsageError(
                 f"Invalid value for --seed: {text!r}. Expected a number or a list such as 0,5-9."
             )
-        begin, end = int(first), int(last or first)
+        begin, end = int(match[1]), int(match[2] or match[1])
         if not begin <= end <= min(begin + 1_000_000, MAX_SEED):
             raise UsageError(f"Invalid range in --seed: {part!r}. Expected low-high.")
         seeds += range(begin, end + 1)

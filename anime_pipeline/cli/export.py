@@ -13,6 +13,7 @@ from anime_pipeline.cli.common import print_json, result_options, say, waiting, 
 from anime_pipeline.cli.face_options import load_pipeline, weights_options
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
+from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
 
 if TYPE_CHECKING:
     from anime_pipeline.models.weights import Weights
@@ -46,7 +47,8 @@ def command(part: str, forms: tuple[str, ...], out: Path, overwrite: bool, **opt
     part of the file. Where Keras is installed, each file is run and compared with it before it is
     kept. Beside it come a page that tells how to call it, with code, and the same as JSON.
     """
-    from anime_pipeline.inference.export import require_form
+    from anime_pipeline.inference.export import export, require_form
+    from anime_pipeline.inference.export_usage import describe, usage
 
     forms = tuple(dict.fromkeys(forms))
     targets = {form: _targets(out, part, form) for form in forms}
@@ -61,9 +63,12 @@ def command(part: str, forms: tuple[str, ...], out: Path, overwrite: bool, **opt
         _refuse_existing(paths, sources, form, overwrite)
     out.mkdir(parents=True, exist_ok=True)
     documents = []
-    for form in forms:
-        with waiting(f"Writing and checking {targets[form][0]}"):
-            documents.append(_export(sources, form, targets[form]))
+    for form, (network, facts, page) in targets.items():
+        with waiting(f"Writing and checking {network}"):
+            exported = export(sources.get("dcgan"), sources.get("srgan"), form, network)
+            documents.append(describe(exported, sources))
+            atomic_write_json(facts, documents[-1])
+            atomic_write_text(page, usage(documents[-1], facts.name))
     if wants_json():
         print_json({"out": str(out), "exported": documents})
         return
@@ -103,18 +108,3 @@ def _refuse_existing(
             f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already, made from other "
             "weights. Choose another --out, or pass --overwrite."
         )
-
-
-def _export(
-    sources: dict[str, Weights], form: str, targets: tuple[Path, Path, Path]
-) -> dict[str, Any]:
-    from anime_pipeline.core.storage import atomic_write_json, atomic_write_text
-    from anime_pipeline.inference.export import export
-    from anime_pipeline.inference.export_usage import describe, usage
-
-    network, facts, page = targets
-    exported = export(sources.get("dcgan"), sources.get("srgan"), form, network)
-    document = describe(exported, sources)
-    atomic_write_json(facts, document)
-    atomic_write_text(page, usage(document, facts.name))
-    return document

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,11 +13,9 @@ from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import UserPath, progress_bar, result_options, tell
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.machine import import_keras_quietly
+from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.inference.spec import FaceSpec, in_a_line
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LARGE = 128  # side of the pictures in the comparison
 
@@ -38,10 +36,13 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
     Writes the found face, a comparison of both, and latent and condition as JSON. The face should
     fill the picture; what is not square is cropped to its centre.
     """
-    from anime_pipeline.core.storage import atomic_write_json
+    import cv2
+    import numpy as np
+
     from anime_pipeline.data import conditions
     from anime_pipeline.images.codec import fit_square, write_png
     from anime_pipeline.images.decoding.decoder import read_rgb
+    from anime_pipeline.images.writing.grid import make_grid
 
     asked = FaceSpec(0, faces.read_attributes(options))
     whole = read_rgb(picture)
@@ -63,7 +64,9 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
     if not overwrite:  # minutes have gone by, in which another call may have finished
         _refuse_others(out, names, text)
     write_png(out / names[0], face, text)
-    write_png(out / names[1], _compared(whole, face), text)
+    shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
+    both = np.stack([fit_square(whole, LARGE, "crop"), shown])
+    write_png(out / names[1], make_grid(both, 2), text)
     document: dict[str, Any] = {
         "picture": str(picture),
         "rms": found.rms,
@@ -80,14 +83,3 @@ def _refuse_others(out: Path, names: list[str], text: dict[str, str]) -> None:
         faces.refuse_other_face(out / name, text)
     if os.path.lexists(out / names[2]) and not (out / names[0]).exists():
         raise UsageError(f"{out / names[2]} exists. Choose another --out or pass --overwrite.")
-
-
-def _compared(whole: np.ndarray, face: np.ndarray) -> np.ndarray:
-    import cv2
-    import numpy as np
-
-    from anime_pipeline.images.codec import fit_square
-    from anime_pipeline.images.writing.grid import make_grid
-
-    shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
-    return make_grid(np.stack([fit_square(whole, LARGE, "crop"), shown]), 2)

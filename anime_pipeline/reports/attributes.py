@@ -94,7 +94,9 @@ def _measure_colours(draw: Draw, faces: Faces, result: Evaluation, progress: Pro
         result.figures.append(figure(part, found.asked, len(known), best=found.ceiling,
                                      worst=found.floor, protocol=how))  # fmt: skip
     progress(3, 4)
-    variants = _skin_under_hair(draw, table["skin"])
+    skins = table["skin"][:LEAK_SEEDS]  # shown where hair alone is asked otherwise
+    shown = [draw(range(len(skins)), {"hair": h, "skin": skins}) for h in HAIR_COLOURS.values()]
+    variants = np.stack([attributes.measure(each, "skin") for each in shown], axis=1)
     noise = attributes.measuring_noise(real_shown["skin"], rgb_to_lab(table["skin"]))
     groups = [
         draw(range(GROUP_FACES), {part: table[part][row] for part in COLOURS})
@@ -109,16 +111,6 @@ def _measure_colours(draw: Draw, faces: Faces, result: Evaluation, progress: Pro
     ]  # fmt: skip
     result.pictures["palette"] = _palette(draw)
     progress(4, 4)
-
-
-def _skin_under_hair(draw: Draw, skins: np.ndarray) -> np.ndarray:
-    """Return measured skin Lab [faces, hair colours, 3] where hair alone is asked otherwise."""
-    skins = skins[:LEAK_SEEDS]
-    columns = [
-        attributes.measure(draw(range(len(skins)), {"hair": hair, "skin": skins}), "skin")
-        for hair in HAIR_COLOURS.values()
-    ]
-    return np.stack(columns, axis=1)
 
 
 def _palette(draw: Draw) -> Picture:

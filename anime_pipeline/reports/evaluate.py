@@ -164,7 +164,10 @@ def evaluate(
     result.figures += varied
     if inception:
         with stage("Inception-v3 at 299 px") as update:
-            result.figures.append(_inception_distance(faces.real, fake, inception, update))
+            distance, floor = fid(faces.real, fake, inception, update)
+        how = f"Inception-v3 of 2015-12-05, pool_3, resized by its graph, {len(faces.real)} real; "
+        how += "falls with the number of faces, so its best, of half as many, is too large"
+        result.figures.append(figure("fid", distance, len(fake), best=floor, protocol=how))
     if len(faces.train):
         with stage("Nearest training faces") as update:
             figures, found = _copies(faces, fake, update)
@@ -270,16 +273,6 @@ def _variety(
         figure("ms_ssim", diversity.ms_ssim(fake), n, best=diversity.ms_ssim(real), worst=1.0,
                protocol="3 scales, 5 px window, 1000 pairs, RGB"),
     ]  # fmt: skip
-
-
-def _inception_distance(
-    real: np.ndarray, fake: np.ndarray, inception: Extractor, progress: Progress | None = None
-) -> Figure:
-    """Compare sets of at least 4 faces as the literature does, real ones in random order."""
-    distance, floor = fid(real, fake, inception, progress)
-    how = f"Inception-v3 of 2015-12-05, pool_3, resized by its graph, {len(real)} real; falls with "
-    how += "the number of faces, so its best, of half as many, is too large"
-    return figure("fid", distance, len(fake), best=floor, protocol=how)
 
 
 def _copies(

@@ -58,10 +58,14 @@ def summary(run: RunSummary, samples: Sequence[int]) -> Document:
     measured = {name: value for name, value in run.metrics.items() if not isinstance(value, bool)}
     warnings = [line for line in run.warnings if line.strip()]
     epoch, seconds = run.metrics.get("epoch"), _seconds_left(run)
+    title = f"Learning to enlarge faces {run.config.get('scale', 4)} times"
+    if run.stage == "dcgan":
+        size = run.config.get("image_size", "?")
+        title = f"Learning to draw faces of {size} × {size} pixels"
     document: Document = {
         "name": run.name,
         "stage": run.stage,
-        "title": _title(run),
+        "title": title,
         "preset": run.preset,
         "state": run.state,
         "step": max(0, int(run.step)),
@@ -117,13 +121,6 @@ def details(run: RunSummary, samples: Sequence[int], log: Log) -> Document:
         "settings": [[name, plain(value)] for name, value in run.config.items()],
         "commands": _commands(run),
     }
-
-
-def _title(run: RunSummary) -> str:
-    if run.stage == "dcgan":
-        size = run.config.get("image_size", "?")
-        return f"Learning to draw faces of {size} × {size} pixels"
-    return f"Learning to enlarge faces {run.config.get('scale', 4)} times"
 
 
 def _images_per_step(config: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""`anime-pipeline inspect`."""
+"""`anime-pipeline inspect` and `sample-data`: what a folder of faces holds, and one to try."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anime_pipeline.cli import common
-from anime_pipeline.core.config import FITS
+from anime_pipeline.core.config import FITS, MAX_SEED
+from anime_pipeline.core.space import require_free
 from anime_pipeline.core.text import visible
 from anime_pipeline.data.dataset import Dataset, open_dataset
 
@@ -29,7 +30,7 @@ COPIES_SHOWN = 32
 @common.out_option("outputs/")
 @click.option("--fit", type=click.Choice(FITS), default="crop")
 @common.json_option
-def command(data: Path, out: Path, fit: Any) -> None:
+def inspect(data: Path, out: Path, fit: Any) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
     import numpy as np
 
@@ -168,3 +169,24 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
     Console(highlight=False, markup=False, emoji=False).print(table)
     if len(facts["skipped"]) > 20 or len(facts["color_problems"]) > 10:
         common.say("The full lists: --json")
+
+
+@click.command("sample-data")
+@click.argument("out", default=common.DEFAULT_DATA, type=common.UserPath(file_okay=False))
+@click.option("--count", type=click.IntRange(min=1), default=400)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0)
+@click.option("--size", type=click.IntRange(min=32, max=1024), default=160)
+@common.json_option
+def sample_data(out: Path, count: int, seed: int, size: int) -> None:
+    """Draw a practice set of anime-style faces, so that everything can be tried at once.
+
+    The pictures are drawn by code in the layout of the reference dataset: character folders with
+    a color.csv of hair and skin colours.
+    """
+    from anime_pipeline.sample.dataset import write_sample_dataset
+
+    require_free(out, count * size**2 * 3, "the pictures")
+    with common.progress_bar("Drawing") as update:
+        folders = write_sample_dataset(out, count, seed, size, update)
+    document = {"out": str(out), "images": count, "folders": folders}
+    common.tell(document, f"{count} drawn faces in {folders} folders of {out}")

@@ -202,8 +202,7 @@ def _distances(pairs: list[tuple[Any, ...]]) -> dict[str, float]:
 
 def _print_comparison(facts: dict[str, Any]) -> None:
     parts = [part for part in ("hair", "skin") if part in facts]
-    rows = [[part, *(f"{value:.2f}" for value in facts[part].values())] for part in parts]
-    if rows:
+    if rows := [[part, *(f"{value:.2f}" for value in facts[part].values())] for part in parts]:
         common.print_table(["CIEDE2000", "mean", "median", "shuffled table"], rows)
     if name := facts.get("hair_name"):
         table = "–" if name["table"] is None else f"{name['table']:.1%}"

@@ -152,8 +152,7 @@ def _inception(path: Path | None) -> tuple[Inception | None, dict[str, str]]:
     """Return the network that FID is defined by, if it is there, and what to say about it."""
     from anime_pipeline.models.inception import ARCHIVE, ASSET_FILE, Inception, asset_path
 
-    path = path or asset_path()
-    if path is None:
+    if (path := path or asset_path()) is None:
         return None, {
             "FID": f"not measured: it needs {ASSET_FILE} of {ARCHIVE}, in $ANIME_PIPELINE_ASSETS "
             "or given by --inception"

@@ -104,8 +104,7 @@ def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
         DataError: If the picture cannot be read.
     """
     tags, not_tags = options.get("tags", ()), options.get("not_tags", ())
-    both = set(tags) & set(not_tags)
-    if both:
+    if both := set(tags) & set(not_tags):
         raise UsageError(
             f"Received --with and --without for {', '.join(sorted(both))}. Leave one out."
         )
@@ -115,8 +114,20 @@ def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
         from anime_pipeline.images.decoding.decoder import read_rgb
 
         attributes |= vars(estimate_colors(read_rgb(options["like"])))
-    if options.get("prompt") is not None:
-        attributes |= _read_prompt(options["prompt"])
+    if (text := options.get("prompt")) is not None:
+        from anime_pipeline.data.prompt import parse_prompt
+
+        prompt = parse_prompt(text)
+        if not prompt.attributes:
+            raise UsageError(
+                f"Invalid value for --prompt: {text!r}. Expected something about hair, skin or "
+                "eyes, such as 'long silver hair, tan skin, blue eyes': nothing else can be asked "
+                "for."
+            )
+        if prompt.ignored:
+            said = "only colour and length of hair, skin and the colour of eyes can be"
+            say(f"Not drawn ({said}): {', '.join(prompt.ignored)}")
+        attributes |= prompt.attributes
     return attributes | read_attributes(options)
 
 
@@ -144,24 +155,6 @@ def only_known(
     words = ", ".join(said[name].format(attribute) for name, attribute in lost.items())
     say(f"Not drawn (these weights know nothing of it): {words}")
     return {name: attribute for name, attribute in attributes.items() if name not in lost}
-
-
-def _read_prompt(text: str) -> dict[str, Any]:
-    from anime_pipeline.data.prompt import parse_prompt
-
-    prompt = parse_prompt(text)
-    if not prompt.attributes:
-        raise UsageError(
-            f"Invalid value for --prompt: {text!r}. Expected something about hair, skin or eyes, "
-            "such as 'long silver hair, tan skin, blue eyes': nothing else can be asked for."
-        )
-    if prompt.ignored:
-        ignored = ", ".join(prompt.ignored)
-        say(
-            "Not drawn (only colour and length of hair, skin and the colour of eyes can be): "
-            f"{ignored}"
-        )
-    return prompt.attributes
 
 
 def load_pipeline(options: Mapping[str, Any]) -> Pipeline:

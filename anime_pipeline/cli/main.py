@@ -43,8 +43,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "annotate": ("annotate:command", "Estimate hair and skin colours of faces."),
     "sample-data": ("data:sample_data", "Draw a practice set of faces."),
     "runs": ("runs:command", "List, compare and plot training runs."),
-    "models": ("models:command", "List and verify the shipped weights."),
-    "doctor": ("doctor:command", "Check this installation and this machine."),
+    "models": ("doctor:models", "List and verify the shipped weights."),
+    "doctor": ("doctor:doctor", "Check this installation and this machine."),
     "completion": ("complete:command", "Print the completion script of a shell."),
 }
 
@@ -162,8 +162,7 @@ def _exit_code() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILURE
     except Exception as error:
-        failure = in_words(error)
-        if failure is None:
+        if (failure := in_words(error)) is None:
             raise  # a defect of this program: the traceback is what its maintainers need
         click.echo(f"Error: {visible(str(failure))}", err=True)
         code = failure.exit_code

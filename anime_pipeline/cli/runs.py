@@ -15,7 +15,6 @@ from anime_pipeline.core.measurements import headlines
 from anime_pipeline.core.runs import (
     METRICS_FILE,
     STAGES,
-    RunSummary,
     find_run,
     list_runs,
     read_metrics,
@@ -45,7 +44,12 @@ def list_all(checkpoints: Path) -> None:
         common.print_json({"runs": list(facts)})
     elif runs:
         head = ("Run", "State", "Steps", "Size", "Last measured")
-        common.print_table(head, [_cells(run) for run in runs])
+        rows = []
+        for run in runs:
+            steps, size = f"{run.step:,} of {run.total_steps:,}", f"{run.bytes / 1e6:.0f} MB"
+            last = (f"{m.key} {run.metrics[m.key]:.3g}" for m in headlines(run.metrics)[:3])
+            rows.append([run.name, run.state, steps, size, ", ".join(last)])
+        common.print_table(head, rows)
     else:
         common.say(f"No runs in {checkpoints}. train-dcgan or train-srgan makes one.")
     for text in broken:
@@ -53,16 +57,6 @@ def list_all(checkpoints: Path) -> None:
     for run in runs:
         for text in run.warnings[-1:]:
             common.say(f"{run.name} warned: {text}")
-
-
-def _cells(run: RunSummary) -> list[str]:
-    return [
-        run.name,
-        run.state,
-        f"{run.step:,} of {run.total_steps:,}",
-        f"{run.bytes / 1e6:.0f} MB",
-        ", ".join(f"{m.key} {run.metrics[m.key]:.3g}" for m in headlines(run.metrics)[:3]),
-    ]
 
 
 @command.command("compare")

@@ -181,8 +181,7 @@ def _command_line_first(values: dict[str, Any]) -> tuple[dict[str, Any], list[st
     Returns:
         The values of the options, and the file's assignments to configuration fields.
     """
-    context = click.get_current_context(silent=True)
-    if context is None:
+    if (context := click.get_current_context(silent=True)) is None:
         return values, []
     assigned = list(context.meta.get(FILE_ASSIGNMENTS, []))
     source = {name: context.get_parameter_source(name) for name in values}
@@ -252,22 +251,17 @@ def _leave_report(folder: Path) -> None:
 
 def _plan_lines(plan: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the plan as (name, text) for people; fields of the configuration come last."""
-    images, parameters, hour = plan["images"], plan["parameters"], plan["an_hour"]
-    lines = [
-        ("Preset", f"{plan['preset']} on {plan['backend']}"),
-        ("Pictures", f"train {images['train']}, val {images['val']}, test {images['test']}"),
-        ("Length", f"{plan['steps']:,} steps of which {plan['steps_per_epoch']:,} make an epoch"),
-        ("Parameters", ", ".join(f"{name} {n:,}" for name, n in parameters.items())),
-        ("Time", f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken"),
-        (
-            "An hour",
-            f"would show it {hour['images_seen']:,} pictures, {hour['passes']:.1f} times the set",
-        ),
-        (
-            "Memory",
-            f"{plan['peak_memory_bytes'] / 1e6:,.0f} MB at most so far, those steps included",
-        ),
-        ("Disk", f"{plan['disk_bytes'] / 1e6:,.0f} MB"),
-        ("", ""),
-    ]
-    return lines + [(name, str(value)) for name, value in plan["config"].items()]
+    images, hour, memory = plan["images"], plan["an_hour"], plan["peak_memory_bytes"] / 1e6
+    lines = {
+        "Preset": f"{plan['preset']} on {plan['backend']}",
+        "Pictures": ", ".join(f"{side} {count}" for side, count in images.items()),
+        "Length": f"{plan['steps']:,} steps of which {plan['steps_per_epoch']:,} make an epoch",
+        "Parameters": ", ".join(f"{name} {count:,}" for name, count in plan["parameters"].items()),
+        "Time": f"about {plan['minutes']:.1f} minutes, at the speed of a few steps just taken",
+        "An hour": f"would show it {hour['images_seen']:,} pictures, {hour['passes']:.1f} times "
+        "the set",
+        "Memory": f"{memory:,.0f} MB at most so far, those steps included",
+        "Disk": f"{plan['disk_bytes'] / 1e6:,.0f} MB",
+        "": "",
+    }
+    return [*lines.items(), *((name, str(value)) for name, value in plan["config"].items())]

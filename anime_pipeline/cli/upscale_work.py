@@ -45,8 +45,7 @@ class Preparation:
         self.target = target
         self.quality: int = options["quality"]
         self._options = options
-        narrow = options["precision"] == "bfloat16"
-        if narrow:
+        if narrow := options["precision"] == "bfloat16":
             require_bfloat16()
         self.weights = files.load()
         settings = {

@@ -105,6 +105,5 @@ def _draw(panels: Sequence[Panel]) -> bytes:
 
 def write_curves(folder: Path) -> None:
     """Draw a run's curves into its folder."""
-    rows = read_metrics(folder / METRICS_FILE)
-    if rows:
+    if rows := read_metrics(folder / METRICS_FILE):
         atomic_write_bytes(folder / "curves.png", plot_curves({folder.name: curves(rows)}))

@@ -196,8 +196,8 @@ def _write_inputs(
     with common.progress_bar("Writing LR pictures") as update:
         write_inputs(folder, names, reduce_all(hr_images, degradation), overwrite, update)
     if common.wants_json():
-        files = [path.as_posix() for path in file_names(names)]
-        common.print_json({"folder": str(folder), "degradation": degradation, "files": files})
+        files = file_names(names)
+        common.print_json({"folder": folder, "degradation": degradation, "files": files})
     common.say(
         f"{len(names)} LR pictures ({DEGRADERS[degradation]} {degradation} 4x) in {folder}. Have "
         "them enlarged 4x into another folder under the same names as PNG, and give that by "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import re
 import sys
 import time
@@ -130,12 +131,12 @@ def tell(document: Any, text: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
-    text = json_visible(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one JSON document on stdout; paths in it are texts."""
+    text = json_visible(json.dumps(document, indent=2, ensure_ascii=False, default=os.fspath))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
-        text = json.dumps(document, indent=2)
+        text = json.dumps(document, indent=2, default=os.fspath)
     click.echo(text)
 
 

@@ -126,21 +126,16 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
+    spans = ", ".join("{} {}-{}".format(side, *sizes[side]) for side in ("width", "height"))
+    large = f"{sizes['short_side_128_or_more']} large enough to train stage two at 128 px"
+    alike = f"{sum(map(len, copies))} pictures in {len(copies)} groups, mirrored ones included "
+    alike += f"({facts['exact_copies']} exact copies)"
     rows = [
         ("Layout", f"{facts['layout']} in {facts['root']}"),
         ("Pictures", f"{facts['images']} in {facts['folders']} folder(s)"),
-        (
-            "Sizes",
-            f"width {sizes['width'][0]}-{sizes['width'][1]}, "
-            f"height {sizes['height'][0]}-{sizes['height'][1]} px; {sizes['square']} square; "
-            f"{sizes['short_side_128_or_more']} large enough to train stage two at 128 px",
-        ),
+        ("Sizes", f"{spans} px; {sizes['square']} square; {large}"),
         ("Split", f"train {split['train']}, val {split['val']}, test {split['test']}"),
-        (
-            "Near-duplicates",
-            f"{sum(map(len, copies))} pictures in {len(copies)} groups, mirrored ones included "
-            f"({facts['exact_copies']} exact copies); each group stays on one side of the split",
-        ),
+        ("Near-duplicates", f"{alike}; each group stays on one side of the split"),
     ]
     rows += origins
     absent = len(facts["rows_without_image"])

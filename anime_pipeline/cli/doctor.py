@@ -61,12 +61,10 @@ def doctor() -> None:
 
 def _python() -> tuple[str, str]:
     detail = f"{platform.python_version()} on {platform.platform()}"
-    if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return ("ok", detail)
-    return (
-        "fail",
-        f"{detail}; expected Python 3.11 to 3.13: make the environment with one of these",
-    )
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        detail += "; expected Python 3.11 to 3.13: make the environment with one of these"
+        return ("fail", detail)
+    return ("ok", detail)
 
 
 def _versions(names: tuple[str, ...]) -> tuple[list[str], list[str]]:

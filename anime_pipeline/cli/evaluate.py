@@ -14,6 +14,7 @@ from anime_pipeline.cli.face_options import load_pipeline, truncation_option, we
 from anime_pipeline.core.config import SCALE, DcganConfig
 from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.core.machine import import_keras_quietly
+from anime_pipeline.core.runs import METRICS_FILE, last_values, read_metrics
 
 if TYPE_CHECKING:
     from anime_pipeline.data.store import Store
@@ -194,8 +195,6 @@ def _faces(
 
 
 def _last_row(weights: Path) -> dict[str, Any]:
-    from anime_pipeline.core.runs import METRICS_FILE, last_values, read_metrics
-
     try:
         return last_values(read_metrics(weights.parent / METRICS_FILE))
     except CheckpointError as error:
@@ -225,8 +224,7 @@ def load_networks(wanted: tuple[str, ...]) -> tuple[list[Features], dict[str, st
             )
         if reason:
             missing[TITLES[name]] = reason
-            text = f"Warning: faces are not compared by {TITLES[name]}: {reason}."
-            common.say(text)
+            common.say(f"Warning: faces are not compared by {TITLES[name]}: {reason}.")
             continue
         try:
             networks.append(Features(name))

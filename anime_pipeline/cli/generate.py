@@ -18,7 +18,6 @@ from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
 from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
 
-DEFAULT_COUNT = 16
 MANIFEST = "manifest.json"
 
 
@@ -63,7 +62,7 @@ def command(
     from anime_pipeline.images.writing.grid import make_grid
 
     if seed_text is None:
-        seed_text, count = "0", count or DEFAULT_COUNT
+        seed_text, count = "0", count or 16
     seeds = parse_seeds(seed_text, count)
     attributes = faces.gather_attributes(options)
     pipeline = faces.load_pipeline(options)

@@ -163,7 +163,7 @@ class LivePanel:
         self._images_per_step = images_per_step
         self._evaluated: Document | None = None
         self._drawn_at = 0.0
-        self._drawing = self._open = self._closed = False
+        self._drawing = self._closed = False
         self._postponed: Callable[[], None] | None = None
         self._handlers: dict[int, tuple[Any, Any]] = {}  # ours and the one before, by signal
 
@@ -172,7 +172,7 @@ class LivePanel:
         late = time.monotonic() - self._drawn_at >= DRAW_EVERY_S
         if self._closed or not (late or progress.ends_epoch):
             return
-        if not self._open:
+        if not self._live.is_started:
             self._begin()
         if progress.ends_epoch or not (self._evaluated and self._evaluated["samples"]):
             self._evaluated = last_evaluation(progress.folder)
@@ -194,7 +194,6 @@ class LivePanel:
 
     def _begin(self) -> None:
         """Start after the first step, when the loop has its handlers of signals in place."""
-        self._open = True
         self._live.start()
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:

@@ -40,8 +40,7 @@ def list_all(checkpoints: Path) -> None:
             except CheckpointError as error:
                 broken.append(str(error))
     if common.wants_json():
-        facts = ({**vars(run), "folder": str(run.folder), "name": run.name} for run in runs)
-        common.print_json({"runs": list(facts)})
+        common.print_json({"runs": [{**vars(run), "name": run.name} for run in runs]})
     elif runs:
         head = ("Run", "State", "Steps", "Size", "Last measured")
         rows = []
@@ -78,7 +77,7 @@ def compare(names: tuple[str, ...], checkpoints: Path) -> None:
         for name in ("step", *(m.key for m in headlines({k for run in runs for k in run.metrics})))
     }
     if common.wants_json():
-        labels = [str(run.folder) for run in runs]
+        labels = [run.folder for run in runs]
         common.print_json({"runs": labels, "settings": settings, "measured": measured})
         return
     rows = [[name, *map(_text, values)] for name, values in (settings | measured).items()]

@@ -29,14 +29,13 @@ def use_settings_file(context: click.Context, _: click.Parameter, path: Path | N
         raise UsageError(f"{path} is a run of the other stage. Give it to {stage}.")
     # Checked by click as if they had been typed, each by its own option.
     parameters = {p.name: p for p in context.command.params if isinstance(p, click.Option)}
-    known = {name for name in parameters if name not in NOT_IN_FILES}
     defaults: dict[str, Any] = {}
     assignments: list[str] = []
     for key, value in values.items():
         name = key.replace("-", "_")
         if name in NOT_IN_FILES:
             raise UsageError(f"{path}: {key!r} cannot stand in a file. Give it as an option.")
-        if name in known:
+        if name in parameters:
             defaults[name] = _as_option(path, name, value, parameters[name])
         else:
             if not isinstance(value, str | int | float):
@@ -82,9 +81,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         path /= RUN_CONFIG
     try:
         text = read_regular(path, MAX_DOCUMENT_BYTES).decode("utf-8")
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        if path.suffix == ".json":
-            values = _of_run(values)
+        values = _of_run(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise UsageError(
             f"--config {path} cannot be read ({error.strerror}). Expected a TOML file, or the "

@@ -134,16 +134,10 @@ def command(
         with prepare.decoder:
             run(to_do, pixels, prepare, out, overwrite, done)
     if wants_json():
-        print_json(
-            {
-                "weights": prepare.weights.facts(),
-                "written": [str(path) for path in done.written],
-                "made_anew": [str(path) for path in done.outdated],
-                "kept": [str(path) for path in done.kept],
-                "skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)],
-                "passed_over": [str(path) for path in done.results],
-            }
-        )
+        document = {"weights": prepare.weights.facts(), "written": done.written}
+        document |= {"made_anew": done.outdated, "kept": done.kept, "passed_over": done.results}
+        document |= {"skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)]}
+        print_json(document)
     finish(done, out)
 
 

@@ -110,12 +110,8 @@ def _figures(example: Example, benchmark: Benchmark) -> dict[str, Any]:
 
 
 def _column(title: str, caption: str, whole: np.ndarray, part: np.ndarray) -> dict[str, Any]:
-    return {
-        "title": title,
-        "caption": caption,
-        "whole": image_uri(whole),
-        "part": image_uri(np.ascontiguousarray(part)),
-    }
+    pictures = {"whole": image_uri(whole), "part": image_uri(np.ascontiguousarray(part))}
+    return {"title": title, "caption": caption, **pictures}
 
 
 def _scores(benchmark: Benchmark, example: Example, method: str) -> str:

@@ -113,19 +113,12 @@ def rows(origins: Origins, pictures: int) -> list[tuple[str, str]]:
     if len(origins.sizes) > 1 and are_few(origins.sizes):
         found.append(("Commonest sizes", family_words(origins.sizes, "sizes")))
     count = len(origins.mirrored_rows)
-    found.append(
-        (
-            "Mirrored copies",
-            f"{count} pictures ({share_words(count, pictures)}) in {len(origins.mirrored)} pairs"
-            if count
-            else "none",
-        )
-    )
+    text = f"{count} pictures ({share_words(count, pictures)}) in {len(origins.mirrored)} pairs"
+    found.append(("Mirrored copies", text if count else "none"))
     if origins.unread:
         first = origins.unread[0]
-        found.append(
-            ("Origin unknown", f"{len(origins.unread)} file(s), as {first.path}: {first.reason}")
-        )
+        text = f"{len(origins.unread)} file(s), as {first.path}: {first.reason}"
+        found.append(("Origin unknown", text))
     return found
 
 

@@ -12,6 +12,7 @@ beside.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,6 +69,16 @@ class FacePool:
     condition: np.ndarray
     drawn: np.ndarray
 
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the real faces and what they show, which a resumed run must find again.
+
+        Not of the drawn ones: which grey level a number becomes differs between machines.
+        """
+        content = hashlib.sha256(self.real.tobytes())
+        content.update(self.condition.tobytes())
+        return content.hexdigest()[:16]
+
 
 def critic_config(config: SrganConfig) -> DcganConfig:
     """Return how the critic of whole faces is built and trained: stage one's, for larger faces."""
@@ -112,7 +123,7 @@ class FacesTask(SrganTask):
         drawn_px = pool.drawn.shape[2]
         self.reduce = resizing(config.scale * drawn_px, config.faces_px)
         super().__init__(config, train_images, init)
-        self.facts |= {"vgg16": self.features.source}
+        self.facts |= {"vgg16": self.features.source, "faces": pool.fingerprint}
 
     def make_step(self, form: bool) -> Step:
         """Return the step, with the critic's lazy penalty or without."""

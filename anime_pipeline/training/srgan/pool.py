@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
-from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.core.errors import CheckpointError
+from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.core.randomness import latents
+from anime_pipeline.data import conditions
+from anime_pipeline.data.opening import open_store, training_split
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_generator
 from anime_pipeline.models.network import Network
@@ -16,10 +22,38 @@ from anime_pipeline.training.srgan.faces import FacePool
 
 FIRST_SEED = 2**32  # beyond what anybody looks at or measures
 BATCH = 256
+ROUNDS = 2  # faces drawn for each real one
+
+
+def open_pool(
+    roots: Sequence[Path], weights: Weights, config: SrganConfig, say: Say, progress: Show
+) -> FacePool:
+    """Open folders of real faces, their training side, and draw as many.
+
+    Args:
+        roots: Folders of faces, cropped as those that stage one was trained on.
+        weights: Of stage one's generator.
+        config: The run's configuration.
+        say: Told what was skipped.
+        progress: Shows how far it is.
+
+    Raises:
+        DataError: If no picture can be used.
+        CheckpointError: If the generator is damaged.
+    """
+    labels = bool(config.condition)
+    store = open_store(
+        roots, config.faces_px, config.fit, labels=labels, say=say, progress=progress
+    )
+    rows = training_split(store, 0).train
+    records = [store.records[row] for row in rows]
+    known = conditions.of_records(conditions.parse_names(config.condition), records)
+    with progress(f"Drawing {ROUNDS * len(rows)} faces"):
+        return draw_pool(store.images[rows], known, config.condition, weights)
 
 
 def draw_pool(
-    real: np.ndarray, condition: np.ndarray, names: str, weights: Weights, rounds: int = 2
+    real: np.ndarray, condition: np.ndarray, names: str, weights: Weights, rounds: int = ROUNDS
 ) -> FacePool:
     """Let stage one draw faces that are asked to show what real ones do.
 

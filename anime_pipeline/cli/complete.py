@@ -10,6 +10,7 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, Z
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.runs import STAGES, list_runs
 from anime_pipeline.data.words import RANDOM, WORDS
+from anime_pipeline.images.colour_names import main_colours
 
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 PROGRAM, VARIABLE = "anime-pipeline", "_ANIME_PIPELINE_COMPLETE"
@@ -31,8 +32,6 @@ def weights_names(context: click.Context, _: click.Parameter, typed: str) -> lis
 
 def colour_names(_: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Offer the names of colours for `--hair` and `--skin`; after a comma, for the next one."""
-    from anime_pipeline.images.colour_names import main_colours
-
     part = str(parameter.name)
     return _next_word(typed, [*main_colours(part), RANDOM])  # type: ignore[arg-type]
 

@@ -16,6 +16,7 @@ from anime_pipeline.cli.common import UserPath, parse_seeds, result_options, tel
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import atomic_write_json, folder_locked
 from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
 
 MANIFEST = "manifest.json"
@@ -133,8 +134,6 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _update_manifest(out: Path, overwrite: bool, made: dict[str, Any]) -> None:
-    from anime_pipeline.core.storage import atomic_write_json, folder_locked
-
     path = out / MANIFEST
     with folder_locked(out):  # two calls may write into one folder
         try:

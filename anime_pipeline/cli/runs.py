@@ -20,6 +20,7 @@ from anime_pipeline.core.runs import (
     read_metrics,
     read_run,
 )
+from anime_pipeline.reports.curves import curves, plot_curves
 
 
 @click.group("runs")
@@ -104,7 +105,6 @@ def plot(names: tuple[str, ...], out: Path | None, checkpoints: Path) -> None:
     """Draw the curves of one run, or of several in the same panels."""
     from anime_pipeline.images.codec import decode, write_png
     from anime_pipeline.images.marks import refuse_other_picture
-    from anime_pipeline.reports.curves import curves, plot_curves
 
     runs = [find_run(checkpoints, name) for name in names]
     runs = list(dict.fromkeys(run.resolve() for run in runs))

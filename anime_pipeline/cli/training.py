@@ -17,6 +17,7 @@ from anime_pipeline.cli.live import display
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, LOSSES, MAX_SEED, PRESETS, DcganConfig, SrganConfig
 from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.reports.curves import write_curves
 from anime_pipeline.training import Request, train
 from anime_pipeline.training.request import parse_assignments
 
@@ -233,8 +234,6 @@ def _display(
     folder: Path, start: int, images_per_step: int
 ) -> Iterator[Callable[[Progress], None]]:
     """Show a run's steps, with curves after each epoch, and leave its page behind."""
-    from anime_pipeline.reports.curves import write_curves
-
     try:
         with display(start, images_per_step) as show:
 
@@ -252,7 +251,6 @@ def _display(
 
 def _leave_report(folder: Path) -> None:
     """Write the run's curves and page; without room for them the run is a run all the same."""
-    from anime_pipeline.reports.curves import write_curves
     from anime_pipeline.reports.training import write_report
 
     try:

@@ -134,10 +134,10 @@ def command(
         with prepare.decoder:
             run(to_do, pixels, prepare, out, overwrite, done)
     if wants_json():
+        skipped = [vars(item) for item in (*done.skipped, *done.in_the_way)]
         document = {"weights": prepare.weights.facts(), "written": done.written}
-        document |= {"made_anew": done.outdated, "kept": done.kept, "passed_over": done.results}
-        document |= {"skipped": [vars(item) for item in (*done.skipped, *done.in_the_way)]}
-        print_json(document)
+        document |= {"made_anew": done.outdated, "kept": done.kept, "skipped": skipped}
+        print_json(document | {"passed_over": done.results})
     finish(done, out)
 
 

@@ -193,8 +193,9 @@ def run_stream(
                 refuse_other_picture(target, wanted, "pass --overwrite")
                 raise
     if wants_json():
-        made = {"written" if kept else "kept": [], "kept" if kept else "written": [str(target)]}
-        print_json({"weights": prepare.weights.facts(), **made, "skipped": []})
+        made: dict[str, list[Path]] = {"written": [], "kept": [], "skipped": []}
+        made["kept" if kept else "written"].append(target)
+        print_json({"weights": prepare.weights.facts(), **made})
     say(f"{'Kept' if kept else 'Upscaled into'} {target}")
 
 

@@ -104,10 +104,10 @@ def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray
     images, problems = [], []
     with Decoder() as decoder:
         for path in file_names(names):
-            try:
-                images.append(_read(folder / path, size_px, decoder))
-            except DataError as error:
-                problems.append(f"{path} ({str(error).removeprefix(f'{folder / path}: ')})")
+            image, problem = _read(folder / path, size_px, decoder)
+            if problem:
+                problems.append(f"{path} ({problem})")
+            images.append(image)
     if problems:
         named = "; ".join(problems[:NAMED])
         more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
@@ -120,14 +120,17 @@ def read_results(folder: Path, names: Sequence[str], size_px: int) -> np.ndarray
     return np.stack(images)
 
 
-def _read(path: Path, size_px: int, decoder: Decoder) -> np.ndarray:
+def _read(path: Path, size_px: int, decoder: Decoder) -> tuple[np.ndarray, str]:
+    """Return a picture and what is wrong with it, if anything is."""
+    nothing = np.empty(0, np.uint8)
     if not os.path.lexists(path):
-        raise DataError("missing")
-    image = read_rgb(path, decoder)
+        return nothing, "missing"
+    try:
+        image = read_rgb(path, decoder)
+    except DataError as error:
+        return nothing, str(error).removeprefix(f"{path}: ")
     height, width = image.shape[:2]
-    if not height == width == size_px:
-        raise DataError(f"{width}x{height} px")
-    return image
+    return image, "" if height == width == size_px else f"{width}x{height} px"
 
 
 def fingerprint(images: np.ndarray) -> str:

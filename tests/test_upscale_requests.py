@@ -124,3 +124,9 @@ def test_a_closed_stdin_is_said(tmp_path):
         ["bash", "-c", call], capture_output=True, cwd=tmp_path, text=True, check=False
     )
     assert done.returncode == 2 and "closed" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_comes_from_a_pipe_is_named_so(tmp_path):
+    call = [sys.executable, "-m", "anime_pipeline", "upscale", "-", "--out", "o"]
+    done = subprocess.run(call, input=b"no picture", capture_output=True, cwd=tmp_path, check=False)
+    assert done.returncode == 4 and b"stdin: not a picture" in done.stderr, done.stderr

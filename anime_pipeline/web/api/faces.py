@@ -49,9 +49,8 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
     """Prepare faces; nothing is drawn yet.
 
     Raises:
-        NoSuchModelError: If the model is not served.
+        Problem: 404 if the model is not served, 409 if other weights were meant.
         UsageError: If it knows nothing of what was asked for.
-        Problem: 409 if other weights were meant.
     """
     pipeline, size = _pipeline(catalogue, asked, asked.size)
     weights = check_weights(catalogue.weights_hash(pipeline.generator.weights), asked.weights)

@@ -49,8 +49,7 @@ async function load() {
   showEnds();
   history.replaceState(null, "", pageUrl());
   try {
-    const sources = await fetchBlend(ends, STEPS, { signal });
-    const images = sources.map((src) => Object.assign(new Image(), { src }));
+    const images = (await fetchBlend(ends, STEPS, { signal })).map((src) => Object.assign(new Image(), { src }));
     await Promise.all(images.map((image) => image.decode()));
     if (signal.aborted) return;
     frames = images;
@@ -60,7 +59,6 @@ async function load() {
     find("[data-status]").textContent = `${frames.length} faces ${journeyWords()} are ready.`;
   } catch (error) {
     if (isAbort(error)) return;
-    find("[data-wait]").hidden = true;
     portrait.setAttribute("aria-busy", "false");
     showProblem(messageOf(error));
   }
@@ -69,7 +67,6 @@ async function load() {
 /** @param {boolean} ready */
 function setReady(ready) {
   for (const control of findAll("[data-play], [data-save], [data-gif], #position")) control.disabled = !ready;
-  find("[data-wait]").hidden = ready;
   portrait.setAttribute("aria-busy", String(!ready));
   showProblem("");
 }

@@ -52,10 +52,9 @@ function mergeChildren(old, fresh) {
   const known = new Map([...old.children].map((child) => [child.getAttribute("data-key"), child]));
   const kept = [...fresh.children].map((child) => {
     const had = known.get(child.getAttribute("data-key"));
-    if (!had) return child;
-    if (had.hasAttribute("data-keyed")) mergeChildren(had, child);
-    else if (had.outerHTML !== child.outerHTML) {
-      replaceOne(had, child);
+    if (had?.hasAttribute("data-keyed")) mergeChildren(had, child);
+    else if (!had?.isEqualNode(child)) {
+      if (had) replaceOne(had, child);
       return child;
     }
     return had;

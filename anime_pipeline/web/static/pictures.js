@@ -42,13 +42,11 @@ export function makePicture(face, loading = "eager") {
 export function showFace(image, face, words) {
   const url = imageUrl(face);
   const before = shown.get(image);
-  const same = before ? imageUrl(before.face) === url : image.getAttribute("src") === url;
+  const same = (before ? imageUrl(before.face) : image.getAttribute("src")) === url;
   image.alt = words ?? describe(face);
   if (before && same && !image.classList.contains("broken")) return;
-  if (!before) {
-    image.addEventListener("load", () => arrive(image));
-    image.addEventListener("error", () => rescue(image));
-  }
+  image.onload = () => arrive(image);
+  image.onerror = () => rescue(image);
   before?.rescue?.abort();
   shown.set(image, { face });
   if (before || !same) {

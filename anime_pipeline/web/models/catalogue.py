@@ -170,12 +170,12 @@ class Catalogue:
         try:
             path, version = self._file(name)
             reason = self._unusable.peek((path, version))
-            if reason is not None:
-                return Offer(name, is_shipped, "", 0, (), reason)
-            key = (name, path, version)
-            return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
+            if reason is None:
+                key = (name, path, version)
+                return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
         except PipelineError as error:
-            return Offer(name, is_shipped, "", 0, (), str(error))
+            reason = str(error)
+        return Offer(name, is_shipped, "", 0, (), reason)
 
     def _look_at(self, name: str, is_shipped: bool, path: Path) -> Offer:
         try:

@@ -22,9 +22,7 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """Say whether the models take work; 503 while the server stops."""
-    if services().worker.alive:
-        return _plain("ready")
-    return _plain("not ready", 503)
+    return _plain("ready") if services().worker.alive else _plain("not ready", 503)
 
 
 @blueprint.get("/metrics")

@@ -31,9 +31,8 @@ def client_of(address: str | None) -> str | None:
     if found.is_loopback:
         return None
     if found.version == 6:
-        mapped = found.ipv4_mapped
-        if mapped:
-            return client_of(str(mapped))
+        if found.ipv4_mapped:
+            return client_of(str(found.ipv4_mapped))
         return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))
     return str(found)
 

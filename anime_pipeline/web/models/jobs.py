@@ -40,11 +40,6 @@ class QueuedRequest:
         self.cost -= job.cost
         return place, job
 
-    def forget(self) -> None:
-        """Drop what nobody has begun."""
-        self.jobs.clear()
-        self.cost = 0
-
     def deliver(self, place: int, picture: np.ndarray) -> bool:
         """Note a picture; tells whether it was the last."""
         self._results[place] = picture

@@ -181,7 +181,6 @@ class Worker:
     def _forget(self, request: QueuedRequest) -> None:
         """Take a request's jobs that nobody has begun out of the queue."""
         self._queue.remove(request)
-        request.forget()
         if request in self._requests:
             self._requests.remove(request)
 

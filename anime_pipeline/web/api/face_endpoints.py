@@ -70,7 +70,7 @@ def _generate(asked: GenerateQuery | GenerateBody, kind: str) -> Response:
         if len(pictures) == 1:
             return encode_png(pictures[0], found.texts[0])
         text = {name: value for name, value in found.texts[0].items() if name != "seed"}
-        seeds = ",".join(map(str, asked.chosen))
+        seeds = ",".join(map(str, asked.seeds))
         grid = make_grid(np.stack(pictures), min(SHEET_COLUMNS, len(pictures)))
         return encode_png(grid, text | {"grid": f"seeds {seeds}"})
 
@@ -110,7 +110,7 @@ def _interpolate(asked: InterpolateQuery | InterpolateBody, kind: str) -> Respon
     def content() -> bytes:
         pictures = np.stack(_pictures(jobs))
         if kind == GIF:
-            seeds = ",".join(str(stop.seed) for stop in asked.chosen)
+            seeds = ",".join(str(stop.seed) for stop in asked.stops)
             return encode_gif(pictures, asked.fps, f"anime-pipeline {__version__}, seeds {seeds}")
         if kind == PNG:
             return encode_png(make_grid(pictures, SHEET_COLUMNS))

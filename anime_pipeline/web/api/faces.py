@@ -49,7 +49,7 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
         UsageError: If it knows nothing of what was asked for.
     """
     pipeline, size, weights = _pipeline(catalogue, asked, asked.size)
-    seeds = asked.chosen
+    seeds = asked.seeds
     specs = [_spec(asked, seed, asked.truncation) for seed in seeds]
     condition = pipeline.condition(specs)
     jobs = [
@@ -75,7 +75,7 @@ def journey(
 ) -> tuple[str, list[Job]]:
     """Prepare the pictures of an interpolation, after the weights' hash; errors as in `faces`."""
     pipeline, size, weights = _pipeline(catalogue, asked, asked.size)
-    stops = [_spec(stop, stop.seed, asked.truncation) for stop in asked.chosen]
+    stops = [_spec(stop, stop.seed, asked.truncation) for stop in asked.stops]
     frames = zip(*pipeline.interpolate(stops, asked.frames, asked.loop), strict=True)
     return weights, [Job(pipeline, *pair, size) for pair in frames]
 

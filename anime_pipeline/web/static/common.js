@@ -1,11 +1,8 @@
 // @ts-check
 /** What every page needs: messages, the theme switch, sliders, copying, downloading. */
 
-const THEMES = {
-  auto: { mark: "auto", words: "as the system has them" },
-  light: { mark: "sun", words: "light" },
-  dark: { mark: "moon", words: "dark" },
-};
+/** Each theme with its icon and its words. */
+const THEMES = { auto: ["auto", "as the system has them"], light: ["sun", "light"], dark: ["moon", "dark"] };
 
 /**
  * The element that a selector names; a page has those that its scripts ask for.
@@ -190,17 +187,12 @@ export function newestOnly(task) {
   };
 }
 
-/** @returns {boolean} whether the reader asked for less motion */
-export function wantsCalm() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
-}
-
 /** @param {HTMLButtonElement} button */
 function serveTheme(button) {
   const { dataset } = document.documentElement;
   const now = () => /** @type {keyof typeof THEMES} */ (dataset.theme ?? "auto");
   const show = () => {
-    const { mark, words } = THEMES[now()];
+    const [mark, words] = THEMES[now()];
     button.replaceChildren(icon(mark));
     button.setAttribute("aria-label", `Colours of the page: ${words}`);
     button.title = `Colours: ${words}`;

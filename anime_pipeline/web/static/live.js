@@ -21,7 +21,13 @@ export function keepFresh(onFresh) {
   };
   const look = newestOnly(async () => {
     try {
-      replaceRegions(new DOMParser().parseFromString(await fetchPage(), "text/html"));
+      const page = new DOMParser().parseFromString(await fetchPage(), "text/html");
+      for (const old of findAll("[data-live-region]")) {
+        const fresh = find(`[data-live-region="${old.dataset.liveRegion}"]`, page);
+        if (!fresh) continue;
+        old.dataset.live = fresh.dataset.live ?? "";
+        mergeChildren(old, fresh);
+      }
       onFresh?.();
     } catch (error) {
       // The server may be starting anew: what is shown stays, and the next look may succeed.
@@ -31,16 +37,6 @@ export function keepFresh(onFresh) {
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : look()));
   plan();
-}
-
-/** @param {Document} page as it is now */
-function replaceRegions(page) {
-  for (const region of findAll("[data-live-region]")) {
-    const fresh = find(`[data-live-region="${region.dataset.liveRegion}"]`, page);
-    if (!fresh) continue;
-    region.dataset.live = fresh.dataset.live ?? "";
-    mergeChildren(region, fresh);
-  }
 }
 
 /**

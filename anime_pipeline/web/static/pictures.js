@@ -11,12 +11,6 @@ import { describe } from "./face.js";
 /** @type {WeakMap<HTMLImageElement, Showing>} */
 const shown = new WeakMap();
 
-/** Say why pictures are missing: once, where the page has a place for it. @param {string} words */
-function sayMissing(words) {
-  if (find("[data-problem]")) showProblem(words);
-  else alarm(words, { label: "Try again", act: retryMissing });
-}
-
 /** Fetch again all pictures of the page that could not be had. */
 export function retryMissing() {
   findAll("img.broken").forEach(rescue);
@@ -84,7 +78,9 @@ async function rescue(image) {
   } catch (error) {
     if (isAbort(error)) return;
     mark(image, "broken");
-    sayMissing(messageOf(error));
+    // Once for all pictures, where the page has a place for it.
+    if (find("[data-problem]")) showProblem(messageOf(error));
+    else alarm(messageOf(error), { label: "Try again", act: retryMissing });
   }
 }
 

@@ -104,7 +104,7 @@ export async function fetchPage() {
  */
 export async function upscale(picture, { scale, realism, signal, onProgress }) {
   const send = async () => {
-    const ticket = crypto.getRandomValues(new Uint32Array(4)).join("-"); // without https there is no randomUUID
+    const ticket = crypto.getRandomValues(new Uint32Array(4)).join("-"); // no randomUUID without https
     const form = new FormData();
     form.append("image", picture, "picture");
     for (const [name, value] of Object.entries({ scale, realism, ticket })) form.append(name, String(value));

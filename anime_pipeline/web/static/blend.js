@@ -50,7 +50,8 @@ async function load() {
   showEnds();
   history.replaceState(null, "", pageUrl());
   try {
-    const images = (await fetchBlend(ends, STEPS, { signal })).map((src) => Object.assign(new Image(), { src }));
+    const sources = await fetchBlend(ends, STEPS, { signal });
+    const images = sources.map((src) => Object.assign(new Image(), { src }));
     await Promise.all(images.map((image) => image.decode()));
     if (signal.aborted) return;
     frames = images;

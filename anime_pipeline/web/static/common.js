@@ -1,8 +1,11 @@
 // @ts-check
 /** What every page needs: messages, the theme switch, sliders, copying, downloading. */
 
-/** Each theme with its icon and its words. */
-const THEMES = { auto: ["auto", "as the system has them"], light: ["sun", "light"], dark: ["moon", "dark"] };
+const THEMES = {
+  auto: { mark: "auto", words: "as the system has them" },
+  light: { mark: "sun", words: "light" },
+  dark: { mark: "moon", words: "dark" },
+};
 
 /**
  * The element that a selector names; a page has those that its scripts ask for.
@@ -96,7 +99,8 @@ export function toast(words, action, selector = "[data-toasts]") {
   for (const old of findAll(".toast")) old.remove();
   find(selector).append(note);
   // It stays while somebody points at it or is in it.
-  const leave = debounce(() => (note.matches(":hover, :focus-within") ? leave() : note.remove()), action ? 9000 : 4000);
+  const end = () => (note.matches(":hover, :focus-within") ? leave() : note.remove());
+  const leave = debounce(end, action ? 9000 : 4000);
   note.onpointerleave = leave;
   note.addEventListener("focusout", leave);
   leave();
@@ -192,7 +196,7 @@ function serveTheme(button) {
   const { dataset } = document.documentElement;
   const now = () => /** @type {keyof typeof THEMES} */ (dataset.theme ?? "auto");
   const show = () => {
-    const [mark, words] = THEMES[now()];
+    const { mark, words } = THEMES[now()];
     button.replaceChildren(icon(mark));
     button.setAttribute("aria-label", `Colours of the page: ${words}`);
     button.title = `Colours: ${words}`;

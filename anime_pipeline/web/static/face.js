@@ -137,7 +137,8 @@ export function describe(face, shown = {}) {
 /** Attributes in words, such as "long pink hair and blue eyes"; nothing if there are none. @param {Look} look */
 export function lookInWords({ hair, skin, eyes, length }) {
   const ofHair = [length, hair].filter(Boolean).join(" ");
-  return LIST.format([ofHair && `${ofHair} hair`, skin && `${skin} skin`, eyes && `${eyes} eyes`].filter(Boolean));
+  const parts = [ofHair && `${ofHair} hair`, skin && `${skin} skin`, eyes && `${eyes} eyes`];
+  return LIST.format(parts.filter(Boolean));
 }
 
 /** The name of the file in which a face is saved. @param {Face} face @param {number} size */

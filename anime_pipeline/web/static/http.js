@@ -68,7 +68,9 @@ export function postForm(address, form, { signal, onShare, onSent }) {
     exchange.open("POST", address);
     exchange.responseType = "blob";
     exchange.setRequestHeader("Accept", "image/png, application/problem+json;q=0.5");
-    exchange.upload.onprogress = ({ loaded, total }) => { if (loaded < total) onShare(loaded / total); };
+    exchange.upload.onprogress = ({ loaded, total }) => {
+      if (loaded < total) onShare(loaded / total);
+    };
     exchange.upload.onload = onSent;
     exchange.onload = () => {
       const headers = { "Retry-After": exchange.getResponseHeader("Retry-After") ?? "" };

@@ -64,7 +64,9 @@ export function listen(zone, input, take, refuse) {
   for (const over of /** @type {const} */ (["dragenter", "dragover"])) {
     document.addEventListener(over, (event) => { event.preventDefault(); zone.classList.add("over"); });
   }
-  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) zone.classList.remove("over"); });
+  document.addEventListener("dragleave", ({ relatedTarget }) => {
+    if (!relatedTarget) zone.classList.remove("over");
+  });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");

@@ -155,7 +155,8 @@ function serveControls() {
   for (const by of [-1, 1]) onClick(`[data-step="${by}"]`, () => changeSeed(stepSeed(state.face.seed, by)));
   onClick("[data-dice]", () => changeSeed(randomSeed()));
   for (const name of SLIDERS) {
-    find(`#${name}`)?.addEventListener("input", (event) => state.change({ [name]: event.target.valueAsNumber }));
+    const input = find(`#${name}`);
+    input?.addEventListener("input", () => state.change({ [name]: input.valueAsNumber }));
   }
   spreadField.addEventListener("input", () => {
     if (state.face.strength) return state.change({ strength: spreadField.valueAsNumber });

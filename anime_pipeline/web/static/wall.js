@@ -37,7 +37,8 @@ function faceAt(index) {
 
 /** Bring the cards that there are in step with what is asked for. */
 function show() {
-  [.../** @type {HTMLCollectionOf<HTMLElement>} */ (wall.children)].forEach((card, index) => fillCard(card, faceAt(index)));
+  const cards = /** @type {HTMLElement[]} */ ([...wall.children]);
+  cards.forEach((card, index) => fillCard(card, faceAt(index)));
   more.href = wallUrl(stepSeed(start, wall.children.length), look);
 }
 

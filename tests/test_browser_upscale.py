@@ -27,6 +27,11 @@ fire("dragover");
 fire("drop");
 return marked;
 """
+DIVIDER = """
+const [handle, frame] = ["handle", "frame"].map((name) =>
+  document.querySelector(`[data-compare-${name}]`).getBoundingClientRect());
+return Math.round(1000 * (handle.left + handle.width / 2 - frame.left) / frame.width) / 10;
+"""
 # The first upload is answered as by a server that has too much to do.
 REFUSE_ONCE = """
 const { get } = Object.getOwnPropertyDescriptor(XMLHttpRequest.prototype, "status");
@@ -70,7 +75,7 @@ def enlarged(page, scale=None):
 
 def divider(page):
     """Return how much of the picture before is shown, in percent, as it is drawn."""
-    return float(page.js("return document.querySelector('[data-compare-handle]').style.left")[:-1])
+    return page.js(DIVIDER)
 
 
 def refused(page, words):

@@ -188,7 +188,7 @@ def test_models_tell_what_can_be_asked_for(client):
     document = client.get(f"{API}/models").get_json()
     assert document["default"] == "dcgan" and document["upscaler"]["realism"] is True
     model = document["models"][0]
-    assert model["shipped"] and model["wishes"] == ["hair", "skin", "eyes", "length"]
+    assert model["shipped"] and model["attributes"] == ["hair", "skin", "eyes", "length"]
     assert model["error"] is None and list(document["colours"]) == ["hair", "skin", "eyes"]
     for part, colours in document["colours"].items():
         for name in colours:

@@ -9,7 +9,7 @@ from web import picture_bytes, upload
 
 from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.models.zoo import find_weights
-from anime_pipeline.web.errors import NoSuchModelError, Problem
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.uploads import KEPT_TICKETS, Uploads
 from anime_pipeline.web.services import EXTENSION
@@ -196,7 +196,7 @@ def test_a_file_of_ones_own_is_served_without_its_path(tmp_path):
     found = Catalogue(str(path), "", tmp_path)
     assert found.default == "mine.npz" and list(found.names()) == ["mine.npz", "dcgan"]
     assert found.generator("mine.npz") is found.generator()
-    with pytest.raises(NoSuchModelError):
+    with pytest.raises(Problem, match="No model called"):
         found.generator(str(path))
     with pytest.raises(CheckpointError):
         Catalogue("no-such-weights", "", tmp_path)

@@ -81,7 +81,7 @@ def test_pages_have_the_pickers_and_what_an_address_asks_for(client):
 
 def test_weights_that_know_nothing_of_eyes_show_no_picker(old):
     model = old.get(f"{API}/models").get_json()["models"][0]
-    assert model["wishes"] == ["hair", "skin"]
+    assert model["attributes"] == ["hair", "skin"]
     for path in (f"/?start=5&{WISH}", f"/studio?seed=5&{WISH}"):
         page = old.get(path).text
         assert 'name="hair"' in page and 'name="eyes"' not in page and 'name="length"' not in page

@@ -185,7 +185,7 @@ def test_the_longest_journey_is_as_long_as_the_document_says(app, client, monkey
 
     stops = [{"seed": seed} for seed in range(MOST_STOPS)]
     asked = InterpolateBody(stops=stops, frames=MOST_FRAMES, loop=True)
-    drawings = journey(app.extensions[EXTENSION].catalogue, asked)
+    _, drawings = journey(app.extensions[EXTENSION].catalogue, asked)
     assert len(drawings) == sum(drawing.cost for drawing in drawings) == MOST_PICTURES
     described = client.get(f"{API}/openapi.json").get_json()
     frames = described["components"]["schemas"]["InterpolateBody"]["properties"]["frames"]

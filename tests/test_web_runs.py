@@ -22,7 +22,7 @@ from anime_pipeline.web.api.openapi import document
 from anime_pipeline.web.app import API
 from anime_pipeline.web.pages import run_documents
 from anime_pipeline.web.pages.run_documents import FoundRun, read_document
-from anime_pipeline.web.pages.runs import blueprint
+from anime_pipeline.web.pages.runs import ENDPOINTS, blueprint
 
 CONFIG = {"steps": 100, "batch_size": 8, "image_size": 32, "loss": "bce"}
 WARNING = "step 40: memorising: It knows the training pictures by heart. Add pictures.\n"
@@ -52,12 +52,13 @@ def make_app(checkpoints: Path) -> Flask:
     # The frame that all pages share links pages of other blueprints.
     app.jinja_env.globals["url_for"] = lambda endpoint, **_: f"/{endpoint}"
     app.register_blueprint(blueprint)
+    app.register_blueprint(ENDPOINTS.blueprint())
     return app
 
 
 def described(name: str, answer: object) -> None:
     """Check an answer against what the OpenAPI document says of it."""
-    schema = document(API)["components"]["schemas"][name]
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document(API)["components"]}
     jsonschema_rs.validator_for(schema).validate(answer)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web import wait_until
 
-from anime_pipeline.web.errors import BusyError, GivenUpError, TooLongError
+from anime_pipeline.web.errors import BusyError, GivenUpError, Problem
 from anime_pipeline.web.models.jobs import LongJob
 from anime_pipeline.web.models.worker import Worker
 
@@ -191,7 +191,7 @@ def test_long_work_that_nobody_waits_for_ends():
             ended.set()
             raise
 
-    with pytest.raises(TooLongError, match="smaller picture"):
+    with pytest.raises(Problem, match="smaller picture"):
         worker.run_long(LongJob(work), 0.05)
     assert ended.wait(PATIENCE_S)
     assert numbers(worker.run([Fake(4)], PATIENCE_S)) == [4]

@@ -23,7 +23,7 @@ from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.engine import compute
 from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
-from anime_pipeline.web.pages import run_endpoints, runs, views
+from anime_pipeline.web.pages import runs, views
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.serving import problems, security, static_files
 from anime_pipeline.web.serving.clients import RateLimits
@@ -39,7 +39,7 @@ API: tuple[Endpoint, ...] = (
     *face_endpoints.ENDPOINTS,
     *upload_endpoints.ENDPOINTS,
     *model_endpoints.ENDPOINTS,
-    *run_endpoints.ENDPOINTS,
+    *runs.ENDPOINTS,
 )
 
 

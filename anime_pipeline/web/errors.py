@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from anime_pipeline.core.errors import CheckpointError, PipelineError
+from anime_pipeline.core.errors import PipelineError
 
 
 class Problem(PipelineError):  # noqa: N818 - what RFC 9457 calls it
@@ -49,13 +49,6 @@ class BusyError(Problem):
         super().__init__(503, detail, retry_after_s=retry_after_s)
 
 
-class TooLongError(Problem):
-    """The work was not done in time, and would not be the next time either."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(422, detail)
-
-
 class GivenUpError(Problem):
     """Nobody wants the result of this work any more."""
 
@@ -63,17 +56,3 @@ class GivenUpError(Problem):
         super().__init__(
             409, "Cancelled: nobody wants this picture any more. Send it again to have it."
         )
-
-
-class NoSuchModelError(Problem):
-    """A client asked for a model that is not served."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(404, detail)
-
-
-class UnusableModelError(Problem, CheckpointError):
-    """A model that is listed cannot be used, now or later; the message says why, without paths."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(409, detail)

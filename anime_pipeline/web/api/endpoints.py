@@ -43,7 +43,6 @@ class Endpoint:
         problems: Statuses that do not follow from all this.
         kept: Whether its answers have an ETag.
         before: Called before anything is read.
-        blueprint: Where its route is, if not among those that `Endpoints.blueprint` makes.
     """
 
     function: Function
@@ -58,12 +57,11 @@ class Endpoint:
     problems: tuple[int, ...] = ()
     kept: bool = False
     before: Callable[[], None] = lambda: None
-    blueprint: str = "api"
 
     @property
     def label(self) -> str:
         """What Flask and the measurements call it."""
-        return f"{self.blueprint}.{self.function.__name__}"
+        return f"api.{self.function.__name__}"
 
     @property
     def summary(self) -> str:
@@ -115,9 +113,7 @@ class Endpoints(list[Endpoint]):
         """Return their routes."""
         made = Blueprint("api", __name__, url_prefix=PREFIX)
         for one in self:
-            name = one.function.__name__
-            if one.blueprint == made.name:
-                made.add_url_rule(one.path, name, one.view, methods=[one.method])
+            made.add_url_rule(one.path, one.function.__name__, one.view, methods=[one.method])
         return made
 
 
@@ -143,6 +139,15 @@ def kept(kind: str, facts: bytes, content: Callable[[], bytes], forever: bool = 
     if request.method == "POST":
         return response
     response.headers["Cache-Control"] = FOREVER if forever else "no-cache"
+    return response
+
+
+def unless_known(answer: Response | str) -> Response:
+    """Return an answer, or word that nothing is new to who has it: pages ask every few seconds."""
+    response = Response(answer, mimetype="text/html") if isinstance(answer, str) else answer
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
     return response
 
 

@@ -66,11 +66,11 @@ def _generate(asked: GenerateQuery | GenerateBody, kind: str) -> Response:
                 Face(image=_data_uri(encode_png(picture, text)), **said)
                 for said, picture, text in zip(found.said, pictures, found.texts, strict=True)
             ]
-            return as_json(Faces(weights=found.weights, size=found.size, faces=made))
+            return as_json(Faces(weights=found.weights, size=asked.size, faces=made))
         if len(pictures) == 1:
             return encode_png(pictures[0], found.texts[0])
         text = {name: value for name, value in found.texts[0].items() if name != "seed"}
-        seeds = ",".join(map(str, found.seeds))
+        seeds = ",".join(map(str, asked.seeds))
         grid = make_grid(np.stack(pictures), min(SHEET_COLUMNS, len(pictures)))
         return encode_png(grid, text | {"grid": f"seeds {seeds}"})
 
@@ -105,14 +105,12 @@ def interpolate_by_body(asked: InterpolateBody, kind: str) -> Response:
 
 
 def _interpolate(asked: InterpolateQuery | InterpolateBody, kind: str) -> Response:
-    catalogue = services().catalogue
-    jobs = journey(catalogue, asked)
-    weights = catalogue.weights_hash(jobs[0].pipeline.generator.weights)
+    weights, jobs = journey(services().catalogue, asked)
 
     def content() -> bytes:
         pictures = np.stack(_pictures(jobs))
         if kind == GIF:
-            seeds = ",".join(str(stop.seed) for stop in asked.chosen)
+            seeds = ",".join(str(stop.seed) for stop in asked.stops)
             return encode_gif(pictures, asked.fps, f"anime-pipeline {__version__}, seeds {seeds}")
         if kind == PNG:
             return encode_png(make_grid(pictures, SHEET_COLUMNS))

@@ -30,16 +30,12 @@ class Faces:
 
     Attributes:
         weights: Hash of those that draw it.
-        size: Side in pixels that was asked for.
-        seeds: One for each face.
-        jobs: What is to be computed, in the same order.
+        jobs: What is to be computed, in the order of the seeds.
         texts: What each picture's file records.
         said: What the JSON answer says of each face.
     """
 
     weights: str
-    size: int
-    seeds: list[int]
     jobs: list[Job]
     texts: list[dict[str, str]]
     said: list[dict[str, Any]]
@@ -49,13 +45,11 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
     """Prepare faces; nothing is drawn yet.
 
     Raises:
-        NoSuchModelError: If the model is not served.
+        Problem: 404 if the model is not served, 409 if other weights were meant.
         UsageError: If it knows nothing of what was asked for.
-        Problem: 409 if other weights were meant.
     """
-    pipeline, size = _pipeline(catalogue, asked, asked.size)
-    weights = check_weights(catalogue.weights_hash(pipeline.generator.weights), asked.weights)
-    seeds = asked.chosen
+    pipeline, size, weights = _pipeline(catalogue, asked, asked.size)
+    seeds = asked.seeds
     specs = [_spec(asked, seed, asked.truncation) for seed in seeds]
     condition = pipeline.condition(specs)
     jobs = [
@@ -73,39 +67,32 @@ def faces(catalogue: Catalogue, asked: GenerateQuery | GenerateBody) -> Faces:
         for seed, each in zip(seeds, pipeline.generator.asked(condition), strict=True)
     ]
     texts = [pipeline.provenance(spec, size) for spec in specs]
-    return Faces(weights, asked.size, seeds, jobs, texts, said)
+    return Faces(weights, jobs, texts, said)
 
 
-def journey(catalogue: Catalogue, asked: InterpolateQuery | InterpolateBody) -> list[Job]:
-    """Prepare the pictures of an interpolation; errors as in `faces`."""
-    pipeline, size = _pipeline(catalogue, asked, asked.size)
-    check_weights(catalogue.weights_hash(pipeline.generator.weights), asked.weights)
-    stops = [_spec(stop, stop.seed, asked.truncation) for stop in asked.chosen]
+def journey(
+    catalogue: Catalogue, asked: InterpolateQuery | InterpolateBody
+) -> tuple[str, list[Job]]:
+    """Prepare the pictures of an interpolation, after the weights' hash; errors as in `faces`."""
+    pipeline, size, weights = _pipeline(catalogue, asked, asked.size)
+    stops = [_spec(stop, stop.seed, asked.truncation) for stop in asked.stops]
     frames = zip(*pipeline.interpolate(stops, asked.frames, asked.loop), strict=True)
-    return [Job(pipeline, *pair, size) for pair in frames]
+    return weights, [Job(pipeline, *pair, size) for pair in frames]
 
 
-def check_weights(served: str, meant: str | None) -> str:
-    """Return the hash of the served weights, refusing what was meant for others.
-
-    Raises:
-        Problem: 409.
-    """
+def _pipeline(catalogue: Catalogue, asked: Picture, size: int) -> tuple[Pipeline, int, str]:
+    """Return the models that are asked for, their side of a nominal size, and their hash."""
+    times = SIZES.index(size)
+    upscaler = catalogue.upscaler(asked.realism) if times else None
+    pipeline = Pipeline(catalogue.generator(asked.model), upscaler)
+    served, meant = catalogue.weights_hash(pipeline.generator.weights), asked.weights
     if meant and not served.startswith(meant):
         raise Problem(
             409,
             f"This was made with the weights {meant}, and {served} are served here. Leave "
             "weights out to see what these make of it.",
         )
-    return served
-
-
-def _pipeline(catalogue: Catalogue, asked: Picture, size: int) -> tuple[Pipeline, int]:
-    """Return the models that are asked for, and the side of their pictures of a nominal size."""
-    times = SIZES.index(size)
-    upscaler = catalogue.upscaler(asked.realism) if times else None
-    pipeline = Pipeline(catalogue.generator(asked.model), upscaler)
-    return pipeline, pipeline.sizes[times]
+    return pipeline, pipeline.sizes[times], served
 
 
 def _spec(look: Look, seed: int, truncation: float) -> FaceSpec:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from anime_pipeline.web.api.endpoints import PREFIX
+from anime_pipeline.web.api.endpoints import PREFIX, unless_known
 from anime_pipeline.web.services import services
 
 blueprint = Blueprint("checks", __name__)
@@ -22,9 +22,7 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """Say whether the models take work; 503 while the server stops."""
-    if services().worker.alive:
-        return _plain("ready")
-    return _plain("not ready", 503)
+    return _plain("ready") if services().worker.alive else _plain("not ready", 503)
 
 
 @blueprint.get("/metrics")
@@ -37,11 +35,7 @@ def metrics() -> Response:
 @blueprint.get(f"{PREFIX}/openapi.json")
 def openapi_json() -> Response:
     """Return the description of the API."""
-    response = jsonify(services().openapi)
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
+    return unless_known(jsonify(services().openapi))
 
 
 def _plain(text: str, status: int = 200) -> Response:

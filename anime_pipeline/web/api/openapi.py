@@ -16,7 +16,6 @@ from anime_pipeline.web.api.responses import ProblemDocument
 from anime_pipeline.web.serving.problems import PROBLEM_TYPE
 
 REFERENCE = "#/components/schemas/"
-PROBLEM = "Problem"
 WORDS = {
     400: "The body cannot be read.",
     404: "There is nothing of that name.",
@@ -47,8 +46,9 @@ def document(endpoints: Iterable[Endpoint]) -> Json:
         path = PREFIX + re.sub(r"<(\w+)>", r"{\1}", one.path)
         paths.setdefault(path, {})[one.method.lower()] = _operation(one)
         if one.takes and one.method == "POST" and one.body == JSON:
-            schemas[one.takes.__name__] = schema_of(one.takes, null=True)
-        schemas |= {t.__name__: schema_of(t) for t in one.answers.values() if t is not None}
+            schemas |= schemas_of(one.takes, null=True)
+        for answer in one.answers.values():
+            schemas |= schemas_of(answer) if answer else {}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -63,13 +63,13 @@ def document(endpoints: Iterable[Endpoint]) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in dict.fromkeys(one.tag for one in endpoints)],
         "paths": paths,
-        "components": {"schemas": schemas | {PROBLEM: schema_of(ProblemDocument)}},
+        "components": {"schemas": schemas | schemas_of(ProblemDocument)},
     }
 
 
 def allowed_in_words(kind: type[BaseModel], name: str) -> str:
     """Say in a sentence what a parameter may be, for people who meet it in an address."""
-    schema = schema_of(kind)["properties"].get(name, {})
+    schema = schemas_of(kind)[kind.__name__]["properties"].get(name, {})
     whole = "whole number" if schema.get("type") == "integer" else "number"
     if FORMS in schema:
         forms = schema[FORMS]
@@ -83,35 +83,23 @@ def allowed_in_words(kind: type[BaseModel], name: str) -> str:
     return f"Its {name} must be {allowed}."
 
 
-def schema_of(kind: type[BaseModel], null: bool = False) -> Json:
-    """Return a type's JSON schema, with what it refers to written out and without titles.
+def schemas_of(kind: type[BaseModel], null: bool = False) -> dict[str, Json]:
+    """Return the JSON schemas of a type and of those that it refers to, by their names.
 
     Args:
         kind: The type.
         null: Whether what may be left out may also be null, as in JSON that is sent.
     """
-    schema = kind.model_json_schema()
-    inner = schema.pop("$defs", {})
-
-    def tidy(node: Any) -> Any:
-        if isinstance(node, list):
-            return [tidy(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return tidy(inner[node["$ref"].rsplit("/", 1)[1]])
-        found = {key: tidy(value) for key, value in node.items() if key != "title"}
-        if isinstance(node.get("properties"), dict):
-            properties = {
-                name: tidy(node["properties"][name]) for name in in_order(node["properties"])
-            }
-            kept = properties if null else node.get("required", [])
-            found["properties"] = {
-                name: one if name in kept else _value(one) for name, one in properties.items()
-            }
-        return found
-
-    return dict(tidy(schema))
+    schema = kind.model_json_schema(ref_template=REFERENCE + "{model}")
+    found: dict[str, Json] = schema.pop("$defs", {}) | {kind.__name__: schema}
+    for one in found.values():
+        properties = one["properties"]
+        kept = properties if null else one.get("required", [])
+        one["properties"] = {
+            name: properties[name] if name in kept else _value(properties[name])
+            for name in in_order(properties)
+        }
+    return found
 
 
 def _value(schema: Json) -> Json:
@@ -161,13 +149,14 @@ def _content(one: Endpoint) -> Json:
 def _body(one: Endpoint) -> Json:
     assert one.takes is not None  # noqa: S101 - its caller looked
     if one.body == FORM:
-        return {"schema": schema_of(one.takes), "encoding": {"image": {"contentType": PICTURES}}}
+        schema = schemas_of(one.takes)[one.takes.__name__]
+        return {"schema": schema, "encoding": {"image": {"contentType": PICTURES}}}
     return {"schema": _named(one.takes)}
 
 
 def _query(kind: type[BaseModel]) -> list[Json]:
     """Describe a query's parameters; lists are written with commas."""
-    schema = schema_of(kind)
+    schema = schemas_of(kind)[kind.__name__]
     found = []
     for name, inner in schema["properties"].items():
         parameter: Json = {"name": name, "in": "query"}
@@ -190,7 +179,7 @@ def _part(name: str) -> Json:
 def _problem(status: int) -> Json:
     response: Json = {
         "description": WORDS[status],
-        "content": {PROBLEM_TYPE: {"schema": {"$ref": REFERENCE + PROBLEM}}},
+        "content": {PROBLEM_TYPE: {"schema": _named(ProblemDocument)}},
     }
     if status in (429, 503):
         response["headers"] = {

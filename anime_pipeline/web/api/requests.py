@@ -174,7 +174,7 @@ class GenerateQuery(_Faces):
     count: int = Field(default=1, ge=1, le=MOST_FACES, description="Faces of consecutive seeds.")
 
     @property
-    def chosen(self) -> list[int]:
+    def seeds(self) -> list[int]:
         """Return the seeds; those after the largest begin again at 0."""
         return [(self.seed + index) % (MAX_SEED + 1) for index in range(self.count)]
 
@@ -185,11 +185,6 @@ class GenerateBody(_Faces):
     seeds: list[Seed] = Field(
         default=[0], min_length=1, max_length=MOST_FACES, description="One face for each seed."
     )
-
-    @property
-    def chosen(self) -> list[int]:
-        """Return the seeds."""
-        return self.seeds
 
 
 class Stop(Look):
@@ -219,7 +214,7 @@ class InterpolateQuery(_Journey, _Attributes):
     )
 
     @property
-    def chosen(self) -> list[Stop]:
+    def stops(self) -> list[Stop]:
         """Return the faces to pass."""
         look = {name: getattr(self, name) for name in ATTRIBUTES}
         return [Stop(seed=seed, **look) for seed in self.seeds]
@@ -233,11 +228,6 @@ class InterpolateBody(_Journey):
         max_length=MOST_STOPS,
         description="Faces to pass, in this order, each with its seed and attributes of its own.",
     )
-
-    @property
-    def chosen(self) -> list[Stop]:
-        """Return the faces to pass."""
-        return self.stops
 
 
 class UpscaleForm(_Strict):

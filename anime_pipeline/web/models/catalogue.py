@@ -21,7 +21,7 @@ from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
-from anime_pipeline.web.errors import NoSuchModelError, UnusableModelError
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.models.kept import LeastRecentlyUsed
 
 KEPT_MODELS = 3
@@ -41,7 +41,7 @@ class Offer:
     shipped: bool
     weights: str
     image_size: int
-    wishes: tuple[str, ...]
+    attributes: tuple[str, ...]
     error: str | None
 
 
@@ -116,8 +116,8 @@ class Catalogue:
         """Return a generator by its name in `names`; None is the default.
 
         Raises:
-            NoSuchModelError: If there is none of that name.
-            UnusableModelError: If its file cannot be used.
+            Problem: 404 if there is none of that name, 409 if its file cannot be used; without
+                paths.
         """
         name = name or self.default
         path, version = self._file(name)
@@ -131,8 +131,10 @@ class Catalogue:
                 # Once is enough: it takes as long as with a good one.
                 reason = self._unusable.get((path, version), partial(_reason, error, path))
                 LOG.warning("The model %r cannot be used: %s", name, error)
-        raise UnusableModelError(
-            f"The model {name!r} cannot be used: {reason} Choose another that /api/v1/models lists."
+        raise Problem(
+            409,
+            f"The model {name!r} cannot be used: {reason} Choose another that /api/v1/models "
+            "lists.",
         )
 
     def _generator(self, path: Path, version: int) -> FaceGenerator:
@@ -144,9 +146,7 @@ class Catalogue:
             path = self._find(name)
             return path, path.stat().st_mtime_ns
         except (OSError, CheckpointError):  # whose text tells where it was looked for
-            raise UnusableModelError(
-                f"The weights of {name!r} are gone. Choose another model."
-            ) from None
+            raise Problem(409, f"The weights of {name!r} are gone. Choose another model.") from None
 
     def _find(self, name: str) -> Path:
         if name not in self._fixed and name in shipped(DCGAN_KIND):
@@ -155,9 +155,10 @@ class Catalogue:
             return self._fixed[name]
         runs = self._runs()
         if name not in runs:
-            raise NoSuchModelError(
+            raise Problem(
+                404,
                 f"No model called {name[:80]!r} is served here. Choose one of those that "
-                "/api/v1/models lists."
+                "/api/v1/models lists.",
             )
         return find_weights(str(runs[name]), DCGAN_KIND)
 
@@ -169,12 +170,12 @@ class Catalogue:
         try:
             path, version = self._file(name)
             reason = self._unusable.peek((path, version))
-            if reason is not None:
-                return Offer(name, is_shipped, "", 0, (), reason)
-            key = (name, path, version)
-            return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
+            if reason is None:
+                key = (name, path, version)
+                return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
         except PipelineError as error:
-            return Offer(name, is_shipped, "", 0, (), str(error))
+            reason = str(error)
+        return Offer(name, is_shipped, "", 0, (), reason)
 
     def _look_at(self, name: str, is_shipped: bool, path: Path) -> Offer:
         try:
@@ -184,8 +185,10 @@ class Catalogue:
             names = conditions.parse_names(config.condition)
         except Exception as error:  # as in `generator`
             return Offer(name, is_shipped, "", 0, (), _reason(error, path))
-        wishes = conditions.without_tags(names)
-        return Offer(name, is_shipped, self.weights_hash(weights), config.image_size, wishes, None)
+        attributes = conditions.without_tags(names)
+        return Offer(
+            name, is_shipped, self.weights_hash(weights), config.image_size, attributes, None
+        )
 
     def upscaler(self, realism: float) -> Upscaler:
         """Return stage two between its two networks, rounded to `REALISM_STEPS`."""

@@ -44,12 +44,11 @@ class Decoders:
             BusyError: If none becomes free.
             UnwantedError: If nobody waits for it any more.
         """
-        decoder: Decoder | None = None
         until = time.monotonic() + DECODE_WAIT_S
-        while decoder is None:
+        while True:
             with suppress(queue.Empty):
                 decoder = self._free.get(timeout=TICK_S)
-                continue
+                break
             if unwanted():
                 raise UnwantedError(f"{NAME}: nobody wants it any more")
             if time.monotonic() > until:

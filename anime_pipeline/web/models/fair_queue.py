@@ -47,12 +47,14 @@ class FairQueue:
         self._clients[key].requests.append(request)
 
     def remove(self, request: QueuedRequest) -> None:
-        """Take out a request of which something may still be waiting."""
+        """Take out a request of which something may still be waiting, which is dropped."""
         key = request.client or request
         found = self._clients.get(key)
         if found and request in found.requests:
             found.requests.remove(request)
             self._leave_if_idle(key)
+        request.jobs.clear()
+        request.cost = 0
 
     def cost_before(self, request: QueuedRequest) -> int:
         """Return what would be done before a request that does not wait yet."""

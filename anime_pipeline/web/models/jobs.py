@@ -12,6 +12,8 @@ import numpy as np
 
 from anime_pipeline.web.models.engine import Job
 
+Work = Callable[[Callable[[], None]], Any]
+
 
 class QueuedRequest:
     """The jobs of one request, and how many are still to be done.
@@ -38,11 +40,6 @@ class QueuedRequest:
         self.cost -= job.cost
         return place, job
 
-    def forget(self) -> None:
-        """Drop what nobody has begun."""
-        self.jobs.clear()
-        self.cost = 0
-
     def deliver(self, place: int, picture: np.ndarray) -> bool:
         """Note a picture; tells whether it was the last."""
         self._results[place] = picture
@@ -52,15 +49,36 @@ class QueuedRequest:
         return not self._left
 
 
+def nothing(pause: Callable[[], None]) -> None:
+    """Do no work: there is none yet, or none any more."""
+
+
 @dataclass(eq=False)
 class LongJob:
-    """Work that takes long, and can be given up by whoever holds it.
+    """Work that takes long, how far it is, and whether anybody still wants it.
 
     Attributes:
         work: Is given a function to call every fraction of a second: others are served meanwhile,
             and it raises `GivenUpError` once nobody wants the result.
+        future: Gets the result.
+        given_up: Whether nobody wants it any more.
+        state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
+        done: So many parts of it,
+        total: of so many.
     """
 
-    work: Callable[[Callable[[], None]], Any]
+    work: Work
     future: Future[Any] = field(default_factory=Future)
     given_up: bool = False
+    state: str = "waiting"
+    done: int = 0
+    total: int = 0
+
+    def advance(self, done: int, total: int) -> None:
+        """Note how far it is; nothing is noted of what nobody waits for."""
+        if self.state != "done":
+            self.state, self.done, self.total = "running", done, total
+
+    def end(self) -> None:
+        """Keep of it only how far it came."""
+        self.state, self.work, self.future = "done", nothing, Future()

@@ -6,18 +6,16 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from cachetools import LRUCache
-from PIL import Image
 
 from anime_pipeline.images.writing.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.web.errors import GivenUpError, Problem
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.models.decoders import decode
-from anime_pipeline.web.models.jobs import LongJob
+from anime_pipeline.web.models.jobs import LongJob, nothing
 from anime_pipeline.web.models.worker import Worker
 
 # Others are served between two tiles, so they must be small: this one takes about a third of a
@@ -26,48 +24,26 @@ TILE_PX = 96
 KEPT_TICKETS = 200
 
 
-@dataclass
-class Progress:
-    """How far an upload is, and the job that works on it.
-
-    Attributes:
-        state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
-        job: Holds the decoded picture; None before there is one and once its request is answered.
-        given_up: Whether nobody wants it any more.
-    """
-
-    state: str = "waiting"
-    done: int = 0
-    total: int = 0
-    job: LongJob | None = None
-    given_up: bool = False
-
-    def advance(self, done: int, total: int) -> None:
-        """Note how far it is; nothing is noted of what nobody waits for."""
-        if self.state != "done":
-            self.state, self.done, self.total = "running", done, total
-
-
 class Uploads:
-    """Enlarges pictures, and keeps the progress of the latest under names that senders chose."""
+    """Enlarges pictures, and keeps how far the latest are under names that senders chose."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._found: LRUCache[str, Progress] = LRUCache(KEPT_TICKETS)
+        self._found: LRUCache[str, LongJob] = LRUCache(KEPT_TICKETS)
         self._lock = threading.Lock()
 
-    def _open(self, name: str | None) -> Progress:
+    def _open(self, name: str | None) -> LongJob:
         """Begin one; without a name nobody can ask for it."""
-        progress = Progress()
+        job = LongJob(nothing)
         if name is None:
-            return progress
+            return job
         with self._lock:
             if name in self._found and self._found[name].state != "done":
                 raise Problem(409, f"The ticket {name!r} is in use. Choose another.")
-            self._found[name] = progress
-        return progress
+            self._found[name] = job
+        return job
 
-    def get(self, name: str) -> Progress:
+    def get(self, name: str) -> LongJob:
         """Return one.
 
         Raises:
@@ -84,10 +60,7 @@ class Uploads:
         Raises:
             Problem: 404 if it is unknown.
         """
-        progress = self.get(name)
-        progress.given_up = True  # while it is decoded
-        if progress.job is not None:
-            self._worker.give_up(progress.job)
+        self._worker.give_up(self.get(name))
 
     def enlarge(
         self,
@@ -116,54 +89,28 @@ class Uploads:
         Raises:
             Problem: 409 if the name is in use; else see `decode` and `Worker.run_long`.
         """
-        progress = self._open(name)
+        job = self._open(name)
 
         def unwanted() -> bool:
-            return progress.given_up or (gone is not None and gone.done())
+            return job.given_up or (gone is not None and gone.done())
+
+        def work(pause: Callable[[], None]) -> bytes:
+            def advance(done: int, total: int) -> None:
+                pause()
+                job.advance(done, total)
+
+            advance(0, 0)
+            result = Enlarger(upscaler, Target(scale), most_tile_px=TILE_PX)(picture, advance)
+            buffer = io.BytesIO()
+            write_png_strips(buffer, result.size, result.channels, result.strips, text)
+            return buffer.getvalue()
 
         try:
             picture = decode(content, scale, unwanted)
             # A large file, of which nothing is needed any more, for minutes.
             del content
-            progress.job = LongJob(
-                lambda pause: enlarge(picture, upscaler, scale, text, progress, pause)
-            )
-            if progress.given_up:  # just when there was no job yet to be given up
-                raise GivenUpError()
-            return picture.size, self._worker.run_long(progress.job, timeout_s, gone)
+            job.work = work
+            return picture.size, self._worker.run_long(job, timeout_s, gone)
         finally:
             # Names stay for a while, to be asked for; the picture and its result must not.
-            progress.state, progress.job = "done", None
-
-
-def enlarge(
-    picture: Image.Image,
-    upscaler: Upscaler,
-    scale: int,
-    text: dict[str, str],
-    progress: Progress,
-    pause: Callable[[], None],
-) -> bytes:
-    """Enlarge a picture.
-
-    Args:
-        picture: See `decode`.
-        upscaler: The network.
-        scale: How many times.
-        text: What the result's file records.
-        progress: Kept up to date.
-        pause: Called after each tile.
-
-    Returns:
-        A PNG.
-    """
-
-    def advance(done: int, total: int) -> None:
-        pause()
-        progress.advance(done, total)
-
-    advance(0, 0)
-    result = Enlarger(upscaler, Target(scale), most_tile_px=TILE_PX)(picture, advance)
-    buffer = io.BytesIO()
-    write_png_strips(buffer, result.size, result.channels, result.strips, text)
-    return buffer.getvalue()
+            job.end()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.web.errors import BusyError, GivenUpError, TooLongError
+from anime_pipeline.web.errors import BusyError, GivenUpError, Problem
 from anime_pipeline.web.models.admission import Admission
 from anime_pipeline.web.models.engine import Job
 from anime_pipeline.web.models.fair_queue import FairQueue
@@ -126,15 +126,16 @@ class Worker:
 
         Raises:
             BusyError: If too many such jobs wait.
-            TooLongError: After `timeout_s`.
+            Problem: 422 after `timeout_s`.
             GivenUpError: If the job was given up.
         """
         with self._changed:
             self.refuse_long_when_full()
             self._long.append(job)
             self._changed.notify_all()
-        late = TooLongError(
-            f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
+        # It would not be done the next time either.
+        late = Problem(
+            422, f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
         )
         return _wait(job.future, timeout_s, gone, lambda: self.give_up(job), late)
 
@@ -180,7 +181,6 @@ class Worker:
     def _forget(self, request: QueuedRequest) -> None:
         """Take a request's jobs that nobody has begun out of the queue."""
         self._queue.remove(request)
-        request.forget()
         if request in self._requests:
             self._requests.remove(request)
 
@@ -225,12 +225,13 @@ class Worker:
                 raise GivenUpError()
             self._run_batch(0)
 
+        future = job.future  # the job itself may outlive what it makes
         try:
             result = job.work(pause)
         except BaseException as error:  # handed to the request that waits: this thread must live on
-            job.future.set_exception(error)
+            future.set_exception(error)
         else:
-            job.future.set_result(result)
+            future.set_result(result)
         with self._changed:
             self._running = None
             self._long.remove(job)

@@ -55,6 +55,11 @@ class FoundRun(NamedTuple):
     name: str
     folder: Path
 
+    @property
+    def title(self) -> str:
+        """What pages call it, such as ``"dcgan/1-cpu"``."""
+        return f"{self.stage}/{self.name}"
+
 
 _LAST: LeastRecentlyUsed[dict[str, Any]] = LeastRecentlyUsed(KEPT_LAST)
 _DIGESTS: LeastRecentlyUsed[Log] = LeastRecentlyUsed(KEPT_DIGESTS)
@@ -114,7 +119,7 @@ def read_document(found: FoundRun, full: bool = False) -> Document:
             document = details(run, samples, _from_log(_DIGESTS, log, digest))
         else:
             document = summary(run, samples)
-        return _clean(document | _names(found))
+        return _clean(document | {"name": found.title, "stage": found.stage})
     except _UNREADABLE as error:
         text = str(in_words(error) or error)
         return _damaged(found, text, full)
@@ -124,16 +129,12 @@ def _damaged(found: FoundRun, text: str, full: bool) -> Document:
     nothing = RunSummary(found.folder, found.stage, "", {}, {}, 0, 0, DAMAGED, {}, [], 0)
     document = details(nothing, [], digest([])) if full else summary(nothing, [])
     told = {"title": "A run that cannot be read", "error": printable(_named(found, text))}
-    return document | _names(found) | told
+    return document | {"name": found.title} | told
 
 
 def _named(found: FoundRun, text: str) -> str:
     """Call the run by its name: the server's own paths are nobody's business."""
-    return text.replace(str(found.folder), f"{found.stage}/{found.name}")
-
-
-def _names(found: FoundRun) -> Document:
-    return {"name": f"{found.stage}/{found.name}", "stage": found.stage}
+    return text.replace(str(found.folder), found.title)
 
 
 def _clean(document: Document) -> Document:

@@ -1,22 +1,15 @@
-"""Training runs in the browser: the pages below `/training`, their sample grids, `/api/v1/runs`."""
+"""Training runs: the pages below `/training`, their sample grids, and `/api/v1/runs`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from flask import (
-    Blueprint,
-    Response,
-    abort,
-    current_app,
-    render_template,
-    request,
-    url_for,
-)
-from flask import jsonify as as_json
+from flask import Blueprint, Response, abort, current_app, jsonify, render_template, url_for
 
 from anime_pipeline.core.samples import list_samples, read_sample, sample_name
 from anime_pipeline.reports.view import Document
+from anime_pipeline.web.api.endpoints import JSON, Endpoints, unless_known
+from anime_pipeline.web.api.responses import RunDetails, Runs
 from anime_pipeline.web.pages.run_documents import (
     FoundRun,
     find_runs,
@@ -26,6 +19,8 @@ from anime_pipeline.web.pages.run_documents import (
 )
 
 blueprint = Blueprint("runs", __name__)
+ENDPOINTS = Endpoints()
+_RUN = {"tag": "runs", "kept": True}
 
 
 @blueprint.get("/training")
@@ -41,7 +36,7 @@ def training() -> Response:
     page = render_template(
         "training.html", page="training", cards=cards, troubles=troubles, folder=folder
     )
-    return _unchanging(Response(page, mimetype="text/html"))
+    return unless_known(page)
 
 
 @blueprint.get("/training/<stage>/<name>")
@@ -49,25 +44,25 @@ def run_page(stage: str, name: str) -> Response:
     """Show one run: its samples, curves, warnings and settings."""
     found = _wanted(stage, name)
     card = _card(found, read_document(found, full=True)) | {"sample_size": shown_size(found.folder)}
-    page = render_template("run.html", page="training", run=card)
-    return _unchanging(Response(page, mimetype="text/html"))
+    return unless_known(render_template("run.html", page="training", run=card))
 
 
-@blueprint.get("/api/v1/runs")
-def list_all() -> Response:
+@ENDPOINTS.add("GET", "/runs", name="runs", answers={JSON: Runs}, **_RUN)
+def list_runs() -> Response:
     """List all runs."""
     found, _ = find_runs(_checkpoints())
-    documents = [_linked(each, read_document(each)) for each in found]
-    return _unchanging(as_json({"runs": documents}))
+    return unless_known(jsonify(runs=[_linked(each, read_document(each)) for each in found]))
 
 
-@blueprint.get("/api/v1/runs/<stage>/<name>")
-def one(stage: str, name: str) -> Response:
+@ENDPOINTS.add(
+    "GET", "/runs/<stage>/<name>", name="run", answers={JSON: RunDetails}, problems=(404,), **_RUN
+)
+def run_details(stage: str, name: str) -> Response:
     """Describe one run with its samples, curves and settings."""
     found = _wanted(stage, name)
     document = _linked(found, read_document(found, full=True))
     del document["commands"]  # they name folders of this machine
-    return _unchanging(as_json(document))
+    return unless_known(jsonify(document))
 
 
 @blueprint.get("/runs/<stage>/<name>/samples/<file>")
@@ -81,7 +76,7 @@ def sample(stage: str, name: str, file: str) -> Response:
         content = read_sample(folder, epoch)
     except OSError:  # removed or replaced between the look and the reading, or not for us
         abort(404, "This sample cannot be read. Choose another that the run's page shows.")
-    return _unchanging(Response(content, mimetype="image/png"))
+    return unless_known(Response(content, mimetype="image/png"))
 
 
 def _checkpoints() -> Path:
@@ -94,14 +89,6 @@ def _wanted(stage: str, name: str) -> FoundRun:
         if (found.stage, found.name) == (stage, name):
             return found
     abort(404, "There is no training run of this name. The training page lists those there are.")
-
-
-def _unchanging(response: Response) -> Response:
-    """Let a browser that asks again every few seconds be told that nothing is new."""
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
 
 
 def _linked(found: FoundRun, document: Document) -> Document:
@@ -121,5 +108,5 @@ def _card(found: FoundRun, document: Document) -> Document:
     """Return a run's document with the addresses of its pages."""
     return {"epoch": None, "time_left": None, **_linked(found, document)} | {
         "page": url_for("runs.run_page", stage=found.stage, name=found.name),
-        "api": url_for("runs.one", stage=found.stage, name=found.name),
+        "api": url_for("api.run_details", stage=found.stage, name=found.name),
     }

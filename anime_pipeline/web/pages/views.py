@@ -34,7 +34,7 @@ def wall() -> str:
     start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
     askable = services().catalogue.generator().attributes
     asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in askable}})
-    weights = _weights(asked)
+    weights = _weights(asked.model)
     look = {name: getattr(asked, name) for name in askable if getattr(asked, name)}
     faces = [
         {
@@ -51,7 +51,7 @@ def wall() -> str:
         start=start,
         next_start=start + WALL,
         colours=palettes(),
-        wishes=askable,
+        attributes=askable,
         weights=weights,
         look=look,
     )
@@ -79,7 +79,7 @@ def studio() -> str:
         face=face,
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
-        wishes=generator.attributes,
+        attributes=generator.attributes,
         models=list(catalogue.names()),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism,
@@ -91,7 +91,7 @@ def studio() -> str:
 @blueprint.get("/favourites")
 def favourites() -> str:
     """Show the faces that this browser remembers."""
-    return render_template("favourites.html", page="favourites", weights=_weights(None))
+    return render_template("favourites.html", page="favourites", weights=_weights())
 
 
 @blueprint.get("/blend")
@@ -102,7 +102,7 @@ def blend() -> str:
         text = request.args.get(name, "")
         # Written by hand it may be a seed alone.
         ends[name] = f"seed={text}" if text.isascii() and text.isdecimal() else text
-    return render_template("blend.html", page="blend", weights=_weights(None), **ends)
+    return render_template("blend.html", page="blend", weights=_weights(), **ends)
 
 
 @blueprint.get("/upscale")
@@ -118,10 +118,8 @@ def upscale() -> str:
 @blueprint.get("/how")
 def how() -> str:
     """Tell how it works."""
-    generator = services().catalogue.generator()
-    return render_template(
-        "how.html", page="how", weights=_weights(None), wishes=generator.attributes
-    )
+    attributes = services().catalogue.generator().attributes
+    return render_template("how.html", page="how", weights=_weights(), attributes=attributes)
 
 
 @blueprint.get("/api")
@@ -149,6 +147,6 @@ def _read(texts: dict[str, str]) -> GenerateQuery:
         raise Problem(404, f"There is no such face. {said} Check the address.") from None
 
 
-def _weights(asked: GenerateQuery | None) -> str:
+def _weights(model: str | None = None) -> str:
     catalogue = services().catalogue
-    return catalogue.weights_hash(catalogue.generator(asked.model if asked else None).weights)
+    return catalogue.weights_hash(catalogue.generator(model).weights)

@@ -31,9 +31,8 @@ def client_of(address: str | None) -> str | None:
     if found.is_loopback:
         return None
     if found.version == 6:
-        mapped = found.ipv4_mapped
-        if mapped:
-            return client_of(str(mapped))
+        if found.ipv4_mapped:
+            return client_of(str(found.ipv4_mapped))
         return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))
     return str(found)
 
@@ -141,14 +140,10 @@ class FairThreads:
         try:
             return await loop.run_in_executor(self._executor, work)
         finally:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        """Give the free thread to the next client, which then waits for all others."""
-        if not self._waiting:
-            self._free += 1
-            return
-        client, turns = self._waiting.popitem(last=False)
-        turns.popleft().set_result(None)
-        if turns:
-            self._waiting[client] = turns
+            if not self._waiting:
+                self._free += 1
+            else:  # the thread is for the next client, which then waits for all others
+                following, turns = self._waiting.popitem(last=False)
+                turns.popleft().set_result(None)
+                if turns:
+                    self._waiting[following] = turns

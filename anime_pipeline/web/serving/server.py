@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -82,42 +81,31 @@ def serve(
     Returns:
         Whether everything that was accepted has been answered.
     """
-    return asyncio.run(_serve(app, listening, most_waiting + FREE_THREADS, stop_work, on_ready))
+    threads = most_waiting + FREE_THREADS
 
+    async def run() -> bool:
+        give_memory_back()
+        executor = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        most = max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES)
+        server = Server(app, FairThreads(executor, threads), most)
+        listening.setblocking(False)
+        server.add_socket(listening)
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
 
-async def _serve(
-    app: Shedding,
-    listening: socket.socket,
-    threads: int,
-    stop_work: Callable[[float], bool],
-    on_ready: Callable[[], None],
-) -> bool:
-    give_memory_back()
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="request")
-    most = max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES)
-    server = Server(app, FairThreads(executor, threads), most)
-    listening.setblocking(False)
-    server.add_socket(listening)
-    told = asyncio.Event()
-    with _stopping_on_signals(told):
-        on_ready()
-        await told.wait()
-        clean = await _stop(server, stop_work)
-    # Only those that are idle: what is at work on lost requests may never end.
-    executor.shutdown(wait=False)
-    return clean
+        def stop(number: int, again: bool) -> None:
+            if again:
+                os._exit(128 + number)  # not by Python's own end: the models' thread is at work
+            loop.call_soon_threadsafe(told.set)
 
+        with answering(stop):
+            on_ready()
+            await told.wait()
+            clean = await _stop(server, stop_work)
+        # Only those that are idle: what is at work on lost requests may never end.
+        executor.shutdown(wait=False)
+        return clean
 
-def _stopping_on_signals(told: asyncio.Event) -> contextlib.AbstractContextManager[None]:
-    """Tell of the first signal, and end the process at the second."""
-    loop = asyncio.get_running_loop()
-
-    def stop(number: int, again: bool) -> None:
-        if again:
-            os._exit(128 + number)  # not through Python's own end: the models' thread is at work
-        loop.call_soon_threadsafe(told.set)
-
-    return answering(stop)
+    return asyncio.run(run())
 
 
 async def _stop(server: Server, stop_work: Callable[[float], bool]) -> bool:

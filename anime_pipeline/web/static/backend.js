@@ -104,7 +104,7 @@ export async function fetchPage() {
  */
 export async function upscale(picture, { scale, realism, signal, onProgress }) {
   const send = async () => {
-    const ticket = makeTicket();
+    const ticket = crypto.getRandomValues(new Uint32Array(4)).join("-"); // no randomUUID without https
     const form = new FormData();
     form.append("image", picture, "picture");
     for (const [name, value] of Object.entries({ scale, realism, ticket })) form.append(name, String(value));
@@ -146,12 +146,6 @@ async function followUpload(ticket, signal, onProgress) {
       onProgress({ state, share: done / total, seconds });
     } else onProgress({ state: "waiting", share: null });
   }
-}
-
-/** A name for an upload, unlike all others. */
-function makeTicket() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16)); // pages without https have no randomUUID
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**

@@ -2,7 +2,7 @@
 /** Blending: all frames between two faces are fetched at once, so that the slider never waits. */
 
 import { fetchBlend, fetchFilm, isAbort, messageOf } from "./backend.js";
-import { copyText, find, findAll, onClick, save, setRange, showProblem, wantsCalm } from "./common.js";
+import { copyText, find, findAll, onClick, save, setRange, showProblem } from "./common.js";
 import { PLAIN, asServed, blendUrl, describe, isStale, keyOf, noteServed, randomSeed, readFace } from "./face.js";
 import { createFaceDialog } from "./face_dialog.js";
 import { retryMissing, saveFrom, showFace } from "./pictures.js";
@@ -20,7 +20,8 @@ const portrait = find("[data-portrait]");
 const frameImage = /** @type {HTMLImageElement} */ (find("[data-frame]"));
 const slider = /** @type {HTMLInputElement} */ (find("#position"));
 const openDialog = createFaceDialog(find("[data-dialog]"));
-const player = createPlayer(find("[data-play]"), step, () => (wantsCalm() ? FRAME_MS * 5 : FRAME_MS));
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const player = createPlayer(find("[data-play]"), step, () => (calm.matches ? FRAME_MS * 5 : FRAME_MS));
 
 /** The faces that the address names. */
 const named = [dataset.a, dataset.b].map((query) => (query ? readFace(query) : null));
@@ -60,7 +61,6 @@ async function load() {
     find("[data-status]").textContent = `${frames.length} faces ${journeyWords()} are ready.`;
   } catch (error) {
     if (isAbort(error)) return;
-    find("[data-wait]").hidden = true;
     portrait.setAttribute("aria-busy", "false");
     showProblem(messageOf(error));
   }
@@ -69,7 +69,6 @@ async function load() {
 /** @param {boolean} ready */
 function setReady(ready) {
   for (const control of findAll("[data-play], [data-save], [data-gif], #position")) control.disabled = !ready;
-  find("[data-wait]").hidden = ready;
   portrait.setAttribute("aria-busy", String(!ready));
   showProblem("");
 }

@@ -1,12 +1,12 @@
 // @ts-check
-/** A line chart in SVG: axes, several lines told apart by colour and dashes, values to read out by
- * pointer and by keyboard, and the same as a table. */
+/** A line chart in SVG: axes, several lines told apart by colour and dashes, values to read out with
+ * the slider that lies on it, and the same as a table. */
 
 import { find, make, makeSvg } from "./common.js";
 import { extent, nearest, scale, short, stepsOf, ticks } from "./chart_scale.js";
 
 const HEIGHT = 230;
-const MARGIN = { top: 10, right: 14, bottom: 30, left: 50 };
+const MARGIN = { top: 10, right: 14, bottom: 30, left: 50 }; // the slider has those of the sides too
 const TABLE_ROWS = 25;
 const KEY_STOPS = 40; // so many presses go from end to end
 
@@ -21,9 +21,9 @@ export class Chart {
     this.figure = figure;
     this.title = part("title").textContent;
     this.place = /** @type {HTMLElement} */ (part("place"));
+    this.slider = /** @type {HTMLInputElement} */ (part("slider"));
     this.readout = part("readout");
     this.legend = part("legend");
-    this.spoken = part("spoken");
     this.table = part("table");
     this.series = /** @type {{name: string, label: string}[]} */ (JSON.parse(figure.dataset.series ?? "[]"));
     this.range = figure.dataset.range?.split(",").map(Number);
@@ -32,8 +32,15 @@ export class Chart {
     /** The step that is looked at. @type {number|null} */
     this.at = null;
     this.cursor = makeSvg("g", { class: "cursor" });
-    this.x = this.y = this.toStep = scale(0, 0, 0, 0);
-    this.listen();
+    this.x = this.y = scale(0, 0, 0, 0);
+    this.slider.addEventListener("input", () => this.look(this.slider.valueAsNumber));
+    // A mouse that only points is read more finely than the slider moves.
+    this.slider.addEventListener("pointermove", ({ offsetX }) => {
+      const { min, max, clientWidth } = this.slider;
+      this.look(scale(0, clientWidth, Number(min), Number(max))(offsetX));
+    });
+    for (const end of ["pointerleave", "blur"]) this.slider.addEventListener(end, () => this.look(null));
+    this.table.addEventListener("toggle", () => this.fillTable());
     new ResizeObserver(() => this.draw()).observe(this.place);
   }
 
@@ -44,39 +51,10 @@ export class Chart {
       .filter((line) => line.points.length > 0);
     this.figure.hidden = !this.lines.length; // as before the first evaluation
     this.place.classList.remove("shimmer");
-    this.place.setAttribute("aria-label", `Chart. ${this.title}. ${this.lines.map(summary).join(" ")}`);
+    this.slider.setAttribute("aria-label", `Chart. ${this.title}. ${this.lines.map(summary).join(" ")}`);
     this.legend.replaceChildren(...this.lines.map(legendEntry));
     this.draw();
     this.fillTable();
-  }
-
-  listen() {
-    const readAt = (/** @type {PointerEvent} */ event) => {
-      if (this.lines.length) this.look(this.toStep(event.clientX - this.place.getBoundingClientRect().left));
-    };
-    this.place.addEventListener("pointermove", readAt);
-    this.place.addEventListener("pointerdown", readAt);
-    this.place.addEventListener("pointerleave", () => this.look(null));
-    this.place.addEventListener("blur", () => this.look(null));
-    this.place.addEventListener("keydown", (event) => this.press(event));
-    this.table.addEventListener("toggle", () => this.fillTable());
-  }
-
-  /** @param {KeyboardEvent} event */
-  press(event) {
-    const steps = stepsOf(this.lines);
-    const last = steps.length - 1;
-    const here = this.at === null ? -1 : steps.indexOf(nearest(steps.map((step) => [step, 0]), this.at)[0]);
-    const stride = Math.max(1, Math.round(steps.length / KEY_STOPS));
-    const moves = /** @type {Record<string, number>} */ ({
-      ArrowLeft: here < 0 ? last : here - stride, ArrowRight: here < 0 ? 0 : here + stride, Home: 0, End: last,
-    });
-    if (event.key === "Escape") return this.look(null);
-    if (!(event.key in moves) || !steps.length) return;
-    event.preventDefault();
-    this.look(steps[Math.min(last, Math.max(0, moves[event.key]))]);
-    const values = this.found().map(({ line, point }) => `${line.label} ${short(point[1])}`);
-    this.spoken.textContent = `Step ${Math.round(this.at ?? 0)}: ${values.join(", ")}`;
   }
 
   /** Show the values near a step. @param {number|null} at */
@@ -93,8 +71,9 @@ export class Chart {
     const [first, last] = extent(points, 0);
     const [low, high] = this.range ?? extent(points, 1, 0.06);
     const [x, y] = [scale(first, last, left, right), scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top)];
-    const back = scale(left, right, first, last);
-    Object.assign(this, { x, y, toStep: (/** @type {number} */ px) => Math.min(last, Math.max(first, back(px))) });
+    const step = (last - first) / Math.min(KEY_STOPS, stepsOf(this.lines).length - 1) || "any";
+    Object.assign(this.slider, { min: first, max: last, step, value: this.at ?? last });
+    Object.assign(this, { x, y });
     const rows = ticks(low, high, 4).flatMap((value) => [
       makeSvg("line", { class: "grid", x1: left, x2: right, y1: y(value), y2: y(value) }),
       makeSvg("text", { class: "tick", x: left - 7, y: y(value) + 4, "text-anchor": "end" }, short(value)),
@@ -108,18 +87,15 @@ export class Chart {
     this.drawCursor();
   }
 
-  /** The points that are shown: nearest to the step looked at, or the last. */
-  found() {
-    const at = this.at ?? Infinity;
-    return this.lines.map((line) => ({ line, point: nearest(line.points, at) }));
-  }
-
+  /** Show the values nearest to the step that is looked at, or the last. */
   drawCursor() {
     const { x, y, at } = this;
-    const found = this.found();
+    const found = this.lines.map((line) => ({ line, point: nearest(line.points, at ?? Infinity) }));
     found.forEach(({ point }, index) => { find("b", this.legend.children[index]).textContent = short(point[1]); });
     const step = at === null ? null : nearest(found.map(({ point }) => point), at)[0];
     this.readout.textContent = step === null ? "" : `step ${Math.round(step).toLocaleString("en")}`;
+    const values = found.map(({ line, point }) => `${line.label} ${short(point[1])}`).join(", ");
+    this.slider.setAttribute("aria-valuetext", step === null ? values : `Step ${Math.round(step)}: ${values}`);
     this.cursor.replaceChildren(...(step === null ? [] : [
       makeSvg("line", { x1: x(step), x2: x(step), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
       ...found.map(({ line, point }) => dot(line, x(point[0]), y(point[1]))),

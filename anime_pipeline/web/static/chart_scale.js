@@ -17,11 +17,9 @@ export function ticks(low, high, count) {
   const raw = (high - low) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= raw * 0.999) ?? raw;
-  const found = [];
-  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index += 1) {
-    found.push(index * step);
-  }
-  return found;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
 /**
@@ -39,19 +37,14 @@ export function scale(low, high, start, stop) {
 
 /**
  * Lowest and highest value of a coordinate over several lines, with a little room.
- * @param {Point[][]} lines
+ * @param {Point[][]} lines at least one
  * @param {0|1} axis
  * @param {number} room a share of the range
  * @returns {[number, number]}
  */
 export function extent(lines, axis, room = 0) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const point of lines.flat()) {
-    low = Math.min(low, point[axis]);
-    high = Math.max(high, point[axis]);
-  }
-  if (!Number.isFinite(low)) return [0, 1];
+  const values = lines.flat().map((point) => point[axis]);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
   const margin = (high - low) * room || (axis === 1 && low === high ? Math.abs(low) * 0.1 || 1 : 0);
   return [low - margin, high + margin];
 }

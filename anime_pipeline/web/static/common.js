@@ -1,5 +1,5 @@
 // @ts-check
-/** What every page needs: messages, the theme switch, sliders with a fill, copying, downloading. */
+/** What every page needs: messages, the theme switch, sliders, copying, downloading. */
 
 const THEMES = {
   auto: { mark: "auto", words: "as the system has them" },
@@ -25,6 +25,14 @@ export function findAll(selector, root = document) {
 /** @param {string} selector @param {(event: MouseEvent) => void} act @param {ParentNode} [root] */
 export function onClick(selector, act, root) {
   for (const element of findAll(selector, root)) element.addEventListener("click", act);
+}
+
+/** @param {HTMLInputElement} input @param {(file: File) => void} take is given each file that is chosen */
+export function onFile(input, take) {
+  input.addEventListener("change", () => {
+    if (input.files?.[0]) take(input.files[0]);
+    input.value = ""; // so that the same file can be chosen again
+  });
 }
 
 /**
@@ -76,18 +84,13 @@ export function showProblem(words) {
 
 /** @typedef {{label: string, act: () => void}} Action a button beside the words of a toast */
 
-/** Say something at the foot of the page, also to screen readers. @param {string} words @param {Action} [action] */
-export function toast(words, action) {
-  showToast("[data-toasts]", words, action);
-}
-
 /** Say what went wrong, so that screen readers say it at once. @param {string} words @param {Action} [action] */
 export function alarm(words, action) {
-  showToast("[data-alerts]", words, action);
+  toast(words, action, "[data-alerts]");
 }
 
-/** @param {string} selector @param {string} words @param {Action} [action] */
-function showToast(selector, words, action) {
+/** Say something at the foot of the page, also to screen readers. @param {string} words @param {Action} [action] */
+export function toast(words, action, selector = "[data-toasts]") {
   const note = make("div", { className: "toast" }, make("span", {}, words));
   if (action) {
     const act = () => { note.remove(); action.act(); };
@@ -95,16 +98,11 @@ function showToast(selector, words, action) {
   }
   for (const old of findAll(".toast")) old.remove();
   find(selector).append(note);
-  fade(note, action ? 9000 : 4000);
-}
-
-/** Take a toast away once nobody has pointed at it or been in it. @param {HTMLElement} note @param {number} wait_ms */
-function fade(note, wait_ms) {
-  const leave = debounce(() => {
-    if (note.matches(":hover, :focus-within")) leave();
-    else note.remove();
-  }, wait_ms);
-  for (const event of ["pointerleave", "focusout"]) note.addEventListener(event, () => leave());
+  // It stays while somebody points at it or is in it.
+  const end = () => (note.matches(":hover, :focus-within") ? leave() : note.remove());
+  const leave = debounce(end, action ? 9000 : 4000);
+  note.onpointerleave = leave;
+  note.addEventListener("focusout", leave);
   leave();
 }
 
@@ -117,15 +115,6 @@ function fade(note, wait_ms) {
 export function setRange(input, value, words) {
   input.value = String(value);
   if (words) input.setAttribute("aria-valuetext", words);
-  paintRange(input);
-}
-
-/** Paint the filled part of a slider. @param {HTMLInputElement} input */
-function paintRange(input) {
-  const low = Number(input.min || 0);
-  const high = Number(input.max || 100);
-  const share = high > low ? (input.valueAsNumber - low) / (high - low) : 0;
-  input.style.setProperty("--at", `${(share * 100).toFixed(2)}%`);
 }
 
 /**
@@ -150,10 +139,7 @@ export async function copyText(text, done) {
 
 /** Save what an address leads to. @param {string} url @param {string} name of the file */
 export function save(url, name) {
-  const link = make("a", { href: url, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
+  make("a", { href: url, download: name }).click();
 }
 
 /** Save a file that the page holds. @param {Blob} blob @param {string} name */
@@ -205,11 +191,6 @@ export function newestOnly(task) {
   };
 }
 
-/** @returns {boolean} whether the reader asked for less motion */
-export function wantsCalm() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
-}
-
 /** @param {HTMLButtonElement} button */
 function serveTheme(button) {
   const { dataset } = document.documentElement;
@@ -233,17 +214,7 @@ function serveTheme(button) {
   show();
 }
 
-function start() {
-  serveTheme(find("[data-theme-switch]"));
-  findAll("input.range").forEach(paintRange);
-  document.addEventListener("input", (event) => {
-    const input = event.target;
-    if (input instanceof HTMLInputElement && input.classList.contains("range")) paintRange(input);
-  });
-  const nav = find(".site-nav");
-  const here = find("[aria-current]", nav);
-  // Scrolls the strip itself: scrollIntoView would move the page too.
-  if (here) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 3;
-}
-
-start();
+serveTheme(find("[data-theme-switch]"));
+const nav = find(".site-nav");
+// Scrolls the strip itself: scrollIntoView would move the page too.
+nav.scrollLeft = (find("[aria-current]", nav)?.offsetLeft ?? 0) - nav.clientWidth / 3;

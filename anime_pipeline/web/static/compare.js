@@ -1,5 +1,5 @@
 // @ts-check
-/** Two pictures of one thing, one above the other, with a divider that pointer, touch and keys move. */
+/** Two pictures of one thing, one above the other, with a divider: a slider as large as they are. */
 
 import { find, setRange } from "./common.js";
 
@@ -7,48 +7,22 @@ const MOST_TIMES = 4; // a tiny result filling the page would only be blurred
 
 /** Shows a picture before and after. */
 export class Compare {
-  /** @param {HTMLElement} root holds the elements named by `data-compare-…`, the range too */
+  /** @param {HTMLElement} root holds the elements named by `data-compare-…` */
   constructor(root) {
     const part = (/** @type {string} */ name) => find(`[data-compare-${name}]`, root);
     this.view = part("view");
     this.frame = /** @type {HTMLElement} */ (part("frame"));
-    this.clip = part("clip");
-    this.handle = /** @type {HTMLElement} */ (part("handle"));
     this.before = /** @type {HTMLImageElement} */ (part("before"));
     this.after = /** @type {HTMLImageElement} */ (part("after"));
     this.range = /** @type {HTMLInputElement} */ (part("range"));
     this.range.addEventListener("input", () => this.place(this.range.valueAsNumber));
     this.full = false;
-    this.listen();
     new ResizeObserver(() => this.layOut()).observe(this.view);
-  }
-
-  listen() {
-    this.frame.addEventListener("pointerdown", (event) => {
-      const onHandle = event.target instanceof Element && this.handle.contains(event.target);
-      // At 1:1 a finger scrolls the picture, and only its tap moves the divider.
-      if (event.button !== 0 || (this.full && event.pointerType !== "mouse" && !onHandle)) return;
-      // A finger that moves up or down scrolls the page: the browser then ends the capture.
-      if (event.pointerType === "mouse") event.preventDefault();
-      this.frame.setPointerCapture(event.pointerId);
-      this.follow(event);
-    });
-    this.frame.addEventListener("pointermove", (event) => {
-      if (this.frame.hasPointerCapture(event.pointerId)) this.follow(event);
-    });
-    this.frame.addEventListener("click", (event) => this.follow(event));
-  }
-
-  /** @param {MouseEvent} event */
-  follow(event) {
-    const box = this.frame.getBoundingClientRect();
-    this.place(Math.min(100, Math.max(0, ((event.clientX - box.left) / box.width) * 100)));
   }
 
   /** Put the divider. @param {number} percent of the width that shows the picture before */
   place(percent) {
-    this.clip.style.clipPath = `inset(0 ${100 - percent}% 0 0)`;
-    this.handle.style.left = `${percent}%`;
+    this.frame.style.setProperty("--at", `${percent}%`);
     setRange(this.range, percent, `${Math.round(percent)} percent before, the rest after`);
   }
 
@@ -70,11 +44,6 @@ export class Compare {
       this.view.scrollLeft = (this.view.scrollWidth - this.view.clientWidth) / 2;
       this.view.scrollTop = (this.view.scrollHeight - this.view.clientHeight) / 2;
     }
-  }
-
-  /** Enlarge the picture before in blocks, or smoothly. @param {boolean} blocks */
-  pixelate(blocks) {
-    this.before.classList.toggle("blocks", blocks);
   }
 
   layOut() {

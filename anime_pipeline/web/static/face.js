@@ -25,6 +25,7 @@ export const PLAIN = Object.freeze({
 export const ATTRIBUTES = /** @type {const} */ (["hair", "skin", "eyes", "length"]);
 const NUMBERS = /** @type {const} */ (["truncation", "realism", "variation", "strength"]);
 const SEEDS = 2n ** 63n;
+const LIST = new Intl.ListFormat("en-GB"); // "a, b and c"
 const WORD = /^[a-z]{2,20}$/i;
 const COLOUR = /^([a-z]{2,20}|#[0-9a-f]{6})$/i;
 
@@ -135,11 +136,9 @@ export function describe(face, shown = {}) {
 
 /** Attributes in words, such as "long pink hair and blue eyes"; nothing if there are none. @param {Look} look */
 export function lookInWords({ hair, skin, eyes, length }) {
-  const parts = [
-    hair || length ? `${[length, hair].filter(Boolean).join(" ")} hair` : "", skin && `${skin} skin`, eyes && `${eyes} eyes`,
-  ].filter(Boolean);
-  const last = parts.pop() ?? "";
-  return parts.length ? `${parts.join(", ")} and ${last}` : last;
+  const ofHair = [length, hair].filter(Boolean).join(" ");
+  const parts = [ofHair && `${ofHair} hair`, skin && `${skin} skin`, eyes && `${eyes} eyes`];
+  return LIST.format(parts.filter(Boolean));
 }
 
 /** The name of the file in which a face is saved. @param {Face} face @param {number} size */

@@ -3,7 +3,7 @@
 
 import { learnServed, messageOf } from "./backend.js";
 import { makeCard, showCards } from "./cards.js";
-import { alarm, find, icon, make, onClick, saveBlob, toast } from "./common.js";
+import { alarm, find, icon, make, onClick, onFile, saveBlob, toast } from "./common.js";
 import { asServed, blendUrl, faceQuery, isStale, keyOf, readFace, readSeed } from "./face.js";
 import { favourites, storageWorks } from "./store.js";
 
@@ -88,8 +88,7 @@ async function importFrom(file) {
   const before = favourites.all().length;
   try {
     const content = JSON.parse(await file.text());
-    const queries = Array.isArray(content) ? content : content?.faces;
-    const faces = (Array.isArray(queries) ? queries : []).filter(isFace).map(readFace);
+    const faces = (content.faces ?? content).filter(isFace).map(readFace);
     if (!faces.length) throw new SyntaxError("no faces in it");
     favourites.add(...faces);
   } catch (error) {
@@ -109,11 +108,7 @@ function isFace(query) {
 
 onClick("[data-export]", exportAll);
 onClick("[data-import]", () => find("[data-file]").click());
-find("[data-file]").addEventListener("change", (/** @type {Event} */ event) => {
-  const input = /** @type {HTMLInputElement} */ (event.target);
-  if (input.files?.[0]) importFrom(input.files[0]);
-  input.value = ""; // so that the same file can be chosen again
-});
+onFile(find("[data-file]"), importFrom);
 onClick("[data-pair-clear]", () => showPair([]));
 onClick("[data-pair-go]", () => location.assign(blendUrl(asServed(pair[0]), asServed(pair[1]))));
 favourites.onChange(show);

@@ -63,26 +63,23 @@ export async function patiently(send, { signal, onWait }) {
  */
 export function postForm(address, form, { signal, onShare, onSent }) {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
+    signal.throwIfAborted();
     const exchange = new XMLHttpRequest();
-    const stop = () => exchange.abort();
     exchange.open("POST", address);
     exchange.responseType = "blob";
     exchange.setRequestHeader("Accept", "image/png, application/problem+json;q=0.5");
-    exchange.upload.addEventListener("progress", ({ loaded, total }) => {
+    exchange.upload.onprogress = ({ loaded, total }) => {
       if (loaded < total) onShare(loaded / total);
-    });
-    exchange.upload.addEventListener("load", onSent);
-    exchange.addEventListener("load", () => {
-      const retry = exchange.getResponseHeader("Retry-After");
-      const headers = retry ? { "Retry-After": retry } : undefined;
+    };
+    exchange.upload.onload = onSent;
+    exchange.onload = () => {
+      const headers = { "Retry-After": exchange.getResponseHeader("Retry-After") ?? "" };
       resolve(new Response(exchange.response, { status: exchange.status, headers }));
-    });
-    exchange.addEventListener("error", () => reject(
-      new RequestError("The server did not answer. The line may have broken, or the file is larger than it accepts.", 0)));
-    exchange.addEventListener("abort", () => reject(signal.reason));
-    exchange.addEventListener("loadend", () => signal.removeEventListener("abort", stop));
-    signal.addEventListener("abort", stop);
+    };
+    exchange.onerror = () => reject(
+      new RequestError("The server did not answer. The line may have broken, or the file is larger than it accepts.", 0));
+    exchange.onabort = () => reject(signal.reason);
+    signal.addEventListener("abort", () => exchange.abort());
     exchange.send(form);
   });
 }

@@ -21,7 +21,13 @@ export function keepFresh(onFresh) {
   };
   const look = newestOnly(async () => {
     try {
-      replaceRegions(new DOMParser().parseFromString(await fetchPage(), "text/html"));
+      const page = new DOMParser().parseFromString(await fetchPage(), "text/html");
+      for (const old of findAll("[data-live-region]")) {
+        const fresh = find(`[data-live-region="${old.dataset.liveRegion}"]`, page);
+        if (!fresh) continue;
+        old.dataset.live = fresh.dataset.live ?? "";
+        mergeChildren(old, fresh);
+      }
       onFresh?.();
     } catch (error) {
       // The server may be starting anew: what is shown stays, and the next look may succeed.
@@ -33,16 +39,6 @@ export function keepFresh(onFresh) {
   plan();
 }
 
-/** @param {Document} page as it is now */
-function replaceRegions(page) {
-  for (const region of findAll("[data-live-region]")) {
-    const fresh = find(`[data-live-region="${region.dataset.liveRegion}"]`, page);
-    if (!fresh) continue;
-    region.dataset.live = fresh.dataset.live ?? "";
-    mergeChildren(region, fresh);
-  }
-}
-
 /**
  * Bring the keyed children of one element to those of another; equal ones are left untouched.
  * @param {Element} old
@@ -52,10 +48,9 @@ function mergeChildren(old, fresh) {
   const known = new Map([...old.children].map((child) => [child.getAttribute("data-key"), child]));
   const kept = [...fresh.children].map((child) => {
     const had = known.get(child.getAttribute("data-key"));
-    if (!had) return child;
-    if (had.hasAttribute("data-keyed")) mergeChildren(had, child);
-    else if (had.outerHTML !== child.outerHTML) {
-      replaceOne(had, child);
+    if (had?.hasAttribute("data-keyed")) mergeChildren(had, child);
+    else if (!had?.isEqualNode(child)) {
+      if (had) replaceOne(had, child);
       return child;
     }
     return had;

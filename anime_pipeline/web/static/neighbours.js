@@ -19,39 +19,35 @@ const WAIT_MS = 350; // eight pictures are worth waiting until a hand rests
  */
 export function createNeighbours(root, onPick) {
   let first = 1;
-  /** @type {Face|undefined} */
+  /** @type {Face} */
   let current;
   let spread = 0;
   const variationAt = (/** @type {number} */ index) => (index ? first + index - 1 : 0);
   const buttons = Array.from({ length: COUNT + 1 }, (_, index) => makeChoice(undefined, () => onPick(variationAt(index))));
   root.append(...buttons);
 
-  const mark = () => {
-    const chosen = current?.strength ? current.variation : 0;
-    buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(chosen === variationAt(index))));
-  };
-  const draw = () => {
-    mark();
-    buttons.forEach((button, index) => {
-      if (!current) return;
-      const face = { ...current, variation: variationAt(index), strength: index ? spread : 0 };
-      showFace(find("img", button), face, index ? undefined : "The face itself");
-    });
-  };
+  const mark = () => buttons.forEach((button, index) => {
+    const chosen = current.strength ? current.variation : 0;
+    button.setAttribute("aria-pressed", String(chosen === variationAt(index)));
+  });
+  const draw = () => buttons.forEach((button, index) => {
+    const face = { ...current, variation: variationAt(index), strength: index ? spread : 0 };
+    showFace(find("img", button), face, index ? undefined : "The face itself");
+  });
   const drawSoon = debounce(draw, WAIT_MS);
 
   return {
     show(face, distance) {
-      const isNew = !current;
+      const show = current ? drawSoon : draw;
       current = face;
       spread = distance;
       if (face.strength && face.variation) first = face.variation - ((face.variation - 1) % COUNT);
       mark();
-      if (isNew) draw();
-      else drawSoon();
+      show();
     },
     others() {
       first = first + 2 * COUNT - 1 > MOST ? 1 : first + COUNT;
+      mark();
       draw();
     },
   };

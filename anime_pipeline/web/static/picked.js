@@ -1,6 +1,8 @@
 // @ts-check
 /** A picture that somebody chose: looked at in the browser before anything is sent. */
 
+import { onFile } from "./common.js";
+
 const KINDS = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/x-ms-bmp", "image/avif"]);
 
 /** A picture that cannot be taken, with words for people in `message`. */
@@ -52,27 +54,22 @@ function megabytes(bytes) {
  * @param {(words: string) => void} refuse
  */
 export function listen(zone, input, take, refuse) {
-  input.addEventListener("change", () => {
-    if (input.files?.[0]) take(input.files[0]);
-    input.value = ""; // so that the same file can be chosen again
-  });
+  onFile(input, take);
   document.addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
     if (file) { event.preventDefault(); take(file); }
     else if (!(event.target instanceof HTMLInputElement)) refuse("There is no picture on the clipboard. Copy one first.");
   });
   // The whole page takes a drop: a browser would else leave the page for a picture that missed.
-  let depth = 0;
-  const enter = (/** @type {number} */ by) => {
-    depth = Math.max(0, depth + by);
-    zone.classList.toggle("over", depth > 0);
-  };
-  document.addEventListener("dragenter", (event) => { event.preventDefault(); enter(1); });
-  document.addEventListener("dragleave", () => enter(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
+  for (const over of /** @type {const} */ (["dragenter", "dragover"])) {
+    document.addEventListener(over, (event) => { event.preventDefault(); zone.classList.add("over"); });
+  }
+  document.addEventListener("dragleave", ({ relatedTarget }) => {
+    if (!relatedTarget) zone.classList.remove("over");
+  });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    enter(-depth);
+    zone.classList.remove("over");
     const file = event.dataTransfer?.files[0];
     if (file) take(file);
     else refuse("That was no file. Save the picture first, then drop the file here.");

@@ -15,15 +15,12 @@ import { find, findAll } from "./common.js";
  * @returns {Map<string, Picker>} by the attribute
  */
 export function createPickers(onPick) {
-  return new Map(findAll("[data-picker]").map((root) => {
-    const name = String(root.dataset.picker);
-    return /** @type {const} */ ([name, createPicker(root, (value) => onPick(name, value))]);
-  }));
+  return new Map(findAll("[data-picker]").map((root) => [root.dataset.picker, createPicker(root, onPick)]));
 }
 
 /**
  * @param {HTMLElement} root holds radio buttons, perhaps a colour field, and perhaps a place for words
- * @param {(value: string) => void} onPick
+ * @param {(name: string, value: string) => void} onPick
  * @returns {Picker}
  */
 function createPicker(root, onPick) {
@@ -46,21 +43,19 @@ function createPicker(root, onPick) {
     if (own && value.startsWith("#")) own.value = value;
     sayChoice();
   };
-  const pick = (/** @type {Event} */ event) => {
-    set(/** @type {HTMLInputElement} */ (event.target).value);
-    onPick(choice);
-  };
 
-  for (const radio of radios) radio.addEventListener("change", pick);
-  own?.addEventListener("input", pick);
+  root.addEventListener("input", (event) => {
+    set(/** @type {HTMLInputElement} */ (event.target).value);
+    onPick(root.dataset.picker ?? "", choice);
+  });
   // Two greys look alike, and not everybody sees hues apart. The chosen one needs no pointing, nor
   // do keys, which choose what they reach.
-  for (const label of findAll(".swatch[title]", root)) {
-    label.addEventListener("pointerenter", (/** @type {PointerEvent} */ { pointerType }) => {
-      if (pointerType === "mouse") say(label.title);
-    });
-    label.addEventListener("pointerleave", sayChoice);
-  }
+  root.addEventListener("pointerover", ({ target, pointerType }) => {
+    const label = /** @type {Element} */ (target).closest(".swatch[title]");
+    if (label && pointerType === "mouse") say(/** @type {HTMLElement} */ (label).title);
+    else sayChoice();
+  });
+  root.addEventListener("pointerleave", sayChoice);
 
   return {
     set,

@@ -11,12 +11,6 @@ import { describe } from "./face.js";
 /** @type {WeakMap<HTMLImageElement, Showing>} */
 const shown = new WeakMap();
 
-/** Say why pictures are missing: once, where the page has a place for it. @param {string} words */
-function sayMissing(words) {
-  if (find("[data-problem]")) showProblem(words);
-  else alarm(words, { label: "Try again", act: retryMissing });
-}
-
 /** Fetch again all pictures of the page that could not be had. */
 export function retryMissing() {
   findAll("img.broken").forEach(rescue);
@@ -42,13 +36,11 @@ export function makePicture(face, loading = "eager") {
 export function showFace(image, face, words) {
   const url = imageUrl(face);
   const before = shown.get(image);
-  const same = before ? imageUrl(before.face) === url : image.getAttribute("src") === url;
+  const same = (before ? imageUrl(before.face) : image.getAttribute("src")) === url;
   image.alt = words ?? describe(face);
   if (before && same && !image.classList.contains("broken")) return;
-  if (!before) {
-    image.addEventListener("load", () => arrive(image));
-    image.addEventListener("error", () => rescue(image));
-  }
+  image.onload = () => arrive(image);
+  image.onerror = () => rescue(image);
   before?.rescue?.abort();
   shown.set(image, { face });
   if (before || !same) {
@@ -86,7 +78,9 @@ async function rescue(image) {
   } catch (error) {
     if (isAbort(error)) return;
     mark(image, "broken");
-    sayMissing(messageOf(error));
+    // Once for all pictures, where the page has a place for it.
+    if (find("[data-problem]")) showProblem(messageOf(error));
+    else alarm(messageOf(error), { label: "Try again", act: retryMissing });
   }
 }
 

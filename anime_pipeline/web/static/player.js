@@ -17,23 +17,17 @@ export function createPlayer(button, step, pace_ms, onSwitch) {
   const plays = () => timer !== undefined;
   const plan = () => { clearTimeout(timer); timer = setTimeout(tick, pace_ms()); };
   const tick = async () => {
-    if (!await step()) stop();
+    if (!await step()) play(false);
     else if (plays()) plan();
   };
-  const show = (/** @type {boolean} */ on) => {
+  const play = (/** @type {boolean} */ on) => {
+    clearTimeout(timer);
+    timer = undefined;
     button.replaceChildren(icon(on ? "pause" : "play"));
     button.setAttribute("aria-pressed", String(on));
     onSwitch?.(on);
+    if (on) plan();
   };
-  const stop = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    show(false);
-  };
-  button.addEventListener("click", () => {
-    if (plays()) return stop();
-    show(true);
-    plan();
-  });
-  return { stop, plays };
+  button.addEventListener("click", () => play(!plays()));
+  return { stop: () => play(false), plays };
 }

@@ -3,7 +3,7 @@
 
 import { fetchFace, fetchPicture, imageUrl, messageOf } from "./backend.js";
 import { makeCard, paintHeart, showCards, toggleHeart } from "./cards.js";
-import { copyText, debounce, find, findAll, newestOnly, onClick, say, setRange, showProblem } from "./common.js";
+import { copyText, debounce, find, newestOnly, onClick, say, setRange, showProblem } from "./common.js";
 import {
   PLAIN, asServed, blendUrl, describe, fileName, keyOf, noteServed, randomSeed, readFace, readSeed, stepSeed, studioUrl,
 } from "./face.js";
@@ -47,7 +47,6 @@ const state = new StudioState(location.search, {
 
 /** Show the newest face; while one is on its way, later ones wait, and only the last is asked for. */
 const show = newestOnly(async (/** @type {Face} */ face, /** @type {number} */ size) => {
-  const late = setTimeout(() => { find("[data-busy]").hidden = false; }, 250);
   frame.setAttribute("aria-busy", "true");
   try {
     const answer = await fetchFace(face, size, { onWait: () => { find("[data-wait]").hidden = false; } });
@@ -64,8 +63,6 @@ const show = newestOnly(async (/** @type {Face} */ face, /** @type {number} */ s
   } catch (error) {
     showProblem(messageOf(error));
   } finally {
-    clearTimeout(late);
-    find("[data-busy]").hidden = true;
     find("[data-wait]").hidden = true;
     frame.setAttribute("aria-busy", "false");
   }
@@ -158,7 +155,7 @@ function serveControls() {
   for (const by of [-1, 1]) onClick(`[data-step="${by}"]`, () => changeSeed(stepSeed(state.face.seed, by)));
   onClick("[data-dice]", () => changeSeed(randomSeed()));
   for (const name of SLIDERS) {
-    const input = /** @type {HTMLInputElement|null} */ (find(`#${name}`));
+    const input = find(`#${name}`);
     input?.addEventListener("input", () => state.change({ [name]: input.valueAsNumber }));
   }
   spreadField.addEventListener("input", () => {
@@ -183,13 +180,11 @@ function serveActions() {
     const [face, size] = [state.face, view];
     saveFrom(find("[data-download]"), fileName(face, size), (patience) => fetchPicture(face, size, patience));
   });
-  for (const radio of findAll("input[name=view]")) {
-    radio.addEventListener("change", () => {
-      view = Number(radio.value);
-      show(state.face, view);
-      showLinks();
-    });
-  }
+  find(".sizes").addEventListener("change", (/** @type {Event} */ event) => {
+    view = Number(/** @type {HTMLInputElement} */ (event.target).value);
+    show(state.face, view);
+    showLinks();
+  });
   onClick("[data-retry]", () => { refresh(); retryMissing(); });
   onClick("[data-undo]", () => state.travel(-1));
   onClick("[data-redo]", () => state.travel(1));

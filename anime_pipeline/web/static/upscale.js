@@ -141,7 +141,6 @@ async function present(source, times, result, seconds) {
   part("facts").textContent = `${sizeWords(size)} pixels, ${weight}, in ${seconds.toFixed(1)} s`;
   const large = size.width * size.height > MOST_SHOWN_PIXELS;
   part("compare").hidden = large;
-  part("compare-range").parentElement.hidden = large;
   show("done");
   if (!large) await compare.show(source.url, url);
   else part("facts").append(". Too large to show here; download it to look at it.");
@@ -154,7 +153,7 @@ form.addEventListener("submit", (/** @type {Event} */ event) => { event.preventD
 form.addEventListener("input", (/** @type {Event} */ event) => {
   const input = /** @type {HTMLInputElement} */ (event.target);
   if (input.name === "zoom") compare.zoom(input.value === "full");
-  else if (input.name === "before") compare.pixelate(input.value === "pixels");
+  else if (input.name === "before") compare.before.classList.toggle("blocks", input.value === "pixels");
   else describe();
 });
 onClick("[data-cancel]", () => {

@@ -57,11 +57,9 @@ export class Viewer {
 
   /** @param {number} index @returns {HTMLImageElement|undefined} */
   load(index) {
-    const sample = this.samples[index];
-    if (sample && !this.loaded.has(sample.url)) {
-      this.loaded.set(sample.url, Object.assign(new Image(), { src: sample.url }));
-    }
-    return sample && this.loaded.get(sample.url);
+    const { url: src } = this.samples[index] ?? {};
+    if (src && !this.loaded.has(src)) this.loaded.set(src, Object.assign(new Image(), { src }));
+    return this.loaded.get(src);
   }
 
   /** From the first to the last; from where it stands, if that is not the last. @param {boolean} plays */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The wall: new faces, more faces, one look for all of them. */
 
-import { fillCard, makeCard, paintHeart, toggleHeart } from "./cards.js";
+import { fillCard, makeCard, toggleHeart } from "./cards.js";
 import { debounce, find, onClick, showProblem } from "./common.js";
 import { PLAIN, asServed, lookInWords, noteServed, randomSeed, readFace, readSeed, stepSeed, wallUrl } from "./face.js";
 import { createPickers } from "./picker.js";
@@ -15,7 +15,6 @@ const AHEAD_PX = 200; // more faces come a little before the end is seen
 const ROUNDS_BY_SCROLLING = 3; // then the foot of the page can be reached again
 
 const wall = /** @type {HTMLUListElement} */ (find("[data-wall]"));
-const cards = () => /** @type {HTMLElement[]} */ ([...wall.children]);
 const status = find("[data-status]");
 const more = /** @type {HTMLAnchorElement} */ (find("[data-more]"));
 
@@ -30,15 +29,17 @@ const pickers = createPickers((name, value) => {
   relookSoon();
 });
 
-/** @param {string} seed */
-function faceOf(seed) {
+/** @param {number} index of its card */
+function faceAt(index) {
   const { hair, skin, eyes, length } = look;
-  return asServed({ ...PLAIN, hair, skin, eyes, length, seed });
+  return asServed({ ...PLAIN, hair, skin, eyes, length, seed: stepSeed(start, index) });
 }
 
-/** @param {HTMLElement} card */
-function faceOfCard(card) {
-  return faceOf(card.dataset.seed || "0");
+/** Bring the cards that there are in step with what is asked for. */
+function show() {
+  const cards = /** @type {HTMLElement[]} */ ([...wall.children]);
+  cards.forEach((card, index) => fillCard(card, faceAt(index)));
+  more.href = wallUrl(stepSeed(start, wall.children.length), look);
 }
 
 /** Take over the look that the address asks for, as far as the model knows it. */
@@ -54,44 +55,35 @@ function readLook() {
 /** Show the wall anew from `start`, with as many cards as one page has. */
 function restart() {
   showProblem("");
-  for (const card of cards().slice(PAGE)) card.remove();
-  cards().forEach((card, index) => fillCard(card, faceOf(stepSeed(start, index))));
+  wall.replaceChildren(...[...wall.children].slice(0, PAGE));
   rounds = 0;
   status.textContent = `${wall.children.length} faces from seed ${start}.`;
-  showMore();
+  show();
 }
 
 /** The same seeds with another look, however many are shown. */
 function relook() {
-  for (const card of cards()) fillCard(card, faceOfCard(card));
   const words = lookInWords(look);
   status.textContent = `The wall is drawn again${words && `, with ${words}`}.`;
   history.replaceState(null, "", wallUrl(start, look));
-  showMore();
+  show();
 }
 
 /** @param {boolean} moveFocus to the first new face, for who pressed a key */
 function append(moveFocus) {
   const first = wall.children.length;
-  const fresh = Array.from({ length: PAGE }, (_, index) => makeCard(faceOf(stepSeed(start, first + index))));
-  wall.append(...fresh);
+  wall.append(...Array.from({ length: PAGE }, (_, index) => makeCard(faceAt(first + index))));
   status.textContent = `${PAGE} more faces.`;
-  if (moveFocus) find("a", fresh[0]).focus({ preventScroll: true });
-  showMore();
-}
-
-function showMore() {
-  more.href = wallUrl(stepSeed(start, wall.children.length), look);
+  if (moveFocus) find("a", wall.children[first]).focus({ preventScroll: true });
+  show();
 }
 
 onClick("[data-retry]", () => { showProblem(""); retryMissing(); });
 wall.addEventListener("click", (event) => {
-  const heart = event.target instanceof Element ? event.target.closest(".heart") : null;
-  if (heart) toggleHeart(heart, faceOfCard(/** @type {HTMLElement} */ (heart.closest("li"))));
+  const heart = /** @type {Element} */ (event.target).closest(".heart");
+  if (heart) toggleHeart(heart, faceAt([...wall.children].findIndex((card) => card.contains(heart))));
 });
-favourites.onChange(() => {
-  for (const card of cards()) paintHeart(find(".heart", card), faceOfCard(card));
-});
+favourites.onChange(show);
 onClick("[data-new]", (event) => {
   event.preventDefault();
   start = randomSeed();
@@ -117,4 +109,4 @@ addEventListener("scroll", () => {
 
 noteServed("", document.body.dataset.weights ?? "");
 readLook();
-for (const card of cards()) fillCard(card, faceOfCard(card));
+show();

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import UnidentifiedImageError
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError, UsageError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.progress import Say, Show, unseen
 from anime_pipeline.data.characters import Colors
-from anime_pipeline.data.dataset import Record, drop_repeated, open_dataset
+from anime_pipeline.data.dataset import (
+    Dataset,
+    Record,
+    drop_repeated,
+    open_dataset,
+    unused_labels,
+)
 from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.estimate import estimate_colors
-from anime_pipeline.data.labels import unused_labels
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.data.splits import Split
 from anime_pipeline.data.store import Store, load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode
 from anime_pipeline.images.files import Skipped
+from anime_pipeline.images.headers import open_header
 from anime_pipeline.images.writing.grid import spread
+
+HR_SIZES = (128, 96, 64)
+ENOUGH = 1000
+FEW = 20
+FLAT_LEVELS = 2  # of 255: what compression makes of one colour
 
 
 def open_store(
@@ -165,10 +177,6 @@ def choose_side(store: Store, side: str, limit: int | None, train_count: int) ->
     return [int(index) for index in spread(chosen, limit or len(chosen))]
 
 
-FEW = 20
-FLAT_LEVELS = 2  # of 255: what compression makes of one colour
-
-
 def poor_prospects(store: Store, train: np.ndarray) -> list[str]:
     """Say in plain words what pictures this poor will give; nothing where they are not.
 
@@ -201,3 +209,41 @@ def poor_prospects(store: Store, train: np.ndarray) -> list[str]:
             "give variety."
         )
     return said
+
+
+def short_sides(datasets: Sequence[Dataset]) -> Iterator[int]:
+    """Yield the short side in pixels of every picture whose header can be read."""
+    for dataset in datasets:
+        for record in dataset.records:
+            try:
+                with open_regular(record.path) as file, open_header(file) as picture:
+                    yield min(picture.size)
+            except (OSError, UnidentifiedImageError, ValueError, DataError):
+                continue  # counted and named when the store is built
+
+
+def choose_hr_size(datasets: Sequence[Dataset]) -> int:
+    """Return the largest HR size that half of the pictures, or a thousand, can fill.
+
+    Raises:
+        DataError: If no picture reaches the smallest size; says which sizes were found.
+    """
+    found_px: list[int] = []
+    largest = 0
+    for side in short_sides(datasets):
+        found_px.append(side)
+        largest += side >= HR_SIZES[0]
+        if largest >= ENOUGH:
+            return HR_SIZES[0]  # whatever the others are
+    sides = np.array(found_px, np.int64)
+    for size in HR_SIZES:
+        large_enough = int((sides >= size).sum())
+        if large_enough and large_enough >= min(ENOUGH, len(sides) / 2):
+            return size
+    roots = ", ".join(str(dataset.root) for dataset in datasets)
+    found = f"short sides {sides.min()}-{sides.max()} px" if len(sides) else "none readable"
+    raise DataError(
+        f"No HR pictures in {roots}: found {len(sides)} pictures, {found}. Needed: half of them "
+        f"(or {ENOUGH}) with a short side of {HR_SIZES[0]} px, or at least {HR_SIZES[-1]} px to "
+        "train on smaller crops."
+    )

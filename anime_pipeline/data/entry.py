@@ -18,7 +18,7 @@ import os
 import threading
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,26 +83,23 @@ class _Decoded:
     def __init__(self) -> None:
         self.images: list[np.ndarray] = []
         self.rows: list[tuple[Any, ...]] = []  # of each picture, as in `_COLUMNS`
-        self.skipped: list[tuple[str, str]] = []
+        self.skipped: list[Skipped] = []
         self.transient = False
 
     def add(self, position: int, path: Path, wanted: Wanted) -> None:
         """Decode a file, or note why it cannot be used."""
         try:
             content = read_regular(path, MAX_PICTURE_BYTES)
-            picture = decode(content, "picture")
-        except OSError as error:
-            self.skipped.append((str(path), f"cannot be read ({error.strerror})"))
+            picture = decode(content)
+        except (OSError, DataError) as error:
+            self.skipped.append(Skipped.because(path, error))
             # A link to nothing is known by the entry's key, and so is the file that appears there.
-            self.transient = self.transient or error.errno != errno.ENOENT
-            return
-        except DataError as error:
-            self.skipped.append((str(path), str(error).removeprefix("picture: ")))
+            self.transient |= isinstance(error, OSError) and error.errno != errno.ENOENT
             return
         height, width = picture.shape[:2]
         if min(height, width) < wanted.min_side:
             reason = f"{width}x{height}: short side below the {wanted.min_side} px needed"
-            self.skipped.append((str(path), reason))
+            self.skipped.append(Skipped(str(path), reason))
             return
         self.images.append(fit_square(picture, wanted.size, wanted.fit))
         digest = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
@@ -253,7 +250,7 @@ def _write_rest(file: _Summing, whole: _Decoded) -> None:
     for place, (dtype, shape) in enumerate(_COLUMNS):
         column = np.array([row[place] for row in whole.rows], dtype)
         np.save(file, column.reshape(-1, *shape))
-    notes = json.dumps({"skipped": whole.skipped, "transient": whole.transient})
+    notes = json.dumps({"skipped": [*map(astuple, whole.skipped)], "transient": whole.transient})
     np.save(file, np.frombuffer(notes.encode(), np.uint8))
 
 

@@ -90,10 +90,8 @@ def estimate_file(path: Path) -> Colors | Skipped:
     """Estimate one picture's colours, or say why they cannot be."""
     try:
         return estimate_colors(decode(read_regular(path, MAX_PICTURE_BYTES)))
-    except OSError as error:
-        return Skipped(str(path), f"cannot be read ({error.strerror})")
-    except DataError as error:
-        return Skipped(str(path), str(error).removeprefix("image: "))
+    except (OSError, DataError) as error:
+        return Skipped.because(path, error)
 
 
 def estimate_missing(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from anime_pipeline.core.errors import DataError
+
 IMAGE_SUFFIXES = frozenset(
     (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".avifs")
     + (".bmp", ".gif", ".tif", ".tiff")
@@ -25,6 +27,13 @@ class Skipped:
 
     path: str
     reason: str
+
+    @classmethod
+    def because(cls, path: Path, error: OSError | DataError) -> Skipped:
+        """Return a file that cannot be read, or not be decoded as ``"image"``."""
+        if isinstance(error, OSError):
+            return cls(str(path), f"cannot be read ({error.strerror})")
+        return cls(str(path), str(error).removeprefix("image: "))
 
 
 def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
@@ -49,7 +58,7 @@ def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            skipped.append(Skipped(str(folder), f"cannot be read ({error.strerror})"))
+            skipped.append(Skipped.because(folder, error))
             continue
         inner: list[Path] = []
         for entry in entries:

@@ -222,16 +222,9 @@ def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:
         scale = size / max(height, width)
         height, width = max(1, round(height * scale)), max(1, round(width * scale))
         image = _resized(image, height, width)
-        side = size
-        top, left = (side - height) // 2, (side - width) // 2
-        image = cv2.copyMakeBorder(
-            image,
-            top,
-            side - height - top,
-            left,
-            side - width - left,
-            cv2.BORDER_REPLICATE,
-        )
+        top, left = (size - height) // 2, (size - width) // 2
+        bars = (top, size - height - top), (left, size - width - left)
+        image = np.pad(image, (*bars, (0, 0)), "edge")
     return _resized(image, size, size)
 
 

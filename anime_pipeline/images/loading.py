@@ -17,13 +17,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.images.formats import apng, gif, grey, png_colour
 from anime_pipeline.images.formats.composition import StoredFrame, compose
 from anime_pipeline.images.formats.jpeg import with_end
-from anime_pipeline.images.formats.png import (
-    GREY,
-    RGB,
-    SIGNATURE,
-    PngHeader,
-    read_header,
-)
+from anime_pipeline.images.formats.png import GREY, RGB, SIGNATURE, PngHeader, read_header
 from anime_pipeline.images.formats.profiles import grey_profile_curve, to_srgb
 from anime_pipeline.images.headers import KNOWN, open_header
 

@@ -9,10 +9,11 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import IO
 
 from anime_pipeline.images.formats.composition import Disposal, StoredFrame
-from anime_pipeline.images.formats.png import SIGNATURE, chunks, make_chunk, read_header
+from anime_pipeline.images.formats.png import SIGNATURE, body_of, chunks, make_chunk, read_header
 
 # What frames share with the default image: how to read samples, and nothing about the whole.
 SHARED = frozenset((b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"sBIT"))
@@ -80,13 +81,8 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
 
 
 def _shared(content: bytes) -> bytes:
-    kept = []
-    for chunk in chunks(content):
-        if chunk.kind == b"IDAT":
-            break
-        if chunk.kind in SHARED:
-            kept.append(content[chunk.begin : chunk.end])
-    return b"".join(kept)
+    before = takewhile(lambda chunk: chunk.kind != b"IDAT", chunks(content))
+    return b"".join(content[each.begin : each.end] for each in before if each.kind in SHARED)
 
 
 def _stored_parts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -95,16 +91,16 @@ def _stored_parts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     data: list[bytes] = []
     sequence = 0
     for chunk in chunks(content):
-        begin = chunk.begin + 8
+        body = body_of(content, chunk)
         if chunk.kind in (b"fcTL", b"fdAT"):
-            if int.from_bytes(content[begin : begin + 4], "big") != sequence:
+            if int.from_bytes(body[:4]) != sequence:
                 raise ValueError(f"part {sequence} of the animation is missing")
             sequence += 1
         if chunk.kind == b"fcTL":
             if control is not None:
                 yield control, b"".join(data)
-            control, data = content[begin : chunk.end - 4], []
+            control, data = body, []
         elif chunk.kind in (b"IDAT", b"fdAT") and control is not None:
-            data.append(content[begin + 4 * (chunk.kind == b"fdAT") : chunk.end - 4])
+            data.append(body[4 * (chunk.kind == b"fdAT") :])
     if control is not None:
         yield control, b"".join(data)

@@ -6,7 +6,7 @@ Results carry no metadata of their source: no EXIF, so no place where a photogra
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 import cv2
@@ -26,15 +26,9 @@ MAX_WEBP_TOTAL_MS = 2**31 - 1  # libwebp counts from the beginning, in an int
 # Measured peaks of encoding a whole picture, by format and channels: our array, Pillow's copy and
 # what the encoder keeps. A PNG still is encoded in strips.
 STILL_BYTES_PER_PX = {
-    ("png", 1): 0,
-    ("png", 3): 0,
-    ("png", 4): 0,
-    ("jpg", 1): 6,
-    ("jpg", 3): 16,
-    ("jpg", 4): 20,
-    ("webp", 1): 31,
-    ("webp", 3): 33,
-    ("webp", 4): 38,
+    "png": {1: 0, 3: 0, 4: 0},
+    "jpg": {1: 6, 3: 16, 4: 20},
+    "webp": {1: 31, 3: 33, 4: 38},
 }
 # The same of animations: each frame's copies and compressed data, and the encoder's once.
 FRAME_BYTES_PER_PX = {"png": 11, "webp": 8, "gif": 7}
@@ -45,7 +39,7 @@ def whole_bytes(kind: str, channels: int, frames: int = 0) -> int:
     """Return what encoding takes in bytes a pixel: of a still, or of so many frames together."""
     if frames:
         return frames * FRAME_BYTES_PER_PX[kind] + ENCODER_BYTES_PER_PX
-    return STILL_BYTES_PER_PX[kind, channels]
+    return STILL_BYTES_PER_PX[kind][channels]
 
 
 def check_size(size: tuple[int, int], kind: str) -> None:
@@ -126,7 +120,7 @@ def write_animation(
     first, *rest = _with_palettes(frames) if kind == "gif" else map(Image.fromarray, frames)
     options: dict[str, Any] = {"save_all": True, "loop": min(loop, MAX_LOOP)}
     if kind == "gif":
-        durations_ms = _gif_durations([first, *rest], durations_ms)
+        durations_ms = list(_gif_durations([first, *rest], durations_ms))
         # Optimised, each frame gets a palette of its own, in other order, and where the one
         # before is cleared to "transparent" black that is seen goes with it.
         options |= {"comment": json.dumps(text).encode(), "disposal": 2, "optimize": False}
@@ -143,16 +137,14 @@ def write_animation(
     first.save(file, kind.upper(), append_images=rest, duration=list(durations_ms), **options)
 
 
-def _gif_durations(pictures: Sequence[Image.Image], durations_ms: Sequence[int]) -> list[int]:
+def _gif_durations(pictures: Sequence[Image.Image], durations_ms: Sequence[int]) -> Iterator[int]:
     """Limit durations to what a GIF holds; Pillow adds up those of frames that do not change."""
-    limited: list[int] = []
     shown, before = 0, b""
     for picture, duration in zip(pictures, durations_ms, strict=True):
         content = picture.tobytes()
         shown = shown if content == before else 0
-        limited.append(min(duration, MAX_GIF_MS - shown))
-        shown, before = shown + limited[-1], content
-    return limited
+        yield min(duration, MAX_GIF_MS - shown)
+        shown, before = min(shown + duration, MAX_GIF_MS), content
 
 
 def _png_duration(duration_ms: int) -> int:

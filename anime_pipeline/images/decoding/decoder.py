@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,16 +30,18 @@ from anime_pipeline.images.codec import (
     open_header,
     to_rgb,
 )
-from anime_pipeline.images.decoding.answers import MODES, Header, simple
 from anime_pipeline.images.decoding.messages import (
     LENGTH_BYTES,
+    MODES,
     MOST_MESSAGE_BYTES,
+    Header,
     Limits,
     Want,
     bands,
     pack,
+    simple,
 )
-from anime_pipeline.images.decoding.process import PROGRAM, DecoderProcess, signal_that_ended
+from anime_pipeline.images.decoding.process import PROGRAM, DecoderProcess
 from anime_pipeline.images.frames import Animation, read_animation
 
 LIMITS = Limits()
@@ -125,15 +129,9 @@ class Decoder(AbstractContextManager["Decoder"]):
             self._here = functools.cache(lambda: open_header(content, name, formats or None))
             return
         self._hurry(0)
-        job = {
-            "name": name,
-            "formats": formats,
-            "want": want,
-            "bytes": len(content),
-            "cpu_s": self._limits.cpu_s,
-            "memory_bytes": self._limits.memory_bytes,
-        }
-        self._send(pack(job))
+        limits = astuple(self._limits)
+        job = {"name": name, "formats": formats, "want": want, "limits": limits}
+        self._send(pack(job | {"bytes": len(content)}))
         self._send(content)
 
     def header(self) -> Header:
@@ -211,7 +209,11 @@ class Decoder(AbstractContextManager["Decoder"]):
             return message
         self._want = None
         if message["kind"] == "memory":
-            self._refuse_memory()
+            self.close()  # what is left of its memory, nobody knows
+            raise MoreMemoryError(
+                f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
+                f"memory beyond that of its pixels; {INSTEAD}"
+            )
         raise (NotAPictureError if message["kind"] else DataError)(message["error"])
 
     def _hurry(self, pixels: int) -> None:
@@ -251,7 +253,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         code = self._process.code() if self._process else 0
         self.close()
         name, header = self._name, self._header
-        ended_by = signal_that_ended(code)
+        ended_by = signal.Signals(-code).name if code < 0 else ""
         if ended_by == "SIGPROF":
             seconds = self._limits.cpu_for(header.pixels if header else 0)
             raise TooLongError(
@@ -270,13 +272,6 @@ class Decoder(AbstractContextManager["Decoder"]):
                 f"anime-pipeline again; {sys.executable} -m {PROGRAM} 0 tells what is wrong."
             ) from error
         raise DataError(f"{name}: damaged picture (its decoder failed)") from error
-
-    def _refuse_memory(self) -> NoReturn:
-        self.close()  # what is left of its memory, nobody knows
-        raise MoreMemoryError(
-            f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
-            f"memory beyond that of its pixels; {INSTEAD}"
-        )
 
 
 def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:

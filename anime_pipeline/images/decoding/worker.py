@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
 from typing import IO, Any
 
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.platform import (
@@ -24,8 +23,7 @@ from anime_pipeline.core.platform import (
 )
 from anime_pipeline.images.codec import MoreMemoryError, NotAPictureError, Opened, open_header
 from anime_pipeline.images.decoding import messages
-from anime_pipeline.images.decoding.answers import Header, simple
-from anime_pipeline.images.decoding.messages import Limits, Want
+from anime_pipeline.images.decoding.messages import Header, Limits, Want, simple
 from anime_pipeline.images.frames import read_animation
 
 ERRORS = {NotAPictureError: "not a picture", MoreMemoryError: "memory"}
@@ -69,8 +67,7 @@ class _Meter:
 def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str, Any] | None:
     """Do one job; returns the next."""
     content = jobs.read(job["bytes"])
-    meter = _Meter(Limits(job["cpu_s"], job["memory_bytes"]))
-    following: dict[str, Any] | None = None
+    meter = _Meter(Limits(*job["limits"]))
     try:
         picture = open_header(content, job["name"], tuple(job["formats"]) or None)
         header = Header.of(picture)
@@ -83,7 +80,7 @@ def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str,
                 return following
             want = following["want"]
         del content
-        _send_all(answers, *_decoded(picture, want))
+        _send_pictures(answers, picture, want)
     except DataError as error:
         _send(answers, {"error": str(error), "kind": ERRORS.get(type(error), "")})
     except MemoryError:
@@ -93,22 +90,19 @@ def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str,
     return messages.read(jobs)
 
 
-def _decoded(opened: Opened, want: Want) -> tuple[dict[str, Any], Iterable[Image.Image]]:
-    """Return what the answer says, and the pictures that follow it."""
-    if want == "moving":
-        animation = read_animation(opened.content, opened.name)
-        facts = {"durations_ms": animation.durations_ms, "loop": animation.loop}
-        return facts, animation.frames
-    return {}, [simple(opened.load(), opened.name)]
-
-
 def _send(answers: IO[bytes], message: dict[str, Any]) -> None:
     answers.write(messages.pack(message))
     answers.flush()
 
 
-def _send_all(answers: IO[bytes], facts: dict[str, Any], pictures: Iterable[Image.Image]) -> None:
-    pictures = list(pictures)
+def _send_pictures(answers: IO[bytes], opened: Opened, want: Want) -> None:
+    facts: dict[str, Any] = {}
+    if want == "moving":
+        animation = read_animation(opened.content, opened.name)
+        facts = {"durations_ms": animation.durations_ms, "loop": animation.loop}
+        pictures = animation.frames
+    else:
+        pictures = [simple(opened.load(), opened.name)]
     first = pictures[0]
     _send(answers, facts | {"mode": first.mode, "size": first.size, "count": len(pictures)})
     for picture in pictures:

@@ -30,7 +30,7 @@ from anime_pipeline.cli.face_options import (
 from anime_pipeline.cli.loading import load_pipeline, refuse_other_face, stage_bars
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
-from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import require_free
 from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
 
 if TYPE_CHECKING:

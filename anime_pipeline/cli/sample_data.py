@@ -15,7 +15,7 @@ from anime_pipeline.cli.common import (
     stderr,
 )
 from anime_pipeline.core.config import MAX_SEED
-from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import require_free
 
 
 @click.command("sample-data")

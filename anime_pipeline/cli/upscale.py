@@ -21,8 +21,7 @@ from anime_pipeline.cli.upscale_jobs import measure, plan, plan_one
 from anime_pipeline.cli.upscale_stream import STREAM, check_streams, run_stream
 from anime_pipeline.cli.upscale_work import Preparation
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import sweep_temporaries
+from anime_pipeline.core.storage import require_free, sweep_temporaries
 
 if TYPE_CHECKING:
     from anime_pipeline.inference.target import Target

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from anime_pipeline.core import platform
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.files import open_regular
 
+CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".anime-pipeline-", ".partial"
 _TEMPORARIES = f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"
 _TEMPORARY = re.compile(  # with the writer's process and a number of its own
@@ -199,7 +201,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
+def require_free(folder: Path, needed_bytes: int, purpose: str) -> None:
+    """Refuse to begin work that the disk cannot hold.
+
+    Args:
+        folder: Where the files will go; it need not exist yet.
+        needed_bytes: What they will take, estimated from above.
+        purpose: What they are, for the message.
+
+    Raises:
+        PipelineError: If less than that is free.
+    """
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free_bytes = shutil.disk_usage(existing).free
+    if free_bytes < needed_bytes:
+        from rich.filesize import decimal  # here: --help can do without
+
+        raise PipelineError(
+            f"Not enough disk space for {purpose}: {decimal(needed_bytes)} needed in {folder}, "
+            f"{decimal(free_bytes)} free. Make room, or name a folder on another disk."
+        )
 
 
 def cache_folder() -> Path:

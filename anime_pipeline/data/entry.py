@@ -28,8 +28,7 @@ from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
-from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import atomic_write, sweep_temporaries
+from anime_pipeline.core.storage import atomic_write, require_free, sweep_temporaries
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
 from anime_pipeline.data.parallel import in_order

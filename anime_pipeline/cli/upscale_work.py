@@ -37,7 +37,7 @@ class Preparation:
         self._options = options
         narrow = options["precision"] == "bfloat16"
         if narrow:
-            from anime_pipeline.inference.bfloat16 import require_bfloat16
+            from anime_pipeline.inference.runtime import require_bfloat16
 
             require_bfloat16()
         self.weights = files.load()

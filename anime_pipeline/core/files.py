@@ -146,15 +146,15 @@ def require_regular_if_there(path: Path) -> None:
         _require_regular(path.lstat(), path)
 
 
-def what_is_wrong(path: Path, most_bytes: int = MAX_PICTURE_BYTES) -> str | None:
-    """Say in a few words why a path cannot be read as a file, or return None; nothing is opened.
+def what_is_wrong(path: Path) -> str | None:
+    """Say in a few words why a path cannot be read as a picture, or return None; nothing is opened.
 
     For walks over folders: one file that is none is passed over and named, see `NotAFileError`.
     """
     try:
         status = path.stat()
         _require_regular(status, path)
-        _require_at_most(status.st_size, most_bytes)
+        _require_at_most(status.st_size, MAX_PICTURE_BYTES)
     except NotAFileError as error:
         return str(error.strerror)
     except OSError as error:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import logging
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from anime_pipeline.core.platform import flush_to_disk
 from anime_pipeline.core.randomness import latents, stream
 from anime_pipeline.core.storage import atomic_write_bytes, folder_locked
 from anime_pipeline.data import conditions
-from anime_pipeline.inference.export_graphs import pictures_graph
 from anime_pipeline.inference.generator import condition_table
+from anime_pipeline.inference.graph_layers import pictures_graph
 from anime_pipeline.inference.runtime import Session
 from anime_pipeline.models.weights import Weights
 
@@ -89,7 +88,8 @@ def export(generator: Weights | None, upscaler: Weights | None, form: str, path:
         folder_locked(Path(folder)),
     ):
         made = Path(folder, path.name)
-        with _quiet():
+        # The converters' chatter says nothing about the result.
+        with warnings.catch_warnings(action="ignore"), quiet_stderr():
             found = WRITERS[form](source, made, inputs)
         difference, share = None, None
         if expected is not None:
@@ -204,20 +204,6 @@ WRITERS: dict[str, Callable[[Any, Path, Inputs], np.ndarray]] = {
     "litert": _write_litert,
     "savedmodel": _write_savedmodel,
 }
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the converters' chatter off: it says nothing about the result."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), quiet_stderr():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _sweep(folder: Path) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
 
-def make_grid(
-    images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int = 2, background: int = 255
-) -> np.ndarray:
+def make_grid(images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int = 2) -> np.ndarray:
     """Lay pictures out in rows.
 
     Args:
@@ -18,7 +15,6 @@ def make_grid(
         columns: Pictures a row; 0 chooses the nearest to a square.
         magnify: Whole-number nearest-neighbour enlargement, so that 32 px faces can be seen.
         gap: Pixels between pictures.
-        background: Grey level of the gaps.
 
     Returns:
         uint8 [H', W', 3].
@@ -29,18 +25,16 @@ def make_grid(
             f"Received: shape={images.shape}"
         )
     count, height, width = images.shape[:3]
-    columns = columns or math.ceil(math.sqrt(count))
-    columns = min(columns, count)
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
-    cell_h, cell_w = height * magnify + gap, width * magnify + gap
-    canvas = np.full((rows * cell_h + gap, columns * cell_w + gap, 3), background, np.uint8)
+    height, width = height * magnify, width * magnify
+    shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
+    canvas = np.full(shape, 255, np.uint8)
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
-        top, left = gap + row * cell_h, gap + column * cell_w
-        big = cv2.resize(
-            image, (width * magnify, height * magnify), interpolation=cv2.INTER_NEAREST
-        )
-        canvas[top : top + height * magnify, left : left + width * magnify] = big
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        large = image.repeat(magnify, axis=0).repeat(magnify, axis=1)
+        canvas[top : top + height, left : left + width] = large
     return canvas
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.images.codec import to_rgb
 from anime_pipeline.images.writing.png_stream import write_png_strips
 
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "gif": ".gif"}
@@ -91,8 +92,7 @@ def write_picture(
         picture.save(file, "WEBP", quality=quality, lossless=lossless, exact=lossless, exif=exif)
         return
     if channels == 4:
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture).convert("RGB")
+        picture = Image.fromarray(to_rgb(picture))
     # Full colour resolution: halved, red lines on skin smear.
     picture.save(file, "JPEG", quality=quality, subsampling=0, optimize=True, exif=exif)
 

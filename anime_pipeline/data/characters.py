@@ -68,13 +68,10 @@ def parse_color_csv(content: bytes, name: str) -> ColorTable:
         header = [cell.casefold() for cell in header]
         missing = [name for name in ("file", *COLOR_COLUMNS) if name not in header]
         if missing:
-            absent = ", ".join(missing)
-            table.problems.append(f"{name}: column(s) {absent} missing; expected {HEADER}")
-            return table
+            raise TableError(f"column(s) {', '.join(missing)} missing; expected {HEADER}")
         twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
         if twice:
-            table.problems.append(f"{name}: column(s) {', '.join(twice)} twice; expected {HEADER}")
-            return table
+            raise TableError(f"column(s) {', '.join(twice)} twice; expected {HEADER}")
         seen: set[str] = set()
         for line, cells in rows:
             _add_row(table, f"{name}:{line}", header, cells, seen)

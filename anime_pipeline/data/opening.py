@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,17 +210,6 @@ def poor_prospects(store: Store, train: np.ndarray) -> list[str]:
     return said
 
 
-def short_sides(datasets: Sequence[Dataset]) -> Iterator[int]:
-    """Yield the short side in pixels of every picture whose header can be read."""
-    for dataset in datasets:
-        for record in dataset.records:
-            try:
-                with open_regular(record.path) as file, open_header(file) as picture:
-                    yield min(picture.size)
-            except (OSError, UnidentifiedImageError, ValueError, DataError):
-                continue  # counted and named when the store is built
-
-
 def choose_hr_size(datasets: Sequence[Dataset]) -> int:
     """Return the largest HR size that half of the pictures, or a thousand, can fill.
 
@@ -228,9 +218,12 @@ def choose_hr_size(datasets: Sequence[Dataset]) -> int:
     """
     found_px: list[int] = []
     largest = 0
-    for side in short_sides(datasets):
-        found_px.append(side)
-        largest += side >= HR_SIZES[0]
+    for record in (record for dataset in datasets for record in dataset.records):
+        # What cannot be read is counted and named when the store is built.
+        with suppress(OSError, UnidentifiedImageError, ValueError, DataError):
+            with open_regular(record.path) as file, open_header(file) as picture:
+                found_px.append(min(picture.size))
+            largest += found_px[-1] >= HR_SIZES[0]
         if largest >= ENOUGH:
             return HR_SIZES[0]  # whatever the others are
     sides = np.array(found_px, np.int64)

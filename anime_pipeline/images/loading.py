@@ -78,16 +78,11 @@ def opened(content: bytes, name: str, formats: tuple[str, ...] | None = None) ->
             "8- or 16-bit RGB or grey"
         ) from None
     # Before decoding: a 10 kB file can ask for gigabytes of memory.
-    check_pixels(picture.size, name)
+    _check_pixels(picture.size, name)
     return picture
 
 
-def check_pixels(size: tuple[int, int], name: str) -> None:
-    """Refuse what is too large.
-
-    Raises:
-        DataError: If so.
-    """
+def _check_pixels(size: tuple[int, int], name: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")
 
@@ -149,7 +144,7 @@ def _gif(picture: Image.Image, content: bytes, name: str) -> Image.Image:
     if first.covers(canvas) and picture.size == canvas:
         picture.load()
         return to_srgb(picture)
-    check_pixels(canvas, name)
+    _check_pixels(canvas, name)
     return to_srgb(_first(canvas, first, name, picture.info.get("icc_profile")))
 
 

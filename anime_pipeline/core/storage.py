@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from anime_pipeline.core import platform
 from anime_pipeline.core.errors import PipelineError, UsageError
-from anime_pipeline.core.files import open_regular
+from anime_pipeline.core.files import in_units, open_regular
 
 CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".anime-pipeline-", ".partial"
@@ -217,11 +217,9 @@ def require_free(folder: Path, needed_bytes: int, purpose: str) -> None:
         existing = existing.parent
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes:
-        from rich.filesize import decimal  # here: --help can do without
-
         raise PipelineError(
-            f"Not enough disk space for {purpose}: {decimal(needed_bytes)} needed in {folder}, "
-            f"{decimal(free_bytes)} free. Make room, or name a folder on another disk."
+            f"Not enough disk space for {purpose}: {in_units(needed_bytes)} needed in {folder}, "
+            f"{in_units(free_bytes)} free. Make room, or name a folder on another disk."
         )
 
 

@@ -9,33 +9,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.core.storage import atomic_write_bytes
-
-PALETTE_FRAMES = 64  # enough to find the colours of a walk
+from anime_pipeline.images.writing.save import write_animation
 
 
 def encode_gif(frames: np.ndarray, fps: float, comment: str = "") -> bytes:
-    """Encode frames uint8 [T, H, W, 3] as a GIF that repeats for ever.
-
-    All frames share one palette: with one each, colours flicker.
-    """
-    some = frames[np.linspace(0, len(frames) - 1, min(len(frames), PALETTE_FRAMES)).astype(int)]
-    palette = Image.fromarray(np.concatenate(list(some))).quantize(256)
-    first, *rest = [Image.fromarray(frame).quantize(palette=palette) for frame in frames]
-    buffer = io.BytesIO()
-    first.save(
-        buffer,
-        format="GIF",
-        save_all=True,
-        append_images=rest,
-        duration=round(1000 / fps),
-        loop=0,
-        comment=comment.encode(),
-    )
-    return buffer.getvalue()
+    """Encode frames uint8 [T, H, W, 3] as a GIF that repeats for ever."""
+    file = io.BytesIO()
+    write_animation(file, list(frames), [round(1000 / fps)] * len(frames), 0, "gif", 100, comment)
+    return file.getvalue()
 
 
 def write_gif(path: Path, frames: np.ndarray, fps: float, comment: str = "") -> None:

@@ -19,6 +19,7 @@ from anime_pipeline.images.writing.png_stream import write_png_strips
 
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "gif": ".gif"}
 MAX_SIDES = {"jpg": 65_535, "webp": 16_383, "gif": 65_535}
+PALETTE_FRAMES = 64  # enough to find the colours of a walk
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 MAX_LOOP = 65_535  # WebP and GIF have 16 bits for it
 # What the file's 16 bits of hundredths hold, and WebP's 24 bits of thousandths.
@@ -104,7 +105,7 @@ def write_animation(
     loop: int,
     kind: str,
     quality: int,
-    text: dict[str, str],
+    text: dict[str, str] | str,
 ) -> None:
     """Write frames uint8 [H, W, 3|4] of one size as an animation.
 
@@ -115,7 +116,7 @@ def write_animation(
         loop: How many times it is played in all, 0 for ever.
         kind: ``"gif"``, ``"webp"`` or ``"png"``.
         quality: As in `write_picture`; a GIF has 256 colours anyway.
-        text: Entries that tell how it was made.
+        text: Entries that tell how it was made; or a plain comment, of a GIF.
     """
     first, *rest = _with_palettes(frames) if kind == "gif" else map(Image.fromarray, frames)
     options: dict[str, Any] = {"save_all": True, "loop": min(loop, MAX_LOOP)}
@@ -123,7 +124,8 @@ def write_animation(
         durations_ms = list(_gif_durations([first, *rest], durations_ms))
         # Optimised, each frame gets a palette of its own, in other order, and where the one
         # before is cleared to "transparent" black that is seen goes with it.
-        options |= {"comment": json.dumps(text).encode(), "disposal": 2, "optimize": False}
+        comment = text if isinstance(text, str) else json.dumps(text)
+        options |= {"comment": comment.encode(), "disposal": 2, "optimize": False}
         # A GIF counts what follows the first time, and says nothing where nothing does.
         options["loop"] = None if loop == 1 else min(max(0, loop - 1), MAX_LOOP)
     elif kind == "webp":
@@ -160,7 +162,7 @@ def _with_palettes(frames: Sequence[np.ndarray]) -> list[Image.Image]:
 
     A GIF's pixels are seen or not: what is less than half opaque is left out, as the last index.
     """
-    some = np.linspace(0, len(frames) - 1, min(16, len(frames))).astype(int)
+    some = np.linspace(0, len(frames) - 1, min(PALETTE_FRAMES, len(frames))).astype(int)
     samples = [cv2.resize(frames[i][..., :3], (64, 64), interpolation=cv2.INTER_AREA) for i in some]
     transparent = frames[0].shape[2] == 4
     palette = Image.fromarray(np.concatenate(samples)).quantize(255 if transparent else 256)
@@ -177,7 +179,7 @@ def _with_palettes(frames: Sequence[np.ndarray]) -> list[Image.Image]:
     return pictures
 
 
-def _exif(text: dict[str, str]) -> Image.Exif:
+def _exif(text: dict[str, str] | str) -> Image.Exif:
     exif = Image.Exif()
     exif[IMAGE_DESCRIPTION] = json.dumps(text)
     return exif

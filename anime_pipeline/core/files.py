@@ -88,16 +88,10 @@ def read_regular(path: Path, most_bytes: int, follow: bool = True) -> bytes:
         OSError: If it cannot be read.
     """
     with open_regular(path, follow) as file:
-        return read_at_most(file, most_bytes, path)
+        return read_at_most(file, most_bytes)
 
 
-def read_inside(folder: Path, *parts: str, most_bytes: int) -> bytes:
-    """Read a whole file below a folder, see `open_inside` and `read_regular`."""
-    with open_inside(folder, *parts) as file:
-        return read_at_most(file, most_bytes, folder.joinpath(*parts))
-
-
-def read_at_most(file: IO[bytes], most_bytes: int, path: Path) -> bytes:
+def read_at_most(file: IO[bytes], most_bytes: int) -> bytes:
     """Read an open file to its end, refusing one that is larger before reading any of it."""
     size = os.fstat(file.fileno()).st_size
     _require_at_most(size, most_bytes)

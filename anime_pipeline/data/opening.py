@@ -75,15 +75,13 @@ def open_store(
         say(f"Skipped {len(store.skipped)} of {total} pictures, first {first.path}: {first.reason}")
     if labels and (unused := unused_labels(datasets)):
         say(unused)
-    return _annotated(store, say, progress) if annotate else store
-
-
-def _annotated(store: Store, say: Say, progress: Show) -> Store:
+    if not annotate:
+        return store
     bare = sum(record.colors is None for record in store.records)
     with progress("Estimating colours") as update:
         records, skipped = estimate_missing(store.records, update)
-    first = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
-    say(f"Estimated hair and skin of {bare - len(skipped)} of {bare} pictures without{first}.")
+    left = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+    say(f"Estimated hair and skin of {bare - len(skipped)} of {bare} pictures without{left}.")
     return replace(store, records=records)
 
 

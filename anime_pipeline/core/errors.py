@@ -86,8 +86,9 @@ def in_words(error: BaseException) -> PipelineError | None:
         )
     if isinstance(error, OSError):
         place = error.filename or "A file or device"
-        advice = _ADVICE.get(error.errno or 0, " Check the path and its permissions.")
-        return PipelineError(f"{place}: {error.strerror or error}.{advice}")
+        return PipelineError(
+            f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, _ADVICE[0])}"
+        )
     return None
 
 
@@ -105,6 +106,7 @@ _OUT_OF_MEMORY = (
 _PACKAGES = {"cv2": "opencv-python-headless", "PIL": "Pillow", "skimage": "scikit-image"}
 
 _ADVICE = {
+    0: " Check the path and its permissions.",  # of what is not below
     errno.ENOSPC: " Make room on the disk, or name a folder on another one.",
     errno.EDQUOT: " Make room, or name a folder on another disk.",
     errno.EACCES: " Name a folder that you may write to, or change its permissions.",

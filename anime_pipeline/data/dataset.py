@@ -60,11 +60,6 @@ class Dataset:
     folders_without_colors: list[str] = field(default_factory=list)
     attributes: pd.DataFrame | None = None
 
-    @property
-    def folders(self) -> list[Path]:
-        """Folders that hold pictures, sorted."""
-        return sorted({record.path.parent for record in self.records})
-
 
 def open_dataset(root: Path) -> Dataset:
     """List the pictures below `root` and join them with their colour or attribute tables.

@@ -141,7 +141,8 @@ def _avif_space(content: bytes) -> png_colour.ColourSpace | None:
 def _gif(picture: Image.Image, content: bytes, name: str) -> Image.Image:
     first = next(gif.stored_frames(content))
     canvas = gif.canvas_of(content)
-    if first.covers(canvas) and picture.size == canvas:
+    # Never larger than the canvas, which has room for all of the first.
+    if (first.at, first.size) == ((0, 0), canvas) and picture.size == canvas:
         picture.load()
         return to_srgb(picture)
     _check_pixels(canvas, name)

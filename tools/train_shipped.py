@@ -16,10 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -32,16 +31,25 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("XLA_FLAGS", "--xla_gpu_autotune_level=2 --xla_gpu_enable_triton_gemm=false")
 
 import numpy as np  # noqa: E402
-from packing import Faces, pack, read_large, read_manifest, read_small  # noqa: E402
+from packing import Faces, pack, read_manifest, read_small  # noqa: E402
+from shipped_run import (  # noqa: E402
+    LOG_EVERY,
+    PATIENCE_SHARE,
+    Clock,
+    Log,
+    compile_forms,
+    numbers,
+    seconds_per_step,
+    steps,
+)
+from stage_two import parse_share, stage_two  # noqa: E402
 
-from anime_pipeline.core import checkpoint  # noqa: E402
 from anime_pipeline.core.config import DcganConfig, SrganConfig, from_dict, to_dict  # noqa: E402
 from anime_pipeline.core.errors import DataError  # noqa: E402
-from anime_pipeline.core.presets import DCGAN_PRESETS, SRGAN_PRESETS  # noqa: E402
+from anime_pipeline.core.presets import DCGAN_PRESETS  # noqa: E402
 from anime_pipeline.core.storage import atomic_write, atomic_write_json  # noqa: E402
 from anime_pipeline.models import backend  # noqa: E402
 from anime_pipeline.models.precision import best_precision  # noqa: E402
-from anime_pipeline.training.loop import prepared  # noqa: E402
 from anime_pipeline.training.request import parse_assignments  # noqa: E402
 
 AUTOTUNE = "autotune.tar"  # of OUT and of a pack, see `_remember_what_is_compiled`
@@ -57,41 +65,7 @@ ARM_SHARE = 0.065  # of the clock, each
 FINAL_SHARE = 0.4  # of the clock, that must be left for the last run, or there are no arms
 TIMING_SHARE = 0.03  # 20 seconds of eleven minutes
 LEAST_HELD_OUT = 8
-LOG_EVERY = 50  # steps; reading a metric waits for the device
-THREADS = 4  # that prepare the arrays of steps
 END_SHARE = 0.04  # of the clock, for the last evaluations and files
-PATIENCE_SHARE = 0.03  # of the clock, that a plan may be late before it is cut
-
-
-class Clock:
-    """The time that is left of what was given, from the start of the process."""
-
-    def __init__(self, minutes: float) -> None:
-        self.seconds = 60 * minutes
-
-    @property
-    def passed(self) -> float:
-        """Seconds since the process began."""
-        return time.monotonic() - STARTED
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end."""
-        return self.seconds - self.passed
-
-
-class Log:
-    """Lines of JSON in OUT and on stderr."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __call__(self, what: str, **facts: Any) -> None:
-        """Write one line."""
-        row = {"at_s": round(time.monotonic() - STARTED, 1), "what": what} | facts
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), file=sys.stderr, flush=True)
 
 
 class Evaluation:
@@ -136,6 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=0.7, help="stage one's, of both")
     parser.add_argument("--arms", nargs="*", choices=sorted(ARMS), default=list(ARMS))
     parser.add_argument("--out", type=Path, default=Path("outputs/shipped"))
+    parser.add_argument(
+        "--upscalers",
+        nargs="+",
+        type=parse_share,
+        default=[("fidelity", 5.0), ("perceptual", 2.0), ("denoise", 1.0), ("faces", 4.0)],
+        metavar="NAME:SHARE",
+        help="what stage two trains, in order, and how much of its time each gets",
+    )
     parser.add_argument("--from-noise", action="store_true", help="stage two, not from the shipped")
     parser.add_argument("--samples", type=int, default=2000, help="faces drawn to be evaluated")
     parser.add_argument("--set", action="append", default=[], help="FIELD=VALUE of stage one")
@@ -160,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.stage in ("srgan", "both"):
         overrides = parse_assignments(given.set_srgan, SrganConfig())
         stage_two(given, clock, overrides, log)
+    if backend.name() == "jax":
+        pack_kernels(given.out)
     log("end")
 
 
@@ -180,7 +164,7 @@ def _remember_what_is_compiled(source: Path, out: Path) -> None:
     jax.config.update("jax_persistent_cache_enable_xla_caches", KERNELS)
 
 
-def _pack_kernels(out: Path) -> None:
+def pack_kernels(out: Path) -> None:
     """Write what was found about this GPU as one file; nothing without one."""
     if (out / "compiled" / KERNELS).is_dir():
         with tarfile.open(out / AUTOTUNE, "w") as archive:
@@ -211,8 +195,9 @@ def stage_one(
         )
     with ThreadPoolExecutor(1) as aside:  # what is evaluated need not hold training up
         if plan is None:
-            seconds = _seconds_per_step(task, TIMING_SHARE * clock.seconds, log)
-            _pack_kernels(out)
+            compile_forms(task, log)
+            seconds = seconds_per_step(task, TIMING_SHARE * clock.seconds, log)
+            pack_kernels(out)
         ready: Future[Evaluation] = aside.submit(Evaluation, held_out)
 
         def evaluate(state: Any, step: int) -> Future[dict[str, float]]:
@@ -229,7 +214,7 @@ def stage_one(
             evaluate(state, step)
 
         latest = end + PATIENCE_SHARE * clock.seconds
-        state = _train(task, out / "state-dcgan", clock, latest, log, export)
+        state = train(task, out / "state-dcgan", clock, latest, log, export)
         samples = task.sample(state, given.samples)
         atomic_write(out / "samples.npy", lambda file: np.save(file, samples))  # type: ignore[arg-type]
         real = train.images[-given.samples :]
@@ -263,8 +248,8 @@ def _plan(
     if len(arms) > 1 and after < FINAL_SHARE * clock.seconds:
         log("no arms", why="too little time is left after compiling", arm=arms[0])
     elif len(arms) > 1:
-        steps = max(1, int(ARM_SHARE * clock.seconds / seconds))
-        changes = {name: ARMS[name] | {"steps": steps} for name in arms}
+        length = max(1, int(ARM_SHARE * clock.seconds / seconds))
+        changes = {name: ARMS[name] | {"steps": length} for name in arms}
         found = {name: _arm(task, name, changes[name], evaluate, log) for name in arms}
         best = min(found, key=lambda name: found[name])
         log("chosen", arm=best, kid_alexnet=found)
@@ -286,145 +271,14 @@ def _arm(
     task = task.rescheduled(replace(task.config, **changes))
     state = task.initial_state()
     begin = time.monotonic()
-    for step, inputs in _prepared(task, 0):
+    for step, inputs in steps(task, 0):
         state, metrics = task.advance(state, step, inputs)
         if step % LOG_EVERY == 0:
-            log("step", arm=name, step=step, **_numbers(metrics[0]))
+            log("step", arm=name, step=step, **numbers(metrics[0]))
     figures = evaluate(state, step + 1).result()
     log("arm", arm=name, seconds=round(time.monotonic() - begin, 1), **changes, **figures)
     distance = figures["kid_alexnet"]
     return distance if np.isfinite(distance) else float("inf")
-
-
-def _train(
-    task: Any,
-    folder: Path,
-    clock: Clock,
-    latest: float,
-    log: Log,
-    export: Callable[[Any, int], None],
-    also_after: int = 0,
-) -> Any:
-    """Train to the planned end, from the newest state in `folder` if there is one.
-
-    Weights are exported eight times, at the end, and after step `also_after`.
-    """
-    state, start = task.initial_state(), 0
-    if checkpoint.steps_in(folder):
-        start, arrays = checkpoint.load_latest(folder, lambda text: log("warning", text=text))
-        state = backend.to_device(checkpoint.rebuild(arrays, state))
-        log("resumed", step=start)
-    folder.mkdir(parents=True, exist_ok=True)
-    every = max(1, task.total_steps // 8)
-    step = start - 1
-    for step, inputs in _prepared(task, start):
-        state, metrics = task.advance(state, step, inputs)
-        if step % LOG_EVERY == 0:
-            log("step", step=step, **_numbers(metrics[0]))
-            if clock.passed > latest:
-                log("cut", step=step, planned=task.total_steps)
-                break
-        if (step + 1) % every == 0 and step + 1 < task.total_steps:
-            checkpoint.save(folder, step + 1, state, keep=1)
-            export(state, step + 1)
-        elif step + 1 == also_after:
-            export(state, step + 1)
-    export(state, step + 1)
-    checkpoint.save(folder, step + 1, state, keep=1)
-    return state
-
-
-def _seconds_per_step(task: Any, seconds: float, log: Log) -> float:
-    """Compile all forms of a step, then time whole rounds of them on a scratch state.
-
-    One form after another: what one finds about a kernel, the next need not try out.
-    """
-    for form, step in {task.form(step): step for step in reversed(range(_round(task)))}.items():
-        begin = time.monotonic()
-        _wait(task.advance(task.initial_state(), step, task.inputs(step)))
-        log("compiled", form=form, seconds=round(time.monotonic() - begin, 1))
-    state, count, begin, metrics = task.initial_state(), 0, time.monotonic(), None
-    for step, inputs in _prepared(task, 0):
-        state, metrics = task.advance(state, step, inputs)
-        count += 1
-        if count % _round(task) == 0:
-            _wait(metrics)
-            if time.monotonic() - begin >= seconds:
-                break
-    each = (time.monotonic() - begin) / count
-    batch = task.config.batch_size
-    log("timed", steps=count, seconds_per_step=each, images_per_second=round(batch / each))
-    return each
-
-
-def _round(task: Any) -> int:
-    """Return after how many steps their forms repeat."""
-    return int(getattr(task.config, "r1_interval", 1))
-
-
-def _wait(values: Any) -> None:
-    backend.to_numpy(values)
-
-
-def _prepared(task: Any, start: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield steps and their arrays, which threads prepare some steps ahead."""
-    return zip(range(start, task.total_steps), prepared(task, start, THREADS), strict=True)
-
-
-def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
-    return {name: round(float(value), 5) for name, value in metrics.items()}
-
-
-def stage_two(given: argparse.Namespace, clock: Clock, overrides: dict[str, Any], log: Log) -> None:
-    """Train the upscaler on until the clock ends: pixel loss first, then the adversarial phase."""
-    from anime_pipeline.models.weights import SRGAN_KIND, load_weights
-    from anime_pipeline.models.zoo import find_weights
-    from anime_pipeline.training.srgan.task import SrganTask
-
-    out, images = given.out, read_large(given.source)["train"]
-    plan_path = out / "plan-srgan.json"
-    plan = json.loads(plan_path.read_text(encoding="utf-8")) if plan_path.is_file() else None
-    init = None
-    if not given.from_noise:
-        init = load_weights(find_weights("fidelity", SRGAN_KIND), SRGAN_KIND)
-    config = from_dict(SrganConfig, plan) if plan else SRGAN_PRESETS["gpu"]
-    if plan is None:
-        fitting = {"init_sha256": init.sha256 if init else "", "precision": best_precision()}
-        config = replace(config, **fitting | overrides)
-    task = SrganTask(config, images, init)
-    if plan is None:
-        share = config.adversarial_steps / config.steps
-        seconds = _seconds_per_phase(task, TIMING_SHARE * clock.seconds, log)
-        left = clock.left - 0.05 * clock.seconds
-        steps = max(2, int(left / ((1 - share) * seconds[False] + share * seconds[True])))
-        adversarial = round(share * steps)
-        config = replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
-        atomic_write_json(plan_path, to_dict(config))
-        log("plan srgan", fidelity_steps=steps - adversarial, adversarial_steps=adversarial)
-        task = task.rescheduled(config)  # what was timed is compiled already
-    latest = clock.seconds * (1 + PATIENCE_SHARE)
-
-    def export(state: Any, step: int) -> None:
-        task.save(out / f"{task.phase_after(step)}.npz", state, step, dtype="float16")
-
-    folder = out / "state-srgan"
-    _train(task, folder, clock, latest, log, export, also_after=config.fidelity_steps)
-
-
-def _seconds_per_phase(task: Any, seconds: float, log: Log) -> dict[bool, float]:
-    found = {}
-    for adversarial, first in ((False, 0), (True, task.config.fidelity_steps)):
-        state, _ = task.advance(task.initial_state(), first, task.inputs(first))
-        begin, count = time.monotonic(), 0
-        for step, inputs in _prepared(task, first):
-            state, metrics = task.advance(state, step, inputs)
-            _wait(metrics)
-            count += 1
-            if time.monotonic() - begin >= seconds / 2:
-                break
-        found[adversarial] = (time.monotonic() - begin) / count
-        log("timed srgan", adversarial=adversarial, seconds_per_step=found[adversarial])
-    return found
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import FiniteRange
+from anime_pipeline.cli.common import FiniteRange, UserPath
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.training import read_request, train_and_report, training_options
 from anime_pipeline.core.config import SrganConfig
@@ -27,12 +27,25 @@ from anime_pipeline.core.config import SrganConfig
     shell_complete=weights_names,
     help="Start the generator from weights: a shipped name, a .npz file or a run folder.",
 )
+@click.option(
+    "--faces",
+    multiple=True,
+    type=UserPath(),
+    help="Train for what stage one draws: real faces, cropped as those that it was trained on. "
+    "May be repeated.",
+)
+@click.option(
+    "--generator",
+    shell_complete=weights_names,
+    help="What draws for --faces: a shipped name, a .npz file or a run [default: dcgan].",
+)
 @click.option("--perceptual-weight", type=FiniteRange(min=0), help="0 needs no VGG16.")
 def command(as_json: bool, hr_size: str | None, **values: Any) -> None:
     """Train stage two: an SRGAN that upscales 4x, first for fidelity, then adversarially.
 
     The run's folder gets fidelity.npz after the first phase and perceptual.npz after the second;
-    either serves `upscale --weights` and `generate --upscaler`.
+    a run with --faces starts from fidelity weights and makes faces.npz. Each serves
+    `upscale --weights` and `generate --upscaler`.
     """
     values["hr_size"] = int(hr_size) if hr_size else None
     train_and_report("srgan", read_request(values, SrganConfig()), as_json)

@@ -109,6 +109,7 @@ class SrganConfig:
     flip: bool = True
     train_count: int = 0
     degradations: str = "bicubic:6,area:2,bilinear:1,jpeg:1"  # name:weight, see data/degrade.py
+    flat_share: float = 0.0  # of the pictures, moved aside to leave an area of one colour
     # Architecture
     architecture: str = "best"
     blocks: int = 16
@@ -134,6 +135,15 @@ class SrganConfig:
     label_noise: float = 0.0
     ema_half_life_images: float = 2_000.0
     seed: int = 0
+    # The `faces` phase, a run of its own, see training/srgan/faces.py
+    faces_steps: int = 0
+    faces_batch_size: int = 16
+    faces_px: int = 64  # at which whole faces are compared
+    condition: str = ""  # what its critic knows of the faces, as stage one's does
+    critic_weight: float = 0.05
+    consistency_weight: float = 2.0
+    consistency_slack: float = 4.0  # grey levels by which a reduced result may miss the drawn face
+    identity_weight: float = 0.2
     # Bookkeeping
     steps_per_dispatch: int = 1  # on a GPU more helps small networks, not large ones; JAX only
     save_every: int = 250
@@ -148,15 +158,17 @@ class SrganConfig:
         _require(self, "hr_size", whole, "a multiple of 4, at least 16")
         whole = self.crop_size % 4 == 0 and (self.crop_size == 0 or 8 <= self.crop_size)
         _require(self, "crop_size", whole, "0 (whole pictures) or a multiple of 4, at least 8")
-        phases = (self.fidelity_steps, self.adversarial_steps)
+        phases = (self.fidelity_steps, self.adversarial_steps, self.faces_steps)
         some = min(phases) >= 0 and sum(phases) > 0
         _require(self, "fidelity_steps", some, "steps to do, here or in adversarial_steps")
+        alone = not self.faces_steps or sum(phases) == self.faces_steps
+        _require(self, "faces_steps", alone, "0 beside other phases: it is a run of its own")
         _require_buildable(self)
 
     @property
     def steps(self) -> int:
-        """Total steps of both phases."""
-        return self.fidelity_steps + self.adversarial_steps
+        """Total steps of all phases."""
+        return self.fidelity_steps + self.adversarial_steps + self.faces_steps
 
 
 def _require(config: TrainingConfig, name: str, good: bool, expected: str) -> None:
@@ -171,15 +183,16 @@ def _invalid(name: str, expected: str, received: Any) -> UsageError:
 
 
 POSITIVE = frozenset(
-    "batch_size save_every evaluate_every keep_checkpoints steps_per_dispatch latent_dim width "
-    "width_d channels blocks d_steps steps r1_interval learning_rate_g learning_rate_d "
-    "learning_rate learning_rate_adversarial learning_rate_fall gamma_fall".split()
+    "batch_size faces_batch_size save_every evaluate_every keep_checkpoints steps_per_dispatch "
+    "latent_dim width width_d channels blocks d_steps steps r1_interval learning_rate_g "
+    "learning_rate_d learning_rate learning_rate_adversarial learning_rate_fall gamma_fall".split()
 )
 NOT_NEGATIVE = frozenset(
     "train_count r1_gamma r2_gamma guess_weight ema_half_life_images pixel_weight "
-    "perceptual_weight adversarial_weight label_noise".split()
+    "perceptual_weight adversarial_weight label_noise critic_weight consistency_weight "
+    "consistency_slack identity_weight".split()
 )
-BELOW_ONE = ("beta_1", "beta_2", "beta_2_start")
+BELOW_ONE = ("beta_1", "beta_2", "beta_2_start", "flat_share")
 # Beyond these no machine could begin, and most would end the process without a word.
 AT_MOST = {
     "adversarial_steps": 1_000_000_000,

@@ -34,14 +34,23 @@ def _opencv(interpolation: int) -> Degradation:
 
 
 _bicubic = _pillow(Image.Resampling.BICUBIC)
+_area = _opencv(cv2.INTER_AREA)
+RESAMPLINGS = (
+    Image.Resampling.BILINEAR,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+)
 
 
 def _jpeg(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> np.ndarray:
     quality = int(generator.integers(70, 96))
-    lr_image = np.ascontiguousarray(_bicubic(hr_image, scale, generator)[..., ::-1])
-    _, content = cv2.imencode(".jpg", lr_image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR))
-    return decoded[..., ::-1]
+    return _as_jpeg(_bicubic(hr_image, scale, generator), quality)
+
+
+def _as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR))[..., ::-1]
 
 
 def _blur(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> np.ndarray:
@@ -65,16 +74,35 @@ def _drawn(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> 
     return np.clip(np.rint(lr_image + blotches), 0, 255).astype(np.uint8)
 
 
+def _worn(hr_image: np.ndarray, scale: int, generator: np.random.Generator) -> np.ndarray:
+    """Reduce to what lies in people's folders: blurred, resized there and back, saved as JPEG."""
+    image = hr_image
+    if generator.random() < 0.5:
+        image = cv2.GaussianBlur(image, (0, 0), float(generator.uniform(0.2, 0.6)) * scale)
+    lr_image = (_bicubic if generator.random() < 0.7 else _area)(image, scale, generator)
+    height, width = lr_image.shape[:2]
+    if generator.random() < 0.5:
+        share = float(generator.uniform(0.6, 1.4))
+        size = max(1, round(width * share)), max(1, round(height * share))
+        there, back = generator.choice(len(RESAMPLINGS), 2)
+        picture = Image.fromarray(lr_image).resize(size, RESAMPLINGS[there])
+        lr_image = np.asarray(picture.resize((width, height), RESAMPLINGS[back]))
+    if generator.random() < 0.8:
+        lr_image = _as_jpeg(lr_image, int(generator.integers(40, 91)))
+    return lr_image
+
+
 DEGRADATIONS: dict[str, Degradation] = {
     "bicubic": _bicubic,  # Pillow, with antialiasing
     "bilinear": _pillow(Image.Resampling.BILINEAR),
     "lanczos": _pillow(Image.Resampling.LANCZOS),
-    "area": _opencv(cv2.INTER_AREA),
+    "area": _area,
     "nearest": _opencv(cv2.INTER_NEAREST),  # plain decimation
     "jpeg": _jpeg,
     "blur": _blur,
     "noise": _noise,
     "drawn": _drawn,
+    "worn": _worn,  # blur, resizing there and back, JPEG 40 to 90, each now and then
 }
 
 

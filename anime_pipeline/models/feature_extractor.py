@@ -17,6 +17,7 @@ from keras import ops
 from anime_pipeline.architectures import architecture_of
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import stream
+from anime_pipeline.models.resizing import resized
 from anime_pipeline.models.vgg import FeatureMap, Vgg, load_vgg
 
 # Cut of the side, and channels.
@@ -55,7 +56,7 @@ class FeatureExtractor:
         self._model = vgg.model
         self._dtype = config.precision
         size, side = config.image_size, config.feature_px or config.image_size
-        # Enlarging is linear: one matrix for rows and for columns, what OpenCV makes of unit rows.
+        # What OpenCV makes of unit rows.
         enlarged = cv2.resize(np.eye(size, dtype=np.float32), (size, side), None, 0, 0, 2)
         self._enlarge = enlarged if side > size else None
         self._mix = [_mixture(config, each) for each in maps]
@@ -67,8 +68,7 @@ class FeatureExtractor:
         "The unreasonable effectiveness of deep features", CVPR 2018, scale them likewise).
         """
         if self._enlarge is not None:
-            images = ops.einsum("ih,nhwc->niwc", self._enlarge, images)
-            images = ops.einsum("jw,niwc->nijc", self._enlarge, images)
+            images = resized(images, self._enlarge)
         maps = self._model(images)
         maps = [ops.cast(m, "float32") for m in (maps if isinstance(maps, list) else [maps])]
         maps = [m / ops.sqrt(ops.mean(ops.square(m), axis=-1, keepdims=True) + 1e-4) for m in maps]

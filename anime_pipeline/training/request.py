@@ -26,6 +26,8 @@ class Request:
         checkpoints: Folder of all runs.
         init: Weights to start from: a shipped name, a ``.npz`` file or a run.
         adversarial_share: Part of stage two's steps spent in its second phase.
+        faces: Stage two: folders of faces as stage one draws them, for a run of the `faces` phase.
+        generator: Stage two: what draws them, a shipped name, a ``.npz`` file or a run.
         annotate: Whether to estimate colours of hair and skin where there are none (stage one).
         resume: Run folder or name, ``"latest"``, or None for a new run.
         dry_run: Whether only to say what would be done.
@@ -44,6 +46,8 @@ class Request:
     checkpoints: Path = Path("checkpoints")
     init: str | None = None
     adversarial_share: float | None = None
+    faces: Sequence[Path] = ()
+    generator: str | None = None
     annotate: bool = False
     resume: str | None = None
     dry_run: bool = False
@@ -51,7 +55,8 @@ class Request:
 
     def __post_init__(self) -> None:
         """Check."""
-        object.__setattr__(self, "data", tuple(map(Path, self.data)))
+        for name in ("data", "faces"):
+            object.__setattr__(self, name, tuple(map(Path, getattr(self, name))))
         if not (self.data or self.resume):
             raise UsageError(f"Expected folders of faces. Received: {self.data}. Give --data.")
         if len({root.resolve() for root in self.data}) != len(self.data):
@@ -65,7 +70,14 @@ class Request:
             raise UsageError(
                 f"Expected only one length. Received: {' and '.join(given)}. Leave one."
             )
-        begun = ("epochs", "minutes", "init", "adversarial_share", "dry_run")
+        if self.faces and self.adversarial_share is not None:
+            raise UsageError(
+                "Received --faces and --adversarial-share. The faces phase is a run of its own: "
+                "leave one."
+            )
+        if self.generator and not (self.faces or self.resume):
+            raise UsageError("Received --generator. Expected --faces too: it draws for that phase.")
+        begun = ("epochs", "minutes", "init", "adversarial_share", "generator", "dry_run")
         decided = {name: getattr(self, name) for name in begun if self.resume}
         for name, value in decided.items():
             if value is not None and value is not False:

@@ -144,6 +144,8 @@ class Stage(ABC, Generic[Config]):
                 f"{run.folder} was started without --annotate. Leave it out, or start a new run "
                 f"from its weights with --annotate --init {run.folder}."
             )
+        faces = request.faces or [Path(root) for root in run.recorded.get("faces", ())]
+        self.request = replace(request, faces=faces, generator=run.recorded.get("generator"))
         with locked(run.folder):
             roots = request.data or [Path(root) for root in run.recorded["data"]]
             store = self.open_pictures(roots, run.config, annotated)

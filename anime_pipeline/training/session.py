@@ -44,7 +44,8 @@ class Run(Generic[Config]):
         config: Its configuration.
         recorded: The whole document: ``data`` are the folders of pictures, ``task`` is what a
             resumed run must find again (see `Task.facts`), ``libraries`` are versions;
-            ``labels_fingerprint`` and ``annotated`` are missing in runs from before 0.6.
+            ``labels_fingerprint``, ``annotated``, ``faces`` and ``generator`` are missing in runs
+            from before 0.6.
     """
 
     folder: Path
@@ -82,6 +83,8 @@ def create_run(
         "data_fingerprint": pictures.pictures_fingerprint(store),
         "labels_fingerprint": pictures.labels_fingerprint(found),
         "annotated": request.annotate,
+        "faces": [str(root.resolve()) for root in request.faces],
+        "generator": request.generator,
         "images": len(store.images),
         "backend": backend.name(),
         "task": task.facts,

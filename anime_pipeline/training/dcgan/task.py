@@ -17,6 +17,7 @@ from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_ma
 from anime_pipeline.models.ranges import to_model
 from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, assign
 from anime_pipeline.training.dcgan import augment
+from anime_pipeline.training.dcgan.critic import Critic
 from anime_pipeline.training.dcgan.start import InitialWeights
 from anime_pipeline.training.dcgan.step import DcganStep
 from anime_pipeline.training.gan.state import Inputs, State, ema_decay
@@ -89,12 +90,18 @@ class DcganTask(Task[DcganConfig]):
 
     def make_step(self, form: bool) -> DcganStep:
         """Return the step, with the lazy penalty or without."""
-        return DcganStep(self.config, self.generator, self.discriminator, self.features, form)
+        critic = Critic(self.config, self.discriminator, self.features, form)
+        return DcganStep(self.config, self.generator, critic)
 
     def form(self, step: int) -> bool:
         """Tell whether step number `step` is one with the lazy penalty."""
         config = self.config
         return max(config.r1_gamma, config.r2_gamma) > 0 and step % config.r1_interval == 0
+
+    @property
+    def steps_per_round(self) -> int:
+        """Steps after which the forms repeat."""
+        return self.config.r1_interval
 
     def schedules(self, config: DcganConfig) -> frozenset[str]:
         """Return the schedules; penalties' weights too, where the same ones are left out."""

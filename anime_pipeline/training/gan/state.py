@@ -23,16 +23,15 @@ EMA_RAMP = 0.05
 
 def initial_state(generator: Network, discriminator: Network) -> State:
     """Return the state before the first step; a function of the seed, see `models.initial`."""
-    generator_state = generator.initial_state()
-    discriminator_state = discriminator.initial_state()
-    return {
-        "generator": generator_state,
-        "discriminator": discriminator_state,
-        "adam_generator": adam_slots(generator_state["params"]),
-        "adam_discriminator": adam_slots(discriminator_state["params"]),
-        # A copy: JAX may reuse a donated buffer, so no two entries may share one.
-        "ema": keras.tree.map_structure(lambda leaf: leaf + 0, generator_state),
-    }
+    state = entries_of("generator", generator) | entries_of("discriminator", discriminator)
+    # A copy: JAX may reuse a donated buffer, so no two entries may share one.
+    return {**state, "ema": keras.tree.map_structure(lambda leaf: leaf + 0, state["generator"])}
+
+
+def entries_of(player: str, network: Network) -> State:
+    """Return a player's entries of a state before the first step."""
+    values = network.initial_state()
+    return {player: values, f"adam_{player}": adam_slots(values["params"])}
 
 
 def discriminator_of(state: State) -> State:

@@ -120,6 +120,11 @@ class Task(ABC, Generic[Config]):
         return [(0, self.total_steps)]
 
     @property
+    def steps_per_round(self) -> int:
+        """Steps after which the forms repeat."""
+        return 1
+
+    @property
     def images_per_step(self) -> int:
         """Training pictures that a step takes."""
         return self.config.batch_size

@@ -14,7 +14,7 @@ from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.opening import choose_hr_size
 from anime_pipeline.data.store import Store
-from anime_pipeline.models.weights import SRGAN_KIND, load_weights
+from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.training.callbacks.common import MetricsLog
 from anime_pipeline.training.callbacks.watch import Watch
@@ -23,6 +23,8 @@ from anime_pipeline.training.loop import Callback
 from anime_pipeline.training.request import Request
 from anime_pipeline.training.run import Stage
 from anime_pipeline.training.srgan.callbacks import ExportUpscaler, HeldOutPairs
+from anime_pipeline.training.srgan.faces import FacesTask
+from anime_pipeline.training.srgan.pool import open_pool
 from anime_pipeline.training.srgan.task import SrganTask
 
 LOG_EVERY = 20  # steps
@@ -39,8 +41,9 @@ class SrganStage(Stage[SrganConfig]):
         """Load the weights that the run starts from, if any."""
         super().__init__(request, say, progress)
         self.init = None
-        if request.init:
-            path = find_weights(request.init, SRGAN_KIND, prefer="fidelity")
+        start = request.init or ("fidelity" if request.faces and not request.resume else None)
+        if start:
+            path = find_weights(start, SRGAN_KIND, prefer="fidelity")
             self.init = load_weights(path, SRGAN_KIND)
 
     def configure(self, preset: SrganConfig) -> SrganConfig:
@@ -53,6 +56,14 @@ class SrganStage(Stage[SrganConfig]):
                 self.say(f"The pictures are small: training on {size} px crops.")
             config = replace(config, hr_size=size)
         config = replace(config, crop_size=min(config.crop_size, config.hr_size))
+        if request.faces:
+            steps = config.faces_steps or config.adversarial_steps
+            phases: dict[str, Any] = {
+                "fidelity_steps": 0,
+                "adversarial_steps": 0,
+                "faces_steps": steps,
+            }
+            config = replace(config, condition=self._generator().config["condition"], **phases)
         if request.adversarial_share is not None:
             config = _divide(config, config.steps, request.adversarial_share)
         return replace(config, init_sha256=self.init.sha256) if self.init else config
@@ -70,8 +81,16 @@ class SrganStage(Stage[SrganConfig]):
         return {"size": config.hr_size, "min_side": config.hr_size}
 
     def make_task(self, config: SrganConfig, store: Store, train: np.ndarray) -> SrganTask:
-        """Build the networks."""
-        return SrganTask(config, store.images[train], self.init)
+        """Build the networks; for the `faces` phase, also draw faces."""
+        images = store.images[train]
+        if not config.faces_steps:
+            return SrganTask(config, images, self.init)
+        pool = open_pool(self.request.faces, self._generator(), config, self.say, self.progress)
+        return FacesTask(config, images, pool, self.init)
+
+    def _generator(self) -> Weights:
+        path = find_weights(self.request.generator or "dcgan", DCGAN_KIND)
+        return load_weights(path, DCGAN_KIND)
 
     def with_length(self, task: Task[SrganConfig]) -> SrganConfig:
         """Fix the length.
@@ -80,11 +99,11 @@ class SrganStage(Stage[SrganConfig]):
             UsageError: If both phases and a length were asked for.
         """
         request, config = self.request, task.config
-        if not {"fidelity_steps", "adversarial_steps"} & set(request.overrides):
+        if not {"fidelity_steps", "adversarial_steps", "faces_steps"} & set(request.overrides):
             return super().with_length(task)
         lengths = (request.steps, request.epochs, request.minutes, request.adversarial_share)
         if any(value is not None for value in lengths):
-            phases = f"{config.fidelity_steps} + {config.adversarial_steps} steps"
+            phases = " + ".join(str(steps) for _, steps in task.phases) + " steps"
             raise UsageError(
                 f"Received the phases ({phases}) and a length too. Give either the phases with "
                 "--set fidelity_steps=N and --set adversarial_steps=N, or a length with "
@@ -110,5 +129,7 @@ class SrganStage(Stage[SrganConfig]):
 
 def _divide(config: SrganConfig, steps: int, share: float) -> SrganConfig:
     """Divide `steps` between the phases; `share` of them are adversarial."""
+    if config.faces_steps:
+        return replace(config, faces_steps=steps)
     adversarial = round(steps * share)
     return replace(config, fidelity_steps=steps - adversarial, adversarial_steps=adversarial)

@@ -15,15 +15,15 @@ from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, assign
 from anime_pipeline.training.gan.state import Inputs, State, ema_decay
-from anime_pipeline.training.gan.task import Task
-from anime_pipeline.training.srgan.step import VGG_LAYERS, SrganStep
+from anime_pipeline.training.gan.task import Step, Task
+from anime_pipeline.training.srgan.step import MOST_SHIFT, VGG_LAYERS, SrganStep
 
 WARM_UP_STEPS = 200
 
 # What enters a step as a number or decides only when it comes, not what is compiled.
 SCHEDULES = frozenset(
     "fidelity_steps learning_rate learning_rate_adversarial lr_schedule ema_half_life_images "
-    "save_every evaluate_every keep_checkpoints".split()
+    "init_sha256 degradations flat_share save_every evaluate_every keep_checkpoints".split()
 )
 
 
@@ -49,15 +49,15 @@ class SrganTask(Task[SrganConfig]):
         """
         self._mixture = parse_mixture(config.degradations)
         # Built at the start even for the fidelity phase, so that missing weights show at once.
-        self._vgg = load_vgg(VGG_LAYERS, config.precision) if _uses_vgg(config) else None
+        self.vgg = load_vgg(VGG_LAYERS, config.precision) if _uses_vgg(config) else None
         super().__init__(config, train_images, build_generator(config), build_discriminator(config))
-        self.facts = {"vgg16": self._vgg.source} if self._vgg else {}
+        self.facts = {"vgg16": self.vgg.source} if self.vgg else {}
         if init:
             assign(self.generator.model, init)
 
-    def make_step(self, form: bool) -> SrganStep:
+    def make_step(self, form: bool) -> Step:
         """Return the step of a phase."""
-        vgg = self._vgg.model if self._vgg else None
+        vgg = self.vgg.model if self.vgg else None
         return SrganStep(self.config, self.generator, self.discriminator, vgg, form)
 
     def form(self, step: int) -> bool:
@@ -71,6 +71,7 @@ class SrganTask(Task[SrganConfig]):
     def rescheduled(self, config: SrganConfig) -> Self:
         """Return this task under other schedules; without a second phase VGG16 is no fact."""
         other = super().rescheduled(config)
+        other._mixture = parse_mixture(config.degradations)
         other.facts = self.facts if _uses_vgg(config) else {}
         return other
 
@@ -102,6 +103,7 @@ class SrganTask(Task[SrganConfig]):
             "label_real": np.minimum(1 + config.label_noise * noise[0], 1),
             # Clipped: beyond [0, 1] cross-entropy has no lower bound.
             "label_fake": np.maximum(config.label_noise * noise[1], 0),
+            "shift": stream(config.seed, "shift", step).integers(0, MOST_SHIFT, 2, dtype=np.int32),
             "count_g": np.float32(step + 1),
             "count_d": np.float32(max(step - config.fidelity_steps, 0) + 1),
             "learning_rate_g": rate,
@@ -122,6 +124,8 @@ class SrganTask(Task[SrganConfig]):
         name = names[generator.choice(len(names), p=[weight for _, weight in self._mixture])]
         if config.flip and generator.random() < 0.5:
             hr_image = np.ascontiguousarray(hr_image[:, ::-1])
+        if config.flat_share and generator.random() < config.flat_share:
+            hr_image = _aside(hr_image, generator)
         scale = config.scale
         side = (config.crop_size or config.hr_size) // scale
         if hr_image.shape[0] >= (side + 1) * scale:
@@ -153,5 +157,22 @@ class SrganTask(Task[SrganConfig]):
         return self.generate(state["ema"], lr_to_model(lr_images))
 
 
+def _aside(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Move a picture out of its middle; what it leaves is of one colour, its corner's or any.
+
+    Crops of faces hold few plain areas, and an upscaler that has seen few draws marks into them.
+    """
+    size = image.shape[0]
+    down, right = generator.integers(-size * 3 // 4, size * 3 // 4 + 1, 2)
+    any_colour = generator.integers(0, 256, 3)
+    moved = np.empty_like(image)
+    moved[:] = image[0, 0] if generator.random() < 0.5 else any_colour
+    rows, columns = (slice(max(0, by), size + min(0, by)) for by in (down, right))
+    from_rows, from_columns = (slice(max(0, -by), size - max(0, by)) for by in (down, right))
+    moved[rows, columns] = image[from_rows, from_columns]
+    return moved
+
+
 def _uses_vgg(config: SrganConfig) -> bool:
-    return config.adversarial_steps > 0 and config.perceptual_weight > 0
+    adversarial = config.adversarial_steps + config.faces_steps > 0
+    return adversarial and config.perceptual_weight > 0

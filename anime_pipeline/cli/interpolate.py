@@ -130,8 +130,8 @@ def _of(values: list[Any], index: int) -> Any:
 
 def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.writing.animation import write_gif, write_mp4
     from anime_pipeline.images.writing.grid import make_grid
+    from anime_pipeline.images.writing.save import write_gif, write_mp4
 
     if out.suffix == ".gif":
         write_gif(out, pictures, fps, made_by)

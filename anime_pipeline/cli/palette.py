@@ -22,7 +22,7 @@ from anime_pipeline.data.words import RANDOM, WORDS
 from anime_pipeline.inference.spec import FaceSpec, as_hex
 
 if TYPE_CHECKING:
-    from anime_pipeline.images.writing.sheet import Label
+    from anime_pipeline.images.writing.grid import Label
 
 MAGNIFY = 3  # 32 px faces are enlarged without smoothing, so that their pixels can be judged
 
@@ -47,7 +47,7 @@ def command(
 ) -> None:  # fmt: skip
     """Draw one seed in every hair and skin colour, as one labelled sheet."""
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.writing.sheet import labelled_sheet
+    from anime_pipeline.images.writing.grid import labelled_sheet
 
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
@@ -78,7 +78,7 @@ def command(
 
 def _labels(part: Any, text: str | None) -> list[Label]:
     from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS, parse_colour
-    from anime_pipeline.images.writing.sheet import Label
+    from anime_pipeline.images.writing.grid import Label
 
     if text is None:
         named = HAIR_COLOURS if part == "hair" else SKIN_COLOURS

@@ -15,13 +15,7 @@ from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.progress import Say, Show, unseen
 from anime_pipeline.data.characters import Colors
-from anime_pipeline.data.dataset import (
-    Dataset,
-    Record,
-    drop_repeated,
-    open_dataset,
-    unused_labels,
-)
+from anime_pipeline.data.dataset import Dataset, Record, drop_repeated, open_dataset, unused_labels
 from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.estimate import estimate_colors
 from anime_pipeline.data.parallel import in_order

@@ -15,13 +15,7 @@ from anime_pipeline.data.conditions import Attributes
 from anime_pipeline.inference.runtime import Progress, Session, check_result, generator_graph
 from anime_pipeline.inference.spec import as_hex
 from anime_pipeline.models.ranges import to_uint8
-from anime_pipeline.models.weights import (
-    CONDITION_TABLE,
-    DCGAN_KIND,
-    Weights,
-    load_weights,
-    misfit,
-)
+from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, Weights, load_weights, misfit
 
 
 class FaceGenerator:

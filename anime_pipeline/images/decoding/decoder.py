@@ -22,25 +22,10 @@ from PIL import Image
 from anime_pipeline.core.errors import DataError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
 from anime_pipeline.core.platform import ISOLATES, is_ready
-from anime_pipeline.images.codec import (
-    MAX_PIXELS,
-    MoreMemoryError,
-    NotAPictureError,
-    Opened,
-    open_header,
-    to_rgb,
-)
-from anime_pipeline.images.decoding.messages import (
-    LENGTH_BYTES,
-    MODES,
-    MOST_MESSAGE_BYTES,
-    Header,
-    Limits,
-    Want,
-    bands,
-    pack,
-    simple,
-)
+from anime_pipeline.images import codec
+from anime_pipeline.images.codec import MoreMemoryError
+from anime_pipeline.images.decoding import messages
+from anime_pipeline.images.decoding.messages import Header, Limits, Want, pack
 from anime_pipeline.images.decoding.process import PROGRAM, DecoderProcess
 from anime_pipeline.images.frames import Animation, read_animation
 
@@ -77,7 +62,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._process: DecoderProcess | None = None
         self._name = "image"
         self._header: Header | None = None
-        self._here: Callable[[], Opened] | None = None
+        self._here: Callable[[], codec.Opened] | None = None
         self._want: Want | None = None
         self._unwanted: Callable[[], bool] = bool
         self._deadline = 0.0
@@ -126,7 +111,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._name, self._unwanted = name, unwanted or bool  # which is False
         self._header, self._want = None, want
         if not ISOLATES:
-            self._here = functools.cache(lambda: open_header(content, name, formats or None))
+            self._here = functools.cache(lambda: codec.open_header(content, name, formats or None))
             return
         self._hurry(0)
         limits = astuple(self._limits)
@@ -161,7 +146,7 @@ class Decoder(AbstractContextManager["Decoder"]):
             UnwantedError: If nobody wants it any more.
         """
         if self._here:
-            return simple(self._here().load(), self._name)
+            return messages.simple(self._here().load(), self._name)
         return self._pictures("still")[1][0]
 
     def moving(self) -> Animation:
@@ -184,7 +169,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._hurry(pixels)
         facts = self._message()
         size, mode = tuple(facts["size"]), facts["mode"]
-        if mode not in MODES or size[0] * size[1] * facts["count"] > MAX_PIXELS:
+        if mode not in messages.MODES or size[0] * size[1] * facts["count"] > codec.MAX_PIXELS:
             self._fail(ValueError("an answer that is none"))
         pictures = [self._picture(size, mode) for _ in range(facts["count"])]
         self._want = None
@@ -193,15 +178,15 @@ class Decoder(AbstractContextManager["Decoder"]):
     def _picture(self, size: tuple[int, int], mode: str) -> Image.Image:
         """Receive a picture in parts, so that it is never held twice."""
         whole = Image.new(mode, size)
-        for left, top, right, bottom in bands(size, len(mode)):
+        for left, top, right, bottom in messages.bands(size, len(mode)):
             content = self._receive((right - left) * (bottom - top) * len(mode))
             part = Image.frombuffer(mode, (right - left, bottom - top), content, "raw", mode, 0, 1)
             whole.paste(part, (left, top))
         return whole
 
     def _message(self) -> dict[str, Any]:
-        length = int.from_bytes(self._receive(LENGTH_BYTES))
-        if length > MOST_MESSAGE_BYTES:
+        length = int.from_bytes(self._receive(messages.LENGTH_BYTES))
+        if length > messages.MOST_MESSAGE_BYTES:
             self._fail(ValueError("an answer that is none"))
         message: dict[str, Any] = json.loads(self._receive(length))
         self._answered = True
@@ -214,7 +199,7 @@ class Decoder(AbstractContextManager["Decoder"]):
                 f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
                 f"memory beyond that of its pixels; {INSTEAD}"
             )
-        raise (NotAPictureError if message["kind"] else DataError)(message["error"])
+        raise (codec.NotAPictureError if message["kind"] else DataError)(message["error"])
 
     def _hurry(self, pixels: int) -> None:
         """Begin to wait: processor time is the process' own affair, but it may also just hang."""
@@ -290,4 +275,4 @@ def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     with nullcontext(decoder) if decoder else Decoder() as used:
         used.begin(content, str(path), want="still")
-        return to_rgb(used.still())
+        return codec.to_rgb(used.still())

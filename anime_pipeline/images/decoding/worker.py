@@ -14,13 +14,8 @@ from typing import IO, Any
 
 from PIL import AvifImagePlugin
 
+from anime_pipeline.core import platform
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.platform import (
-    end_with_parent,
-    held_bytes,
-    limit_processor_time,
-    limit_reserved_memory,
-)
 from anime_pipeline.images.codec import MoreMemoryError, NotAPictureError, Opened, open_header
 from anime_pipeline.images.decoding import messages
 from anime_pipeline.images.decoding.messages import Header, Limits, Want, simple
@@ -33,7 +28,7 @@ def main() -> None:
     """Decode what comes on stdin until there is no more."""
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    end_with_parent(int(sys.argv[1]))
+    platform.end_with_parent(int(sys.argv[1]))
     # As many threads as cores would each take memory, and the cores have other work.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     job = messages.read(jobs)
@@ -47,21 +42,21 @@ class _Meter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._begun_s = time.process_time()
-        self._held = held_bytes(reserved=True)
+        self._held = platform.held_bytes(reserved=True)
         self.allow(0)
 
     def allow(self, pixels: int) -> None:
         """Set both limits to what is left of those for so many pixels."""
         used_s = time.process_time() - self._begun_s
-        limit_processor_time(max(0.001, self._limits.cpu_for(pixels) - used_s))
+        platform.limit_processor_time(max(0.001, self._limits.cpu_for(pixels) - used_s))
         if self._held is not None:
-            limit_reserved_memory(self._held + self._limits.memory_for(pixels))
+            platform.limit_reserved_memory(self._held + self._limits.memory_for(pixels))
 
     def end(self) -> None:
         """Lift both."""
-        limit_processor_time(0)
+        platform.limit_processor_time(0)
         if self._held is not None:
-            limit_reserved_memory(None)
+            platform.limit_reserved_memory(None)
 
 
 def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str, Any] | None:

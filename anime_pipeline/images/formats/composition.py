@@ -43,9 +43,7 @@ class StoredFrame:
 
 
 def compose(
-    size: tuple[int, int],
-    frames: Iterable[StoredFrame],
-    read: Callable[[bytes], Image.Image],
+    size: tuple[int, int], frames: Iterable[StoredFrame], read: Callable[[bytes], Image.Image]
 ) -> Iterator[Image.Image]:
     """Yield what is seen of each frame.
 

@@ -235,23 +235,11 @@ def cache_folder() -> Path:
     explicit = os.environ.get(CACHE_VARIABLE)
     if explicit:
         return Path(explicit)
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    except RuntimeError:  # a user without a home
-        return _temporary_cache()
-    folder = Path(base) / "anime-pipeline"
-    return folder if _can_be_written(folder) else _temporary_cache()
-
-
-def _can_be_written(folder: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError, RuntimeError):  # a user without a home
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anime-pipeline"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
-def _temporary_cache() -> Path:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
     folder = Path(tempfile.gettempdir()) / f"anime-pipeline-{platform.user_number()}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)

@@ -234,7 +234,11 @@ def _write(
                     progress(len(whole.rows) + len(whole.skipped), len(pictures))
         finally:
             stopped.set()
-    _write_rest(body, whole)
+    for place, (dtype, shape) in enumerate(_COLUMNS):
+        column = np.array([row[place] for row in whole.rows], dtype)
+        np.save(body, column.reshape(-1, *shape))  # which needs nothing of a file but `write`
+    notes = json.dumps({"skipped": [*map(astuple, whole.skipped)], "transient": whole.transient})
+    np.save(body, np.frombuffer(notes.encode(), np.uint8))
     # How many pictures there are is known only now, so the checksum takes the header last.
     header = io.BytesIO()
     _write_header(header, (len(whole.rows), *image_shape))
@@ -242,15 +246,6 @@ def _write(
     file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
     file.seek(0)
     file.write(header.getvalue())
-
-
-def _write_rest(file: _Summing, whole: _Decoded) -> None:
-    """Write all but the pictures; `numpy.save` needs nothing of a file but `write`."""
-    for place, (dtype, shape) in enumerate(_COLUMNS):
-        column = np.array([row[place] for row in whole.rows], dtype)
-        np.save(file, column.reshape(-1, *shape))
-    notes = json.dumps({"skipped": [*map(astuple, whole.skipped)], "transient": whole.transient})
-    np.save(file, np.frombuffer(notes.encode(), np.uint8))
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:

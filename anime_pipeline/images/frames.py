@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -48,11 +49,9 @@ def animated_kind(path: Path) -> str | None:
     Raises:
         DataError: If that cannot be told in the time that a header may take.
     """
-    try:
-        with open_regular(path) as file:
-            return _kind(file)
-    except OSError:  # named when it is read
-        return None
+    with suppress(OSError), open_regular(path) as file:  # or it is named when it is read
+        return _kind(file)
+    return None
 
 
 def kind_of(content: bytes) -> str | None:

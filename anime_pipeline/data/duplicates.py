@@ -94,7 +94,6 @@ def _joined_where_same(
 
 
 def _joined(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Join the groups of paired pictures."""
     if not len(left):
         return groups
     # Here: slower to import than remembered groups are to read.

@@ -17,7 +17,7 @@ import math
 import os
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +30,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.storage import atomic_write, require_free, sweep_temporaries
 from anime_pipeline.data.dataset import Record
-from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
+from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, Progress, thumbnail
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
@@ -42,8 +42,6 @@ _CHECKED_AT_ONCE = 2**24
 # Beside each picture: its thumbnail, the beginning of its hash, height and width, and its position.
 _COLUMNS = ((np.uint8, THUMBNAIL_SHAPE), (np.uint64, ()), (np.int32, (2,)), (np.int64, ()))
 _PICTURES_A_TASK = 16  # handing over one at a time would take as long as decoding it
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from PIL import Image, JpegImagePlugin
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import open_regular
-from anime_pipeline.data.duplicates import repeated
+from anime_pipeline.data.duplicates import Progress, repeated
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.codec import naming
 from anime_pipeline.images.files import Skipped
@@ -54,7 +54,6 @@ _REPORT_EVERY = 500
 _SAMPLING = {0: "full size", 1: "half width", 2: "half size"}  # 4:4:4, 4:2:2 and 4:2:0
 
 Kind = TypeVar("Kind", bound=Hashable)
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import cache_folder
 from anime_pipeline.data.dataset import Dataset
-from anime_pipeline.data.duplicates import cached_groups
-from anime_pipeline.data.entry import Progress, Wanted, build_entry, read_entry
+from anime_pipeline.data.duplicates import Progress, cached_groups
 from anime_pipeline.data.entry import Store as Store
+from anime_pipeline.data.entry import Wanted, build_entry, read_entry
 from anime_pipeline.data.splits import Split, split_by_content
 
 # Raise when decoding or fitting changes, so that old entries are not used.

@@ -139,6 +139,4 @@ def _plays(picture: Image.Image) -> int:
     loop = picture.info.get("loop")
     if picture.format != "GIF":
         return int(loop or 0)
-    if loop is None:
-        return 1
-    return int(loop) + 1 if loop else 0
+    return 1 if loop is None else int(loop) + 1 if loop else 0

@@ -101,7 +101,9 @@ def export(generator: Weights | None, upscaler: Weights | None, form: str, path:
                     f"{share:.1%}. Install the package's libraries again."
                 )
         _put_in_place(made, path)
-    shapes = {name: f"{array.dtype} {_shape(name, array)}" for name, array in inputs.items()}
+    sides = {k: ", ".join(map(str, array.shape[1:])) for k, array in inputs.items()}
+    sides |= {"lr_image": "H, W, 3"}
+    shapes = {name: f"{array.dtype} [N, {sides[name]}]" for name, array in inputs.items()}
     factor = SCALE if upscaler else 1
     side = str(generator.read_config(DcganConfig).image_size * factor) if generator else ""
     output = f"uint8 [N, {side}, {side}, 3]" if side else "uint8 [N, 4H, 4W, 3]"
@@ -136,11 +138,6 @@ def example_inputs(generator: Weights | None, upscaler: Weights | None) -> Input
     if conditions.parse_names(config.condition):
         inputs["condition"] = conditions.draw(seeds, condition_table(generator))
     return inputs
-
-
-def _shape(name: str, array: np.ndarray) -> str:
-    sides = ["N", "H", "W", "3"] if name == "lr_image" else ["N", *map(str, array.shape[1:])]
-    return f"[{', '.join(sides)}]"
 
 
 def _keras_model(generator: Weights | None, upscaler: Weights | None) -> Any:

@@ -53,7 +53,6 @@ class _Meter:
             platform.limit_reserved_memory(self._held + self._limits.memory_for(pixels))
 
     def end(self) -> None:
-        """Lift both."""
         platform.limit_processor_time(0)
         if self._held is not None:
             platform.limit_reserved_memory(None)

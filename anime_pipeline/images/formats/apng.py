@@ -50,7 +50,8 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         ValueError: If one is missing, or does not fit the picture; says which.
     """
     header = read_header(content)
-    shared = _shared(content)
+    before = takewhile(lambda chunk: chunk.kind != b"IDAT", chunks(content))
+    shared = [content[each.begin : each.end] for each in before if each.kind in SHARED]
     number = 0
     for control, data in _stored_parts(content):
         if number == header.animated:
@@ -69,7 +70,9 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         # As in the file's own header: bits, colour type, compression, filters, interlacing.
         own = make_chunk(b"IHDR", struct.pack(">II", width, height) + content[24:29])
         yield StoredFrame(
-            b"".join([SIGNATURE, own, shared, make_chunk(b"IDAT", data), make_chunk(b"IEND", b"")]),
+            b"".join(
+                [SIGNATURE, own, *shared, make_chunk(b"IDAT", data), make_chunk(b"IEND", b"")]
+            ),
             (width, height),
             (left, top),
             round(1000 * ticks / (rate or 100)),
@@ -78,11 +81,6 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         )
     if number < header.animated:
         raise ValueError(f"{number} of {header.animated} frames are there")
-
-
-def _shared(content: bytes) -> bytes:
-    before = takewhile(lambda chunk: chunk.kind != b"IDAT", chunks(content))
-    return b"".join(content[each.begin : each.end] for each in before if each.kind in SHARED)
 
 
 def _stored_parts(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -134,12 +134,11 @@ class _Reader:
     def describe(self, thing: str, part: Thing | None, style: bool = False) -> None:
         """End a phrase at the thing that it describes; a style of hair is one more to ignore."""
         words, self.pending = self.pending, []
-        self.more_of = None
         if self.negated:
             self.phrases.append(_Phrase([*words, thing]))
-            self.negated = False
+            self.negated, self.more_of = False, None
             return
-        self.drop_thing()
+        self.close()
         found = _said(words, part, named=True, lengths=not style) if part else []
         if any(phrase.attribute for phrase in found):
             if style:
@@ -160,7 +159,8 @@ class _Reader:
             self.add_ignored(words)
             self.negated = False
             if not keep_thing:
-                self.drop_thing()
+                self.add_ignored([self.thing] if self.thing else [])
+                self.thing = None
             return
         thing, self.thing = self.thing, None
         described = _THINGS.get(_key(more_of or ""))
@@ -179,10 +179,6 @@ class _Reader:
             self.phrases += found
         else:
             self.add_ignored(([thing] if thing else []) + words)
-
-    def drop_thing(self) -> None:
-        self.add_ignored([self.thing] if self.thing else [])
-        self.thing = None
 
     def add_ignored(self, words: list[str]) -> None:
         if words:

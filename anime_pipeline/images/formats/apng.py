@@ -19,6 +19,7 @@ from anime_pipeline.images.formats.png import SIGNATURE, body_of, chunks, make_c
 SHARED = frozenset((b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"sBIT"))
 DISPOSALS = {0: Disposal.KEEP, 1: Disposal.CLEAR, 2: Disposal.RESTORE}
 OVER = 1
+END = make_chunk(b"IEND", b"")
 CONTROL = struct.Struct(">IIIIIHHBB")
 
 
@@ -70,9 +71,7 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         # As in the file's own header: bits, colour type, compression, filters, interlacing.
         own = make_chunk(b"IHDR", struct.pack(">II", width, height) + content[24:29])
         yield StoredFrame(
-            b"".join(
-                [SIGNATURE, own, *shared, make_chunk(b"IDAT", data), make_chunk(b"IEND", b"")]
-            ),
+            b"".join([SIGNATURE, own, *shared, make_chunk(b"IDAT", data), END]),
             (width, height),
             (left, top),
             round(1000 * ticks / (rate or 100)),

@@ -26,11 +26,9 @@ def list_samples(folder: Path) -> list[int]:
     return sorted(
         int(match[1])
         for path in place.iterdir()
-        if (match := _NAME.fullmatch(path.name))
-        and path.name == sample_name(int(match[1]))
+        if (match := _NAME.fullmatch(path.name)) and path.name == sample_name(int(match[1]))
         # A link could lead to a file that is no sample of this run.
-        and path.is_file()
-        and not path.is_symlink()
+        if path.is_file() and not path.is_symlink()
     )
 
 

@@ -122,9 +122,8 @@ def generator_graph(weights: Weights) -> ModelProto:
     graph = Graph()
     image = graph.to_nhwc(add_generator(graph, weights), output="image")
     size = weights.read_config(DcganConfig).image_size
-    shape: Shape = ["batch", size, size, 3]
     facts = {"weights-sha256": weights.sha256}
-    return graph.model("dcgan_generator", image, shape, facts, np.float32)
+    return graph.model("dcgan_generator", image, ["batch", size, size, 3], facts, np.float32)
 
 
 def upscaler_graph(weights: Weights) -> ModelProto:

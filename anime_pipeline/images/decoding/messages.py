@@ -57,8 +57,7 @@ def read(pipe: IO[bytes]) -> dict[str, Any] | None:
     length = pipe.read(LENGTH_BYTES)
     if len(length) < LENGTH_BYTES:
         return None
-    text = pipe.read(int.from_bytes(length))
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads(pipe.read(int.from_bytes(length)))
     return found
 
 

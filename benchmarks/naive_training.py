@@ -19,9 +19,9 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.dcgan import build_discriminator, build_generator
 from anime_pipeline.models.keras_layers import Block
 from anime_pipeline.models.normalisation import BatchNormalization
-from anime_pipeline.training.dcgan import augment
-from anime_pipeline.training.dcgan.losses import LOSSES, zero_gradient_penalty
 from anime_pipeline.training.dcgan.task import DcganTask
+from anime_pipeline.training.gan import augment
+from anime_pipeline.training.gan.losses import LOSSES, zero_gradient_penalty
 
 Step = Callable[[], object]
 

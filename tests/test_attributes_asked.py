@@ -10,7 +10,7 @@ from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.cli.face_options import gather_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.writing.sheet import Label, labelled_sheet
+from anime_pipeline.images.writing.grid import Label, labelled_sheet
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from anime_pipeline import FaceSpec
 from anime_pipeline.core import machine as core_machine
 from anime_pipeline.core.machine import bfloat16_forbidden_by, cpu_has_bfloat16, cpu_name
 from anime_pipeline.data.degrade import degrade
-from anime_pipeline.inference import bfloat16
+from anime_pipeline.inference import runtime
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.models.weights import SRGAN_KIND, load_weights
@@ -58,8 +58,8 @@ def test_what_is_missing_is_said(cli, tmp_path, monkeypatch, lacks):
     from anime_pipeline.images.codec import write_png
 
     write_png(tmp_path / "a.png", draw_face(3, 32).image, {})
-    monkeypatch.setattr(bfloat16, "cpu_has_bfloat16", lambda: lacks != "processor")
-    monkeypatch.setattr(bfloat16, "LIBRARY", "no_such_library")
+    monkeypatch.setattr(core_machine, "cpu_has_bfloat16", lambda: lacks != "processor")
+    monkeypatch.setattr(runtime, "BFLOAT16_LIBRARY", "no_such_library")
     refused = cli("upscale", "a.png", "--precision", "bfloat16")
     assert refused.code == 1
     wanted = "no instructions" if lacks == "processor" else "no_such_library"

@@ -10,9 +10,8 @@ from hypothesis.extra.numpy import arrays
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.data import conditions
-from anime_pipeline.data.characters import Colors
+from anime_pipeline.data.characters import Colors, read_tag_csv
 from anime_pipeline.data.dataset import Record, open_dataset
-from anime_pipeline.data.tags import read_tag_csv
 from anime_pipeline.data.words import WORDS
 
 NAMES = ("hair", "Hat", "skin")

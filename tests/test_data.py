@@ -16,7 +16,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.data.celeba import read_attributes
 from anime_pipeline.data.characters import Colors, format_color_csv, read_color_csv
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.sizes import choose_hr_size
+from anime_pipeline.data.opening import choose_hr_size
 from anime_pipeline.data.splits import split_by_content
 from anime_pipeline.data.store import load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode

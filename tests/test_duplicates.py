@@ -114,7 +114,7 @@ def test_groups_are_remembered_and_a_damaged_memory_is_not_believed(tmp_path, mo
     assert cached_groups(thumbnails).tolist() == [0, 0, 0]
     monkeypatch.undo()
     monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(tmp_path))
-    (path,) = tmp_path.glob("groups-*.npy")
+    (path,) = tmp_path.glob("groups-*.npz")
     path.write_bytes(path.read_bytes()[:20])
     assert cached_groups(thumbnails).tolist() == [0, 0, 0]
 

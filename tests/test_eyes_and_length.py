@@ -11,8 +11,8 @@ from anime_pipeline import FaceSpec
 from anime_pipeline.cli.face_options import gather_attributes, only_known
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.conditions import columns
-from anime_pipeline.data.words import OTHER_WORDS, WORDS, known_words, parse_word
-from anime_pipeline.images.colour_names import EYE_COLOURS
+from anime_pipeline.data.words import WORDS, known_words, parse_word
+from anime_pipeline.images.colour_names import OTHER_WORDS
 from anime_pipeline.inference.export_usage import _parts as parts_of
 from anime_pipeline.inference.export_usage import usage
 
@@ -20,10 +20,11 @@ ASKED = ("--eyes", "Grey", "--hair-length", "short")
 
 
 def test_words_and_what_people_say_for_them():
-    assert WORDS["eyes"] == tuple(sorted(WORDS["eyes"])) and set(EYE_COLOURS) == set(WORDS["eyes"])
+    expected = "aqua black blue brown gray green orange pink purple red yellow".split()
+    assert list(WORDS["eyes"]) == expected, "weights know them in this order"
+    assert set(OTHER_WORDS["eyes"]) <= set(expected)
+    assert not set(" ".join(OTHER_WORDS["eyes"].values()).split()) & set(expected)
     for name in WORDS:
-        assert set(OTHER_WORDS[name].values()) <= set(WORDS[name])
-        assert not set(OTHER_WORDS[name]) & set(WORDS[name])
         assert all(parse_word(f" {word.upper()} ", name, "x") in WORDS[name]
                    for word in known_words(name))  # fmt: skip
     with pytest.raises(UsageError, match="Invalid value.*aqua, black.*yellow. Received: 'plaid'"):

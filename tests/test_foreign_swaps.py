@@ -128,7 +128,7 @@ def test_a_file_that_grows_while_it_is_read_is_cut_off(tmp_path, monkeypatch):
             return b"a" * count
 
     with path.open("rb") as file, pytest.raises(NotAFileError, match="where 100 bytes are read"):
-        read_at_most(Growing(file), 100, path)
+        read_at_most(Growing(file), 100)
     assert Growing.asked <= 102
     # What tells no size at all, as the system's own files, is read.
     assert read_regular(Path("/proc/self/stat"), 10_000)

@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.core.config import DcganConfig, to_dict
-from anime_pipeline.images.writing.animation import write_gif, write_mp4
+from anime_pipeline.images.writing.save import write_gif, write_mp4
 from anime_pipeline.inference.latents import neighbour, slerp, walk
 from anime_pipeline.inference.project import project
 from anime_pipeline.models.dcgan import build_generator

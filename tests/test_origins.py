@@ -23,7 +23,7 @@ from anime_pipeline.data.origins import (
     standing_apart,
 )
 from anime_pipeline.data.store import load_store
-from anime_pipeline.images.writing.sheet import captioned_rows
+from anime_pipeline.images.writing.grid import captioned_rows
 from anime_pipeline.reports import origins as report
 from anime_pipeline.sample.drawing import draw_face
 

@@ -18,7 +18,8 @@ def test_the_reference_files_are_read_completely_and_truthfully(faces):
     files = sorted((faces / "moeimouto").rglob("*.png"))
     assert len(store.images) == len(files) == 950
     assert store.skipped == [] and dataset.skipped == []
-    assert len(dataset.folders) == 10 and len(dataset.folders_without_colors) == 9
+    folders = {record.path.parent for record in dataset.records}
+    assert len(folders) == 10 and len(dataset.folders_without_colors) == 9
     assert dataset.color_problems == []
     # Nothing is said that is not so: every named row is really absent, every folder really bare.
     assert all(not (faces / path).exists() for path in dataset.rows_without_image)

@@ -14,11 +14,10 @@ from PIL import Image
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.data import tables
 from anime_pipeline.data.celeba import read_attributes
-from anime_pipeline.data.characters import Colors, parse_color_csv, read_color_csv
-from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.labels import label_hashes, unused_labels
+from anime_pipeline.data.characters import Colors, parse_color_csv, read_color_csv, read_tag_csv
+from anime_pipeline.data.conditions import label_hashes
+from anime_pipeline.data.dataset import open_dataset, unused_labels
 from anime_pipeline.data.tables import match_names
-from anime_pipeline.data.tags import read_tag_csv
 
 HEADER = "file,hair_r,hair_g,hair_b,skin_r,skin_g,skin_b"
 ROWS = ["a.png,1,2,3,250,240,230", "b.png,12,0,255,4,5,6"]

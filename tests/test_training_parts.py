@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from anime_pipeline.models import backend
 from anime_pipeline.models.adam import adam, adam_slots
-from anime_pipeline.training.dcgan import augment
-from anime_pipeline.training.dcgan.losses import (
+from anime_pipeline.training.gan import augment
+from anime_pipeline.training.gan.losses import (
     LOSSES,
     unit_gradient_penalty,
     zero_gradient_penalty,

@@ -187,7 +187,7 @@ def test_every_kind_of_picture_is_counted_before_the_work(monkeypatch):
         with pytest.raises(DataError, match="allow more") as caught:
             enlarger(room)(picture, kind=kind)
         assert ("write PNG" in str(caught.value)) == (kind != "png")
-    assert STILL_BYTES_PER_PX["webp", 4] > STILL_BYTES_PER_PX["jpg", 4]
+    assert STILL_BYTES_PER_PX["webp"][4] > STILL_BYTES_PER_PX["jpg"][4]
 
 
 def test_an_animation_that_is_too_large_is_not_told_to_become_png():

@@ -11,7 +11,7 @@ import click
 
 from anime_pipeline.cli import common
 from anime_pipeline.core.config import FITS, MAX_SEED
-from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import require_free
 from anime_pipeline.core.text import visible
 from anime_pipeline.data.dataset import Dataset, open_dataset
 

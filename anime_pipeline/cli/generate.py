@@ -15,8 +15,7 @@ from anime_pipeline.cli import face_options as faces
 from anime_pipeline.cli.common import UserPath, parse_seeds, result_options, tell
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
-from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import atomic_write_json, folder_locked
+from anime_pipeline.core.storage import atomic_write_json, folder_locked, require_free
 from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
 
 MANIFEST = "manifest.json"

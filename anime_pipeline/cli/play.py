@@ -27,7 +27,7 @@ from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, as_hex, in_
 if TYPE_CHECKING:
     import numpy as np
 
-    from anime_pipeline.images.writing.sheet import Label
+    from anime_pipeline.images.writing.grid import Label
 
 SUFFIXES = (".gif", ".mp4", ".png")
 SHEET_COLUMNS = 12
@@ -51,7 +51,7 @@ def palette(
 ) -> None:  # fmt: skip
     """Draw one seed in every hair and skin colour, as one labelled sheet."""
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.writing.sheet import labelled_sheet
+    from anime_pipeline.images.writing.grid import labelled_sheet
 
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
@@ -80,7 +80,7 @@ def palette(
 
 
 def _labels(part: Any, text: str | None) -> list[Label]:
-    from anime_pipeline.images.writing.sheet import Label
+    from anime_pipeline.images.writing.grid import Label
 
     if text is None:
         named = HAIR_COLOURS if part == "hair" else SKIN_COLOURS
@@ -203,8 +203,8 @@ def _refuse_other(out: Path, overwrite: bool) -> None:
 
 def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:
     from anime_pipeline.images.codec import write_png
-    from anime_pipeline.images.writing.animation import write_gif, write_mp4
     from anime_pipeline.images.writing.grid import make_grid
+    from anime_pipeline.images.writing.save import write_gif, write_mp4
 
     if out.suffix == ".gif":
         write_gif(out, pictures, fps, made_by)

@@ -13,8 +13,7 @@ from anime_pipeline.cli.common import UserPath, json_option, print_json, wants_j
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import sweep_temporaries
+from anime_pipeline.core.storage import require_free, sweep_temporaries
 from anime_pipeline.images.files import IMAGE_SUFFIXES
 from anime_pipeline.inference.target import MAX_FACTOR, Target
 

@@ -20,8 +20,8 @@ from anime_pipeline.images.decoding.decoder import Decoder
 from anime_pipeline.images.frames import kind_of
 from anime_pipeline.images.marks import picture_text, refuse_other_picture
 from anime_pipeline.images.writing.save import SUFFIXES, check_size, write_animation, write_picture
-from anime_pipeline.inference.bfloat16 import require_bfloat16
 from anime_pipeline.inference.enlarge import Enlarger
+from anime_pipeline.inference.runtime import require_bfloat16
 from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Extras, Upscaler

@@ -64,23 +64,11 @@ def _memorising(row: Row, _: Sequence[Row]) -> bool:
     return bool(row["accuracy_real_train"] - row["accuracy_real_val"] >= least)
 
 
-def _certain(row: Row, _: Sequence[Row]) -> bool:
-    return bool(min(row["accuracy_real_train"], row["accuracy_fake"]) >= CERTAIN)
-
-
-def _guessing(row: Row, _: Sequence[Row]) -> bool:
-    return bool(row["auc_real_fake"] <= CHANCE)
-
-
 def _collapsed(row: Row, rows: Sequence[Row]) -> bool:
     best = max(each["diversity"] for each in rows)
     # Early faces are alike because they are still fog; later ones have no such excuse.
     never = NO_DIVERSITY if len(rows) >= 2 * EVALUATIONS else 0.0
     return bool(row["diversity"] <= max(POOR_DIVERSITY * min(1.0, best), never))
-
-
-def _psnr_dropped(row: Row, rows: Sequence[Row]) -> bool:
-    return has_dropped(row["val_psnr_db"], [each["val_psnr_db"] for each in rows])
 
 
 def has_dropped(psnr_db: float, measured_db: Sequence[float]) -> bool:
@@ -101,7 +89,7 @@ RULES = (
     Rule(
         "vanishing-generator",
         ("accuracy_real_train", "accuracy_fake"),
-        _certain,
+        lambda row, _: min(row["accuracy_real_train"], row["accuracy_fake"]) >= CERTAIN,
         "The discriminator is always right ({accuracy_real_train} of real pictures and "
         "{accuracy_fake} of drawn ones), so the generator hardly learns from it. If the sample "
         "grids stand still, start again with a smaller --set learning_rate_d=..., a larger --set "
@@ -111,7 +99,7 @@ RULES = (
     Rule(
         "lost-discriminator",
         ("auc_real_fake",),
-        _guessing,
+        lambda row, _: row["auc_real_fake"] <= CHANCE,
         "The discriminator guesses: shown a real and a drawn face, it finds the real one "
         "{auc_real_fake} of the time, and a coin half of it. The generator then wanders. Start "
         "again with a larger --set learning_rate_d=... or a smaller --set learning_rate_g=...",
@@ -128,7 +116,7 @@ RULES = (
     Rule(
         "psnr-drop",
         ("val_psnr_db",),
-        _psnr_dropped,
+        lambda row, rows: has_dropped(row["val_psnr_db"], [r["val_psnr_db"] for r in rows]),
         "Held-out PSNR fell to {val_psnr_db} from {best}: the adversarial phase paints over the "
         "pictures. Start again with a smaller --set adversarial_weight=... or a larger --set "
         "pixel_weight=...; fidelity.npz in the run folder is not affected.",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +20,6 @@ from anime_pipeline.core.arrays import UNREADABLE, check_finite, open_arrays
 from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write, atomic_write_json, refuse_link, sha256_of
-
-
-class _Shaped(Protocol):
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
 
 SEPARATOR = "|"  # Keras paths hold slashes, so levels of the tree need another mark
 
@@ -90,9 +84,7 @@ def _pair(folder: Path, step: int) -> tuple[Path, Path]:
 def _own_step(name: str, kinds: str = "npz|json") -> int | None:
     """Return the step of a file that `save` names so, to the letter; anything else is not ours."""
     match = re.fullmatch(rf"state-([0-9]{{8,18}})\.(?:{kinds})", name)
-    if match is None or match[1] != f"{int(match[1]):08d}":
-        return None
-    return int(match[1])
+    return int(match[1]) if match and match[1] == f"{int(match[1]):08d}" else None
 
 
 def steps_in(folder: Path) -> list[int]:
@@ -181,7 +173,7 @@ def _load(
         ) from None
 
 
-def _check_matches(have: Mapping[str, _Shaped], want: Mapping[str, np.ndarray]) -> None:
+def _check_matches(have: Mapping[str, Any], want: Mapping[str, np.ndarray]) -> None:
     """Refuse arrays that are missing, unknown or of another shape, naming the first."""
     wrong = sorted(set(have) ^ set(want))
     wrong += sorted(k for k in set(have) & set(want) if have[k].shape != want[k].shape)

@@ -73,9 +73,10 @@ def in_words(error: BaseException) -> PipelineError | None:
             "it. Install all that the package requires (pip install . in the project's folder)."
         )
     if isinstance(error, ModuleNotFoundError):
+        top = (error.name or "").partition(".")[0]
         return PipelineError(
             f"The Python package {error.name!r} is not installed, and this command needs it. "
-            f"Install it (pip install {_package(error.name)}), or install anime-pipeline again "
+            f"Install it (pip install {_PACKAGES.get(top, top)}), or install anime-pipeline again "
             "with all it depends on."
         )
     if isinstance(error, ImportError):
@@ -86,7 +87,7 @@ def in_words(error: BaseException) -> PipelineError | None:
     if isinstance(error, OSError):
         place = error.filename or "A file or device"
         return PipelineError(
-            f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, _ANY_ADVICE)}"
+            f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, _ADVICE[0])}"
         )
     return None
 
@@ -104,15 +105,8 @@ _OUT_OF_MEMORY = (
 # Where the package to install is called otherwise than the module.
 _PACKAGES = {"cv2": "opencv-python-headless", "PIL": "Pillow", "skimage": "scikit-image"}
 
-
-def _package(module: str | None) -> str:
-    top = (module or "").partition(".")[0]
-    return _PACKAGES.get(top, top)
-
-
-_ANY_ADVICE = " Check the path and its permissions."
-
 _ADVICE = {
+    0: " Check the path and its permissions.",  # of what is not below
     errno.ENOSPC: " Make room on the disk, or name a folder on another one.",
     errno.EDQUOT: " Make room, or name a folder on another disk.",
     errno.EACCES: " Name a folder that you may write to, or change its permissions.",

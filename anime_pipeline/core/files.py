@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
@@ -25,14 +24,15 @@ _READ = os.O_RDONLY | platform.O_NONBLOCK | platform.O_CLOEXEC | platform.O_BINA
 _WRITE = _READ | os.O_RDWR | os.O_CREAT | platform.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | platform.O_DIRECTORY | platform.O_CLOEXEC
 
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_A_LINK = "not a regular file but a symbolic link"
 
 
 def open_regular(path: Path, follow: bool = True) -> BufferedReader:
@@ -88,27 +88,24 @@ def read_regular(path: Path, most_bytes: int, follow: bool = True) -> bytes:
         OSError: If it cannot be read.
     """
     with open_regular(path, follow) as file:
-        return read_at_most(file, most_bytes, path)
+        return read_at_most(file, most_bytes)
 
 
-def read_inside(folder: Path, *parts: str, most_bytes: int) -> bytes:
-    """Read a whole file below a folder, see `open_inside` and `read_regular`."""
-    with open_inside(folder, *parts) as file:
-        return read_at_most(file, most_bytes, folder.joinpath(*parts))
-
-
-def read_at_most(file: IO[bytes], most_bytes: int, path: Path) -> bytes:
+def read_at_most(file: IO[bytes], most_bytes: int) -> bytes:
     """Read an open file to its end, refusing one that is larger before reading any of it."""
     size = os.fstat(file.fileno()).st_size
-    if size <= most_bytes:
-        # Python sets aside as many bytes as are asked for, so what it says it holds, and one more.
-        content = file.read(size + 1)
-        if len(content) > size:  # it grows, or is of a kind that tells no size
-            content += file.read(most_bytes + 1 - len(content))
-        if len(content) <= most_bytes:
-            return content
-        size = len(content)
-    raise NotAFileError(errno.EFBIG, f"{in_units(size)}, where {in_units(most_bytes)} are read")
+    _require_at_most(size, most_bytes)
+    # Python sets aside as many bytes as are asked for, so what it says it holds, and one more.
+    content = file.read(size + 1)
+    if len(content) > size:  # it grows, or is of a kind that tells no size
+        content += file.read(most_bytes + 1 - len(content))
+    _require_at_most(len(content), most_bytes)
+    return content
+
+
+def _require_at_most(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise NotAFileError(errno.EFBIG, f"{in_units(size)}, where {in_units(most_bytes)} are read")
 
 
 def append_line(path: Path, line: str) -> None:
@@ -143,20 +140,19 @@ def require_regular_if_there(path: Path) -> None:
         _require_regular(path.lstat(), path)
 
 
-def what_is_wrong(path: Path, most_bytes: int = MAX_PICTURE_BYTES) -> str | None:
-    """Say in a few words why a path cannot be read as a file, or return None; nothing is opened.
+def what_is_wrong(path: Path) -> str | None:
+    """Say in a few words why a path cannot be read as a picture, or return None; nothing is opened.
 
     For walks over folders: one file that is none is passed over and named, see `NotAFileError`.
     """
     try:
         status = path.stat()
         _require_regular(status, path)
+        _require_at_most(status.st_size, MAX_PICTURE_BYTES)
     except NotAFileError as error:
         return str(error.strerror)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if status.st_size > most_bytes:
-        return f"{in_units(status.st_size)}, where {in_units(most_bytes)} are read"
     return None
 
 
@@ -174,12 +170,8 @@ def _open(path: Path, flags: int, within: int | None = None) -> int:
         return os.open(path.name if within is not None else path, flags, 0o666, dir_fd=within)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK) and flags & platform.O_NOFOLLOW:
-            raise NotAFileError(error.errno, _is_a("a symbolic link"), str(path)) from None
-        if error.errno in (
-            errno.ENXIO,
-            errno.EISDIR,
-        ):
-            # A socket, a pipe without a reader, a folder.
+            raise NotAFileError(error.errno, _A_LINK, str(path)) from None
+        if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket, a pipe without a reader
             raise NotAFileError(error.errno, "not a regular file", str(path)) from None
         error.filename = str(path)
         raise
@@ -197,18 +189,12 @@ def _checked(descriptor: int, path: Path) -> int:
 
 def _require_no_link(status: os.stat_result, path: Path) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise NotAFileError(errno.ELOOP, _is_a("a symbolic link"), str(path))
+        raise NotAFileError(errno.ELOOP, _A_LINK, str(path))
 
 
 def _require_regular(status: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kinds: Sequence[str] = [word for test, word in _KINDS if test(status.st_mode)]
-        raise NotAFileError(
-            errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL,
-            _is_a(kinds[0] if kinds else "something unknown"),
-            str(path),
-        )
-
-
-def _is_a(kind: str) -> str:
-    return f"not a regular file but {kind}"
+    mode = status.st_mode
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something unknown")
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise NotAFileError(number, f"not a regular file but {kind}", str(path))

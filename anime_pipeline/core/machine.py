@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,11 +59,8 @@ KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "ch
 
 
 def _shield_keras() -> None:
-    """Keep the user's `keras.json` from reaching us, unless it says what Keras does anyway.
-
-    Keras reads it from $KERAS_HOME when it is imported. Another home of our own then stands in for
-    the user's; what was downloaded there is still found.
-    """
+    # Keras reads the user's from $KERAS_HOME when it is imported. A home of our own then stands in;
+    # what was downloaded to the other is still found.
     if "keras" in sys.modules:
         return
     # As Keras finds it; os.path's, for pathlib's raises for a user without a home.
@@ -163,9 +161,8 @@ def arithmetic_settings() -> list[str]:
 
 def cpu_name() -> str:
     """Return the processor's name as the system gives it."""
-    lines = _cpuinfo().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    named = re.search(r"^model name\s*:\s*(.*)", _cpuinfo(), re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 def _cpuinfo() -> str:

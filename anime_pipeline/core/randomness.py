@@ -50,23 +50,20 @@ def latents(seeds: Sequence[int], dim: int, distribution: str = "normal") -> np.
     Returns:
         float32 array [N, dim].
     """
-    rows = [_draw(stream(seed, "latent"), (dim,), distribution) for seed in seeds]
+    rows = [latent_batch(seed, "latent", 0, (dim,), distribution) for seed in seeds]
     return np.stack(rows) if rows else np.zeros((0, dim), np.float32)
 
 
 def latent_batch(seed: int, name: str, step: int, shape: tuple[int, ...], kind: str) -> np.ndarray:
     """Draw a training batch of latents for one step: float32 array of `shape`."""
-    return _draw(stream(seed, name, step), shape, kind)
-
-
-def _draw(generator: np.random.Generator, shape: tuple[int, ...], distribution: str) -> np.ndarray:
-    if distribution == "normal":
+    generator = stream(seed, name, step)
+    if kind == "normal":
         return generator.standard_normal(shape, dtype=np.float32)
-    if distribution == "uniform":
+    if kind == "uniform":
         return (generator.random(shape, dtype=np.float32) * 2 - 1).astype(np.float32)
     raise ValueError(
         "Invalid value for argument `distribution`. Expected 'normal' or 'uniform'. "
-        f"Received: {distribution!r}"
+        f"Received: {kind!r}"
     )
 
 

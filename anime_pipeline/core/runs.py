@@ -15,12 +15,7 @@ from typing import IO, Any
 
 from anime_pipeline.core import platform
 from anime_pipeline.core.errors import CheckpointError, NotAFileError, UsageError
-from anime_pipeline.core.files import (
-    MAX_DOCUMENT_BYTES,
-    open_lock,
-    open_regular,
-    read_regular,
-)
+from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, open_lock, open_regular, read_regular
 from anime_pipeline.core.storage import refuse_link
 
 RUN_CONFIG = "config.json"
@@ -44,17 +39,9 @@ def list_runs(stage_folder: Path) -> list[Path]:
         (int(match[1]), path)
         for path in stage_folder.iterdir()
         # A folder without its configuration was killed while it was made: it holds nothing.
-        if (match := re.match(r"(\d+)-", path.name)) and _is_file(path / RUN_CONFIG)
+        if (match := re.match(r"(\d+)-", path.name)) and os.path.isfile(path / RUN_CONFIG)
     ]
     return [path for _, path in sorted(numbered)]
-
-
-def _is_file(path: Path) -> bool:
-    """Tell whether a file is there, as far as one may look."""
-    try:
-        return path.is_file()
-    except PermissionError:
-        return False
 
 
 def new_run_folder(stage_folder: Path, preset: str) -> Path:
@@ -127,11 +114,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _text_inside(path: Path, most_bytes: int) -> str:
-    """Read a file of a run folder, which may have come from anybody.
-
-    Raises:
-        CheckpointError: If it is a link, none that can be read at once, or too large.
-    """
+    """Read a file of a run folder, which may have come from anybody; a link is refused."""
     try:
         content = read_regular(path, most_bytes, follow=False)
     except NotAFileError as error:
@@ -242,18 +225,10 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunSummary:
     except OSError as error:
         raise _unreadable(folder / CHECKPOINT_FOLDER, error) from None
     step = saved[-1] if saved else metrics.get("step", 0)
+    around = {name: facts.get(name) for name in SURROUNDINGS}
+    state, said, size = _state(folder, step, total), read_warnings(folder), _bytes_below(folder)
     return RunSummary(
-        folder,
-        stage,
-        preset,
-        config,
-        {name: facts.get(name) for name in SURROUNDINGS},
-        step,
-        total,
-        _state(folder, step, total),
-        metrics,
-        read_warnings(folder),
-        _bytes_below(folder),
+        folder, stage, preset, config, around, step, total, state, metrics, said, size
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from anime_pipeline.core.files import read_inside
+from anime_pipeline.core.files import open_inside, read_at_most
 from anime_pipeline.core.runs import SAMPLES_FOLDER
 
 MAX_SAMPLE_BYTES = 2**26
@@ -26,11 +26,9 @@ def list_samples(folder: Path) -> list[int]:
     return sorted(
         int(match[1])
         for path in place.iterdir()
-        if (match := _NAME.fullmatch(path.name))
-        and path.name == sample_name(int(match[1]))
+        if (match := _NAME.fullmatch(path.name)) and path.name == sample_name(int(match[1]))
         # A link could lead to a file that is no sample of this run.
-        and path.is_file()
-        and not path.is_symlink()
+        if path.is_file() and not path.is_symlink()
     )
 
 
@@ -40,8 +38,8 @@ def read_sample(folder: Path, epoch: int) -> bytes:
     Raises:
         OSError: If it is missing, too large, no regular file or not within the run's folder.
     """
-    name = sample_name(epoch)
-    return read_inside(folder, SAMPLES_FOLDER, name, most_bytes=MAX_SAMPLE_BYTES)
+    with open_inside(folder, SAMPLES_FOLDER, sample_name(epoch)) as file:
+        return read_at_most(file, MAX_SAMPLE_BYTES)
 
 
 def epoch_words(epoch: int) -> str:

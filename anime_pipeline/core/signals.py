@@ -79,11 +79,7 @@ def answering(answer: Callable[[int, bool], object]) -> AbstractContextManager[N
 
 def stopping_as_ctrl_c() -> AbstractContextManager[None]:
     """Raise `KeyboardInterrupt` in the main thread at any of `STOP_SIGNALS`."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    return answering(stop)
+    return answering(lambda number, _: signal.default_int_handler(number, None))
 
 
 @contextmanager

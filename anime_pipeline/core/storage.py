@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from anime_pipeline.core import platform
-from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.files import open_regular
+from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.core.files import in_units, open_regular
 
+CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".anime-pipeline-", ".partial"
 _TEMPORARIES = f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"
 _TEMPORARY = re.compile(  # with the writer's process and a number of its own
@@ -199,7 +201,26 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-CACHE_VARIABLE = "ANIME_PIPELINE_CACHE"
+def require_free(folder: Path, needed_bytes: int, purpose: str) -> None:
+    """Refuse to begin work that the disk cannot hold.
+
+    Args:
+        folder: Where the files will go; it need not exist yet.
+        needed_bytes: What they will take, estimated from above.
+        purpose: What they are, for the message.
+
+    Raises:
+        PipelineError: If less than that is free.
+    """
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free_bytes = shutil.disk_usage(existing).free
+    if free_bytes < needed_bytes:
+        raise PipelineError(
+            f"Not enough disk space for {purpose}: {in_units(needed_bytes)} needed in {folder}, "
+            f"{in_units(free_bytes)} free. Make room, or name a folder on another disk."
+        )
 
 
 def cache_folder() -> Path:
@@ -214,23 +235,11 @@ def cache_folder() -> Path:
     explicit = os.environ.get(CACHE_VARIABLE)
     if explicit:
         return Path(explicit)
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    except RuntimeError:  # a user without a home
-        return _temporary_cache()
-    folder = Path(base) / "anime-pipeline"
-    return folder if _can_be_written(folder) else _temporary_cache()
-
-
-def _can_be_written(folder: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError, RuntimeError):  # a user without a home
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anime-pipeline"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
-def _temporary_cache() -> Path:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
     folder = Path(tempfile.gettempdir()) / f"anime-pipeline-{platform.user_number()}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)

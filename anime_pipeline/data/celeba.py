@@ -14,14 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.data.tables import (
-    Row,
-    TableError,
-    decode_text,
-    find_table,
-    read_bytes,
-    split_rows,
-)
+from anime_pipeline.data import tables
+from anime_pipeline.data.tables import Row, TableError, split_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +40,7 @@ def find_attribute_table(root: Path) -> tuple[Path | None, list[str]]:
     for folder in folders:
         for name in ATTRIBUTE_FILES:
             with suppress(OSError):  # a single picture, or a parent that must not be listed
-                found, unread = find_table(folder, name)
+                found, unread = tables.find_table(folder, name)
                 if found and not found.is_dir():  # as archives are unpacked into folders
                     return found, unread
     return None, []
@@ -70,8 +64,10 @@ def read_attributes(path: Path, problems: list[str] | None = None) -> pd.DataFra
 
     said = [] if problems is None else problems
     try:
-        text = decode_text(read_bytes(path))
-        names, rows = _spaced(text) if path.suffix.casefold() == ".txt" else _separated(text)
+        text = tables.decode_text(tables.read_bytes(path))
+        spaced = path.suffix.casefold() == ".txt"
+        names, rows = _spaced(text) if spaced else split_rows(text)
+        names = names if spaced else names[1:]
         found = _values(path, len(names), rows, said)
     except (TableError, csv.Error) as error:
         raise DataError(
@@ -98,11 +94,6 @@ def _spaced(text: str) -> tuple[list[str], Iterator[Row]]:
     if lines and names[0] == "image_id" and len(lines) > 1 and len(lines[1][1]) == len(names):
         names = names[1:]
     return names, iter(lines[1:])
-
-
-def _separated(text: str) -> tuple[list[str], Iterator[Row]]:
-    header, rows = split_rows(text)
-    return header[1:], rows
 
 
 def _values(path: Path, count: int, rows: Iterator[Row], problems: list[str]) -> dict[str, str]:

@@ -1,20 +1,29 @@
-"""Character folders: `NNN_name/face_*.png` with a `color.csv` of hair and skin colours a folder."""
+"""Character folders: `NNN_name/face_*.png` with tables of what the pictures of a folder show.
+
+`color.csv` holds hair and skin colours, `tags.csv` words that people gave, a column per kind.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anime_pipeline.data.tables import TableError, decode_text, plain_name, read_bytes, split_rows
+from anime_pipeline.data.words import WORDS
 
-COLOR_FILE = "color.csv"
+COLOR_FILE, TAG_FILE = "color.csv", "tags.csv"
 COLOR_COLUMNS = ("hair_r", "hair_g", "hair_b", "skin_r", "skin_g", "skin_b")
 HEADER = ",".join(("file", *COLOR_COLUMNS))
 _WHOLE = re.compile(r"(\d{1,4})(?:[.,]0*)?")
 
+# Columns that mean something to us, in any case; other names are the user's and stay as they are.
+_OWN_COLUMNS = ("file", "hair", *WORDS)
+
 Rgb = tuple[int, int, int]
+Tags = dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,10 @@ def parse_color_csv(content: bytes, name: str) -> ColorTable:
         header = [cell.casefold() for cell in header]
         missing = [name for name in ("file", *COLOR_COLUMNS) if name not in header]
         if missing:
-            absent = ", ".join(missing)
-            table.problems.append(f"{name}: column(s) {absent} missing; expected {HEADER}")
-            return table
+            raise TableError(f"column(s) {', '.join(missing)} missing; expected {HEADER}")
         twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
         if twice:
-            table.problems.append(f"{name}: column(s) {', '.join(twice)} twice; expected {HEADER}")
-            return table
+            raise TableError(f"column(s) {', '.join(twice)} twice; expected {HEADER}")
         seen: set[str] = set()
         for line, cells in rows:
             _add_row(table, f"{name}:{line}", header, cells, seen)
@@ -106,16 +112,49 @@ def _level(cell: str) -> int | None:
 
 def format_color_csv(rows: list[tuple[str, Colors]]) -> str:
     """Return the text of a `color.csv` for (file name, colours) rows."""
-    import pandas as pd  # here: takes longer to import than most folders to read
-
-    frame = pd.DataFrame(
-        [(name, *colors.hair, *colors.skin) for name, colors in rows],
-        columns=["file", *COLOR_COLUMNS],
-    )
+    text = io.StringIO()
     # The format has no quotes, but a lone carriage return in a name would end its row.
     odd = any("\r" in name for name, _ in rows)
-    return frame.to_csv(
-        index=False,
-        lineterminator="\n",
-        quoting=csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL,
+    writer = csv.writer(
+        text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
     )
+    writer.writerow(("file", *COLOR_COLUMNS))
+    writer.writerows((name, *colors.hair, *colors.skin) for name, colors in rows)
+    return text.getvalue()
+
+
+def read_tag_csv(path: Path) -> tuple[Tags, list[str]]:
+    """Read a folder's tags.
+
+    Args:
+        path: The CSV: `file`, then columns of words; an empty cell says nothing. See `data.tables`
+            for the forms of text.
+
+    Returns:
+        Tags by file name, such as ``{"a.png": {"pink_hair", "blue_eyes"}}``, and problems.
+    """
+    tags: Tags = {}
+    problems: list[str] = []
+    try:
+        header, rows = split_rows(decode_text(read_bytes(path)))
+        header = [cell.casefold() if cell.casefold() in _OWN_COLUMNS else cell for cell in header]
+        if "file" not in header:
+            return {}, [f"{path}: column file missing; expected a header such as file,hair,eyes"]
+        file = header.index("file")
+        kinds = [(place, kind) for place, kind in enumerate(header) if place != file]
+        names: dict[str, str] = {}
+        for line, cells in rows:
+            if len(cells) != len(header):
+                problems.append(f"{path}:{line}: {len(cells)} cells, expected {len(header)}")
+                continue
+            found = frozenset(_tag(cells[place], kind) for place, kind in kinds if cells[place])
+            name = names.setdefault(plain_name(cells[file]), cells[file])
+            if tags.setdefault(name, found) != found:
+                problems.append(f"{path}:{line}: {name}: second row for this file, ignored")
+    except (TableError, csv.Error) as error:
+        return {}, [f"{path}: not a table of tags ({error})"]
+    return tags, problems
+
+
+def _tag(word: str, kind: str) -> str:
+    return f"{word.casefold() if kind in WORDS else word}_{kind}"

@@ -8,6 +8,7 @@ without.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,36 @@ def of_records(names: Sequence[str], records: Sequence[Record]) -> np.ndarray:
             for row, has in known:
                 result[row, place] = 1.0 if has else -1.0
     return result
+
+
+def label_hashes(names: Sequence[str], records: Sequence[Record]) -> np.ndarray:
+    """Return a hash of what each picture's labels say about `names`.
+
+    Taken from the labels, not from the condition made of them: that one is computed in floating
+    point, which another machine may round otherwise.
+
+    Args:
+        names: What a condition is on, such as ``("hair", "eyes")``.
+        records: Pictures.
+
+    Returns:
+        uint64 [N], 0 where nothing is known.
+    """
+    return np.array([_label_hash(names, record) for record in records], np.uint64)
+
+
+def _label_hash(names: Sequence[str], record: Record) -> int:
+    known: list[object] = []
+    for name in names:
+        if name in CENTRE_AND_SPREAD:
+            known.append(record.colors and getattr(record.colors, name))
+        elif name in WORDS:
+            known.append(word_of(name, record.tags))
+        else:
+            known.append(None if record.tags is None else name in record.tags)
+    if all(value is None for value in known):
+        return 0
+    return int.from_bytes(hashlib.sha256(repr((names, known)).encode()).digest()[:8], "big")
 
 
 def words_asked(names: Sequence[str], row: np.ndarray) -> dict[str, str]:

@@ -6,16 +6,16 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import expand_user
-from anime_pipeline.data import celeba
-from anime_pipeline.data.characters import COLOR_FILE, Colors, read_color_csv
+from anime_pipeline.data import celeba, characters
+from anime_pipeline.data.characters import Colors, Tags
 from anime_pipeline.data.tables import find_table, match_names
-from anime_pipeline.data.tags import TAG_FILE, Tags, read_tag_csv
 from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
 
 if TYPE_CHECKING:
@@ -59,11 +59,6 @@ class Dataset:
     rows_without_image: list[str] = field(default_factory=list)
     folders_without_colors: list[str] = field(default_factory=list)
     attributes: pd.DataFrame | None = None
-
-    @property
-    def folders(self) -> list[Path]:
-        """Folders that hold pictures, sorted."""
-        return sorted({record.path.parent for record in self.records})
 
 
 def open_dataset(root: Path) -> Dataset:
@@ -109,20 +104,14 @@ def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
         return list(datasets)
     seen: set[str] = set()
     fresh = []
+    real = cache(os.path.realpath)  # most pictures are no links: resolving their folder is enough
     for dataset in datasets:
-        folders: dict[str, str] = {}  # most pictures are no links: resolving their folder is enough
         places = []
         for record in dataset.records:
             folder, name = os.path.split(record.path)
-            if folder not in folders:
-                folders[folder] = os.path.realpath(folder)
-            place = os.path.join(folders[folder], name)
+            place = os.path.join(real(folder), name)
             places.append(os.path.realpath(place) if os.path.islink(place) else place)
-        new = [
-            record
-            for record, place in zip(dataset.records, places, strict=True)
-            if place not in seen
-        ]
+        new = list(compress(dataset.records, [place not in seen for place in places]))
         seen.update(places)
         if new:
             fresh.append(replace(dataset, records=new))
@@ -164,18 +153,18 @@ def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Datas
     colors: dict[str, dict[str, Colors]] = {}
     tags: dict[str, Tags] = {}
     for folder in sorted(names, key=Path):
-        color_path, unread_colors = find_table(Path(folder), COLOR_FILE)
-        tag_path, unread_tags = find_table(Path(folder), TAG_FILE)
+        color_path, unread_colors = find_table(Path(folder), characters.COLOR_FILE)
+        tag_path, unread_tags = find_table(Path(folder), characters.TAG_FILE)
         dataset.color_problems += unread_colors + unread_tags
         if color_path:
-            table = read_color_csv(color_path)
+            table = characters.read_color_csv(color_path)
             dataset.color_rows += table.rows
             dataset.color_problems += table.problems
             colors[folder] = _by_picture(dataset, folder, names[folder], table.by_file)
         else:
             dataset.folders_without_colors.append(str(Path(folder)))
         if tag_path:
-            found, problems = read_tag_csv(tag_path)
+            found, problems = characters.read_tag_csv(tag_path)
             dataset.color_problems += problems
             tags[folder] = _by_picture(dataset, folder, names[folder], found)
     if colors or any(re.match(r"\d+_", os.path.basename(folder)) for folder in names):
@@ -196,3 +185,33 @@ def _by_picture(
     used = set(meant.values())
     dataset.rows_without_image += [str(Path(folder, row)) for row in rows if row not in used]
     return {name: rows[row] for name, row in meant.items()}
+
+
+def unused_labels(datasets: Sequence[Dataset]) -> str:
+    """Say in one line what of the tables is not used, and which pictures have no row.
+
+    Returns:
+        Counts with an example each; empty where every row has its picture and every picture its
+        row, and where there is no table at all.
+    """
+    absent = [path for dataset in datasets for path in dataset.rows_without_image]
+    problems = [text for dataset in datasets for text in dataset.color_problems]
+    bare = [str(record.path) for dataset in datasets for record in _without_row(dataset)]
+    total = sum(len(dataset.records) for dataset in datasets)
+    parts = [
+        (problems, "of the tables' entries cannot be used"),
+        (absent, "row(s) name no picture"),
+        (bare, f"of {total} pictures have no row"),
+    ]
+    said = [f"{len(found)} {text} (first {found[0]})" for found, text in parts if found]
+    return f"Labels: {'; '.join(said)}." if said else ""
+
+
+def _without_row(dataset: Dataset) -> list[Record]:
+    """Return the pictures without the labels that others of their dataset have."""
+    labelled = [record for record in dataset.records if record.colors or record.tags is not None]
+    if any(record.colors for record in labelled):
+        return [record for record in dataset.records if not record.colors]
+    if labelled or dataset.color_problems or dataset.rows_without_image:
+        return [record for record in dataset.records if record.tags is None]
+    return []

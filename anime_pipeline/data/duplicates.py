@@ -9,15 +9,13 @@ which pictures are sorted to be compared with their neighbours only, then 4x4 ce
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Iterator
-from typing import IO
+from contextlib import suppress
 
 import cv2
 import numpy as np
 
-from anime_pipeline.core.arrays import UNREADABLE
-from anime_pipeline.core.files import open_regular
+from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.storage import atomic_write, cache_folder
 from anime_pipeline.data.parallel import in_order
 
@@ -96,7 +94,6 @@ def _joined_where_same(
 
 
 def _joined(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Join the groups of paired pictures."""
     if not len(left):
         return groups
     # Here: slower to import than remembered groups are to read.
@@ -113,25 +110,13 @@ def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> n
     """Return `near_duplicate_groups`, remembered in the cache folder: large sets take seconds."""
     digest = hashlib.sha256(np.ascontiguousarray(thumbnails).data)
     digest.update(f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode())
-    path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npy"
-    try:
-        with open_regular(path) as file:
-            groups, checksum = (np.load(file, allow_pickle=False) for _ in range(2))
-        if (
-            groups.shape == (len(thumbnails),)
-            and groups.dtype == np.int32
-            and checksum == zlib.crc32(groups.data)
-        ):
-            return np.asarray(groups)
-    except UNREADABLE:
-        pass  # never computed, or damaged: computed now
+    path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npz"
+    with suppress(*UNREADABLE), open_arrays(path) as arrays:  # never computed, or damaged
+        groups = arrays.read("groups")["groups"]
+        if groups.shape == (len(thumbnails),) and groups.dtype == np.int32:
+            return groups
     groups = near_duplicate_groups(thumbnails, progress)
-
-    def write(file: IO[bytes]) -> None:
-        np.save(file, groups)
-        np.save(file, np.array(zlib.crc32(np.ascontiguousarray(groups).data), np.uint32))
-
-    atomic_write(path, write)
+    atomic_write(path, lambda file: np.savez(file, groups=groups))
     return groups
 
 

@@ -17,10 +17,10 @@ import math
 import os
 import threading
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -28,9 +28,9 @@ from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
-from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import atomic_write, sweep_temporaries
-from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, thumbnail
+from anime_pipeline.core.storage import atomic_write, require_free, sweep_temporaries
+from anime_pipeline.data.dataset import Record
+from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, Progress, thumbnail
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
@@ -39,9 +39,9 @@ _NPY_START = 10  # bytes before a `.npy` file's header, the last two of which gi
 _CHECKSUM_BYTES = 4
 _CHECKED_AT_ONCE = 2**24
 
+# Beside each picture: its thumbnail, the beginning of its hash, height and width, and its position.
+_COLUMNS = ((np.uint8, THUMBNAIL_SHAPE), (np.uint64, ()), (np.int32, (2,)), (np.int64, ()))
 _PICTURES_A_TASK = 16  # handing over one at a time would take as long as decoding it
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -54,26 +54,24 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one file of the cache holds.
+class Store:
+    """Decoded pictures of a dataset.
 
     Attributes:
-        images: uint8 [n, size, size, 3], RGB, memory-mapped.
-        thumbnails: uint8 [n, 16, 16, 3].
-        hashes: uint64 [n], leading bytes of each file's sha256.
-        sizes: int32 [n, 2], height and width of each file before fitting.
-        kept: int64 [n], positions in the list of paths.
-        skipped: the files of the other positions, with reasons.
-        transient: whether one of them might be readable another time.
+        images: uint8 [N, size, size, 3], RGB; memory-mapped, or a copy where stores were merged.
+        hashes: uint64 [N], leading bytes of each file's sha256.
+        sizes: int32 [N, 2], height and width of each file before fitting.
+        thumbnails: uint8 [N, 16, 16, 3], for finding near-duplicates.
+        records: the picture behind each row.
+        skipped: files that could not be used, with reasons.
     """
 
     images: np.ndarray
-    thumbnails: np.ndarray
     hashes: np.ndarray
     sizes: np.ndarray
-    kept: np.ndarray
+    thumbnails: np.ndarray
+    records: list[Record]
     skipped: list[Skipped]
-    transient: bool
 
 
 class _Decoded:
@@ -81,49 +79,43 @@ class _Decoded:
 
     def __init__(self) -> None:
         self.images: list[np.ndarray] = []
-        self.thumbnails: list[np.ndarray] = []
-        self.hashes: list[int] = []
-        self.sizes: list[tuple[int, int]] = []
-        self.kept: list[int] = []
-        self.skipped: list[tuple[str, str]] = []
+        self.rows: list[tuple[Any, ...]] = []  # of each picture, as in `_COLUMNS`
+        self.skipped: list[Skipped] = []
         self.transient = False
 
     def add(self, position: int, path: Path, wanted: Wanted) -> None:
         """Decode a file, or note why it cannot be used."""
         try:
             content = read_regular(path, MAX_PICTURE_BYTES)
-            picture = decode(content, "picture")
-        except OSError as error:
-            self.skipped.append((str(path), f"cannot be read ({error.strerror})"))
+            picture = decode(content)
+        except (OSError, DataError) as error:
+            self.skipped.append(Skipped.because(path, error))
             # A link to nothing is known by the entry's key, and so is the file that appears there.
-            self.transient = self.transient or error.errno != errno.ENOENT
-            return
-        except DataError as error:
-            self.skipped.append((str(path), str(error).removeprefix("picture: ")))
+            self.transient |= isinstance(error, OSError) and error.errno != errno.ENOENT
             return
         height, width = picture.shape[:2]
         if min(height, width) < wanted.min_side:
             reason = f"{width}x{height}: short side below the {wanted.min_side} px needed"
-            self.skipped.append((str(path), reason))
+            self.skipped.append(Skipped(str(path), reason))
             return
         self.images.append(fit_square(picture, wanted.size, wanted.fit))
-        self.thumbnails.append(thumbnail(picture))
-        self.hashes.append(int.from_bytes(hashlib.sha256(content).digest()[:8], "big"))
-        self.sizes.append((height, width))
-        self.kept.append(position)
+        digest = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+        self.rows.append((thumbnail(picture), digest, (height, width), position))
 
     def extend(self, others: _Decoded) -> None:
         """Append everything but the pictures."""
-        self.thumbnails += others.thumbnails
-        self.hashes += others.hashes
-        self.sizes += others.sizes
-        self.kept += others.kept
+        self.rows += others.rows
         self.skipped += others.skipped
         self.transient |= others.transient
 
 
-def read_entry(path: Path) -> Entry | None:
-    """Return a cache entry, or None if it is missing or any byte of it is not as it was written."""
+def read_entry(path: Path, records: Sequence[Record]) -> tuple[Store, bool] | None:
+    """Return what a cache entry holds of some pictures.
+
+    Returns:
+        The store, and whether what was skipped might be readable another time; None if the entry is
+        missing, or any byte of it is not as it was written.
+    """
     try:
         with open_regular(path) as file:
             np.lib.format.read_magic(file)  # or all of some giant would be summed up first
@@ -136,7 +128,8 @@ def read_entry(path: Path) -> Entry | None:
         skipped = [Skipped(*item) for item in facts["skipped"]]
         if not len(images) == len(thumbnails) == len(hashes) == len(sizes) == len(kept):
             return None
-        return Entry(images, thumbnails, hashes, sizes, kept, skipped, bool(facts["transient"]))
+        used = [records[position] for position in kept.tolist()]
+        return Store(images, hashes, sizes, thumbnails, used, skipped), bool(facts["transient"])
     except UNREADABLE:
         return None
 
@@ -236,27 +229,21 @@ def _write(
                     body.write(np.ascontiguousarray(image).data)
                 whole.extend(some)
                 if progress:
-                    progress(len(whole.kept) + len(whole.skipped), len(pictures))
+                    progress(len(whole.rows) + len(whole.skipped), len(pictures))
         finally:
             stopped.set()
-    _write_rest(body, whole)
+    for place, (dtype, shape) in enumerate(_COLUMNS):
+        column = np.array([row[place] for row in whole.rows], dtype)
+        np.save(body, column.reshape(-1, *shape))  # which needs nothing of a file but `write`
+    notes = json.dumps({"skipped": [*map(astuple, whole.skipped)], "transient": whole.transient})
+    np.save(body, np.frombuffer(notes.encode(), np.uint8))
     # How many pictures there are is known only now, so the checksum takes the header last.
     header = io.BytesIO()
-    _write_header(header, (len(whole.kept), *image_shape))
+    _write_header(header, (len(whole.rows), *image_shape))
     checksum = zlib.crc32(header.getvalue(), body.checksum)
     file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
     file.seek(0)
     file.write(header.getvalue())
-
-
-def _write_rest(file: _Summing, whole: _Decoded) -> None:
-    """Write all but the pictures; `numpy.save` needs nothing of a file but `write`."""
-    np.save(file, np.array(whole.thumbnails, np.uint8).reshape(-1, *THUMBNAIL_SHAPE))
-    np.save(file, np.array(whole.hashes, np.uint64))
-    np.save(file, np.array(whole.sizes, np.int32).reshape(-1, 2))
-    np.save(file, np.array(whole.kept, np.int64))
-    notes = json.dumps({"skipped": whole.skipped, "transient": whole.transient})
-    np.save(file, np.frombuffer(notes.encode(), np.uint8))
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:

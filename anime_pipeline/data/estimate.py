@@ -70,15 +70,10 @@ def _weights(places: tuple[tuple[int, ...], ...], least: float) -> np.ndarray:
     return np.where(smooth > least, smooth, 0).ravel()
 
 
-def _border() -> np.ndarray:
-    """Return where background shows most: upper corners and the sides above shoulders, bool."""
-    border = np.zeros((SIDE_PX, SIDE_PX), bool)
-    border[:20, :2] = border[:20, -2:] = True
-    border[:4, :4] = border[:4, -4:] = True
-    return border.ravel()
-
-
-_BORDER = _border()
+# Where background shows most: upper corners and the sides above shoulders.
+_BORDER = np.zeros((SIDE_PX, SIDE_PX), bool)
+_BORDER[:20, :2] = _BORDER[:20, -2:] = True
+_BORDER[:4, :4] = _BORDER[:4, -4:] = True
 _HAIR = _weights(HAIR_PLACES, MIN_HAIR_PLACE) ** 2  # squared: sure places count for more
 _SKIN = _weights(SKIN_PLACES, MIN_SKIN_PLACE)
 _SKIN_PATTERN = _weights(SKIN_PLACES, 0) - _weights(SKIN_PLACES, 0).mean()
@@ -113,7 +108,7 @@ def estimate_colors(rgb: np.ndarray) -> Colors:
     lab = rgb_to_lab(small).reshape(-1, 3)  # [1024, 3]
 
     skin = _skin(lab)
-    border = lab[_BORDER]
+    border = lab[_BORDER.ravel()]
     top, left, side = _window(_kernel(lab, skin[None], WINDOW_SKIN_WIDTH)[:, 0])
     if side < SIDE_PX:
         seen = lab.reshape(SIDE_PX, SIDE_PX, 3)[top : top + side, left : left + side]

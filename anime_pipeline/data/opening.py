@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import UnidentifiedImageError
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError, UsageError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.progress import Say, Show, unseen
 from anime_pipeline.data.characters import Colors
-from anime_pipeline.data.dataset import Record, drop_repeated, open_dataset
+from anime_pipeline.data.dataset import Dataset, Record, drop_repeated, open_dataset, unused_labels
 from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.estimate import estimate_colors
-from anime_pipeline.data.labels import unused_labels
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.data.splits import Split
 from anime_pipeline.data.store import Store, load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode
 from anime_pipeline.images.files import Skipped
+from anime_pipeline.images.headers import open_header
 from anime_pipeline.images.writing.grid import spread
+
+HR_SIZES = (128, 96, 64)
+ENOUGH = 1000
+FEW = 20
+FLAT_LEVELS = 2  # of 255: what compression makes of one colour
 
 
 def open_store(
@@ -62,15 +69,13 @@ def open_store(
         say(f"Skipped {len(store.skipped)} of {total} pictures, first {first.path}: {first.reason}")
     if labels and (unused := unused_labels(datasets)):
         say(unused)
-    return _annotated(store, say, progress) if annotate else store
-
-
-def _annotated(store: Store, say: Say, progress: Show) -> Store:
+    if not annotate:
+        return store
     bare = sum(record.colors is None for record in store.records)
     with progress("Estimating colours") as update:
         records, skipped = estimate_missing(store.records, update)
-    first = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
-    say(f"Estimated hair and skin of {bare - len(skipped)} of {bare} pictures without{first}.")
+    left = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+    say(f"Estimated hair and skin of {bare - len(skipped)} of {bare} pictures without{left}.")
     return replace(store, records=records)
 
 
@@ -78,10 +83,8 @@ def estimate_file(path: Path) -> Colors | Skipped:
     """Estimate one picture's colours, or say why they cannot be."""
     try:
         return estimate_colors(decode(read_regular(path, MAX_PICTURE_BYTES)))
-    except OSError as error:
-        return Skipped(str(path), f"cannot be read ({error.strerror})")
-    except DataError as error:
-        return Skipped(str(path), str(error).removeprefix("image: "))
+    except (OSError, DataError) as error:
+        return Skipped.because(path, error)
 
 
 def estimate_missing(
@@ -165,10 +168,6 @@ def choose_side(store: Store, side: str, limit: int | None, train_count: int) ->
     return [int(index) for index in spread(chosen, limit or len(chosen))]
 
 
-FEW = 20
-FLAT_LEVELS = 2  # of 255: what compression makes of one colour
-
-
 def poor_prospects(store: Store, train: np.ndarray) -> list[str]:
     """Say in plain words what pictures this poor will give; nothing where they are not.
 
@@ -201,3 +200,33 @@ def poor_prospects(store: Store, train: np.ndarray) -> list[str]:
             "give variety."
         )
     return said
+
+
+def choose_hr_size(datasets: Sequence[Dataset]) -> int:
+    """Return the largest HR size that half of the pictures, or a thousand, can fill.
+
+    Raises:
+        DataError: If no picture reaches the smallest size; says which sizes were found.
+    """
+    found_px: list[int] = []
+    largest = 0
+    for record in (record for dataset in datasets for record in dataset.records):
+        # What cannot be read is counted and named when the store is built.
+        with suppress(OSError, UnidentifiedImageError, ValueError, DataError):
+            with open_regular(record.path) as file, open_header(file) as picture:
+                found_px.append(min(picture.size))
+            largest += found_px[-1] >= HR_SIZES[0]
+        if largest >= ENOUGH:
+            return HR_SIZES[0]  # whatever the others are
+    sides = np.array(found_px, np.int64)
+    for size in HR_SIZES:
+        large_enough = int((sides >= size).sum())
+        if large_enough and large_enough >= min(ENOUGH, len(sides) / 2):
+            return size
+    roots = ", ".join(str(dataset.root) for dataset in datasets)
+    found = f"short sides {sides.min()}-{sides.max()} px" if len(sides) else "none readable"
+    raise DataError(
+        f"No HR pictures in {roots}: found {len(sides)} pictures, {found}. Needed: half of them "
+        f"(or {ENOUGH}) with a short side of {HR_SIZES[0]} px, or at least {HR_SIZES[-1]} px to "
+        "train on smaller crops."
+    )

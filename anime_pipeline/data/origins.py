@@ -20,7 +20,7 @@ from PIL import Image, JpegImagePlugin
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import open_regular
-from anime_pipeline.data.duplicates import repeated
+from anime_pipeline.data.duplicates import Progress, repeated
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.codec import naming
 from anime_pipeline.images.files import Skipped
@@ -49,13 +49,11 @@ SAME_PICTURES = 0.95
 MIRRORED_BELOW = 2.0
 MIRRORED_NEARER = 0.7  # as a share of the difference without mirroring: a symmetric copy is none
 
-_ROWS_AT_ONCE = 512
 _REPORT_EVERY = 500
 
 _SAMPLING = {0: "full size", 1: "half width", 2: "half size"}  # 4:4:4, 4:2:2 and 4:2:0
 
 Kind = TypeVar("Kind", bound=Hashable)
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -79,15 +77,13 @@ class Coding:
 
     def __str__(self) -> str:
         """Say it in a few words."""
-        if not self.tables:
-            return self.format
-        quality = self.quality
-        words = [
-            f"quality {quality}" if quality else f"tables of its own (sum {sum(self.tables[0])})"
-        ]
+        words = [self.format]
+        if self.tables:
+            own = f"tables of its own (sum {sum(self.tables[0])})"
+            words.append(f"quality {self.quality}" if self.quality else own)
         if self.sampling in _SAMPLING:
             words.append(f"colours at {_SAMPLING[self.sampling]}")
-        return ", ".join([self.format, *words])
+        return ", ".join(words)
 
 
 @cache
@@ -130,14 +126,11 @@ def read_codings(
         if progress and number % _REPORT_EVERY == 0:
             progress(number, len(paths))
         try:
-            with open_regular(path) as file, naming("picture"):
+            with open_regular(path) as file, naming("image"):
                 codings.append(_read(file))
         except (OSError, DataError) as error:
-            reason = str(error).removeprefix("picture: ")
-            if isinstance(error, OSError):
-                reason = f"cannot be read ({error.strerror})"
             codings.append(None)
-            unread.append(Skipped(str(path), reason))
+            unread.append(Skipped.because(path, error))
     return codings, unread
 
 
@@ -162,10 +155,9 @@ def _families(kinds: Iterable[Kind | None], words: Callable[[Kind], str]) -> lis
     for row, kind in enumerate(kinds):
         if kind is not None:
             rows.setdefault(kind, []).append(row)
-    ordered = sorted(rows.items(), key=lambda item: (-len(item[1]), item[1][0]))
     return [
         Family(words(kind), np.array(members), kind if isinstance(kind, Coding) else None)
-        for kind, members in ordered
+        for kind, members in sorted(rows.items(), key=lambda item: -len(item[1]))
     ]
 
 
@@ -205,14 +197,12 @@ def standing_apart(families: Sequence[Family], lump: bool = False) -> list[Famil
     if len(families) < 2:
         return []
     least = max(APART_COUNT, APART_SHARE * total)
-    first = len(families[0].members)
+    first, second = (len(family.members) for family in families[:2])
     if 2 * first < total and not are_few(families):
-        stands_out = first >= max(
-            least, STANDS_OUT_SHARE * total, STANDS_OUT * len(families[1].members)
-        )
-        return list(families[:1]) if stands_out else []
+        enough = max(least, STANDS_OUT_SHARE * total, STANDS_OUT * second)
+        return list(families[:1]) if first >= enough else []
     found = [family for family in families[1:] if len(family.members) >= least]
-    small = [family for family in families[1:] if len(family.members) < least]
+    small = families[1 + len(found) :]
     if lump and len(small) > 1:
         members = np.sort(np.concatenate([family.members for family in small]))
         if len(members) >= max(APART_COUNT, MANY_OTHERS_SHARE * total):
@@ -250,32 +240,16 @@ def mirrored_pairs(thumbnails: np.ndarray, groups: np.ndarray) -> list[tuple[int
     for group in repeated(groups):
         looks = np.stack([cv2.cvtColor(thumbnails[row], cv2.COLOR_RGB2GRAY) for row in group])
         looks = looks.astype(np.float32)
-        nearest = _nearest_mirrored(looks)
-        mirrored = _rms(looks, looks[nearest][:, :, ::-1])
-        straight = _rms(looks, looks[nearest])
+        plain, turned = (form.reshape(len(group), -1) for form in (looks, looks[:, :, ::-1]))
+        matches = cv2.BFMatcher().knnMatch(plain, turned, 2)  # may be nearest to itself
+        others = ([m.trainIdx for m in two if m.trainIdx != m.queryIdx] for two in matches)
+        nearest = np.array([found[0] for found in others])
+        forms = looks[nearest][:, :, ::-1], looks[nearest]
+        mirrored, straight = (np.sqrt(np.square(looks - form).mean(axis=(1, 2))) for form in forms)
         same = (mirrored <= MIRRORED_BELOW) & (mirrored < MIRRORED_NEARER * straight)
         for row, other in zip(group[same].tolist(), group[nearest[same]].tolist(), strict=True):
             pairs.add((min(row, other), max(row, other)))
     return sorted(pairs)
-
-
-def _rms(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt(np.square(left - right).mean(axis=(1, 2))))
-
-
-def _nearest_mirrored(looks: np.ndarray) -> np.ndarray:
-    """Return for each of float32 [n, H, W] which other is nearest to its mirror image."""
-    centred = looks - np.float32(127.5)  # for precision
-    plain = centred.reshape(len(looks), -1)
-    mirrored = centred[:, :, ::-1].reshape(len(looks), -1)
-    squares = np.square(mirrored).sum(axis=1)
-    nearest = np.empty(len(looks), np.int64)
-    for start in range(0, len(looks), _ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(looks)))
-        distance = squares - 2 * plain[rows] @ mirrored.T
-        distance[rows - start, rows] = np.inf
-        nearest[rows] = distance.argmin(axis=1)
-    return nearest
 
 
 @dataclass(frozen=True)

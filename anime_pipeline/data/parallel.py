@@ -37,25 +37,20 @@ def in_order(
     workers = workers or usable_cores()
     pool = ThreadPoolExecutor(workers)
     wait = True
+
+    def results() -> Iterator[Result]:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            if len(waiting) == _AHEAD * workers:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(function, item))
+        while waiting:
+            yield waiting.popleft().result()
+
     try:
-        yield _results(pool, function, items, _AHEAD * workers)
+        yield results()
     except KeyboardInterrupt:
         wait = False
         raise
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)
-
-
-def _results(
-    pool: ThreadPoolExecutor,
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    ahead: int,
-) -> Iterator[Result]:
-    waiting: deque[Future[Result]] = deque()
-    for item in items:
-        if len(waiting) == ahead:
-            yield waiting.popleft().result()
-        waiting.append(pool.submit(function, item))
-    while waiting:
-        yield waiting.popleft().result()

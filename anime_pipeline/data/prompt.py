@@ -8,15 +8,17 @@ all else is handed back.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import known_words
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
-from anime_pipeline.images.colour_names import Rgb, named_colours, parse_colour
+from anime_pipeline.images.colour_names import Rgb, parse_colour
 
 Thing = Literal["hair", "skin", "eyes"]
 
@@ -132,12 +134,11 @@ class _Reader:
     def describe(self, thing: str, part: Thing | None, style: bool = False) -> None:
         """End a phrase at the thing that it describes; a style of hair is one more to ignore."""
         words, self.pending = self.pending, []
-        self.more_of = None
         if self.negated:
             self.phrases.append(_Phrase([*words, thing]))
-            self.negated = False
+            self.negated, self.more_of = False, None
             return
-        self.drop_thing()
+        self.close()
         found = _said(words, part, named=True, lengths=not style) if part else []
         if any(phrase.attribute for phrase in found):
             if style:
@@ -158,14 +159,16 @@ class _Reader:
             self.add_ignored(words)
             self.negated = False
             if not keep_thing:
-                self.drop_thing()
+                self.add_ignored([self.thing] if self.thing else [])
+                self.thing = None
             return
         thing, self.thing = self.thing, None
         described = _THINGS.get(_key(more_of or ""))
         if not thing and described and all(_key(word) in _LENGTHS for word in words):
             self.phrases += _said(words, described, named=True)
             return
-        part = _THINGS.get(_key(thing)) if thing else _part_of(words[-1])
+        alone: Thing = "skin" if _key(words[-1]) in _SKIN_ALONE else "hair"
+        part = _THINGS.get(_key(thing)) if thing else alone
         found = _said(words, part, named=bool(thing), lengths=bool(thing)) if part else []
         # "red umbrella" says nothing of hair: the colour has to come last.
         if any(phrase.attribute for phrase in found) and (thing or found[-1].attribute):
@@ -176,10 +179,6 @@ class _Reader:
             self.phrases += found
         else:
             self.add_ignored(([thing] if thing else []) + words)
-
-    def drop_thing(self) -> None:
-        self.add_ignored([self.thing] if self.thing else [])
-        self.thing = None
 
     def add_ignored(self, words: list[str]) -> None:
         if words:
@@ -215,11 +214,6 @@ def _key(token: str) -> str:
     return token.casefold().replace("’", "'")
 
 
-def _part_of(word: str) -> Thing:
-    """Return what a colour that stands alone is said of."""
-    return "skin" if _key(word) in _SKIN_ALONE else "hair"
-
-
 def _said(words: list[str], part: Thing, named: bool, lengths: bool = True) -> list[_Phrase]:
     """Split words into what they say of a thing and runs that say nothing, by their first words."""
     keys = [_key(word) for word in words]
@@ -249,22 +243,21 @@ def _most_telling(phrases: list[_Phrase]) -> _Phrase:
 
 def _last_colour(keys: list[str], part: Thing, named: bool) -> tuple[int, int, Rgb | str] | None:
     """Find the colour closest to the end: where it begins and ends, modifiers included, and it."""
-    if part == "eyes":
-        words = known_words("eyes")
-        places = [place for place, key in enumerate(keys) if key in words][-1:]
-        return (places[0], places[0] + 1, words[keys[places[0]]]) if places else None
-    names = named_colours(part)
-    for place in reversed(range(len(keys))):
-        word = keys[place]
-        if word in names or re.fullmatch(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", word, re.ASCII):
+    words = known_words("eyes")
+    for first in reversed(range(len(keys))):
+        end, word = first + 1, keys[first]
+        if part == "eyes":
+            if word in words:
+                return first, end, words[word]
+            continue
+        with suppress(UsageError):
             rgb = parse_colour(word, part)
-            first = place
             while first > 0 and keys[first - 1] in _MODIFIERS:
                 first -= 1
                 rgb = _modify(rgb, keys[first])
-            return first, place + 1, rgb
+            return first, end, rgb
     if named and part == "hair" and keys and keys[-1] in _HAIR_ALONE:
-        return len(keys) - 1, len(keys), names[_HAIR_ALONE[keys[-1]]]
+        return len(keys) - 1, len(keys), parse_colour(_HAIR_ALONE[keys[-1]], part)
     return None
 
 

@@ -10,43 +10,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import cache_folder
-from anime_pipeline.data.dataset import Dataset, Record
-from anime_pipeline.data.duplicates import cached_groups
-from anime_pipeline.data.entry import Progress, Wanted, build_entry, read_entry
+from anime_pipeline.data.dataset import Dataset
+from anime_pipeline.data.duplicates import Progress, cached_groups
+from anime_pipeline.data.entry import Store as Store
+from anime_pipeline.data.entry import Wanted, build_entry, read_entry
 from anime_pipeline.data.splits import Split, split_by_content
-from anime_pipeline.images.files import Skipped
 
 # Raise when decoding or fitting changes, so that old entries are not used.
 FORMAT_VERSION = 7
-
-
-@dataclass(frozen=True)
-class Store:
-    """Decoded pictures of a dataset.
-
-    Attributes:
-        images: uint8 [N, size, size, 3], RGB; memory-mapped, or a copy where stores were merged.
-        hashes: uint64 [N], leading bytes of each file's sha256.
-        sizes: int32 [N, 2], height and width of each file before fitting.
-        thumbnails: uint8 [N, 16, 16, 3], for finding near-duplicates.
-        records: the picture behind each row.
-        skipped: files that could not be used, with reasons.
-    """
-
-    images: np.ndarray
-    hashes: np.ndarray
-    sizes: np.ndarray
-    thumbnails: np.ndarray
-    records: list[Record]
-    skipped: list[Skipped]
 
 
 def load_store(
@@ -82,22 +58,22 @@ def load_store(
     paths = [record.path for record in everything]
     wanted = Wanted(size, fit, min_side)
     path = cache_folder() / f"pictures-{_cache_key(paths, wanted)}.npy"
-    entry = read_entry(path)
-    if entry is None:
+    found = read_entry(path, everything)
+    if found is None:
         if warn and path.exists():
             warn(f"Warning: the picture cache {path} is damaged; reading the pictures again.")
         build_entry(path, paths, wanted, progress, workers)
-        entry = read_entry(path)
-    if entry is None:
+        found = read_entry(path, everything)
+    if found is None:
         raise DataError(
             f"The cache entry {path} vanished, or its disk does not give back what was written; "
             "try again. If it comes back, set $ANIME_PIPELINE_CACHE to a folder on another disk."
         )
-    if entry.transient:
+    store, transient = found
+    if transient:
         # Whatever could not be read this time is tried again the next time.
         path.unlink(missing_ok=True)
-    records = [everything[position] for position in entry.kept.tolist()]
-    return Store(entry.images, entry.hashes, entry.sizes, entry.thumbnails, records, entry.skipped)
+    return store
 
 
 def split_store(store: Store, train_count: int = 0) -> Split:

@@ -140,17 +140,12 @@ def plain_name(name: str) -> str:
     return unicodedata.normalize("NFC", _HERE.sub("", name, count=1) if name[:1] == "." else name)
 
 
-def _small_suffix(name: str) -> str:
-    stem, suffix = os.path.splitext(plain_name(name))
-    return stem + suffix.casefold()
-
-
-def _folded(name: str) -> str:
-    return plain_name(name).casefold()
-
-
 # Stricter ones first: a row that names a picture exactly is never another's.
-_KEYS: tuple[Callable[[str], str], ...] = (plain_name, _small_suffix, _folded)
+_KEYS: tuple[Callable[[str], str], ...] = (
+    plain_name,
+    lambda name: (parts := os.path.splitext(plain_name(name)))[0] + parts[1].casefold(),
+    lambda name: plain_name(name).casefold(),
+)
 
 
 def match_names(pictures: Collection[str], rows: Iterable[str]) -> dict[str, str]:

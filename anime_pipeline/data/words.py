@@ -6,45 +6,19 @@ No NumPy here: the command line reads these tables for its help and for Tab.
 from __future__ import annotations
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.images.colour_names import EYE_COLOURS, OTHER_WORDS
 
-# Words that `tags.csv` may give, a column each; ours are those that people gave to thousands.
-WORDS: dict[str, tuple[str, ...]] = {
-    "eyes": (
-        "aqua", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red",
-        "yellow",
-    ),
-    "length": ("long", "short"),
-}  # fmt: skip
-# What people also say for them.
-OTHER_WORDS: dict[str, dict[str, str]] = {
-    "eyes": {
-        "grey": "gray",
-        "silver": "gray",
-        "violet": "purple",
-        "lavender": "purple",
-        "teal": "aqua",
-        "cyan": "aqua",
-        "turquoise": "aqua",
-        "azure": "blue",
-        "sapphire": "blue",
-        "emerald": "green",
-        "hazel": "brown",
-        "gold": "yellow",
-        "golden": "yellow",
-        "amber": "orange",
-        "crimson": "red",
-        "scarlet": "red",
-        "ruby": "red",
-        "magenta": "pink",
-    },
-    "length": {},
-}
+# Words that `tags.csv` may give, a column each; ours are those that people gave to thousands. What
+# weights were trained on stands in this order.
+_EYES = tuple(sorted(EYE_COLOURS))
+WORDS: dict[str, tuple[str, ...]] = {"eyes": _EYES, "length": ("long", "short")}
 RANDOM = "random"  # as the seed draws it
 
 
 def known_words(name: str) -> dict[str, str]:
     """Return every word that `parse_word` knows for a name in `WORDS`, with the one it means."""
-    return {word: word for word in WORDS[name]} | OTHER_WORDS[name]
+    also = OTHER_WORDS.get(name, {})
+    return {word: known for known in WORDS[name] for word in (known, *also.get(known, "").split())}
 
 
 def parse_word(text: str, name: str, what: str) -> str:

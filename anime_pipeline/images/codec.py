@@ -93,10 +93,15 @@ def decode(content: bytes, name: str = "image") -> np.ndarray:
     return to_rgb(open_picture(content, name), name)
 
 
-def open_picture(
+def open_picture(content: bytes, name: str = "image") -> Image.Image:
+    """Decode picture bytes to an upright Pillow image of any mode; else as `decode`."""
+    return open_header(content, name).load()
+
+
+def open_header(
     content: bytes, name: str = "image", formats: tuple[str, ...] | None = None
-) -> Image.Image:
-    """Decode picture bytes to an upright Pillow image of any mode.
+) -> Opened:
+    """Read a picture's header.
 
     Args:
         content: The file's bytes.
@@ -106,13 +111,6 @@ def open_picture(
     Raises:
         DataError: As in `decode`.
     """
-    return open_header(content, name, formats).load()
-
-
-def open_header(
-    content: bytes, name: str = "image", formats: tuple[str, ...] | None = None
-) -> Opened:
-    """Read a picture's header; arguments and errors as in `open_picture`."""
     if not content:
         raise NotAPictureError(f"{name}: the file is empty (0 bytes)")
     with naming(name):
@@ -222,16 +220,9 @@ def fit_square(image: np.ndarray, size: int, fit: Fit) -> np.ndarray:
         scale = size / max(height, width)
         height, width = max(1, round(height * scale)), max(1, round(width * scale))
         image = _resized(image, height, width)
-        side = size
-        top, left = (side - height) // 2, (side - width) // 2
-        image = cv2.copyMakeBorder(
-            image,
-            top,
-            side - height - top,
-            left,
-            side - width - left,
-            cv2.BORDER_REPLICATE,
-        )
+        top, left = (size - height) // 2, (size - width) // 2
+        bars = (top, size - height - top), (left, size - width - left)
+        image = np.pad(image, (*bars, (0, 0)), "edge")
     return _resized(image, size, size)
 
 

@@ -60,27 +60,29 @@ EYE_COLOURS: dict[str, Rgb] = {
     "gray": (150, 150, 160),
 }
 
-_OTHER_WORDS: dict[Part, dict[str, str]] = {
+# What people also say for them.
+OTHER_WORDS: dict[str, dict[str, str]] = {
     "hair": {
-        "grey": "gray",
-        "blond": "blonde",
-        "yellow": "blonde",
-        "gold": "blonde",
-        "golden": "blonde",
-        "brunette": "brown",
-        "ginger": "orange",
-        "redhead": "red",
-        "violet": "purple",
-        "cyan": "aqua",
-        "teal": "aqua",
-        "turquoise": "aqua",
+        "gray": "grey",
+        "blonde": "blond yellow gold golden",
+        "brown": "brunette",
+        "orange": "ginger",
+        "red": "redhead",
+        "purple": "violet",
+        "aqua": "cyan teal turquoise",
     },
-    "skin": {
-        "white": "pale",
-        "porcelain": "pale",
-        "tanned": "tan",
-        "bronze": "tan",
-        "black": "dark",
+    "skin": {"pale": "white porcelain", "tan": "tanned bronze", "dark": "black"},
+    "eyes": {
+        "gray": "grey silver",
+        "purple": "violet lavender",
+        "aqua": "teal cyan turquoise",
+        "blue": "azure sapphire",
+        "green": "emerald",
+        "brown": "hazel",
+        "yellow": "gold golden",
+        "orange": "amber",
+        "red": "crimson scarlet ruby",
+        "pink": "magenta",
     },
 }
 
@@ -98,7 +100,8 @@ def main_colours(part: Part) -> dict[str, Rgb]:
 def named_colours(part: Part) -> dict[str, Rgb]:
     """Return every word that `parse_colour` knows for a part, with its colour."""
     colours = main_colours(part)
-    return colours | {word: colours[name] for word, name in _OTHER_WORDS[part].items()}
+    also = OTHER_WORDS[part].items()
+    return colours | {word: colours[name] for name, words in also for word in words.split()}
 
 
 def parse_colour(text: str, part: Part) -> Rgb:

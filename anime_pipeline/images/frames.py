@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -48,11 +49,9 @@ def animated_kind(path: Path) -> str | None:
     Raises:
         DataError: If that cannot be told in the time that a header may take.
     """
-    try:
-        with open_regular(path) as file:
-            return _kind(file)
-    except OSError:  # named when it is read
-        return None
+    with suppress(OSError), open_regular(path) as file:  # or it is named when it is read
+        return _kind(file)
+    return None
 
 
 def kind_of(content: bytes) -> str | None:
@@ -140,6 +139,4 @@ def _plays(picture: Image.Image) -> int:
     loop = picture.info.get("loop")
     if picture.format != "GIF":
         return int(loop or 0)
-    if loop is None:
-        return 1
-    return int(loop) + 1 if loop else 0
+    return 1 if loop is None else int(loop) + 1 if loop else 0

@@ -17,13 +17,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.images.formats import apng, gif, grey, png_colour
 from anime_pipeline.images.formats.composition import StoredFrame, compose
 from anime_pipeline.images.formats.jpeg import with_end
-from anime_pipeline.images.formats.png import (
-    GREY,
-    RGB,
-    SIGNATURE,
-    PngHeader,
-    read_header,
-)
+from anime_pipeline.images.formats.png import GREY, RGB, SIGNATURE, PngHeader, read_header
 from anime_pipeline.images.formats.profiles import grey_profile_curve, to_srgb
 from anime_pipeline.images.headers import KNOWN, open_header
 
@@ -84,16 +78,11 @@ def opened(content: bytes, name: str, formats: tuple[str, ...] | None = None) ->
             "8- or 16-bit RGB or grey"
         ) from None
     # Before decoding: a 10 kB file can ask for gigabytes of memory.
-    check_pixels(picture.size, name)
+    _check_pixels(picture.size, name)
     return picture
 
 
-def check_pixels(size: tuple[int, int], name: str) -> None:
-    """Refuse what is too large.
-
-    Raises:
-        DataError: If so.
-    """
+def _check_pixels(size: tuple[int, int], name: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise DataError(f"{name}: more than {MAX_PIXELS:,} pixels; resize it first")
 
@@ -152,10 +141,11 @@ def _avif_space(content: bytes) -> png_colour.ColourSpace | None:
 def _gif(picture: Image.Image, content: bytes, name: str) -> Image.Image:
     first = next(gif.stored_frames(content))
     canvas = gif.canvas_of(content)
-    if first.covers(canvas) and picture.size == canvas:
+    # Never larger than the canvas, which has room for all of the first.
+    if (first.at, first.size) == ((0, 0), canvas) and picture.size == canvas:
         picture.load()
         return to_srgb(picture)
-    check_pixels(canvas, name)
+    _check_pixels(canvas, name)
     return to_srgb(_first(canvas, first, name, picture.info.get("icc_profile")))
 
 

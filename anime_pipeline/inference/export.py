@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import logging
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from anime_pipeline.core.platform import flush_to_disk
 from anime_pipeline.core.randomness import latents, stream
 from anime_pipeline.core.storage import atomic_write_bytes, folder_locked
 from anime_pipeline.data import conditions
-from anime_pipeline.inference.export_graphs import pictures_graph
 from anime_pipeline.inference.generator import condition_table
+from anime_pipeline.inference.graph_layers import pictures_graph
 from anime_pipeline.inference.runtime import Session
 from anime_pipeline.models.weights import Weights
 
@@ -89,7 +88,8 @@ def export(generator: Weights | None, upscaler: Weights | None, form: str, path:
         folder_locked(Path(folder)),
     ):
         made = Path(folder, path.name)
-        with _quiet():
+        # The converters' chatter says nothing about the result.
+        with warnings.catch_warnings(action="ignore"), quiet_stderr():
             found = WRITERS[form](source, made, inputs)
         difference, share = None, None
         if expected is not None:
@@ -101,7 +101,9 @@ def export(generator: Weights | None, upscaler: Weights | None, form: str, path:
                     f"{share:.1%}. Install the package's libraries again."
                 )
         _put_in_place(made, path)
-    shapes = {name: f"{array.dtype} {_shape(name, array)}" for name, array in inputs.items()}
+    sides = {k: ", ".join(map(str, array.shape[1:])) for k, array in inputs.items()}
+    sides |= {"lr_image": "H, W, 3"}
+    shapes = {name: f"{array.dtype} [N, {sides[name]}]" for name, array in inputs.items()}
     factor = SCALE if upscaler else 1
     side = str(generator.read_config(DcganConfig).image_size * factor) if generator else ""
     output = f"uint8 [N, {side}, {side}, 3]" if side else "uint8 [N, 4H, 4W, 3]"
@@ -136,11 +138,6 @@ def example_inputs(generator: Weights | None, upscaler: Weights | None) -> Input
     if conditions.parse_names(config.condition):
         inputs["condition"] = conditions.draw(seeds, condition_table(generator))
     return inputs
-
-
-def _shape(name: str, array: np.ndarray) -> str:
-    sides = ["N", "H", "W", "3"] if name == "lr_image" else ["N", *map(str, array.shape[1:])]
-    return f"[{', '.join(sides)}]"
 
 
 def _keras_model(generator: Weights | None, upscaler: Weights | None) -> Any:
@@ -204,20 +201,6 @@ WRITERS: dict[str, Callable[[Any, Path, Inputs], np.ndarray]] = {
     "litert": _write_litert,
     "savedmodel": _write_savedmodel,
 }
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the converters' chatter off: it says nothing about the result."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), quiet_stderr():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _sweep(folder: Path) -> None:

@@ -34,7 +34,7 @@ def keras_upscaler(weights: Weights) -> Any:
 
 
 def pictures_model(generator: Weights | None, upscaler: Weights | None) -> Any:
-    """Return a Keras model with the inputs and the output of `export_graphs.pictures_graph`."""
+    """Return a Keras model with the inputs and the output of `graph_layers.pictures_graph`."""
     if generator:
         model = keras_generator(generator)
         inputs, levels = model.inputs, _rounded(_levels(model.output))

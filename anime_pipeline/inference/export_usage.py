@@ -54,26 +54,8 @@ def usage(document: Mapping[str, Any], facts_file: str) -> str:
     source = resources.files("anime_pipeline.inference") / "templates" / "usage.md"
     # Markdown with program text: there is nothing to escape.
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
-    examples = document.get("examples", {})
-    facts = {
-        "file": document["file"],
-        "facts": facts_file,
-        "form": document["form"],
-        "faces": "dcgan" in document["weights"],
-        "distribution": document.get("latent_distribution"),
-        "latent_dim": len(examples["latent"][0]) if examples else 0,
-        "condition": document.get("condition"),
-        "condition_width": len(examples["condition"][0]) if "condition" in examples else 0,
-        "row": examples.get("condition", [[]])[0],
-        "output": document["output"]["image"],
-        "weights": ", ".join(
-            f"{w['file']} (sha256 {w['sha256'][:16]})" for w in document["weights"].values()
-        ),
-        "difference": document["difference_from_keras"],
-        "within_one": document["within_one_level"],
-        "examples": EXAMPLES,
-    }
-    return environment.from_string(source.read_text(encoding="utf-8")).render(facts)
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    return template.render(document, facts=facts_file, count=EXAMPLES)
 
 
 def _parts(config: DcganConfig) -> list[dict[str, Any]]:

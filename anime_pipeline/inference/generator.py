@@ -15,13 +15,7 @@ from anime_pipeline.data.conditions import Attributes
 from anime_pipeline.inference.runtime import Progress, Session, check_result, generator_graph
 from anime_pipeline.inference.spec import as_hex
 from anime_pipeline.models.ranges import to_uint8
-from anime_pipeline.models.weights import (
-    CONDITION_TABLE,
-    DCGAN_KIND,
-    Weights,
-    load_weights,
-    misfit,
-)
+from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, Weights, load_weights, misfit
 
 
 class FaceGenerator:
@@ -45,7 +39,7 @@ class FaceGenerator:
         self.config = DcganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
         self.names = _names(weights)
-        self._table = condition_table(weights) if self.names else None
+        self._table = condition_table(weights) if self.names else np.zeros((1, 0), np.float32)
         self._session = Session(generator_graph(weights))
 
     @property
@@ -68,8 +62,6 @@ class FaceGenerator:
         Each seed draws a combination that a training picture had, so that hair, skin and
         eyes go together as they do there; attributes then replace their part of it.
         """
-        if self._table is None:
-            return conditions.fulfil((), np.zeros((len(seeds), 0), np.float32), attributes or {})
         drawn = conditions.draw(seeds, self._table)
         return conditions.fulfil(self.names, drawn, attributes or {})
 

@@ -50,12 +50,8 @@ def walk(keys: Sequence[np.ndarray], frames: int, loop: bool, spherical: bool) -
     ends = [*keys[1:], keys[0]] if loop else list(keys[1:])
     t = np.arange(frames) / frames
     eased = t * t * (3 - 2 * t)
-    legs = []
-    for first, second in zip(keys, ends, strict=False):
-        if spherical:
-            legs.append(slerp(first, second, eased))
-        else:
-            legs.append(first + eased[:, None] * (second - first))
+    go = slerp if spherical else lambda first, second, t: first + t[:, None] * (second - first)
+    legs = [go(first, second, eased) for first, second in zip(keys, ends, strict=False)]
     if not loop:
         legs.append(keys[-1][None])
     return np.concatenate(legs).astype(np.float32)

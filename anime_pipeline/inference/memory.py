@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.filesize import decimal
-
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import in_units
 from anime_pipeline.core.machine import resident_bytes
 from anime_pipeline.inference.upscaler import MARGIN_PX, MIN_TILE_PX, Extras
 
@@ -68,7 +67,7 @@ class Budget:
             if needed(tile_px) + held_bytes <= limit:
                 return tile_px
         raise DataError(
-            f"image: needs about {decimal(needed(MIN_TILE_PX) + held_bytes)} of memory and "
-            f"--max-memory allows {decimal(limit)}; allow more"
+            f"image: needs about {in_units(needed(MIN_TILE_PX) + held_bytes)} of memory and "
+            f"--max-memory allows {in_units(limit)}; allow more"
             + (f", or {instead}" if instead else "")
         )

@@ -262,7 +262,6 @@ class Pipeline:
         return keras_upscaler(self.upscaler.weights)
 
     def _times(self, size: int | None) -> int:
-        """Return how often a face is enlarged."""
         sizes = self.sizes
         if size is not None and size not in sizes:
             raise UsageError(

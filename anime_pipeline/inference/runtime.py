@@ -1,7 +1,14 @@
-"""Running graphs on the CPU with ONNX Runtime: it starts in a tenth of a second."""
+"""Running graphs on the CPU with ONNX Runtime: it starts in a tenth of a second.
+
+It computes bfloat16 on no CPU; OpenVINO does, by the instructions that some processors have. Half
+the bits make sums coarser: pictures then differ a little from those of float32, by at most a grey
+level in 99 of 100 values, so this is never the default, and stage one, whose faces are to be the
+same everywhere, has no such choice.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 
@@ -13,14 +20,15 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto
 
-from anime_pipeline.core.config import DcganConfig
-from anime_pipeline.core.errors import CheckpointError
-from anime_pipeline.core.machine import usable_cores
+from anime_pipeline.core import machine
+from anime_pipeline.core.config import DcganConfig, Precision
+from anime_pipeline.core.errors import CheckpointError, PipelineError
 from anime_pipeline.inference.graph import Graph, Shape
 from anime_pipeline.inference.graph_layers import add_generator, add_upscaler
 from anime_pipeline.models.weights import Weights
 
 ERRORS_ONLY = 3
+BFLOAT16_LIBRARY = "openvino"
 
 Progress = Callable[[int, int], None]  # done, total
 
@@ -32,7 +40,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = ERRORS_ONLY
         # Not left to the runtime, which counts cores that a container may not use.
-        options.intra_op_num_threads = usable_cores()
+        options.intra_op_num_threads = machine.usable_cores()
         # Pictures come in many sizes: memory planned for one is of no use to the next.
         options.enable_mem_pattern = False
         self._session = onnxruntime.InferenceSession(
@@ -44,6 +52,55 @@ class Session:
         """Run the graph once."""
         feed = dict(zip(self._inputs, arrays, strict=True))
         return np.asarray(self._session.run(None, feed)[0])
+
+
+def require_bfloat16() -> None:
+    """Check that this machine can do it.
+
+    Raises:
+        PipelineError: If the processor or the library is missing; says which.
+    """
+    if not machine.cpu_has_bfloat16():
+        setting = machine.bfloat16_forbidden_by()
+        cause = f"${setting} allows" if setting else f"This processor ({machine.cpu_name()}) has"
+        raise PipelineError(
+            f"{cause} no instructions for bfloat16 (AVX512-BF16 or AMX). Leave --precision out: "
+            "float32 is the fastest here."
+        )
+    if importlib.util.find_spec(BFLOAT16_LIBRARY) is None:
+        raise PipelineError(
+            f"--precision bfloat16 needs {BFLOAT16_LIBRARY}, which is not installed. Install it "
+            "(pip install openvino), or leave --precision out."
+        )
+
+
+class Bfloat16Session:
+    """Like `Session`, narrower and faster."""
+
+    def __init__(self, model: ModelProto) -> None:
+        require_bfloat16()
+        import openvino
+
+        core = openvino.Core()
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16",
+            "INFERENCE_NUM_THREADS": machine.usable_cores(),
+            # Kernels are compiled for every size of picture; all of them would be remembered.
+            "CPU_RUNTIME_CACHE_CAPACITY": "8",
+        }
+        network = core.read_model(model.SerializeToString())
+        self._request = core.compile_model(network, "CPU", settings).create_infer_request()
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        """Run the graph once."""
+        results = self._request.infer(dict(enumerate(arrays)), share_inputs=True)
+        return np.array(results[0])  # a copy: the next call reuses the buffer
+
+
+SESSIONS: dict[Precision, type[Session | Bfloat16Session]] = {
+    "float32": Session,
+    "bfloat16": Bfloat16Session,
+}
 
 
 def check_result(values: np.ndarray, weights: Weights) -> np.ndarray:
@@ -65,9 +122,8 @@ def generator_graph(weights: Weights) -> ModelProto:
     graph = Graph()
     image = graph.to_nhwc(add_generator(graph, weights), output="image")
     size = weights.read_config(DcganConfig).image_size
-    shape: Shape = ["batch", size, size, 3]
     facts = {"weights-sha256": weights.sha256}
-    return graph.model("dcgan_generator", image, shape, facts, np.float32)
+    return graph.model("dcgan_generator", image, ["batch", size, size, 3], facts, np.float32)
 
 
 def upscaler_graph(weights: Weights) -> ModelProto:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -149,12 +150,10 @@ def read_attribute(name: str, value: Any, what: str = "") -> Value | None:
             from anime_pipeline.images.colour_names import parse_colour
 
             return parse_colour(value, name)  # type: ignore[arg-type]
-        try:
+        with suppress(TypeError, ValueError):
             red, green, blue = map(operator.index, value)
             if 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
                 return red, green, blue
-        except (TypeError, ValueError):
-            pass
         expected = "a name, #rrggbb or three whole numbers from 0 to 255"
     elif name in WORDS:
         expected = f"one of {', '.join(WORDS[name])}"
@@ -222,13 +221,11 @@ def _shortest(value: float) -> str:
 
 def _number(name: str, value: Any, kind: type, most: float) -> Any:
     """Return a number from 0 to `most`; texts are read, as addresses and files have them."""
-    try:
+    with suppress(TypeError, ValueError, OverflowError):
         whole = kind is int and not isinstance(value, str)
         number = operator.index(value) if whole else kind(value)
         if 0 <= number <= most and not isinstance(value, bool):
             return number
-    except (TypeError, ValueError, OverflowError):
-        pass
     what = "a whole number" if kind is int else "a number"
     raise UsageError(
         f"Invalid value for {name}: {repr(value)[:80]}. Expected {what} from 0 to {most}."

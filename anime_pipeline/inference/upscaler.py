@@ -10,9 +10,8 @@ import numpy as np
 
 from anime_pipeline.core.config import SCALE, Precision, SrganConfig
 from anime_pipeline.inference.back_projection import back_project
-from anime_pipeline.inference.bfloat16 import Bfloat16Session
 from anime_pipeline.inference.clamp import clamp
-from anime_pipeline.inference.runtime import Progress, Session, check_result, upscaler_graph
+from anime_pipeline.inference.runtime import SESSIONS, Progress, check_result, upscaler_graph
 from anime_pipeline.models.ranges import lr_to_model, to_levels
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, load_weights
 
@@ -53,7 +52,7 @@ class Upscaler:
 
         Args:
             weights: An SRGAN generator.
-            precision: ``"bfloat16"`` is faster and a little coarser, see `inference.bfloat16`.
+            precision: ``"bfloat16"`` is faster and a little coarser, see `inference.runtime`.
 
         Raises:
             CheckpointError: If the arrays are not those of the architecture.
@@ -62,8 +61,7 @@ class Upscaler:
         config = weights.read_config(SrganConfig)
         self.config = SrganConfig(**{**vars(config), "precision": "float32"})
         self.weights = weights
-        kind = Session if precision == "float32" else Bfloat16Session
-        self._session = kind(upscaler_graph(weights))
+        self._session = SESSIONS[precision](upscaler_graph(weights))
 
     @classmethod
     def load(cls, path: Path) -> Upscaler:

@@ -16,8 +16,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from anime_pipeline.core.errors import PipelineError
-from anime_pipeline.core.space import require_free
-from anime_pipeline.core.storage import atomic_write, cache_folder
+from anime_pipeline.core.storage import atomic_write, cache_folder, require_free
 from anime_pipeline.models.assets import LPIPS_FILES
 
 URL = (

@@ -13,7 +13,7 @@ from anime_pipeline.data.dataset import Record
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.writing.sheet import Label, labelled_sheet
+from anime_pipeline.images.writing.grid import Label, labelled_sheet
 from anime_pipeline.inference.spec import FaceSpec
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words

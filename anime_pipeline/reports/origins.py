@@ -16,8 +16,7 @@ from anime_pipeline.data.origins import (
     standing_apart,
 )
 from anime_pipeline.data.store import Store
-from anime_pipeline.images.writing.grid import spread
-from anime_pipeline.images.writing.sheet import captioned_rows
+from anime_pipeline.images.writing.grid import captioned_rows, spread
 
 SHOWN = 5  # families named one by one; the rest are counted
 EXAMPLES = 10  # pictures a line, and of a family; of one that differs, two lines

@@ -60,14 +60,14 @@ class Tones:
         return cls(base, scale(base, 0.92, 0.77, 0.75), mix(base, WHITE, 0.5), ink)
 
 
-def smooth(points: ArrayLike, closed: bool = False, steps: int = 6) -> Points:
+def smooth(points: ArrayLike, closed: bool = False) -> Points:
     """Run a Catmull-Rom curve through the points."""
     knots = np.asarray(points, dtype=np.float64)
     if closed:
         knots = np.vstack([knots[-1:], knots, knots[:2]])
     else:
         knots = np.vstack([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
-    t = np.linspace(0, 1, steps, endpoint=False)
+    t = np.linspace(0, 1, 6, endpoint=False)
     t2, t3 = t**2, t**3
     terms = [-t + 2 * t2 - t3, 2 - 5 * t2 + 3 * t3, t + 4 * t2 - 3 * t3, t3 - t2]
     windows = np.stack([knots[:-3], knots[1:-2], knots[2:-1], knots[3:]], axis=1)

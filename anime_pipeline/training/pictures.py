@@ -21,8 +21,7 @@ from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.progress import Say
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data import splits
-from anime_pipeline.data.conditions import parse_names
-from anime_pipeline.data.labels import label_hashes
+from anime_pipeline.data.conditions import label_hashes, parse_names
 from anime_pipeline.data.store import Store
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class RunPictures:
     Attributes:
         names: Paths below the folder of faces.
         hashes: uint64 [N], of their content, see `data.store`.
-        labels: uint64 [N], of their labels, see `data.labels`; 0 where there are none, and for
+        labels: uint64 [N], of their labels, see `data.conditions`; 0 where there are none, and for
             pictures that are held out, whose labels nobody trains on.
     """
 

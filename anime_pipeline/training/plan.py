@@ -9,7 +9,7 @@ from typing import Any
 from anime_pipeline.core.checkpoint import flatten
 from anime_pipeline.core.config import to_dict
 from anime_pipeline.core.platform import peak_memory_bytes
-from anime_pipeline.core.space import require_free
+from anime_pipeline.core.storage import require_free
 from anime_pipeline.data.splits import Split
 from anime_pipeline.data.store import Store
 from anime_pipeline.models import backend

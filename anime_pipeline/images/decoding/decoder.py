@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,24 +22,11 @@ from PIL import Image
 from anime_pipeline.core.errors import DataError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, in_units, read_regular
 from anime_pipeline.core.platform import ISOLATES, is_ready
-from anime_pipeline.images.codec import (
-    MAX_PIXELS,
-    MoreMemoryError,
-    NotAPictureError,
-    Opened,
-    open_header,
-    to_rgb,
-)
-from anime_pipeline.images.decoding.answers import MODES, Header, simple
-from anime_pipeline.images.decoding.messages import (
-    LENGTH_BYTES,
-    MOST_MESSAGE_BYTES,
-    Limits,
-    Want,
-    bands,
-    pack,
-)
-from anime_pipeline.images.decoding.process import PROGRAM, DecoderProcess, signal_that_ended
+from anime_pipeline.images import codec
+from anime_pipeline.images.codec import MoreMemoryError
+from anime_pipeline.images.decoding import messages
+from anime_pipeline.images.decoding.messages import Header, Limits, Want, pack
+from anime_pipeline.images.decoding.process import PROGRAM, DecoderProcess
 from anime_pipeline.images.frames import Animation, read_animation
 
 LIMITS = Limits()
@@ -73,7 +62,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._process: DecoderProcess | None = None
         self._name = "image"
         self._header: Header | None = None
-        self._here: Callable[[], Opened] | None = None
+        self._here: Callable[[], codec.Opened] | None = None
         self._want: Want | None = None
         self._unwanted: Callable[[], bool] = bool
         self._deadline = 0.0
@@ -122,18 +111,12 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._name, self._unwanted = name, unwanted or bool  # which is False
         self._header, self._want = None, want
         if not ISOLATES:
-            self._here = functools.cache(lambda: open_header(content, name, formats or None))
+            self._here = functools.cache(lambda: codec.open_header(content, name, formats or None))
             return
         self._hurry(0)
-        job = {
-            "name": name,
-            "formats": formats,
-            "want": want,
-            "bytes": len(content),
-            "cpu_s": self._limits.cpu_s,
-            "memory_bytes": self._limits.memory_bytes,
-        }
-        self._send(pack(job))
+        limits = astuple(self._limits)
+        job = {"name": name, "formats": formats, "want": want, "limits": limits}
+        self._send(pack(job | {"bytes": len(content)}))
         self._send(content)
 
     def header(self) -> Header:
@@ -163,7 +146,7 @@ class Decoder(AbstractContextManager["Decoder"]):
             UnwantedError: If nobody wants it any more.
         """
         if self._here:
-            return simple(self._here().load(), self._name)
+            return messages.simple(self._here().load(), self._name)
         return self._pictures("still")[1][0]
 
     def moving(self) -> Animation:
@@ -186,7 +169,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._hurry(pixels)
         facts = self._message()
         size, mode = tuple(facts["size"]), facts["mode"]
-        if mode not in MODES or size[0] * size[1] * facts["count"] > MAX_PIXELS:
+        if mode not in messages.MODES or size[0] * size[1] * facts["count"] > codec.MAX_PIXELS:
             self._fail(ValueError("an answer that is none"))
         pictures = [self._picture(size, mode) for _ in range(facts["count"])]
         self._want = None
@@ -195,15 +178,15 @@ class Decoder(AbstractContextManager["Decoder"]):
     def _picture(self, size: tuple[int, int], mode: str) -> Image.Image:
         """Receive a picture in parts, so that it is never held twice."""
         whole = Image.new(mode, size)
-        for left, top, right, bottom in bands(size, len(mode)):
+        for left, top, right, bottom in messages.bands(size, len(mode)):
             content = self._receive((right - left) * (bottom - top) * len(mode))
             part = Image.frombuffer(mode, (right - left, bottom - top), content, "raw", mode, 0, 1)
             whole.paste(part, (left, top))
         return whole
 
     def _message(self) -> dict[str, Any]:
-        length = int.from_bytes(self._receive(LENGTH_BYTES))
-        if length > MOST_MESSAGE_BYTES:
+        length = int.from_bytes(self._receive(messages.LENGTH_BYTES))
+        if length > messages.MOST_MESSAGE_BYTES:
             self._fail(ValueError("an answer that is none"))
         message: dict[str, Any] = json.loads(self._receive(length))
         self._answered = True
@@ -211,8 +194,12 @@ class Decoder(AbstractContextManager["Decoder"]):
             return message
         self._want = None
         if message["kind"] == "memory":
-            self._refuse_memory()
-        raise (NotAPictureError if message["kind"] else DataError)(message["error"])
+            self.close()  # what is left of its memory, nobody knows
+            raise MoreMemoryError(
+                f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
+                f"memory beyond that of its pixels; {INSTEAD}"
+            )
+        raise (codec.NotAPictureError if message["kind"] else DataError)(message["error"])
 
     def _hurry(self, pixels: int) -> None:
         """Begin to wait: processor time is the process' own affair, but it may also just hang."""
@@ -251,7 +238,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         code = self._process.code() if self._process else 0
         self.close()
         name, header = self._name, self._header
-        ended_by = signal_that_ended(code)
+        ended_by = signal.Signals(-code).name if code < 0 else ""
         if ended_by == "SIGPROF":
             seconds = self._limits.cpu_for(header.pixels if header else 0)
             raise TooLongError(
@@ -271,13 +258,6 @@ class Decoder(AbstractContextManager["Decoder"]):
             ) from error
         raise DataError(f"{name}: damaged picture (its decoder failed)") from error
 
-    def _refuse_memory(self) -> NoReturn:
-        self.close()  # what is left of its memory, nobody knows
-        raise MoreMemoryError(
-            f"{self._name}: decoding needs more than {in_units(self._limits.memory_bytes)} of "
-            f"memory beyond that of its pixels; {INSTEAD}"
-        )
-
 
 def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:
     """Read a picture file as RGB uint8 [H, W, 3], transparency over white.
@@ -295,4 +275,4 @@ def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     with nullcontext(decoder) if decoder else Decoder() as used:
         used.begin(content, str(path), want="still")
-        return to_rgb(used.still())
+        return codec.to_rgb(used.still())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import weakref
@@ -76,11 +75,6 @@ class DecoderProcess:
                 raise EOFError
             view = view[got or 0 :]
         return content
-
-
-def signal_that_ended(code: int) -> str:
-    """Return the name of the signal that an exit code stands for, or ""."""
-    return signal.Signals(-code).name if code < 0 else ""
 
 
 def _end(process: subprocess.Popen[bytes], lifeline: int) -> None:

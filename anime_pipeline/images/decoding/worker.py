@@ -10,22 +10,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
 from typing import IO, Any
 
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin
 
+from anime_pipeline.core import platform
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.platform import (
-    end_with_parent,
-    held_bytes,
-    limit_processor_time,
-    limit_reserved_memory,
-)
 from anime_pipeline.images.codec import MoreMemoryError, NotAPictureError, Opened, open_header
 from anime_pipeline.images.decoding import messages
-from anime_pipeline.images.decoding.answers import Header, simple
-from anime_pipeline.images.decoding.messages import Limits, Want
+from anime_pipeline.images.decoding.messages import Header, Limits, Want, simple
 from anime_pipeline.images.frames import read_animation
 
 ERRORS = {NotAPictureError: "not a picture", MoreMemoryError: "memory"}
@@ -35,7 +28,7 @@ def main() -> None:
     """Decode what comes on stdin until there is no more."""
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    end_with_parent(int(sys.argv[1]))
+    platform.end_with_parent(int(sys.argv[1]))
     # As many threads as cores would each take memory, and the cores have other work.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     job = messages.read(jobs)
@@ -49,28 +42,26 @@ class _Meter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._begun_s = time.process_time()
-        self._held = held_bytes(reserved=True)
+        self._held = platform.held_bytes(reserved=True)
         self.allow(0)
 
     def allow(self, pixels: int) -> None:
         """Set both limits to what is left of those for so many pixels."""
         used_s = time.process_time() - self._begun_s
-        limit_processor_time(max(0.001, self._limits.cpu_for(pixels) - used_s))
+        platform.limit_processor_time(max(0.001, self._limits.cpu_for(pixels) - used_s))
         if self._held is not None:
-            limit_reserved_memory(self._held + self._limits.memory_for(pixels))
+            platform.limit_reserved_memory(self._held + self._limits.memory_for(pixels))
 
     def end(self) -> None:
-        """Lift both."""
-        limit_processor_time(0)
+        platform.limit_processor_time(0)
         if self._held is not None:
-            limit_reserved_memory(None)
+            platform.limit_reserved_memory(None)
 
 
 def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str, Any] | None:
     """Do one job; returns the next."""
     content = jobs.read(job["bytes"])
-    meter = _Meter(Limits(job["cpu_s"], job["memory_bytes"]))
-    following: dict[str, Any] | None = None
+    meter = _Meter(Limits(*job["limits"]))
     try:
         picture = open_header(content, job["name"], tuple(job["formats"]) or None)
         header = Header.of(picture)
@@ -83,7 +74,7 @@ def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str,
                 return following
             want = following["want"]
         del content
-        _send_all(answers, *_decoded(picture, want))
+        _send_pictures(answers, picture, want)
     except DataError as error:
         _send(answers, {"error": str(error), "kind": ERRORS.get(type(error), "")})
     except MemoryError:
@@ -93,22 +84,19 @@ def _work(job: dict[str, Any], jobs: IO[bytes], answers: IO[bytes]) -> dict[str,
     return messages.read(jobs)
 
 
-def _decoded(opened: Opened, want: Want) -> tuple[dict[str, Any], Iterable[Image.Image]]:
-    """Return what the answer says, and the pictures that follow it."""
-    if want == "moving":
-        animation = read_animation(opened.content, opened.name)
-        facts = {"durations_ms": animation.durations_ms, "loop": animation.loop}
-        return facts, animation.frames
-    return {}, [simple(opened.load(), opened.name)]
-
-
 def _send(answers: IO[bytes], message: dict[str, Any]) -> None:
     answers.write(messages.pack(message))
     answers.flush()
 
 
-def _send_all(answers: IO[bytes], facts: dict[str, Any], pictures: Iterable[Image.Image]) -> None:
-    pictures = list(pictures)
+def _send_pictures(answers: IO[bytes], opened: Opened, want: Want) -> None:
+    facts: dict[str, Any] = {}
+    if want == "moving":
+        animation = read_animation(opened.content, opened.name)
+        facts = {"durations_ms": animation.durations_ms, "loop": animation.loop}
+        pictures = animation.frames
+    else:
+        pictures = [simple(opened.load(), opened.name)]
     first = pictures[0]
     _send(answers, facts | {"mode": first.mode, "size": first.size, "count": len(pictures)})
     for picture in pictures:

@@ -9,15 +9,17 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import IO
 
 from anime_pipeline.images.formats.composition import Disposal, StoredFrame
-from anime_pipeline.images.formats.png import SIGNATURE, chunks, make_chunk, read_header
+from anime_pipeline.images.formats.png import SIGNATURE, body_of, chunks, make_chunk, read_header
 
 # What frames share with the default image: how to read samples, and nothing about the whole.
 SHARED = frozenset((b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"sBIT"))
 DISPOSALS = {0: Disposal.KEEP, 1: Disposal.CLEAR, 2: Disposal.RESTORE}
 OVER = 1
+END = make_chunk(b"IEND", b"")
 CONTROL = struct.Struct(">IIIIIHHBB")
 
 
@@ -49,7 +51,8 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         ValueError: If one is missing, or does not fit the picture; says which.
     """
     header = read_header(content)
-    shared = _shared(content)
+    before = takewhile(lambda chunk: chunk.kind != b"IDAT", chunks(content))
+    shared = [content[each.begin : each.end] for each in before if each.kind in SHARED]
     number = 0
     for control, data in _stored_parts(content):
         if number == header.animated:
@@ -68,7 +71,7 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         # As in the file's own header: bits, colour type, compression, filters, interlacing.
         own = make_chunk(b"IHDR", struct.pack(">II", width, height) + content[24:29])
         yield StoredFrame(
-            b"".join([SIGNATURE, own, shared, make_chunk(b"IDAT", data), make_chunk(b"IEND", b"")]),
+            b"".join([SIGNATURE, own, *shared, make_chunk(b"IDAT", data), END]),
             (width, height),
             (left, top),
             round(1000 * ticks / (rate or 100)),
@@ -79,32 +82,22 @@ def stored_frames(content: bytes) -> Iterator[StoredFrame]:
         raise ValueError(f"{number} of {header.animated} frames are there")
 
 
-def _shared(content: bytes) -> bytes:
-    kept = []
-    for chunk in chunks(content):
-        if chunk.kind == b"IDAT":
-            break
-        if chunk.kind in SHARED:
-            kept.append(content[chunk.begin : chunk.end])
-    return b"".join(kept)
-
-
 def _stored_parts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield each frame's control chunk and compressed data; none of pixels that are no frame's."""
     control: bytes | None = None
     data: list[bytes] = []
     sequence = 0
     for chunk in chunks(content):
-        begin = chunk.begin + 8
+        body = body_of(content, chunk)
         if chunk.kind in (b"fcTL", b"fdAT"):
-            if int.from_bytes(content[begin : begin + 4], "big") != sequence:
+            if int.from_bytes(body[:4]) != sequence:
                 raise ValueError(f"part {sequence} of the animation is missing")
             sequence += 1
         if chunk.kind == b"fcTL":
             if control is not None:
                 yield control, b"".join(data)
-            control, data = content[begin : chunk.end - 4], []
+            control, data = body, []
         elif chunk.kind in (b"IDAT", b"fdAT") and control is not None:
-            data.append(content[begin + 4 * (chunk.kind == b"fdAT") : chunk.end - 4])
+            data.append(body[4 * (chunk.kind == b"fdAT") :])
     if control is not None:
         yield control, b"".join(data)

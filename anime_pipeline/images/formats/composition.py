@@ -41,15 +41,9 @@ class StoredFrame:
     disposal: Disposal
     over: bool = True
 
-    def covers(self, size: tuple[int, int]) -> bool:
-        """Tell whether it fills a canvas of that size."""
-        return self.at == (0, 0) and self.size[0] >= size[0] and self.size[1] >= size[1]
-
 
 def compose(
-    size: tuple[int, int],
-    frames: Iterable[StoredFrame],
-    read: Callable[[bytes], Image.Image],
+    size: tuple[int, int], frames: Iterable[StoredFrame], read: Callable[[bytes], Image.Image]
 ) -> Iterator[Image.Image]:
     """Yield what is seen of each frame.
 

@@ -16,10 +16,7 @@ def canvas_of(content: bytes) -> tuple[int, int]:
     """Return the size of the canvas; at least the first frame's, as browsers have it."""
     width, height = struct.unpack_from("<HH", content, 6)
     first = next(stored_frames(content))
-    return (
-        max(width, first.at[0] + first.size[0]),
-        max(height, first.at[1] + first.size[1]),
-    )
+    return max(width, first.at[0] + first.size[0]), max(height, first.at[1] + first.size[1])
 
 
 def stored_frames(content: bytes) -> Iterator[StoredFrame]:

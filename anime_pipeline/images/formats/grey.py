@@ -41,7 +41,7 @@ def to_eight_bits(
     if picture.mode == "I":
         levels = _sixteen_bits(picture, levels, name)
     table = grey_curve(None, MOST_16 + 1) if curve is None else curve
-    most = _most(picture)
+    most = 2 ** min(_tag(picture, BITS) or 16, 16) - 1  # the level of white
     if most != MOST_16:
         table = table[np.minimum(np.arange(MOST_16 + 1) * MOST_16 // most, MOST_16)]
     if _tag(picture, PHOTOMETRIC) == MIN_IS_WHITE:
@@ -69,12 +69,6 @@ def _sixteen_bits(picture: Image.Image, levels: np.ndarray, name: str) -> np.nda
         wide = levels[rows].astype(np.int32).view(np.uint32).astype(np.float64)
         result[rows] = np.rint(wide * (MOST_16 / MOST_32))
     return result
-
-
-def _most(picture: Image.Image) -> int:
-    """Return the level of white."""
-    bits = _tag(picture, BITS)
-    return 2**bits - 1 if bits is not None and bits < 16 else MOST_16
 
 
 def _tag(picture: Image.Image, number: int) -> int | None:

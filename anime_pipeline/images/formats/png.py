@@ -124,7 +124,6 @@ def read_header(content: bytes) -> PngHeader:
 
 
 def _fact(kind: bytes, body: bytes, depth: int, colour_type: int) -> dict[str, object]:
-    """Return what one chunk says."""
     numbers = [int.from_bytes(body[i : i + 4], "big") for i in range(0, min(len(body), 32), 4)]
     if kind == b"tRNS" and len(body) == {GREY: 2, RGB: 6}.get(colour_type):
         # "If the image bit depth is less than 16 bits, the least significant bits are used."

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anime_pipeline.images.colour import linear_to_srgb, srgb_to_linear
 from anime_pipeline.images.formats.png import PngHeader
 
 Curve = Callable[[np.ndarray], np.ndarray]
@@ -60,17 +61,15 @@ class ColourSpace:
 
 def colour_space(header: PngHeader) -> ColourSpace | None:
     """Return what the chunks of a PNG say, None for sRGB and where a profile says it."""
-    if header.cicp:
-        found = _from_cicp(header.cicp, header.depth)
-        if found:
-            return found if found.curve is not _srgb or found.matrix is not None else None
+    if header.cicp and (found := _from_cicp(header.cicp, header.depth)):
+        return _unless_srgb(found)
     if header.profiled or header.srgb:
         return None
-    curve: Curve = _srgb
+    curve: Curve = srgb_to_linear
     if header.gamma and abs(header.gamma * 2.2 - 1) > SAME_GAMMA:
         curve = _power(1 / header.gamma)
     matrix = _matrix(header.chromaticities) if header.chromaticities else None
-    return None if curve is _srgb and matrix is None else ColourSpace(curve, matrix)
+    return _unless_srgb(ColourSpace(curve, matrix))
 
 
 def coded_space(primaries: int, transfer: int) -> ColourSpace | None:
@@ -80,8 +79,12 @@ def coded_space(primaries: int, transfer: int) -> ColourSpace | None:
     """
     if transfer in CAMERAS:
         transfer = SRGB
-    found = _from_cicp((primaries, transfer, 0, 1), 8)
-    return found if found and (found.curve is not _srgb or found.matrix is not None) else None
+    return _unless_srgb(_from_cicp((primaries, transfer, 0, 1), 8))
+
+
+def _unless_srgb(space: ColourSpace | None) -> ColourSpace | None:
+    plain = space and space.curve is srgb_to_linear and space.matrix is None
+    return None if plain else space
 
 
 def overrides_profile(header: PngHeader) -> bool:
@@ -109,7 +112,7 @@ def rgb_to_srgb(rgb: np.ndarray, space: ColourSpace) -> np.ndarray:
             linear *= HLG_NITS / WHITE_NITS
         if space.matrix is not None:
             linear = linear @ space.matrix.T.astype(np.float32)
-        result[rows] = _encoded(linear)
+        result[rows] = linear_to_srgb(linear)
     return result
 
 
@@ -121,20 +124,13 @@ def grey_curve(space: ColourSpace | None, levels: int) -> np.ndarray:
     linear = space.curve(samples)
     if space.scene:
         linear = linear ** (1 + HLG_OOTF) * (HLG_NITS / WHITE_NITS)
-    return _encoded(linear)
+    return linear_to_srgb(linear)
 
 
 def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
     rows = max(1, BAND_PX // max(1, shape[1]))
     for top in range(0, shape[0], rows):
         yield slice(top, top + rows)
-
-
-def _encoded(linear: np.ndarray) -> np.ndarray:
-    """Return sRGB uint8 of linear light (IEC 61966-2-1)."""
-    linear = np.clip(linear, 0, 1)
-    bright = 1.055 * linear ** (1 / 2.4) - 0.055
-    return np.rint(np.where(linear > 0.0031308, bright, 12.92 * linear) * 255).astype(np.uint8)
 
 
 def _from_cicp(cicp: tuple[int, int, int, int], depth: int) -> ColourSpace | None:
@@ -174,10 +170,6 @@ def _to_xyz(numbers: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     white = white / white[1]
     columns = np.stack(corners, axis=1)
     return columns * np.linalg.solve(columns, white), white
-
-
-def _srgb(value: np.ndarray) -> np.ndarray:
-    return np.where(value > 0.04045, ((value + 0.055) / 1.055) ** 2.4, value / 12.92)
 
 
 def _power(exponent: float) -> Curve:
@@ -224,7 +216,7 @@ TRANSFERS: dict[int, Curve] = {
     8: _power(1.0),
     9: _logarithmic(2.0),
     10: _logarithmic(2.5),
-    SRGB: _srgb,
+    SRGB: srgb_to_linear,
     16: _pq,
     17: lambda value: value**2.6 * (52.37 / 48),
     HLG: _hlg,

@@ -19,13 +19,8 @@ MOST_TABLE_BYTES, MOST_OTHER_BYTES = 2**22, 2**7
 CURVES = (b"curv", b"para")
 CONVERTING = {
     b"A2B0": (b"mft1", b"mft2", b"mAB "),
-    b"rTRC": CURVES,
-    b"gTRC": CURVES,
-    b"bTRC": CURVES,
-    b"kTRC": CURVES,
-    b"rXYZ": (b"XYZ ",),
-    b"gXYZ": (b"XYZ ",),
-    b"bXYZ": (b"XYZ ",),
+    **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC", b"kTRC"), CURVES),
+    **dict.fromkeys((b"rXYZ", b"gXYZ", b"bXYZ"), (b"XYZ ",)),
 }
 WHITE = {b"wtpt": (b"XYZ ",), b"chad": (b"sf32",)}
 
@@ -51,7 +46,9 @@ def to_srgb(picture: Image.Image) -> Image.Image:
             # Converted, the one colour that means "nothing here" could not be found again.
             picture = picture.convert("RGBA" if picture.mode == "RGB" else "LA")
         if picture.mode in ("L", "LA"):
-            return _grey_to_srgb(picture, profile)
+            grey = picture.getchannel("L").point(_grey_levels(profile).tolist())
+            alpha = picture.getchannel("A") if picture.mode == "LA" else None
+            return Image.merge("LA", (grey, alpha)) if alpha else grey
         if picture.mode in ("RGB", "RGBA") and _is_srgb(profile):
             return picture
         target = "RGBA" if picture.mode == "RGBA" else "RGB"
@@ -96,29 +93,24 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     return int(np.abs(moved.astype(int) - lattice).max()) <= 1
 
 
-def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str) -> Image.Image:
-    result = ImageCms.profileToProfile(picture, profile, SRGB, outputMode=mode)
+def _converted(
+    picture: Image.Image,
+    profile: ImageCms.ImageCmsProfile,
+    mode: str,
+    flags: ImageCms.Flags = ImageCms.Flags.NONE,
+) -> Image.Image:
+    result = ImageCms.profileToProfile(picture, profile, SRGB, outputMode=mode, flags=flags)
     if result is None:  # as the in-place form does
         raise ValueError("no conversion")
     result.info.pop("icc_profile", None)
     return result
 
 
-def _grey_to_srgb(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    result = picture.getchannel("L").point(_grey_levels(profile).tolist())
-    return Image.merge("LA", (result, picture.getchannel("A"))) if picture.mode == "LA" else result
-
-
 def _grey_levels(profile: ImageCms.ImageCmsProfile) -> np.ndarray:
     """Return sRGB uint8 [256] of all levels of grey."""
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     # Its optimised way samples a curve at a few places: dark levels are wrong by up to 9 then.
-    result = ImageCms.profileToProfile(
-        ramp, profile, SRGB, outputMode="RGB", flags=ImageCms.Flags.NOOPTIMIZE
-    )
-    if result is None:
-        raise ValueError("no conversion")
-    return np.asarray(result)[0, :, 1]
+    return np.asarray(_converted(ramp, profile, "RGB", ImageCms.Flags.NOOPTIMIZE))[0, :, 1]
 
 
 def plain_profile(content: bytes) -> bytes | None:

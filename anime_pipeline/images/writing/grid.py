@@ -1,16 +1,22 @@
-"""Grids of pictures: one array of many faces, with a thin gap between them."""
+"""Many pictures as one: grids with a thin gap between them, and tables with words and colours."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+PAPER = (255, 255, 255)
+INK = (40, 36, 52)
+GAP_PX = 6
+SWATCH_PX = 14
+TEXT_PX = 15
 
 
-def make_grid(
-    images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int = 2, background: int = 255
-) -> np.ndarray:
+def make_grid(images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int = 2) -> np.ndarray:
     """Lay pictures out in rows.
 
     Args:
@@ -18,7 +24,6 @@ def make_grid(
         columns: Pictures a row; 0 chooses the nearest to a square.
         magnify: Whole-number nearest-neighbour enlargement, so that 32 px faces can be seen.
         gap: Pixels between pictures.
-        background: Grey level of the gaps.
 
     Returns:
         uint8 [H', W', 3].
@@ -29,18 +34,16 @@ def make_grid(
             f"Received: shape={images.shape}"
         )
     count, height, width = images.shape[:3]
-    columns = columns or math.ceil(math.sqrt(count))
-    columns = min(columns, count)
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
-    cell_h, cell_w = height * magnify + gap, width * magnify + gap
-    canvas = np.full((rows * cell_h + gap, columns * cell_w + gap, 3), background, np.uint8)
+    height, width = height * magnify, width * magnify
+    shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
+    canvas = np.full(shape, 255, np.uint8)
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
-        top, left = gap + row * cell_h, gap + column * cell_w
-        big = cv2.resize(
-            image, (width * magnify, height * magnify), interpolation=cv2.INTER_NEAREST
-        )
-        canvas[top : top + height * magnify, left : left + width * magnify] = big
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        large = image.repeat(magnify, axis=0).repeat(magnify, axis=1)
+        canvas[top : top + height, left : left + width] = large
     return canvas
 
 
@@ -49,3 +52,80 @@ def spread(images: np.ndarray, count: int) -> np.ndarray:
     if len(images) <= count:
         return np.asarray(images)
     return images[np.linspace(0, len(images) - 1, count).astype(int)]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What stands beside a row or above a column.
+
+    Attributes:
+        text: A few words.
+        colour: Painted as a small square, RGB 0..255.
+    """
+
+    text: str
+    colour: tuple[int, int, int]
+
+
+def labelled_sheet(
+    pictures: np.ndarray, rows: Sequence[Label], columns: Sequence[Label]
+) -> np.ndarray:
+    """Lay pictures out in rows and columns with their labels.
+
+    Args:
+        pictures: uint8 [len(rows) * len(columns), S, S, 3], row after row.
+        rows: One label per row, at the left.
+        columns: One label per column, on top.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    side = pictures.shape[1]
+    font = ImageFont.load_default(TEXT_PX)
+    left = GAP_PX * 3 + SWATCH_PX + max(int(font.getlength(row.text)) for row in rows)
+    top = GAP_PX * 2 + TEXT_PX + SWATCH_PX
+    step = side + GAP_PX
+    sheet = Image.new("RGB", (left + len(columns) * step, top + len(rows) * step), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for index, label in enumerate(columns):
+        middle = left + index * step + side // 2
+        pen.text((middle, GAP_PX), label.text, INK, font, anchor="mt")
+        _swatch(pen, middle - SWATCH_PX // 2, top - SWATCH_PX - GAP_PX // 2, label)
+    for index, label in enumerate(rows):
+        middle = top + index * step + side // 2
+        _swatch(pen, GAP_PX, middle - SWATCH_PX // 2, label)
+        pen.text((GAP_PX * 2 + SWATCH_PX, middle), label.text, INK, font, anchor="lm")
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, len(columns))
+        sheet.paste(Image.fromarray(picture), (left + column * step, top + row * step))
+    return np.asarray(sheet)
+
+
+def captioned_rows(rows: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Lay rows of pictures out below each other, each under a caption of its own.
+
+    Args:
+        rows: A line of text, empty to go on with the row above, and uint8 [n, S, S, 3] of one S.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    font = ImageFont.load_default(TEXT_PX)
+    side = rows[0][1].shape[1]
+    step, caption_px = side + GAP_PX, TEXT_PX + 2 * GAP_PX
+    widths = [max(len(pictures) * step, int(font.getlength(text))) for text, pictures in rows]
+    height = sum(step + (caption_px if text else 0) for text, _ in rows)
+    sheet = Image.new("RGB", (max(widths) + 2 * GAP_PX, height + GAP_PX), PAPER)
+    pen, top = ImageDraw.Draw(sheet), GAP_PX
+    for text, pictures in rows:
+        if text:
+            pen.text((GAP_PX, top + GAP_PX // 2), text, INK, font)
+            top += caption_px
+        for index, picture in enumerate(pictures):
+            sheet.paste(Image.fromarray(picture), (GAP_PX + index * step, top))
+        top += step
+    return np.asarray(sheet)
+
+
+def _swatch(pen: ImageDraw.ImageDraw, x: int, y: int, label: Label) -> None:
+    pen.rectangle((x, y, x + SWATCH_PX, y + SWATCH_PX), label.colour, INK)

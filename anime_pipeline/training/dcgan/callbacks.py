@@ -20,8 +20,8 @@ from anime_pipeline.metrics.features import (
 )
 from anime_pipeline.metrics.kid import kid
 from anime_pipeline.training.callbacks.common import GridSchedule, logged_before, write_grid
-from anime_pipeline.training.dcgan.losses import LOSSES
 from anime_pipeline.training.dcgan.task import DcganTask
+from anime_pipeline.training.gan.losses import LOSSES
 from anime_pipeline.training.loop import Callback, Progress
 
 GRID_COUNT = 64

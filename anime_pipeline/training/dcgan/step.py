@@ -12,7 +12,7 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_model
-from anime_pipeline.training.dcgan.critic import Critic
+from anime_pipeline.training.gan.critic import Critic
 from anime_pipeline.training.gan.state import (
     Inputs,
     Metrics,

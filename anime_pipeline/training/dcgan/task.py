@@ -16,10 +16,10 @@ from anime_pipeline.models.dcgan import build_discriminator, build_generator
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
 from anime_pipeline.models.ranges import to_model
 from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, assign
-from anime_pipeline.training.dcgan import augment
-from anime_pipeline.training.dcgan.critic import Critic
 from anime_pipeline.training.dcgan.start import InitialWeights
 from anime_pipeline.training.dcgan.step import DcganStep
+from anime_pipeline.training.gan import augment
+from anime_pipeline.training.gan.critic import Critic
 from anime_pipeline.training.gan.state import Inputs, State, ema_decay
 from anime_pipeline.training.gan.task import Task
 

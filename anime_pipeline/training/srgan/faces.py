@@ -31,8 +31,8 @@ from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import lr_to_model, to_model
 from anime_pipeline.models.resizing import mean_reduced, resized, resizing
 from anime_pipeline.models.weights import Weights
-from anime_pipeline.training.dcgan import augment
-from anime_pipeline.training.dcgan.critic import Critic
+from anime_pipeline.training.gan import augment
+from anime_pipeline.training.gan.critic import Critic
 from anime_pipeline.training.gan.state import (
     Inputs,
     Metrics,

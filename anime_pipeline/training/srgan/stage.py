@@ -12,7 +12,7 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import SRGAN_PRESETS
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
-from anime_pipeline.data.sizes import choose_hr_size
+from anime_pipeline.data.opening import choose_hr_size
 from anime_pipeline.data.store import Store
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import find_weights

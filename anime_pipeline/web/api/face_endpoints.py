@@ -12,8 +12,8 @@ from flask import Response, request
 
 from anime_pipeline import __version__
 from anime_pipeline.images.codec import encode_png
-from anime_pipeline.images.writing.animation import encode_gif
 from anime_pipeline.images.writing.grid import make_grid
+from anime_pipeline.images.writing.save import encode_gif
 from anime_pipeline.web.api.endpoints import GIF, JSON, PNG, Endpoints, as_json, kept
 from anime_pipeline.web.api.faces import faces, journey
 from anime_pipeline.web.api.requests import (

@@ -10,9 +10,8 @@ from contextlib import contextmanager, suppress
 from PIL import Image, features
 
 from anime_pipeline.images.codec import NotAPictureError
-from anime_pipeline.images.decoding.answers import Header
 from anime_pipeline.images.decoding.decoder import TICK_S, Decoder, UnwantedError
-from anime_pipeline.images.decoding.messages import Limits
+from anime_pipeline.images.decoding.messages import Header, Limits
 from anime_pipeline.web.errors import BusyError, GivenUpError, Problem
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 

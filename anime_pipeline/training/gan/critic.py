@@ -16,8 +16,8 @@ from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.feature_extractor import FeatureExtractor
 from anime_pipeline.models.network import Network
-from anime_pipeline.training.dcgan import augment
-from anime_pipeline.training.dcgan.losses import (
+from anime_pipeline.training.gan import augment
+from anime_pipeline.training.gan.losses import (
     LOSSES,
     WGAN_PENALTY_WEIGHT,
     unit_gradient_penalty,

@@ -18,6 +18,8 @@ KINDS = {
     "dcgan": DCGAN_KIND,
     "fidelity": SRGAN_KIND,
     "perceptual": SRGAN_KIND,
+    "faces": SRGAN_KIND,
+    "denoise": SRGAN_KIND,
 }
 
 

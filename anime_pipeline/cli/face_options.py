@@ -26,12 +26,12 @@ from anime_pipeline.inference.spec import (
 OPTIONS = {"hair": "--hair", "skin": "--skin", "eyes": "--eyes", "length": "--hair-length"}
 
 
-def realism_option(default: str) -> Callable[[Function], Function]:
+def realism_option(end: str, default: str) -> Callable[[Function], Function]:
     """Add `--realism`; without it None, and the weights that were named are taken as they are."""
     return click.option(
         "--realism",
         type=FiniteRange(0, 1),
-        help=f"Between the fidelity (0) and the perceptual (1) upscaler {default}.",
+        help=f"Between the fidelity (0) and {end} (1) upscaler {default}.",
     )
 
 
@@ -57,7 +57,7 @@ weights_options = joined(
         shell_complete=complete.weights_names,
         help="Stage two: a shipped name, a .npz file or a run folder [default: the shipped pair].",
     ),
-    realism_option("[default: 0.75; weights that are named: as they are]"),
+    realism_option("the faces", "[default: 0.75; weights that are named: as they are]"),
 )
 truncation_option = click.option(
     "--truncation",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import UserPath, json_option, print_json, wants_json
+from anime_pipeline.cli.common import FiniteRange, UserPath, json_option, print_json, wants_json
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
 from anime_pipeline.core.errors import UsageError
@@ -50,7 +50,13 @@ class MemorySize(click.ParamType):
     "--scale", type=click.Choice(["2", "3", "4", "8"]), help="How many times larger [default: 4]."
 )
 @click.option("--size", help="Fit into WIDTHxHEIGHT, WIDTHx or xHEIGHT; WIDTHxHEIGHT! stretches.")
-@realism_option("[default: 0, true to the input]")
+@realism_option("the perceptual", "[default: 0, true to the input]")
+@click.option(
+    "--denoise",
+    type=FiniteRange(0, 1),
+    default=0.0,
+    help="How much blur, noise and JPEG's marks are taken away, at some cost on clean pictures.",
+)
 @click.option(
     "--weights",
     shell_complete=weights_names,
@@ -95,6 +101,7 @@ def command(
     scale: str | None,
     size: str | None,
     realism: float | None,
+    denoise: float,
     weights: str | None,
     overwrite: bool,
     **options: Any,
@@ -109,10 +116,10 @@ def command(
     from anime_pipeline.cli.upscale_batch import finish, run
     from anime_pipeline.cli.upscale_jobs import measure, plan
     from anime_pipeline.cli.upscale_work import STREAM, Preparation, check_streams, run_stream
-    from anime_pipeline.models.blend import TRUE_TO_INPUT, find_upscaler
+    from anime_pipeline.models.blend import find_upscaler
 
     target = parse_target(scale, size)
-    files = find_upscaler(weights, realism, usual=TRUE_TO_INPUT)
+    files = find_upscaler(weights, realism, drawn=False, denoise=denoise)
     check_streams(paths, out)
     named = None if out == STREAM else kind_of_file(paths, out, options["kind"])
     if named is None and out != STREAM and out.exists() and not out.is_dir():

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from anime_pipeline.inference.generator import FaceGenerator
     from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.models.blend import UpscalerFiles
     from anime_pipeline.models.weights import Weights
 
 Progress = Callable[[str, int, int], None]  # of which stage, done, total
@@ -45,13 +44,16 @@ class Pipeline:
     """
 
     def __init__(
-        self, generator: FaceGenerator, upscaler: Upscaler | Callable[[], Upscaler] | None = None
+        self,
+        generator: FaceGenerator,
+        upscaler: Upscaler | Callable[[bool], Upscaler] | None = None,
     ) -> None:
         """Join two stages.
 
         Args:
             generator: Stage one.
-            upscaler: Stage two, or what loads it; None for the shipped one as `load` has it.
+            upscaler: Stage two, or what loads it (for drawn faces, if True, else for pictures);
+                None for the shipped one as `load` has it.
         """
         self.generator = generator
         self._upscaler = upscaler or _load_upscaler
@@ -62,36 +64,48 @@ class Pipeline:
         generator: str | Path = "dcgan",
         upscaler: str | Path | None = None,
         realism: float | None = None,
+        denoise: float = 0.0,
         precision: Precision = "float32",
     ) -> Pipeline:
         """Find both stages and load stage one.
 
         Args:
             generator: A shipped name, a ``.npz`` file, a run folder or the name of a run.
-            upscaler: Likewise; None for the shipped pair.
+            upscaler: Likewise; None for the shipped ones.
             realism: 0 (true to the input) to 1 (crisp), between the two upscalers of a pair; None
-                for 0.75 of the shipped pair, which suits drawn faces, or for `upscaler` as it is.
+                for what suits, 0.75 for drawn faces and 0 for pictures, or for `upscaler` as it is.
+            denoise: 0 to 1: how much blur, noise and JPEG's marks are taken from pictures.
             precision: Stage two's; ``"bfloat16"`` is faster on some processors, a little coarser.
 
         Raises:
             CheckpointError: If weights are not found, damaged or of another architecture.
             UsageError: If a realism is asked for between a single upscaler and nothing.
         """
+        from anime_pipeline.models.blend import find_upscaler
         from anime_pipeline.models.weights import DCGAN_KIND
         from anime_pipeline.models.zoo import find_weights
 
         path = find_weights(str(generator), DCGAN_KIND)
-        # What was named is looked for at once; the shipped pair when it is needed.
-        named = upscaler is not None or realism is not None
-        files = _find_upscaler(upscaler, realism) if named else None
+        wanted = None if upscaler is None else str(upscaler)
+        # What was named is looked for at once; the shipped ones when they are needed.
+        if wanted is not None or realism is not None or denoise:
+            find_upscaler(wanted, realism, denoise=denoise)
         from anime_pipeline.inference.generator import FaceGenerator
 
-        return cls(FaceGenerator.load(path), partial(_load_upscaler, files, precision))
+        load = partial(
+            _load_upscaler, wanted=wanted, realism=realism, denoise=denoise, precision=precision
+        )
+        return cls(FaceGenerator.load(path), load)
 
     @cached_property
     def upscaler(self) -> Upscaler:
-        """Stage two."""
-        return self._upscaler() if callable(self._upscaler) else self._upscaler
+        """Stage two, for drawn faces."""
+        return self._upscaler(True) if callable(self._upscaler) else self._upscaler
+
+    @cached_property
+    def picture_upscaler(self) -> Upscaler:
+        """Stage two, for pictures that somebody has."""
+        return self._upscaler(False) if callable(self._upscaler) else self._upscaler
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -171,7 +185,7 @@ class Pipeline:
                     f"[H, W, 4]. Received: {image.dtype} {list(image.shape)}"
                 )
             image = fromarray(image)
-        result = Enlarger(self.upscaler, Target(scale))(image).whole()
+        result = Enlarger(self.picture_upscaler, Target(scale))(image).whole()
         return result[..., 0] if result.shape[2] == 1 else result
 
     def latents(self, specs: Sequence[FaceSpec]) -> np.ndarray:
@@ -270,15 +284,16 @@ class Pipeline:
         return 1 if size is None else sizes.index(size)
 
 
-def _find_upscaler(wanted: str | Path | None, realism: float | None) -> UpscalerFiles:
-    from anime_pipeline.models.blend import find_upscaler
-
-    return find_upscaler(None if wanted is None else str(wanted), realism)
-
-
 def _load_upscaler(
-    files: UpscalerFiles | None = None, precision: Precision = "float32"
+    drawn: bool,
+    wanted: str | None = None,
+    realism: float | None = None,
+    denoise: float = 0.0,
+    precision: Precision = "float32",
 ) -> Upscaler:
     from anime_pipeline.inference.upscaler import Upscaler
+    from anime_pipeline.models.blend import find_upscaler
 
-    return Upscaler((files or _find_upscaler(None, None)).load(), precision)
+    # Drawn faces have nothing on them to be cleaned away.
+    files = find_upscaler(wanted, realism, drawn, 0.0 if drawn else denoise)
+    return Upscaler(files.load(), precision)

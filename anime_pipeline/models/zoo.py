@@ -16,7 +16,7 @@ RUNS = Path("checkpoints")  # where training puts its runs by default
 # What a run folder exports, by kind; the first that exists is taken.
 RUN_FILES = {
     DCGAN_KIND: ("best.npz", "generator.npz"),
-    SRGAN_KIND: ("fidelity.npz", "perceptual.npz"),
+    SRGAN_KIND: ("fidelity.npz", "perceptual.npz", "faces.npz"),
 }
 
 
@@ -90,20 +90,29 @@ def find_weights(wanted: str, kind: str, prefer: str = "") -> Path:
     )
 
 
-def find_pair(wanted: str) -> tuple[Path, Path] | None:
-    """Return the fidelity and the perceptual upscaler that belong together.
+def find_pair(wanted: str, drawn: bool) -> tuple[Path, Path] | None:
+    """Return the two upscalers that realism goes between.
 
     Args:
-        wanted: Either's shipped name, a run folder or its name.
+        wanted: A shipped name, a run folder or its name.
+        drawn: Whether for faces that stage one draws: then to `faces`, where there are such.
 
     Returns:
-        The two files; None where there is only one.
+        The file true to its input, and the one that looks best; None where there is only one.
     """
-    fidelity, perceptual = (Path(name).stem for name in RUN_FILES[SRGAN_KIND])
-    if wanted in (fidelity, perceptual) and {fidelity, perceptual} <= shipped(SRGAN_KIND).keys():
-        return find_weights(fidelity, SRGAN_KIND), find_weights(perceptual, SRGAN_KIND)
+    fidelity, *looks = (Path(name).stem for name in RUN_FILES[SRGAN_KIND])
+    if drawn:
+        looks.reverse()
+    entries = shipped(SRGAN_KIND)
+    if wanted in (fidelity, *looks) and wanted in entries:
+        chosen = [look for look in looks if look in entries and wanted in (fidelity, look)]
+        if not chosen or fidelity not in entries:
+            return None
+        return find_weights(fidelity, SRGAN_KIND), find_weights(chosen[0], SRGAN_KIND)
     first = find_weights(wanted, SRGAN_KIND)
     if first.parent.name != Path(wanted).name:  # a file was named, not a folder
         return None
-    pair = (first.with_name(f"{fidelity}.npz"), first.with_name(f"{perceptual}.npz"))
-    return pair if all(path.is_file() for path in pair) else None
+    start = first.with_name(f"{fidelity}.npz")
+    ends = [first.with_name(f"{look}.npz") for look in (looks if drawn else looks[:1])]
+    end = next((path for path in ends if path.is_file()), None)
+    return (start, end) if end and start.is_file() else None

@@ -19,7 +19,11 @@ def models() -> Models:
     return Models(
         default=catalogue.default,
         models=catalogue.offers(),
-        upscaler=UpscalerOffer(weights=catalogue.weights_hash(), realism=catalogue.has_realism),
+        upscaler=UpscalerOffer(
+            weights=catalogue.weights_hash(),
+            realism=catalogue.has_realism,
+            denoise=catalogue.has_denoise,
+        ),
         colours=palettes(),
         limits={
             "count": MOST_FACES,

@@ -85,7 +85,7 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Size = Annotated[int, *_one_of(SIZES)]
 Scale = Annotated[int, *_one_of(SCALES)]
 Upload = Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
-Realism = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def is_tracker(name: str) -> bool:
@@ -142,7 +142,7 @@ class Picture(_Strict):
         le=MOST_TRUNCATION,
         description="Below 1 faces are more alike and more regular.",
     )
-    realism: Realism = Field(
+    realism: Share = Field(
         default=BEST_FOR_DRAWN,
         description="Between the fidelity (0) and the perceptual (1) upscaler, in steps of 0.05.",
     )
@@ -240,7 +240,10 @@ class UpscaleForm(_Strict):
         f"{MAX_UPLOAD_BYTES / 1e6:g} MB and {MAX_UPLOAD_PIXELS / 1e6:g} megapixels."
     )
     scale: Scale = Field(default=SCALE, description="How many times as wide and high.")
-    realism: Realism = Field(default=0.0, description="From faithful (0) to crisp (1).")
+    realism: Share = Field(default=0.0, description="From faithful (0) to crisp (1).")
+    denoise: Share = Field(
+        default=0.0, description="How much blur, noise and JPEG's marks are taken away."
+    )
     ticket: str | None = Field(
         default=None,
         pattern="^[A-Za-z0-9-]{8,64}$",

@@ -74,10 +74,11 @@ class Progress(BaseModel):
 
 
 class UpscalerOffer(BaseModel):
-    """Stage two, and whether there is realism to choose."""
+    """Stage two, and whether there is realism to choose, and cleaning up."""
 
     weights: WeightsHash
     realism: bool
+    denoise: bool
 
 
 class Models(BaseModel):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
-from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS
 from anime_pipeline.web.api.endpoints import FORM, JSON, PNG, Endpoints, as_json
 from anime_pipeline.web.api.requests import UpscaleForm
 from anime_pipeline.web.api.responses import Enlarged, Progress
@@ -42,12 +41,10 @@ def _admit() -> None:
 def upscale(asked: UpscaleForm, kind: str) -> Response:
     """Enlarge a picture."""
     have = services()
-    upscaler = have.catalogue.upscaler(asked.realism)
     (width, height), made = have.uploads.enlarge(
         _content(asked.image),
-        upscaler,
+        lambda: have.catalogue.upscaler(asked.realism, False, asked.denoise),
         asked.scale,
-        SOFTWARE | {WEIGHTS["srgan"]: upscaler.weights.sha256},
         have.settings.upscale_timeout_s,
         asked.ticket,
         request.environ.get(GONE),

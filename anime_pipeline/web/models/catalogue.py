@@ -18,7 +18,7 @@ from anime_pipeline.data import conditions
 from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.runtime import generator_graph
 from anime_pipeline.inference.upscaler import Upscaler
-from anime_pipeline.models.blend import BEST_FOR_DRAWN, blend, find_upscaler
+from anime_pipeline.models.blend import BEST_FOR_DRAWN, DENOISE, find_upscaler, mix
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 from anime_pipeline.web.errors import Problem
@@ -27,8 +27,7 @@ from anime_pipeline.web.models.kept import LeastRecentlyUsed
 KEPT_MODELS = 3
 KEPT_OFFERS = 1000
 KEPT_UPSCALERS = 6
-REALISM_STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
-FIDELITY, PERCEPTUAL = "fidelity", "perceptual"
+STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
 
 LOG = logging.getLogger(__name__)
 
@@ -68,7 +67,10 @@ class Catalogue:
         self._unusable: LeastRecentlyUsed[str] = LeastRecentlyUsed(KEPT_OFFERS)
         self._upscalers: LeastRecentlyUsed[Upscaler] = LeastRecentlyUsed(KEPT_UPSCALERS)
         self._generator(*self._file(self.default))
-        self._pair = self._load_pair(upscaler or PERCEPTUAL)
+        self._pairs = self._load_pairs(upscaler or None)
+        self._cleaning = None
+        if not upscaler and DENOISE in shipped(SRGAN_KIND):
+            self._cleaning = load_weights(find_weights(DENOISE, SRGAN_KIND), SRGAN_KIND)
         self.upscaler(BEST_FOR_DRAWN)
 
     def _name_of(self, checkpoint: str, path: Path) -> str:
@@ -81,20 +83,32 @@ class Catalogue:
         # A path is nothing that clients need to know.
         return Path(checkpoint).name
 
-    def _load_pair(self, wanted: str) -> dict[str, Weights]:
-        """Return both upscalers of a pair, or the only one twice."""
-        pair = find_pair(wanted) or find_upscaler(wanted, None).paths
-        loaded = [load_weights(path, SRGAN_KIND) for path in pair]
-        return {FIDELITY: loaded[0], PERCEPTUAL: loaded[-1]}
+    def _load_pairs(self, wanted: str | None) -> dict[bool, tuple[Weights, Weights]]:
+        """Return what realism goes between, for drawn faces and not; a single one twice."""
+        loaded: dict[Path, Weights] = {}
+        pairs = {}
+        for drawn in (True, False):
+            pair = find_pair(wanted or "fidelity", drawn)
+            first, last = pair or (find_upscaler(wanted, None, drawn).base,) * 2
+            for path in (first, last):
+                loaded[path] = loaded.get(path) or load_weights(path, SRGAN_KIND)
+            pairs[drawn] = (loaded[first], loaded[last])
+        return pairs
 
     @property
     def has_realism(self) -> bool:
         """Whether there are two upscalers to go between."""
-        return self._pair[FIDELITY] is not self._pair[PERCEPTUAL]
+        return all(first is not last for first, last in self._pairs.values())
+
+    @property
+    def has_denoise(self) -> bool:
+        """Whether there are weights that clean up."""
+        return self._cleaning is not None
 
     def weights_hash(self, generator: Weights | None = None) -> str:
-        """Return 16 hex digits that stand for a generator (or none) and both upscalers."""
-        hashes = [weights.sha256 for weights in self._pair.values()]
+        """Return 16 hex digits that stand for a generator (or none) and all upscalers."""
+        hashes = [weights.sha256 for pair in self._pairs.values() for weights in pair]
+        hashes += [self._cleaning.sha256] if self._cleaning else []
         hashes += [generator.sha256] if generator else []
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
@@ -190,15 +204,17 @@ class Catalogue:
             name, is_shipped, self.weights_hash(weights), config.image_size, attributes, None
         )
 
-    def upscaler(self, realism: float) -> Upscaler:
-        """Return stage two between its two networks, rounded to `REALISM_STEPS`."""
-        step = round(realism * REALISM_STEPS) if self.has_realism else 0
-        return self._upscalers.get(step, lambda: Upscaler(self._mixture(step)))
+    def upscaler(self, realism: float, drawn: bool = True, denoise: float = 0.0) -> Upscaler:
+        """Return stage two for drawn faces or pictures, its shares rounded to 1 / `STEPS`."""
+        shares = (round(realism * STEPS), round(denoise * STEPS))
+        return self._upscalers.get(
+            (drawn, *shares), lambda: Upscaler(self._mixture(drawn, *shares))
+        )
 
-    def _mixture(self, step: int) -> Weights:
-        if step in (0, REALISM_STEPS):
-            return self._pair[PERCEPTUAL if step else FIDELITY]
-        return blend(self._pair[FIDELITY], self._pair[PERCEPTUAL], step / REALISM_STEPS)
+    def _mixture(self, drawn: bool, realism: int, denoise: int) -> Weights:
+        first, last = self._pairs[drawn]
+        cleaning = [(self._cleaning, denoise / STEPS)] if self._cleaning else []
+        return mix(first, [(last, realism / STEPS), *cleaning])
 
 
 def _reason(error: Exception, path: Path) -> str:

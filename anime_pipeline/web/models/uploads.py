@@ -11,6 +11,7 @@ from cachetools import LRUCache
 
 from anime_pipeline.images.writing.png_stream import write_png_strips
 from anime_pipeline.inference.enlarge import Enlarger
+from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS
 from anime_pipeline.inference.target import Target
 from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.web.errors import Problem
@@ -65,9 +66,8 @@ class Uploads:
     def enlarge(
         self,
         content: bytes,
-        upscaler: Upscaler,
+        load: Callable[[], Upscaler],
         scale: int,
-        text: dict[str, str],
         timeout_s: float,
         name: str | None = None,
         gone: Future[None] | None = None,
@@ -76,9 +76,8 @@ class Uploads:
 
         Args:
             content: Its file.
-            upscaler: The network.
+            load: Gives the network; only once the name can be asked for, as loading takes a while.
             scale: How many times.
-            text: What the result's file records.
             timeout_s: How long that may take, once it is decoded.
             name: Under which its progress can be asked for.
             gone: Done once nobody wants it any more.
@@ -106,6 +105,8 @@ class Uploads:
             return buffer.getvalue()
 
         try:
+            upscaler = load()
+            text = SOFTWARE | {WEIGHTS["srgan"]: upscaler.weights.sha256}
             picture = decode(content, scale, unwanted)
             # A large file, of which nothing is needed any more, for minutes.
             del content

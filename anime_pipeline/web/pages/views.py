@@ -109,10 +109,12 @@ def blend() -> str:
 def upscale() -> str:
     """Enlarge a picture of one's own."""
     limits = {"upload_bytes": MAX_UPLOAD_BYTES, "upload_pixels": MAX_UPLOAD_PIXELS}
-    available = services().catalogue.has_realism
-    return render_template(
-        "upscale.html", page="upscale", limits=limits, realism_available=available
-    )
+    catalogue = services().catalogue
+    offered = {
+        "realism_available": catalogue.has_realism,
+        "denoise_available": catalogue.has_denoise,
+    }
+    return render_template("upscale.html", page="upscale", limits=limits, **offered)
 
 
 @blueprint.get("/how")

@@ -98,16 +98,16 @@ export async function fetchPage() {
 /**
  * Enlarge a picture.
  * @param {Blob} picture
- * @param {{scale: number, realism: number, signal: AbortSignal, onProgress: (progress: Progress) => void}} options
+ * @param {{scale: number, realism: number, denoise: number, signal: AbortSignal, onProgress: (progress: Progress) => void}} options
  * @returns {Promise<Blob>} the result, a PNG
  * @throws {RequestError} with the server's own words; an AbortError passes unchanged
  */
-export async function upscale(picture, { scale, realism, signal, onProgress }) {
+export async function upscale(picture, { scale, realism, denoise, signal, onProgress }) {
   const send = async () => {
     const ticket = crypto.getRandomValues(new Uint32Array(4)).join("-"); // no randomUUID without https
     const form = new FormData();
     form.append("image", picture, "picture");
-    for (const [name, value] of Object.entries({ scale, realism, ticket })) form.append(name, String(value));
+    for (const [name, value] of Object.entries({ scale, realism, denoise, ticket })) form.append(name, String(value));
     const done = new AbortController();
     onProgress({ state: "sending", share: null });
     try {

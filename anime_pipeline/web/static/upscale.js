@@ -21,6 +21,7 @@ const limits = { bytes: Number(form.dataset.uploadBytes), pixels: Number(form.da
 const go = /** @type {HTMLButtonElement} */ (part("go"));
 const file = /** @type {HTMLInputElement} */ (find("#upscale-file", form));
 const realism = /** @type {HTMLInputElement|null} */ (find("[name=realism]", form));
+const denoise = /** @type {HTMLInputElement|null} */ (find("[name=denoise]", form));
 const scale = () => Number(form.elements.scale.value);
 const compare = new Compare(part("result"));
 
@@ -75,11 +76,17 @@ function describe() {
   const times = scale();
   const becomes = picked && `${sizeWords(picked)} becomes ${sizeWords(picked, times)} pixels.`;
   part("size-words").textContent = [becomes, SCALE_WORDS[times]].filter(Boolean).join(" ");
-  if (!realism) return;
-  const value = realism.valueAsNumber;
-  const meaning = value === 0 ? "true to the input" : value < 0.5 ? "a little sharper" : value < 0.9 ? "sharp" : "sharpest";
-  part("realism-words").textContent = `${Math.round(value * 100)} % · ${meaning}`;
-  realism.setAttribute("aria-valuetext", `${Math.round(value * 100)} %, ${meaning}`);
+  tellShare(realism, ["true to the input", "a little sharper", "sharp", "sharpest"]);
+  tellShare(denoise, ["as it is", "a little cleaner", "clean", "cleanest"]);
+}
+
+/** @param {HTMLInputElement|null} slider @param {string[]} words for none, little, much, most */
+function tellShare(slider, words) {
+  if (!slider) return;
+  const value = slider.valueAsNumber;
+  const meaning = words[value === 0 ? 0 : value < 0.5 ? 1 : value < 0.9 ? 2 : 3];
+  part(`${slider.name}-words`).textContent = `${Math.round(value * 100)} % · ${meaning}`;
+  slider.setAttribute("aria-valuetext", `${Math.round(value * 100)} %, ${meaning}`);
 }
 
 /** @param {{width: number, height: number}} size @param {number} [times] */
@@ -117,7 +124,8 @@ async function start() {
   const began = performance.now();
   try {
     const result = await upscale(source.file, {
-      scale: times, realism: realism?.valueAsNumber ?? 0, signal: control.signal, onProgress: tell,
+      scale: times, realism: realism?.valueAsNumber ?? 0, denoise: denoise?.valueAsNumber ?? 0,
+      signal: control.signal, onProgress: tell,
     });
     await present(source, times, result, (performance.now() - began) / 1000);
   } catch (error) {

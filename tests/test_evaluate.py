@@ -189,15 +189,20 @@ def test_real_faces_are_enlarged_only_where_their_files_are_small(tmp_path):
     pictures = [random.integers(0, 256, (*side, 3), np.uint8) for side in sides.values()]
     for path, picture in zip(paths, pictures, strict=True):
         write_png(path, picture)
-    found = real_at(paths, 128, "crop")
+    found = real_at([paths[0], *paths[1:] * 10], 32, 128, "crop")  # one of 21 is small
     bicubic = Image.fromarray(pictures[0]).resize((128, 128), Image.Resampling.BICUBIC)
     assert np.array_equal(found.images[0], np.asarray(bicubic))
     assert np.array_equal(found.images[1], pictures[1][:, 6:134])
-    assert found.images.shape == (3, 128, 128, 3)
+    assert found.images.shape == (21, 128, 128, 3)
     assert (found.enlarged, found.smallest_px) == (1, 96)
-    assert "1 of 3 are smaller than 128 px (from 96 px on)" in found.in_words()
-    assert "choose no generator by it" in found.caution
-    assert real_at(paths[1:], 128, "crop").caution == ""
+    assert "1 of 21 are smaller than 128 px (from 96 px on)" in found.in_words()
+    assert found.caution == ""
+    # Where many are small, all are compared at their size; where none is large, there is a caution.
+    small = real_at(paths, 32, 128, "crop")
+    assert small.images.shape == (3, 96, 96, 3) and small.enlarged == 0 and small.caution == ""
+    assert np.array_equal(small.images[0], pictures[0])
+    tiny = real_at(paths, 96, 384, "crop")
+    assert tiny.images.shape[1] == 384 and "choose no generator by it" in tiny.caution
 
 
 def test_a_caution_stands_beside_the_figures_it_is_about():

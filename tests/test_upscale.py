@@ -231,16 +231,3 @@ def test_the_shipped_upscalers_are_what_they_were(name, golden):
     picture = np.stack([x * 8, y * 8, disc], axis=-1).astype(np.uint8)[None]
     large = Upscaler.load(find_weights(name, "srgan-generator")).upscale_batch(picture)[0]
     assert np.abs(large[32:96:32, 32:96:32].ravel().astype(int) - golden).max() <= 1
-
-
-def test_only_networks_of_one_shape_are_blended(tmp_path):
-    from dataclasses import replace
-
-    from anime_pipeline.models.blend import blend
-    from anime_pipeline.models.weights import SRGAN_KIND, load_weights
-    from anime_pipeline.models.zoo import find_weights
-
-    weights = load_weights(find_weights("fidelity", SRGAN_KIND), SRGAN_KIND)
-    fewer = replace(weights, arrays=dict(list(weights.arrays.items())[1:]))
-    with pytest.raises(CheckpointError, match="different networks"):
-        blend(weights, fewer, 0.5)

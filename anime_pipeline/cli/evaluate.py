@@ -116,7 +116,7 @@ def command(
     if enlarge:
         paths = [record.path for record in faces.records]
         with common.progress_bar("Reading large faces") as update:
-            faces = replace(faces, large=real_at(paths, size * SCALE, fit, update))
+            faces = replace(faces, large=real_at(paths, size, size * SCALE, fit, update))
     facts = {
         "weights": f"{path.parent.name}/{path.name}",
         "sha256": generator.weights.sha256,

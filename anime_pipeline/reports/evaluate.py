@@ -22,6 +22,7 @@ from anime_pipeline.metrics.features import (
     Features,
     common_scale,
     of_sets,
+    resize,
 )
 from anime_pipeline.metrics.frechet import Extractor, fid, frechet
 from anime_pipeline.metrics.kid import SUBSET_SIZE, kid
@@ -110,7 +111,8 @@ class Faces:
         real: Held-out faces uint8 [M, S, S, 3], in random order.
         records: What is known of each of them.
         train: Faces that it was trained on, uint8 [T, S, S, 3]; none if `real` includes them.
-        large: The held-out faces as large as stage two's, where drawn ones are to be enlarged.
+        large: The held-out faces as large as their files have them, up to stage two's size, where
+            drawn ones are to be enlarged.
     """
 
     real: np.ndarray
@@ -151,7 +153,8 @@ def evaluate(
     if upscaler and faces.large:
         with stage("Upscaling") as update:
             large = upscaler.upscale_batch(fake, progress=update)
-        sets[large.shape[1]] = (faces.large.images, large, faces.large.caution)
+        real = faces.large.images
+        sets[real.shape[1]] = (real, resize(large, real.shape[1]), faces.large.caution)
         result.pictures["upscaled"] = upscaled(large, faces.large.images, seeds[0])
     varied: list[Figure] = []
     for features in networks:

@@ -17,10 +17,11 @@ SOFT = (
     "real faces were enlarged and are soft, so this is of sharpness and stage two more than of "
     "stage one: choose no generator by it"
 )
+FEW = 0.05  # of the files may be smaller than the side at which faces are compared
 
 
 class LargeReal(NamedTuple):
-    """Real faces at the side that stage two gives drawn ones.
+    """Real faces at a side at which stage two's can be compared with them.
 
     Attributes:
         images: uint8 [M, S, S, 3].
@@ -36,7 +37,7 @@ class LargeReal(NamedTuple):
         """Return how they came to their size."""
         count, px = len(self.images), self.images.shape[1]
         if not self.enlarged:
-            return f"from their files, all of at least {px} px"
+            return f"from their files, all of at least {px} px; drawn ones are brought to it"
         return (
             f"from their files; {self.enlarged} of {count} are smaller than {px} px (from "
             f"{self.smallest_px} px on) and were enlarged by Pillow's bicubic, which makes them "
@@ -48,32 +49,38 @@ class LargeReal(NamedTuple):
         """Say what figures against these faces cannot tell, or nothing."""
         # Real faces reduced to 32 px and enlarged by stage two came out further from such a set
         # than drawn ones did (KID-AlexNet-128px 0.67 and 0.53, 500 faces each).
-        return SOFT if self.enlarged else ""
+        return SOFT if self.enlarged > FEW * len(self.images) else ""
 
 
 def real_at(
-    paths: Sequence[Path], px: int, fit: Fit, progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path],
+    least_px: int,
+    most_px: int,
+    fit: Fit,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LargeReal:
-    """Decode real faces at a size, enlarging only what the files do not have.
+    """Decode real faces at the largest side that nearly all files have.
 
     Args:
         paths: Picture files.
-        px: The side.
+        least_px: What stage one draws: where files are no larger, they are enlarged.
+        most_px: What stage two makes of that: more is not looked at.
         fit: How they become square, as for training.
         progress: Called with (done, total).
 
     Raises:
         DataError: If a file cannot be read.
     """
-    images = np.empty((len(paths), px, px, 3), np.uint8)
-    sides = []
+    squares = []
     with Decoder() as decoder:
         for row, path in enumerate(paths):
             picture = read_rgb(path, decoder)
             native = min(picture.shape[:2]) if fit == "crop" else max(picture.shape[:2])
-            square = fit_square(picture, min(px, native), fit)
-            images[row] = resize(square[None], px)[0]
-            sides.append(native)
+            squares.append(fit_square(picture, min(most_px, native), fit))
             if progress:
                 progress(row + 1, len(paths))
-    return LargeReal(images, sum(side < px for side in sides), min(sides))
+    sides = sorted(map(len, squares))
+    px = sides[int(FEW * len(sides))]
+    px = px if px > least_px else most_px
+    images = np.concatenate([resize(square[None], px) for square in squares])
+    return LargeReal(images, sum(side < px for side in sides), sides[0])

@@ -72,11 +72,14 @@ class Request:
             )
         if self.faces and self.adversarial_share is not None:
             raise UsageError(
-                "Received --faces and --adversarial-share. The faces phase is a run of its own: "
-                "leave one."
+                f"Received --faces and --adversarial-share {self.adversarial_share}. The faces "
+                "phase is a run of its own. Leave one out."
             )
         if self.generator and not (self.faces or self.resume):
-            raise UsageError("Received --generator. Expected --faces too: it draws for that phase.")
+            raise UsageError(
+                f"Received --generator {self.generator}, which draws for --faces. Give --faces "
+                "too, or leave it out."
+            )
         begun = ("epochs", "minutes", "init", "adversarial_share", "generator", "dry_run")
         decided = {name: getattr(self, name) for name in begun if self.resume}
         for name, value in decided.items():

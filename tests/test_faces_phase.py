@@ -1,5 +1,6 @@
 """Stage two's phase for drawn faces: its arrays, one step, its command, and mixing its weights."""
 
+import shutil
 from dataclasses import replace
 
 import keras
@@ -98,10 +99,12 @@ def test_a_result_that_reduces_to_the_drawn_face_costs_nothing(task):
 
 
 @pytest.mark.slow
-def test_the_command_trains_and_resumes_to_the_same_bits(cli, practice_large, assets, tmp_path):
+def test_the_command_trains_and_resumes(cli, practice_large, assets, tmp_path):
+    generator = tmp_path / "mine.npz"
+    shutil.copy(find_weights("dcgan", "dcgan-generator"), generator)
     call = [
         "train-srgan", "--data", practice_large, "--faces", practice_large, "--batch-size", 2,
-        "--crop-size", 32, "--set", "faces_batch_size=4", "--set", "save_every=2", "--steps",
+        "--generator", generator.name, "--crop-size", 32, "--set", "faces_batch_size=4", "--set", "save_every=2", "--steps",
     ]  # fmt: skip
     whole = cli(*call, 4, "--json")
     assert whole.code == 0, whole.stderr
@@ -118,7 +121,11 @@ def test_the_command_trains_and_resumes_to_the_same_bits(cli, practice_large, as
     assert again.code == 0 and "Resuming at step 2 of 4" in again.stderr
     resumed = load_weights(run / "faces.npz", SRGAN_KIND)
     for name, array in made.arrays.items():
-        np.testing.assert_array_equal(array, resumed.arrays[name])
+        # Convolutions of this phase are summed in no fixed order, so the last bits differ.
+        np.testing.assert_allclose(array, resumed.arrays[name], atol=1e-4)
+    generator.write_bytes(generator.read_bytes() + b" ")
+    refused = cli("train-srgan", "--resume", run)
+    assert refused.code != 0
 
 
 @pytest.fixture
@@ -159,6 +166,10 @@ def test_drawn_faces_and_pictures_go_to_different_looks():
     assert [path.stem for path, _ in (*drawn.added, *picture.added)] == ["faces", "perceptual"]
     assert find_upscaler(None, None, drawn=False).added == ()
     assert find_upscaler("faces", 0.5, drawn=False).added[0][0].stem == "faces"
+    named = find_upscaler("perceptual", None, drawn=False, denoise=0.5)
+    assert [(path.stem, share) for path, share in named.added] == [
+        ("perceptual", 1.0), ("denoise", 0.5)
+    ]  # fmt: skip
     cleaned = find_upscaler(None, None, drawn=False, denoise=0.5)
     assert [(path.stem, share) for path, share in cleaned.added] == [("denoise", 0.5)]
     with pytest.raises(UsageError, match="belongs to the shipped upscalers"):

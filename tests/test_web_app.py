@@ -217,10 +217,10 @@ def test_a_single_upscaler_has_no_realism(tmp_path):
     path = tmp_path / "mine.npz"
     shutil.copy(find_weights("fidelity", "srgan-generator"), path)
     found = Catalogue("dcgan", str(path), tmp_path)
-    assert not found.has_realism
+    assert not found.has_realism()
     assert found.upscaler(0.0) is found.upscaler(1.0)
     both = Catalogue("dcgan", "", tmp_path)
-    assert both.has_realism and both.upscaler(0.52) is both.upscaler(0.5)
+    assert both.has_realism() and both.upscaler(0.52) is both.upscaler(0.5)
     assert both.weights_hash() != found.weights_hash()
 
 

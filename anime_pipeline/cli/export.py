@@ -58,6 +58,8 @@ def command(part: str, forms: tuple[str, ...], out: Path, overwrite: bool, **opt
         options["realism"] = 0.0  # as `upscale`: true to its input
     pipeline = load_pipeline(options | {"upscale": part != "generator"})
     loaded = pipeline.weights(pipeline.sizes[part != "generator"])
+    if part == "upscaler":
+        loaded["srgan"] = pipeline.picture_upscaler.weights
     sources = {stage: loaded[stage] for stage in STAGES[part]}
     for form, paths in targets.items():
         _refuse_existing(paths, sources, form, overwrite)

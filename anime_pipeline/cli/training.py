@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_MINUTES = 1_000_000  # two years
 LENGTHS = ("steps", "epochs", "minutes")
-PHASES = ("fidelity_steps=", "adversarial_steps=")
+PHASES = ("fidelity_steps=", "adversarial_steps=", "faces_steps=")
 # Where a value can come from; the highest is heard first.
 RANKS: dict[ParameterSource | None, int] = {
     ParameterSource.DEFAULT_MAP: 1,

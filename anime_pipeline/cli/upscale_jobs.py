@@ -27,7 +27,7 @@ RESULT_KEYS = {"source", WEIGHTS["srgan"], "scale"}
 # What the entries of a result are called in messages.
 WORDS = {
     "source": "picture",
-    WEIGHTS["srgan"]: "weights or realism",
+    WEIGHTS["srgan"]: "weights, realism or denoise",
     "scale": "size",
     "settings": "settings",
 }

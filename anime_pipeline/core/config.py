@@ -161,6 +161,10 @@ class SrganConfig:
         phases = (self.fidelity_steps, self.adversarial_steps, self.faces_steps)
         some = min(phases) >= 0 and sum(phases) > 0
         _require(self, "fidelity_steps", some, "steps to do, here or in adversarial_steps")
+        sides = (32, 64, 128)
+        _require(self, "faces_px", self.faces_px in sides, f"one of {sides}")
+        groups = f"a multiple of {GROUP_SIZE} (the critic compares groups of that size)"
+        _require(self, "faces_batch_size", self.faces_batch_size % GROUP_SIZE == 0, groups)
         alone = not self.faces_steps or sum(phases) == self.faces_steps
         _require(self, "faces_steps", alone, "0 beside other phases: it is a run of its own")
         _require_buildable(self)

@@ -89,7 +89,9 @@ class Pipeline:
         wanted = None if upscaler is None else str(upscaler)
         # What was named is looked for at once; the shipped ones when they are needed.
         if wanted is not None or realism is not None or denoise:
-            find_upscaler(wanted, realism, denoise=denoise)
+            find_upscaler(wanted, realism)
+            if denoise:
+                find_upscaler(wanted, realism, False, denoise)
         from anime_pipeline.inference.generator import FaceGenerator
 
         load = partial(

@@ -28,19 +28,20 @@ def mix(base: Weights, added: Sequence[tuple[Weights, float]]) -> Weights:
     Raises:
         CheckpointError: If they are of different shape.
     """
-    added = [(weights, share) for weights, share in added if share and weights is not base]
-    if not added:
-        return base
-    if len(added) == 1 and added[0][1] == 1:
-        return added[0][0]
     shapes = {name: array.shape for name, array in base.arrays.items()}
-    arrays, recipe, stem = dict(base.arrays), base.sha256, base.path.stem
-    for weights, share in added:
+    for weights, _ in added:
         if {name: array.shape for name, array in weights.arrays.items()} != shapes:
             raise CheckpointError(
                 f"{base.path} and {weights.path} are different networks, so there is nothing "
                 "between them. Expected two of one run, the second trained on from the first."
             )
+    added = [(weights, share) for weights, share in added if share and weights is not base]
+    if not added:
+        return base
+    if len(added) == 1 and added[0][1] == 1:
+        return added[0][0]
+    arrays, recipe, stem = dict(base.arrays), base.sha256, base.path.stem
+    for weights, share in added:
         for name, array in base.arrays.items():
             arrays[name] = arrays[name] + share * (weights.arrays[name] - array)
         recipe += f" {weights.sha256} {share:.6f}"
@@ -85,7 +86,8 @@ def find_upscaler(
     for name, value in {"realism": realism, DENOISE: denoise}.items():
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"Invalid {name}. Expected a number from 0 to 1. Received: {value}.")
-    if denoise and (wanted not in (None, *shipped(SRGAN_KIND)) or DENOISE not in shipped()):
+    known = set(shipped(SRGAN_KIND))
+    if denoise and (wanted not in (None, *known - {DENOISE}) or DENOISE not in known):
         raise UsageError(
             f"--denoise belongs to the shipped upscalers, and {wanted} is another. Leave the "
             "weights or --denoise out."
@@ -93,11 +95,15 @@ def find_upscaler(
     cleaning = ((find_weights(DENOISE, SRGAN_KIND), denoise),) if denoise else ()
     if wanted is not None and realism is None and not denoise:
         return UpscalerFiles(find_weights(wanted, SRGAN_KIND, "faces" if drawn else "fidelity"))
-    share = realism if realism is not None else BEST_FOR_DRAWN if drawn else TRUE_TO_INPUT
+    usual = BEST_FOR_DRAWN if drawn else TRUE_TO_INPUT
+    if wanted in known:  # by name, as it is
+        usual = TRUE_TO_INPUT if wanted == "fidelity" else 1.0
+    share = usual if realism is None else realism
     pair = find_pair(wanted or "fidelity", drawn)
     if pair is None:
         raise UsageError(
             f"--realism needs two upscalers, and {wanted} is one. Name a run folder that has both "
-            "fidelity.npz and perceptual.npz, or leave the weights or --realism out."
+            f"fidelity.npz and perceptual.npz{' or faces.npz' if drawn else ''}, or leave the "
+            "weights or --realism out."
         )
     return UpscalerFiles(pair[0], (((pair[1], share),) if share else ()) + cleaning)

@@ -127,7 +127,7 @@ def _about(run: RunSummary) -> list[tuple[str, str]]:
 
 def _train_images(folder: Path) -> int:
     """Return how many pictures are on the training side, as the exported weights say; or 0."""
-    for name in ("generator.npz", "fidelity.npz", "perceptual.npz"):
+    for name in ("generator.npz", "fidelity.npz", "perceptual.npz", "faces.npz"):
         try:
             with open_arrays(folder / name) as file:
                 return int(file.document("description.json")["training"]["train_images"])

@@ -33,6 +33,7 @@ class Stage(ABC, Generic[Config]):
         request: What is asked for.
         say: Told what people should know.
         progress: Shows what is being prepared.
+        recorded: What the run that is resumed says of itself.
         name: As in the command's and in run folders.
         config_type: Its configuration.
         presets: Configurations by name.
@@ -46,6 +47,7 @@ class Stage(ABC, Generic[Config]):
         self.request = request
         self.say = say
         self.progress = progress
+        self.recorded: Mapping[str, Any] = {}
 
     @abstractmethod
     def configure(self, preset: Config) -> Config:
@@ -144,8 +146,12 @@ class Stage(ABC, Generic[Config]):
                 f"{run.folder} was started without --annotate. Leave it out, or start a new run "
                 f"from its weights with --annotate --init {run.folder}."
             )
-        faces = request.faces or [Path(root) for root in run.recorded.get("faces", ())]
-        self.request = replace(request, faces=faces, generator=run.recorded.get("generator"))
+        self.recorded = run.recorded
+        if request.faces and not run.recorded.get("faces"):
+            raise UsageError(
+                f"Received --faces {request.faces[0]}, and {run.folder} is no run of that phase. "
+                "Leave it out."
+            )
         with locked(run.folder):
             roots = request.data or [Path(root) for root in run.recorded["data"]]
             store = self.open_pictures(roots, run.config, annotated)

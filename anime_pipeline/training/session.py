@@ -84,7 +84,7 @@ def create_run(
         "labels_fingerprint": pictures.labels_fingerprint(found),
         "annotated": request.annotate,
         "faces": [str(root.resolve()) for root in request.faces],
-        "generator": request.generator,
+        "generator": _found_from_anywhere(request.generator),
         "images": len(store.images),
         "backend": backend.name(),
         "task": task.facts,
@@ -93,6 +93,11 @@ def create_run(
     }
     atomic_write_json(folder / RUN_CONFIG, recorded)
     return Run(folder, task.config, recorded)
+
+
+def _found_from_anywhere(weights: str | None) -> str | None:
+    """Return weights as a run records them: a path in full, a name as it is."""
+    return str(Path(weights).resolve()) if weights and Path(weights).exists() else weights
 
 
 def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]:
@@ -168,7 +173,8 @@ def check_same_surroundings(run: Run[Config], task_facts: dict[str, str], warn: 
     if before != {k: v for k, v in task_facts.items() if k not in ignored}:
         raise UsageError(
             f"{run.folder} was started with {before or 'nothing'}; now there is "
-            f"{task_facts or 'nothing'}. Set $ANIME_PIPELINE_ASSETS as it was then."
+            f"{task_facts or 'nothing'}. Restore what differs: $ANIME_PIPELINE_ASSETS as it was "
+            "then, and the faces and the generator of --faces."
         )
     now = library_versions()
     changed = [f"{n} {versions.get(n)} -> {now[n]}" for n in now if versions.get(n) != now[n]]

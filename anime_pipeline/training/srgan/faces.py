@@ -63,19 +63,21 @@ class FacePool:
         real: Real faces uint8 [N, faces_px, faces_px, 3], cropped as stage one draws them.
         condition: What they show, float32 [N, K].
         drawn: Faces of stage one uint8 [R, N, S, S, 3], asked to show the same, R of each.
+        drawn_by: The sha256 of the weights that drew them.
     """
 
     real: np.ndarray
     condition: np.ndarray
     drawn: np.ndarray
+    drawn_by: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of the real faces and what they show, which a resumed run must find again.
+        """A short hash of what a resumed run must find again.
 
-        Not of the drawn ones: which grey level a number becomes differs between machines.
+        Not of the drawn faces: which grey level a number becomes differs between machines.
         """
-        content = hashlib.sha256(self.real.tobytes())
+        content = hashlib.sha256(self.drawn_by.encode() + self.real.tobytes())
         content.update(self.condition.tobytes())
         return content.hexdigest()[:16]
 

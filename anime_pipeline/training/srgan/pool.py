@@ -86,4 +86,4 @@ def draw_pool(
             latent = latents(seeds, config.latent_dim, config.latent_distribution)
             asked = [latent, condition[rows].astype(np.float32)] if names else latent
             drawn[number, rows] = to_uint8(draw(asked))
-    return FacePool(real, condition, drawn)
+    return FacePool(real, condition, drawn, weights.sha256)

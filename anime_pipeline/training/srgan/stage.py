@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,16 @@ class SrganStage(Stage[SrganConfig]):
                 self.say(f"The pictures are small: training on {size} px crops.")
             config = replace(config, hr_size=size)
         config = replace(config, crop_size=min(config.crop_size, config.hr_size))
+        set_here = {"fidelity_steps", "adversarial_steps"} & set(request.overrides)
+        if request.faces and set_here:
+            raise UsageError(
+                f"Received --faces and {', '.join(sorted(set_here))}. The faces phase is a run of "
+                "its own: give --steps, or leave --faces out."
+            )
+        if config.faces_steps and not request.faces:
+            raise UsageError(
+                f"Received faces_steps {config.faces_steps}. Give the real faces too: --faces DIR."
+            )
         if request.faces:
             steps = config.faces_steps or config.adversarial_steps
             phases: dict[str, Any] = {
@@ -85,12 +96,13 @@ class SrganStage(Stage[SrganConfig]):
         images = store.images[train]
         if not config.faces_steps:
             return SrganTask(config, images, self.init)
-        pool = open_pool(self.request.faces, self._generator(), config, self.say, self.progress)
+        roots = self.request.faces or [Path(root) for root in self.recorded["faces"]]
+        pool = open_pool(roots, self._generator(), config, self.say, self.progress)
         return FacesTask(config, images, pool, self.init)
 
     def _generator(self) -> Weights:
-        path = find_weights(self.request.generator or "dcgan", DCGAN_KIND)
-        return load_weights(path, DCGAN_KIND)
+        wanted = self.request.generator or self.recorded.get("generator") or "dcgan"
+        return load_weights(find_weights(wanted, DCGAN_KIND), DCGAN_KIND)
 
     def with_length(self, task: Task[SrganConfig]) -> SrganConfig:
         """Fix the length.

@@ -72,7 +72,8 @@ class SrganTask(Task[SrganConfig]):
         """Return this task under other schedules; without a second phase VGG16 is no fact."""
         other = super().rescheduled(config)
         other._mixture = parse_mixture(config.degradations)
-        other.facts = self.facts if _uses_vgg(config) else {}
+        if not config.faces_steps and not _uses_vgg(config):
+            other.facts = {}
         return other
 
     @property

@@ -21,7 +21,7 @@ def models() -> Models:
         models=catalogue.offers(),
         upscaler=UpscalerOffer(
             weights=catalogue.weights_hash(),
-            realism=catalogue.has_realism,
+            realism=catalogue.has_realism(),
             denoise=catalogue.has_denoise,
         ),
         colours=palettes(),

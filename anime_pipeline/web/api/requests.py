@@ -144,7 +144,7 @@ class Picture(_Strict):
     )
     realism: Share = Field(
         default=BEST_FOR_DRAWN,
-        description="Between the fidelity (0) and the perceptual (1) upscaler, in steps of 0.05.",
+        description="Between the fidelity (0) and the faces (1) upscaler, in steps of 0.05.",
     )
     model: str | None = Field(
         default=None,

@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 from anime_pipeline.web.api.endpoints import FORM, JSON, PNG, Endpoints, as_json
 from anime_pipeline.web.api.requests import UpscaleForm
 from anime_pipeline.web.api.responses import Enlarged, Progress
+from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.services import services
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES
 from anime_pipeline.web.serving.shedding import GONE
@@ -41,6 +42,8 @@ def _admit() -> None:
 def upscale(asked: UpscaleForm, kind: str) -> Response:
     """Enlarge a picture."""
     have = services()
+    if asked.denoise and not have.catalogue.has_denoise:
+        raise Problem(409, "The upscaler that is served here cannot clean up. Leave denoise out.")
     (width, height), made = have.uploads.enlarge(
         _content(asked.image),
         lambda: have.catalogue.upscaler(asked.realism, False, asked.denoise),

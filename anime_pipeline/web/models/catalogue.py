@@ -69,7 +69,8 @@ class Catalogue:
         self._generator(*self._file(self.default))
         self._pairs = self._load_pairs(upscaler or None)
         self._cleaning = None
-        if not upscaler and DENOISE in shipped(SRGAN_KIND):
+        known = shipped(SRGAN_KIND)
+        if upscaler in ("", *known.keys() - {DENOISE}) and DENOISE in known:
             self._cleaning = load_weights(find_weights(DENOISE, SRGAN_KIND), SRGAN_KIND)
         self.upscaler(BEST_FOR_DRAWN)
 
@@ -95,10 +96,10 @@ class Catalogue:
             pairs[drawn] = (loaded[first], loaded[last])
         return pairs
 
-    @property
-    def has_realism(self) -> bool:
-        """Whether there are two upscalers to go between."""
-        return all(first is not last for first, last in self._pairs.values())
+    def has_realism(self, drawn: bool = True) -> bool:
+        """Tell whether there are two upscalers to go between, for drawn faces or for pictures."""
+        first, last = self._pairs[drawn]
+        return first is not last
 
     @property
     def has_denoise(self) -> bool:
@@ -206,7 +207,10 @@ class Catalogue:
 
     def upscaler(self, realism: float, drawn: bool = True, denoise: float = 0.0) -> Upscaler:
         """Return stage two for drawn faces or pictures, its shares rounded to 1 / `STEPS`."""
-        shares = (round(realism * STEPS), round(denoise * STEPS))
+        shares = (
+            round(realism * STEPS) if self.has_realism(drawn) else 0,
+            round(denoise * STEPS) if self.has_denoise else 0,
+        )
         return self._upscalers.get(
             (drawn, *shares), lambda: Upscaler(self._mixture(drawn, *shares))
         )

@@ -82,7 +82,7 @@ def studio() -> str:
         attributes=generator.attributes,
         models=list(catalogue.names()),
         default_model=catalogue.default,
-        realism_available=catalogue.has_realism,
+        realism_available=catalogue.has_realism(),
         weights=weights,
         meant=asked.weights,
     )
@@ -111,7 +111,7 @@ def upscale() -> str:
     limits = {"upload_bytes": MAX_UPLOAD_BYTES, "upload_pixels": MAX_UPLOAD_PIXELS}
     catalogue = services().catalogue
     offered = {
-        "realism_available": catalogue.has_realism,
+        "realism_available": catalogue.has_realism(drawn=False),
         "denoise_available": catalogue.has_denoise,
     }
     return render_template("upscale.html", page="upscale", limits=limits, **offered)

@@ -104,7 +104,8 @@ def test_the_command_trains_and_resumes(cli, practice_large, assets, tmp_path):
     shutil.copy(find_weights("dcgan", "dcgan-generator"), generator)
     call = [
         "train-srgan", "--data", practice_large, "--faces", practice_large, "--batch-size", 2,
-        "--generator", generator.name, "--crop-size", 32, "--set", "faces_batch_size=4", "--set", "save_every=2", "--steps",
+        "--generator", generator.name, "--crop-size", 32, "--set", "faces_batch_size=4",
+        "--set", "save_every=2", "--steps",
     ]  # fmt: skip
     whole = cli(*call, 4, "--json")
     assert whole.code == 0, whole.stderr

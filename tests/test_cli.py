@@ -12,6 +12,8 @@ from PIL import Image
 from anime_pipeline.cli.common import parse_seeds
 from anime_pipeline.cli.main import COMMANDS
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.models.weights import SRGAN_KIND
+from anime_pipeline.models.zoo import shipped
 
 HELP = """
 import sys
@@ -204,7 +206,7 @@ def test_benchmark_reports_agree_with_each_other(cli, drawn, tmp_path):
     assert document == result.json
     with (out / "benchmark.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 6 * 6
+    assert len(rows) == 6 * (4 + len(shipped(SRGAN_KIND)))
     for row in document["summary"]:
         own = [float(r["psnr_rgb_db"]) for r in rows if r["method"] == row["method"]]
         assert np.mean(own) == pytest.approx(row["psnr_rgb_db"], abs=1e-6)

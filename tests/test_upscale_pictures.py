@@ -71,7 +71,7 @@ def test_faint_surroundings_draw_no_ring(around, upscaler):
 
     darkest = over_white(np.asarray(smooth).astype(float)).min()
     # A network overshoots a little beside an edge; black that bleeds in costs 60 levels and more.
-    assert over_white(large).min() >= darkest - 16
+    assert over_white(large).min() >= darkest - 20
 
 
 @pytest.mark.parametrize("scale", [2, 2.65, 3, 4, 5.5])

@@ -2,7 +2,7 @@
 
 It computes bfloat16 on no CPU; OpenVINO does, by the instructions that some processors have. Half
 the bits make sums coarser: pictures then differ a little from those of float32, by at most a grey
-level in 99 of 100 values, so this is never the default, and stage one, whose faces are to be the
+level in 98 of 100 values, so this is never the default, and stage one, whose faces are to be the
 same everywhere, has no such choice.
 """
 

@@ -2,6 +2,7 @@
 
     python benchmarks/data_path.py --data FACES
     python benchmarks/data_path.py
+    python benchmarks/data_path.py --batches 500000
 
 The naive baseline is what most scripts do: one thread, a plain loop of `cv2.imread` and
 `cv2.resize`, everything kept in a list. It does less than a first start of ours, which also joins
@@ -11,6 +12,10 @@ Every measurement is a process of its own, all read the same files, which the sy
 memory, and the sides take turns. Seconds are those from the call to the usable arrays and split;
 CPU seconds are those of all threads: they change little where other programs use the cores.
 `process` counts Python's start and imports, too. Peak memory is the process's largest resident set.
+
+--batches measures training's batches of a large, invented set instead: the training side copied to
+memory, as versions before this one did, and as the rows of a mapped file. Own memory is what the
+system cannot take back, unlike a mapped file's.
 """
 
 from __future__ import annotations
@@ -31,7 +36,10 @@ from common import machine_facts, machine_line
 from anime_pipeline.core.storage import atomic_write_json
 
 NAIVE, FIRST, SECOND = "naive loop", "ours, first start", "ours, second start"
+COPIED, MAPPED = "copied to memory", "rows of a mapped file (ours)"
+SIDES = (NAIVE, FIRST, SECOND, COPIED, MAPPED)
 MEMORY_PX, FEW = 128, 4000
+BATCH, STEPS, TRAIN_SHARE = 256, 100, 0.8
 
 
 def naive(roots: list[Path], size: int, limit: int) -> dict[str, Any]:
@@ -75,6 +83,32 @@ def ours(roots: list[Path], size: int, limit: int) -> dict[str, Any]:
     }
 
 
+def batches(path: Path, copied: bool) -> dict[str, Any]:
+    """Take the first batches of the training side of a file of pictures."""
+    import numpy as np
+
+    from anime_pipeline.core.randomness import stream
+    from anime_pipeline.images.rows import Rows
+
+    images = np.load(path, mmap_mode="r")
+    train = stream(0, "split").permutation(len(images))[: int(len(images) * TRAIN_SHARE)]
+    train.sort()
+    chosen = stream(0, "batch").integers(0, len(train), (STEPS, BATCH))
+    before, begun = own_mb(), time.perf_counter()
+    pictures = images[train] if copied else Rows(images, train)
+    total = int(pictures[chosen[0]].sum())
+    first = time.perf_counter()
+    for rows in chosen[1:]:
+        total += int(pictures[rows].sum())
+    ended = time.perf_counter()
+    return {
+        "first_seconds": first - begun,
+        "batch_ms": (ended - first) / (STEPS - 1) * 1e3,
+        "own_mb": own_mb() - before,
+        "total": total,
+    }
+
+
 def measure(name: str, roots: list[Path], size: int, limit: int, cache: Path) -> dict[str, Any]:
     """Run one side in a process of its own."""
     call = [sys.executable, __file__, "--measure", name, "--size", str(size)]
@@ -94,8 +128,17 @@ def measure(name: str, roots: list[Path], size: int, limit: int, cache: Path) ->
 
 def peak_mb() -> float:
     """Return this process's largest resident set so far, in MB."""
+    return _status_mb("VmHWM")
+
+
+def own_mb() -> float:
+    """Return this process's memory that is of no file, in MB."""
+    return _status_mb("RssAnon")
+
+
+def _status_mb(name: str) -> float:
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in status.splitlines() if line.startswith(name))
     return int(line.split()[1]) * 1024 / 1e6
 
 
@@ -150,6 +193,38 @@ def run(roots: list[Path], arguments: argparse.Namespace) -> None:
     print(f"Written: {arguments.out}")
 
 
+def run_batches(count: int, size: int, rounds: int) -> None:
+    """Invent a set, measure both ways to its batches in turns and print them."""
+    import numpy as np
+
+    print(machine_line(machine_facts()), end="\n\n")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pictures.npy")
+        invented = np.lib.format.open_memmap(path, "w+", np.uint8, (count, size, size, 3))
+        some = np.random.default_rng(0).integers(0, 256, (FEW, size, size, 3), np.uint8)
+        for start in range(0, count, FEW):
+            invented[start : start + FEW] = some[: count - start]
+        del invented
+        found: dict[str, list[dict[str, Any]]] = {COPIED: [], MAPPED: []}
+        for _ in range(rounds):
+            for name, runs in found.items():
+                runs.append(measure(name, [path], size, count, Path(folder)))
+    sides = {
+        n: {fact: median(run[fact] for run in runs) for fact in runs[0]}
+        for n, runs in found.items()
+    }
+    if sides[COPIED]["total"] != sides[MAPPED]["total"]:
+        raise SystemExit("The two sides took other pictures.")
+    print(f"| {count} pictures of {size} px | first batch, s | a batch of {BATCH}, ms | own MB |")
+    print("|---|---|---|---|")
+    for name, facts in sides.items():
+        cells = [
+            f"{facts[fact]:.3f} ({facts[fact] / sides[COPIED][fact]:.3f}x)"
+            for fact in ("first_seconds", "batch_ms", "own_mb")
+        ]
+        print(f"| {name} |", " | ".join(cells), "|")
+
+
 def main() -> None:
     """Parse the command line; without --data a practice set is drawn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -158,15 +233,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
     parser.add_argument("--count", type=int, default=2000, help="pictures to draw without --data")
     parser.add_argument("--out", type=Path, default=Path("outputs/data_path.json"))
+    parser.add_argument("--batches", type=int, help="pictures of a set to take batches of")
     parser.add_argument("--limit", type=int, default=sys.maxsize, help=argparse.SUPPRESS)
-    parser.add_argument("--measure", choices=(NAIVE, FIRST, SECOND), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=SIDES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        side = naive if arguments.measure == NAIVE else ours
         begun = time.process_time()
-        facts = side(arguments.data, arguments.size, arguments.limit)
+        if arguments.measure in (COPIED, MAPPED):
+            facts = batches(arguments.data[0], arguments.measure == COPIED)
+        else:
+            side = naive if arguments.measure == NAIVE else ours
+            facts = side(arguments.data, arguments.size, arguments.limit)
         spent = {"cpu_seconds": time.process_time() - begun, "peak_mb": peak_mb()}
         print(json.dumps(facts | spent))
+        return
+    if arguments.batches:
+        run_batches(arguments.batches, arguments.size, arguments.rounds)
         return
     if arguments.data:
         run(arguments.data, arguments)

@@ -15,7 +15,8 @@ CPU seconds are those of all threads: they change little where other programs us
 
 --batches measures training's batches of a large, invented set instead: the training side copied to
 memory, as versions before this one did, and as the rows of a mapped file. Own memory is what the
-system cannot take back, unlike a mapped file's.
+system cannot take back, unlike a mapped file's. Which pictures make a batch follows from the
+epoch's permutation: drawn anew for each batch, as it was, and kept.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import machine_facts, machine_line
+from common import interleaved_medians, machine_facts, machine_line
 
 from anime_pipeline.core.storage import atomic_write_json
 
@@ -193,6 +194,22 @@ def run(roots: list[Path], arguments: argparse.Namespace) -> None:
     print(f"Written: {arguments.out}")
 
 
+def order_ms(count: int, rounds: int) -> tuple[float, float]:
+    """Return the ms in which a batch of `count` is chosen, by a new order and by a kept one."""
+    from anime_pipeline.core import randomness
+
+    def kept() -> None:
+        for step in range(STEPS):
+            randomness.batch_indices(0, step, BATCH, count)
+
+    def anew() -> None:
+        randomness._order.cache_clear()
+        randomness.batch_indices(0, 0, BATCH, count)
+
+    sides = interleaved_medians({"anew": anew, "kept": kept}, rounds)
+    return sides["anew"] * 1e3, sides["kept"] / STEPS * 1e3
+
+
 def run_batches(count: int, size: int, rounds: int) -> None:
     """Invent a set, measure both ways to its batches in turns and print them."""
     import numpy as np
@@ -223,6 +240,9 @@ def run_batches(count: int, size: int, rounds: int) -> None:
             for fact in ("first_seconds", "batch_ms", "own_mb")
         ]
         print(f"| {name} |", " | ".join(cells), "|")
+    anew, kept = order_ms(int(count * TRAIN_SHARE), rounds)
+    ratio = f"{kept / anew:.4f}x"
+    print(f"\nChoosing a batch: {anew:.3f} ms by a new order, {kept:.3f} ({ratio}) by a kept one")
 
 
 def main() -> None:

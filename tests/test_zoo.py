@@ -45,8 +45,8 @@ def test_run_folders_give_the_preferred_file(tmp_path):
     assert found.stem == "perceptual"
 
 
-def test_the_package_ships_its_three_weights_and_their_card():
-    assert set(zoo.shipped()) == {"dcgan", "fidelity", "perceptual"}
+def test_the_package_ships_its_weights_and_their_card():
+    assert set(zoo.shipped()) == {"dcgan", "fidelity", "perceptual", "faces", "denoise"}
     card = (zoo.pretrained_folder() / "MODEL_CARD.md").read_text()
     for entry in zoo.shipped().values():
         assert entry["sha256"][:16] in card, "the card must name the weights that it describes"

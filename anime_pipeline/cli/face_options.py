@@ -57,7 +57,7 @@ weights_options = joined(
         shell_complete=complete.weights_names,
         help="Stage two: a shipped name, a .npz file or a run folder [default: the shipped pair].",
     ),
-    realism_option("the faces", "[default: 0.75; weights that are named: as they are]"),
+    realism_option("the faces", "[default: 1; weights that are named: as they are]"),
 )
 truncation_option = click.option(
     "--truncation",

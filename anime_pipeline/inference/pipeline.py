@@ -73,7 +73,7 @@ class Pipeline:
             generator: A shipped name, a ``.npz`` file, a run folder or the name of a run.
             upscaler: Likewise; None for the shipped ones.
             realism: 0 (true to the input) to 1 (crisp), between the two upscalers of a pair; None
-                for what suits, 0.75 for drawn faces and 0 for pictures, or for `upscaler` as it is.
+                for what suits, 1 for drawn faces and 0 for pictures, or for `upscaler` as it is.
             denoise: 0 to 1: how much blur, noise and JPEG's marks are taken from pictures.
             precision: Stage two's; ``"bfloat16"`` is faster on some processors, a little coarser.
 

@@ -19,7 +19,7 @@
 
 /** @type {Readonly<Face>} */
 export const PLAIN = Object.freeze({
-  seed: "0", hair: "", skin: "", eyes: "", length: "", truncation: 1, realism: 0.75, variation: 0, strength: 0, model: "", weights: "",
+  seed: "0", hair: "", skin: "", eyes: "", length: "", truncation: 1, realism: 1, variation: 0, strength: 0, model: "", weights: "",
 });
 /** The attributes that a model may be conditioned on, by their names in addresses. */
 export const ATTRIBUTES = /** @type {const} */ (["hair", "skin", "eyes", "length"]);

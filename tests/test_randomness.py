@@ -1,8 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anime_pipeline.core import randomness
 from anime_pipeline.core.randomness import MAX_SEED, batch_indices, latents, stream
 
 
@@ -43,6 +46,56 @@ def test_every_picture_is_seen_once_an_epoch(count, batch, seed):
     order = np.concatenate([batch_indices(seed, step, batch, count) for step in range(steps)])
     for epoch in range(2):
         assert sorted(order[epoch * count : (epoch + 1) * count]) == list(range(count))
+
+
+def drawn_anew(seed, step, batch, count):
+    """A batch from permutations that nobody keeps."""
+    epochs = range(step * batch // count, ((step + 1) * batch - 1) // count + 1)
+    orders = [stream(seed, "order", epoch).permutation(count) for epoch in epochs]
+    begin = step * batch - epochs[0] * count
+    return np.concatenate(orders)[begin : begin + batch]
+
+
+@given(st.integers(1, 50), st.integers(1, 17), st.integers(0, 3), st.integers(0, 40))
+def test_batches_are_those_of_permutations_drawn_anew(count, batch, seed, step):
+    found = batch_indices(seed, step, batch, count)
+    assert found.dtype == np.int64
+    assert np.array_equal(found, drawn_anew(seed, step, batch, count))
+
+
+def test_batches_are_pinned_forever():
+    # A change here makes a resumed run another one.
+    assert batch_indices(7, 3, 6, 10).tolist() == [6, 7, 2, 1, 4, 8]
+
+
+def test_an_epoch_is_drawn_once_and_few_are_kept(monkeypatch):
+    drawn = []
+
+    def counted(seed, name, index=0):
+        drawn.append(index)
+        return stream(seed, name, index)
+
+    randomness._order.cache_clear()
+    monkeypatch.setattr(randomness, "stream", counted)
+    for step in range(10):
+        for count in (50, 70):  # as a step of the faces phase takes them
+            batch_indices(0, step, 13, count)
+    assert drawn == [0, 0, 1, 1, 2], "of the first set three epochs, of the second two"
+    for step in range(100):
+        batch_indices(0, step, 13, 50)
+    assert randomness._order.cache_info().currsize <= 4
+    with pytest.raises(ValueError, match="read-only"):
+        randomness._order(0, 0, 50)[0] = 1
+
+
+def test_threads_get_the_same_batches():
+    asked = [(seed, step, 7, 40) for step in range(40) for seed in range(3)]
+    randomness._order.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: batch_indices(*one), asked))
+    assert all(
+        np.array_equal(rows, drawn_anew(*one)) for rows, one in zip(found, asked, strict=True)
+    )
 
 
 @pytest.mark.parametrize("seed,index", [(-1, 0), (0, -1), (MAX_SEED + 1, 0)])

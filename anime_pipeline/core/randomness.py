@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from anime_pipeline.core.config import MAX_SEED
+
+_ORDERS_KEPT = 4  # of two epochs that a batch may straddle, of two sets that a step may take
 
 
 def stream(seed: int, name: str, index: int = 0) -> np.random.Generator:
@@ -83,7 +86,14 @@ def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarr
     epochs = positions // count
     result = np.empty(batch_size, np.int64)
     for epoch in np.unique(epochs):
-        order = stream(seed, "order", int(epoch)).permutation(count)
         here = epochs == epoch
-        result[here] = order[positions[here] % count]
+        result[here] = _order(seed, int(epoch), count)[positions[here] % count]
     return result
+
+
+@lru_cache(maxsize=_ORDERS_KEPT)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return an epoch's permutation, read-only: at millions it takes longer than many a step."""
+    order = stream(seed, "order", epoch).permutation(count)
+    order.flags.writeable = False
+    return order

@@ -34,6 +34,7 @@ from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, Progress, thumbnail
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
+from anime_pipeline.images.plain import decode_plain
 
 _NPY_START = 10  # bytes before a `.npy` file's header, the last two of which give its length
 _CHECKSUM_BYTES = 4
@@ -87,7 +88,8 @@ class _Decoded:
         """Decode a file, or note why it cannot be used."""
         try:
             content = read_regular(path, MAX_PICTURE_BYTES)
-            picture = decode(content)
+            picture = decode_plain(content)
+            picture = decode(content) if picture is None else picture
         except (OSError, DataError) as error:
             self.skipped.append(Skipped.because(path, error))
             # A link to nothing is known by the entry's key, and so is the file that appears there.

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from anime_pipeline.images.rows import Pictures
+
 PAPER = (255, 255, 255)
 INK = (40, 36, 52)
 GAP_PX = 6
@@ -47,7 +49,7 @@ def make_grid(images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int =
     return canvas
 
 
-def spread(images: np.ndarray, count: int) -> np.ndarray:
+def spread(images: Pictures, count: int) -> np.ndarray:
     """Return at most `count` pictures at even distances through the set."""
     if len(images) <= count:
         return np.asarray(images)

@@ -13,6 +13,7 @@ from anime_pipeline.core.presets import AUTO, DCGAN_PRESETS
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.conditions import of_records, parse_names, resolve, silent_names
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Rows
 from anime_pipeline.training.callbacks.common import MetricsLog
 from anime_pipeline.training.callbacks.watch import Watch
 from anime_pipeline.training.dcgan import callbacks as measured
@@ -105,7 +106,7 @@ class DcganStage(Stage[DcganConfig]):
                 "--annotate for hair and skin, or start a run without --init and with "
                 "--condition ''."
             )
-        task = DcganTask(config, store.images[train], condition, self.init)
+        task = DcganTask(config, Rows(store.images, train), condition, self.init)
         network = measured.snapshot_network()
         # Where the critic has no VGG16, its weights may not be there at all.
         if network != measured.VGG16 or task.features:

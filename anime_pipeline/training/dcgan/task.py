@@ -11,6 +11,7 @@ from anime_pipeline.architectures import architecture_of
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
 from anime_pipeline.data import conditions
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_discriminator, build_generator
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
@@ -45,7 +46,7 @@ class DcganTask(Task[DcganConfig]):
     def __init__(
         self,
         config: DcganConfig,
-        train_images: np.ndarray,
+        train_images: Pictures,
         condition: np.ndarray | None = None,
         init: InitialWeights | None = None,
     ) -> None:

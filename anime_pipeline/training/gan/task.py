@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from anime_pipeline.core.config import Config, to_dict
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.models import backend
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_uint8
@@ -55,7 +56,7 @@ class Task(ABC, Generic[Config]):
         stage: Its name, as in the command's.
         kind: What its weights files hold, see `models.weights`.
         config: The run's resolved configuration.
-        images: uint8 [N, S, S, 3], training side only.
+        images: uint8 [N, S, S, 3], training side only; indexed a batch at a time.
         facts: What a resumed run must find unchanged besides configuration and data.
         extra_arrays: What a weights file holds besides the generator.
         generator: The generator.
@@ -71,7 +72,7 @@ class Task(ABC, Generic[Config]):
     def __init__(
         self,
         config: Config,
-        images: np.ndarray,
+        images: Pictures,
         generator: keras.Model,
         discriminator: keras.Model,
     ) -> None:

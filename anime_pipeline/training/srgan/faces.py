@@ -24,6 +24,7 @@ from anime_pipeline.core.config import DcganConfig, SrganConfig
 from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data import conditions
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.models.backend import value_and_grad
 from anime_pipeline.models.dcgan import build_discriminator as build_critic
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
@@ -102,7 +103,7 @@ class FacesTask(SrganTask):
     def __init__(
         self,
         config: SrganConfig,
-        train_images: np.ndarray,
+        train_images: Pictures,
         pool: FacePool,
         init: Weights | None = None,
     ) -> None:

@@ -15,6 +15,7 @@ from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.opening import choose_hr_size
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Rows
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.training.callbacks.common import MetricsLog
@@ -93,7 +94,7 @@ class SrganStage(Stage[SrganConfig]):
 
     def make_task(self, config: SrganConfig, store: Store, train: np.ndarray) -> SrganTask:
         """Build the networks; for the `faces` phase, also draw faces."""
-        images = store.images[train]
+        images = Rows(store.images, train)
         if not config.faces_steps:
             return SrganTask(config, images, self.init)
         roots = self.request.faces or [Path(root) for root in self.recorded["faces"]]

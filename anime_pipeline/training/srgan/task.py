@@ -10,6 +10,7 @@ import numpy as np
 from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data.degrade import degrade, parse_mixture
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.models.ranges import lr_to_model
 from anime_pipeline.models.srgan import build_discriminator, build_generator
 from anime_pipeline.models.vgg import load_vgg
@@ -34,7 +35,7 @@ class SrganTask(Task[SrganConfig]):
     kind = SRGAN_KIND
 
     def __init__(
-        self, config: SrganConfig, train_images: np.ndarray, init: Weights | None = None
+        self, config: SrganConfig, train_images: Pictures, init: Weights | None = None
     ) -> None:
         """Build the networks.
 

@@ -62,7 +62,7 @@ class SrganStage(Stage[SrganConfig]):
         if request.faces and set_here:
             raise UsageError(
                 f"Received --faces and {', '.join(sorted(set_here))}. The faces phase is a run of "
-                "its own: give --steps, or leave --faces out."
+                "its own. Give --steps, or leave --faces out."
             )
         if config.faces_steps and not request.faces:
             raise UsageError(

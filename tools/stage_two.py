@@ -43,6 +43,7 @@ UNPLANNED = 1_000_000  # steps, until they have been timed
 TIMING_SECONDS = 4.0
 END_SHARE = 0.03  # of the clock, for the last files
 JUDGED = 64  # held-out pictures
+PHASES = ("fidelity_steps", "adversarial_steps", "faces_steps")
 
 # Beside the preset. Whole pictures less a phase, so that the edges are seen as they come.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -183,9 +184,6 @@ def _upscaler(
 
     latest = begin + seconds + PATIENCE_SHARE * clock.seconds
     return train(task, out / f"state-{name}", clock, latest, log, export, upscaler=name)
-
-
-PHASES = ("fidelity_steps", "adversarial_steps", "faces_steps")
 
 
 def _judge(name: str, task: SrganTask, state: Any, images: np.ndarray, log: Log) -> None:

@@ -33,6 +33,12 @@ class Bicubic:
         yield np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
 
 
+def enlarged(upscaler, lr_image, tile_px=192, extras=PLAIN):
+    """A picture of any size, four times as large, as whole numbers that may be subtracted."""
+    strips = upscaler.strips(lr_image, tile_px, extras=extras)
+    return np.concatenate(list(strips)).astype(int)
+
+
 def saved(picture, kind, **options):
     file = io.BytesIO()
     picture.save(file, kind, **options)

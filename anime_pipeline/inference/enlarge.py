@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.progress import Progress, ignored
 from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
 from anime_pipeline.images.transparency import keep_flat, split_alpha
 from anime_pipeline.images.writing.save import whole_bytes
 from anime_pipeline.images.writing.strips import resize_strips
 from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
-from anime_pipeline.inference.runtime import Progress
 from anime_pipeline.inference.target import Size, Target
 from anime_pipeline.inference.upscaler import PLAIN, Extras, Upscaler
 
@@ -76,7 +75,7 @@ class Enlarger:
         self._budget = Budget.begin(max_bytes)
 
     def __call__(
-        self, picture: Image.Image, progress: Progress | None = None, kind: str = "png"
+        self, picture: Image.Image, progress: Progress = ignored, kind: str = "png"
     ) -> Enlarged:
         """Prepare one upright sRGB picture; the work is done when the strips are read.
 
@@ -98,7 +97,7 @@ class Enlarger:
         return self._enlarged(picture, size, tile_px, progress)
 
     def _enlarged(
-        self, picture: Image.Image, size: Size, tile_px: int, progress: Progress | None
+        self, picture: Image.Image, size: Size, tile_px: int, progress: Progress
     ) -> Enlarged:
         rgb, alpha = _planes(picture)
         grey = is_grey(rgb)
@@ -116,7 +115,7 @@ class Enlarger:
     def frames(
         self,
         frames: Sequence[Image.Image],
-        progress: Progress | None = None,
+        progress: Progress = ignored,
         kind: str = "png",
     ) -> Iterator[np.ndarray]:
         """Enlarge the frames of an animation, one that repeats only once.
@@ -141,7 +140,7 @@ class Enlarger:
         return self._frames(frames, size, tile_px, progress)
 
     def _frames(
-        self, frames: Sequence[Image.Image], size: Size, tile_px: int, progress: Progress | None
+        self, frames: Sequence[Image.Image], size: Size, tile_px: int, progress: Progress
     ) -> Iterator[np.ndarray]:
         known: dict[bytes, np.ndarray] = {}
         for index, frame in enumerate(frames):
@@ -170,7 +169,7 @@ class Enlarger:
         rgb: np.ndarray,
         size: Size,
         tile_px: int,
-        progress: Progress | None,
+        progress: Progress,
         grey: bool = False,
     ) -> Iterator[np.ndarray]:
         height, width = rgb.shape[:2]
@@ -192,7 +191,7 @@ class Enlarger:
         yield from _keeping_flat(rgb, size, result) if factor > SCALE else result
 
     def _alpha_strips(
-        self, alpha: np.ndarray, size: Size, tile_px: int, progress: Progress | None
+        self, alpha: np.ndarray, size: Size, tile_px: int, progress: Progress
     ) -> Iterator[np.ndarray]:
         """Enlarge alpha as a grey picture, uint8 [h, width] strips."""
         height, width = alpha.shape
@@ -265,16 +264,11 @@ def _opaque(strip: np.ndarray) -> np.ndarray:
     return np.dstack([strip, np.full(strip.shape[:2], 255, np.uint8)])
 
 
-def _slice(progress: Progress | None, begin: float, end: float) -> Progress | None:
+def _slice(progress: Progress, begin: float, end: float) -> Progress:
     """Return a progress function for a part of the work, in thousandths of the whole."""
-    if progress is None:
-        return None
     return lambda done, total: progress(round(1000 * (begin + (end - begin) * done / total)), 1000)
 
 
-def _part(progress: Progress | None, index: int) -> Progress | None:
+def _part(progress: Progress, index: int) -> Progress:
     """Return progress of one of two halves that advance together."""
-    if progress is None:
-        return None
-    callback: Callable[[int, int], Any] = progress
-    return lambda done, total: callback(2 * done if index else 2 * done - 1, 2 * total)
+    return lambda done, total: progress(2 * done if index else 2 * done - 1, 2 * total)

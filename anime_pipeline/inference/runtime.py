@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
 
 # Read when it is imported: its Linux builds report their use to Microsoft otherwise.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -29,8 +28,6 @@ from anime_pipeline.models.weights import Weights
 
 ERRORS_ONLY = 3
 BFLOAT16_LIBRARY = "openvino"
-
-Progress = Callable[[int, int], None]  # done, total
 
 
 class Session:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from anime_pipeline.core.progress import Progress, batches, ignored
 from anime_pipeline.metrics import lpips
 
 SIZE_PX = 128
@@ -25,8 +26,7 @@ TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet", EFFICIENTNET: "EfficientNet-Lite0"
 VGG16_LAYERS = ("block4_conv3", "block5_conv3")
 
 
-Progress = Callable[[int, int], None]
-Extractor = Callable[[np.ndarray, Progress | None], np.ndarray]
+Extractor = Callable[[np.ndarray, Progress], np.ndarray]
 
 
 class Features:
@@ -80,7 +80,7 @@ class Features:
         )
         self._to_device = backend.to_device
 
-    def __call__(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    def __call__(self, images: np.ndarray, progress: Progress = ignored) -> np.ndarray:
         """Return the features of `images`.
 
         Args:
@@ -92,11 +92,9 @@ class Features:
         """
         check_images(images)
         parts = []
-        for start in range(0, len(images), BATCH):
-            batch = resize(images[start : start + BATCH], self.size_px)
-            parts.append(np.asarray(self._run(self._to_device(batch)), np.float64))
-            if progress:
-                progress(min(start + BATCH, len(images)), len(images))
+        for part in batches(len(images), BATCH, progress):
+            batch = self._to_device(resize(images[part], self.size_px))
+            parts.append(np.asarray(self._run(batch), np.float64))
         return np.concatenate(parts)
 
 
@@ -138,15 +136,14 @@ def resize(images: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def of_sets(
-    extract: Extractor, sets: Sequence[np.ndarray], progress: Progress | None = None
+    extract: Extractor, sets: Sequence[np.ndarray], progress: Progress = ignored
 ) -> list[np.ndarray]:
     """Return the features of several sets uint8 [N, S, S, 3], under one progress of all."""
     total, done = sum(map(len, sets)), 0
     found = []
 
     def shifted(n: int, _: int) -> None:
-        if progress:
-            progress(done + n, total)
+        progress(done + n, total)
 
     for images in sets:
         found.append(extract(np.ascontiguousarray(images), shifted))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anime_pipeline.core.progress import Progress, Show
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.conditions import word_of
 from anime_pipeline.data.dataset import Record
@@ -18,7 +19,7 @@ from anime_pipeline.inference.spec import FaceSpec
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words
 from anime_pipeline.reports import evaluate
-from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, Progress, Stage, figure
+from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, figure
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, Picture
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def measure_attributes(
     upscaler: Upscaler | None,
     faces: Faces,
     truncation: float,
-    stage: Stage,
+    stage: Show,
     result: Evaluation,
 ) -> None:
     """Add what there is to say of each attribute that a generator knows; see `reports.evaluate`."""

@@ -14,6 +14,7 @@ import pandas as pd
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.measurements import Measurement, measurement
+from anime_pipeline.core.progress import Progress, ignored
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.reports import benchmark_metrics
@@ -107,7 +108,7 @@ def run_benchmark(
     degradations: Sequence[str],
     ours: Mapping[str, Method],
     examples: int = 4,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignored,
     others: Mapping[str, np.ndarray] | None = None,
     metrics: Mapping[str, Measure] | None = None,
 ) -> Benchmark:
@@ -139,8 +140,7 @@ def run_benchmark(
     def add(count: int) -> None:
         nonlocal done
         done += count  # pictures upscaled or measured
-        if progress:
-            progress(done, total)
+        progress(done, total)
 
     tables: list[pd.DataFrame] = []
     speed_ms: dict[tuple[str, str], float] = {}

@@ -53,6 +53,12 @@ class NotAFileError(OSError):
     """Something else than a regular file, or a larger one than is read, stands at a path."""
 
 
+def invalid(argument: str, expected: str, received: object) -> ValueError:
+    """Return what is raised where a function gets an argument that no caller should give."""
+    text = f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}"
+    return ValueError(text)
+
+
 def in_words(error: BaseException) -> PipelineError | None:
     """Say in human words what a library raised, or return None where it would be a guess.
 

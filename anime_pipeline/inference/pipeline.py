@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.core.config import SCALE, Precision
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.errors import UsageError, invalid
 from anime_pipeline.core.progress import ignored
 from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS, FaceSpec
 
@@ -181,10 +181,8 @@ class Pipeline:
 
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.shape[2:] not in {(), (3,), (4,)} or image.ndim < 2:
-                raise ValueError(
-                    "Invalid value for argument `image`. Expected uint8 [H, W], [H, W, 3] or "
-                    f"[H, W, 4]. Received: {image.dtype} {list(image.shape)}"
-                )
+                received = f"{image.dtype}{image.shape}"
+                raise invalid("image", "uint8 [H, W], [H, W, 3] or [H, W, 4]", received)
             image = fromarray(image)
         result = Enlarger(self.picture_upscaler, Target(scale))(image).whole()
         return result[..., 0] if result.shape[2] == 1 else result

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anime_pipeline.core.config import SCALE, Precision, SrganConfig
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.progress import Progress, batches, ignored
 from anime_pipeline.inference.back_projection import back_project
 from anime_pipeline.inference.clamp import clamp
@@ -131,10 +132,7 @@ class Upscaler:
     def _compute(self, lr_images: np.ndarray, extras: Extras = PLAIN) -> np.ndarray:
         """Upscale one batch: uint8 to uint8."""
         if lr_images.dtype != np.uint8:
-            raise ValueError(
-                "Invalid value for argument `lr_image`. Expected uint8 pictures, 0 to 255. "
-                f"Received: {lr_images.dtype}"
-            )
+            raise invalid("lr_image", "uint8 pictures, 0 to 255", lr_images.dtype)
         levels = self._ensemble(lr_images) if extras.ensemble else self._levels(lr_images)
         finished = [
             clamp(back_project(large, small, extras.back_projections), small)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.metrics.features import check_features, check_images
 from anime_pipeline.metrics.memorisation import thumbnails
@@ -51,10 +52,7 @@ def distance_ratio(real: np.ndarray, fake: np.ndarray) -> float:
     """Return the generated set's mean distance over the real one's: 1 is as varied, 0 collapsed."""
     check_features(least=2, real=real, fake=fake)
     if not (reference := mean_distance(real)):
-        raise ValueError(
-            "Invalid value for argument `real`. Expected rows that differ. Received: "
-            f"{len(real)} equal ones"
-        )
+        raise invalid("real", "rows that differ", f"{len(real)} equal ones")
     return mean_distance(fake) / reference
 
 
@@ -80,7 +78,7 @@ def ms_ssim(images: np.ndarray, pairs: int = PAIRS, seed: int = 0) -> float:
 def draw_pairs(count: int, pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw indices of pairs of different members of `count`: two int64 [pairs]."""
     if pairs < 1:
-        raise ValueError(f"Invalid value for argument `pairs`. Expected >= 1. Received: {pairs}")
+        raise invalid("pairs", ">= 1", pairs)
     random = stream(seed, "ms-ssim pairs")
     first = random.integers(0, count, pairs)
     return first, (first + random.integers(1, count, pairs)) % count

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.progress import Progress, batches, ignored
 from anime_pipeline.metrics import lpips
 
@@ -56,15 +57,9 @@ class Features:
             PipelineError: If the weights are missing or damaged and cannot be downloaded.
         """
         if network not in TITLES:
-            raise ValueError(
-                f"Invalid value for argument `network`. Expected one of {', '.join(TITLES)}. "
-                f"Received: {network!r}"
-            )
+            raise invalid("network", f"one of {', '.join(TITLES)}", repr(network))
         if size_px < SMALLEST_PX:
-            raise ValueError(
-                f"Invalid value for argument `size_px`. Expected >= {SMALLEST_PX}. "
-                f"Received: {size_px}"
-            )
+            raise invalid("size_px", f">= {SMALLEST_PX}", size_px)
         # Here, not on top: the other measures share this file's helpers and need no framework.
         from anime_pipeline.models import backend
         from anime_pipeline.models.ranges import to_model
@@ -160,7 +155,7 @@ def common_scale(real: np.ndarray) -> float:
     check_features(real=real)
     scale = float(np.sqrt(np.mean(np.square(real, dtype=np.float64))))
     if scale == 0:
-        raise ValueError("Invalid value for argument `real`. Expected features. Received: zeros")
+        raise invalid("real", "features", "zeros")
     return scale
 
 
@@ -182,10 +177,8 @@ def check_images(images: np.ndarray, least: int = 1, smallest_px: int = 1) -> No
         or len(images) < least
         or images.shape[1] < smallest_px
     ):
-        raise ValueError(
-            f"Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= {least} "
-            f"and S >= {smallest_px}. Received: {images.dtype}{images.shape}"
-        )
+        expected = f"uint8 [N, S, S, 3] with N >= {least} and S >= {smallest_px}"
+        raise invalid("images", expected, f"{images.dtype}{images.shape}")
 
 
 def check_features(least: int = 1, **sets: np.ndarray) -> None:
@@ -195,12 +188,7 @@ def check_features(least: int = 1, **sets: np.ndarray) -> None:
         wrong = array.ndim != 2 or len(array) < least or array.dtype != np.float64
         if wrong or len(widths) > 1:
             shapes = ", ".join(f"{key} {value.dtype}{value.shape}" for key, value in sets.items())
-            raise ValueError(
-                f"Invalid value for argument `{name}`. Expected float64 features [N, D] of one "
-                f"D with N >= {least}. Received: {shapes}"
-            )
+            raise invalid(name, f"float64 features [N, D] of one D with N >= {least}", shapes)
         if not np.isfinite(array).all():
-            raise ValueError(
-                f"Invalid value for argument `{name}`. Expected finite features. "
-                f"Received: {np.count_nonzero(~np.isfinite(array))} values that are not"
-            )
+            count = np.count_nonzero(~np.isfinite(array))
+            raise invalid(name, "finite features", f"{count} values that are not")

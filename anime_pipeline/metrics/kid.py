@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.metrics.features import check_features
 
@@ -49,10 +50,7 @@ def kid(
     """
     check_features(least=2, real=real, fake=fake)
     if subsets < 1 or subset_size < 2:
-        raise ValueError(
-            "Invalid value for `subsets` or `subset_size`. Expected >= 1 and >= 2. "
-            f"Received: {subsets}, {subset_size}"
-        )
+        raise invalid("subsets, subset_size", ">= 1 and >= 2", f"{subsets}, {subset_size}")
     size = min(subset_size, len(real), len(fake))
     in_real, in_fake = np.zeros((len(real), subsets)), np.zeros((len(fake), subsets))
     for index in range(subsets):

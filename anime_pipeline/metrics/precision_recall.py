@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.metrics.features import check_features, distances
 
 NEIGHBOURS = 3  # the paper's choice
@@ -39,9 +40,7 @@ def precision_recall(
         limit: Only so many rows of each are used, from the first.
     """
     if neighbours < 1:
-        raise ValueError(
-            f"Invalid value for argument `neighbours`. Expected >= 1. Received: {neighbours}"
-        )
+        raise invalid("neighbours", ">= 1", neighbours)
     real, fake = real[:limit], fake[:limit]
     check_features(least=neighbours + 1, real=real, fake=fake)
     apart = distances(real, fake)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.measurements import Measurement, measurement
 from anime_pipeline.core.progress import Progress, ignored
@@ -130,10 +131,8 @@ def run_benchmark(
     """
     others, metrics = others or {}, metrics or benchmark_metrics.pixel_metrics()
     if others and len(degradations) > 1:
-        raise ValueError(
-            "Invalid value for argument `degradations`. Expected one where `others` are given. "
-            f"Received: {', '.join(degradations)}"
-        )
+        received = ", ".join(degradations)
+        raise invalid("degradations", "one where `others` are given", received)
     methods = {name: baseline(name) for name in BASELINES} | dict(ours)
     total, done = len(degradations) * len(names) * (2 * len(methods) + len(others)), 0
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.images.rows import Pictures
 
 PAPER = (255, 255, 255)
@@ -31,10 +32,7 @@ def make_grid(images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int =
         uint8 [H', W', 3].
     """
     if images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
-        raise ValueError(
-            "Invalid value for argument `images`. Expected uint8 of shape [N, H, W, 3], N >= 1. "
-            f"Received: shape={images.shape}"
-        )
+        raise invalid("images", "uint8 [N, H, W, 3], N >= 1", images.shape)
     count, height, width = images.shape[:3]
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)

@@ -59,6 +59,10 @@ weights_options = joined(
     ),
     realism_option("the faces", "[default: 1; weights that are named: as they are]"),
 )
+stages_options = joined(
+    click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces."),
+    weights_options,
+)
 truncation_option = click.option(
     "--truncation",
     type=FiniteRange(0, MOST_TRUNCATION),

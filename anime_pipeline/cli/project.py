@@ -27,8 +27,7 @@ LARGE = 128  # side of the pictures in the comparison
 @faces.word_option("eyes", f"Then give it other eyes: {', '.join(WORDS['eyes'])}.")
 @faces.word_option("length", "Then let its hair be long or short.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=300)
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@faces.weights_options
+@faces.stages_options
 @result_options("outputs/", "what another call has made")
 def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: Any) -> None:
     """Find the face nearest to a picture among all that stage one can draw.

@@ -99,14 +99,12 @@ class Enlarger:
     def _enlarged(
         self, picture: Image.Image, size: Size, tile_px: int, progress: Progress
     ) -> Enlarged:
-        rgb, alpha = _planes(picture)
+        through = has_alpha(picture)
+        rgb, alpha = split_alpha(to_rgba(picture)) if through else (to_rgb(picture), None)
         grey = is_grey(rgb)
         if alpha is None or alpha.min() == 255:
-            strips = self._strips(rgb, size, tile_px, progress, grey)
-            channels = _channels(picture)
-            if channels == 3:
-                return Enlarged(size, 3, strips)
-            return Enlarged(size, channels, map(_opaque if channels == 4 else _one_channel, strips))
+            strips, channels = self._strips(rgb, size, tile_px, progress, grey), _channels(picture)
+            return Enlarged(size, channels, (_with_channels(strip, channels) for strip in strips))
         halves = [_part(progress, index) for index in (0, 1)]
         colours = self._strips(rgb, size, tile_px, halves[0], grey)
         masks = self._alpha_strips(alpha, size, tile_px, halves[1])
@@ -194,24 +192,19 @@ class Enlarger:
         self, alpha: np.ndarray, size: Size, tile_px: int, progress: Progress
     ) -> Iterator[np.ndarray]:
         """Enlarge alpha as a grey picture, uint8 [h, width] strips."""
-        height, width = alpha.shape
-        invented = size[0] > width or size[1] > height
-        row = 0
         grey = np.repeat(alpha[..., None], 3, axis=2)
-        for strip in self._strips(grey, size, tile_px, progress):
-            mask = strip.mean(axis=2).round().astype(np.uint8)
-            if invented:
-                mask = keep_flat(alpha, mask, row, size[1])
-            row += len(mask)
-            yield mask
+        strips = self._strips(grey, size, tile_px, progress)
+        masks = (strip.mean(axis=2).round().astype(np.uint8) for strip in strips)
+        invented = size[0] > alpha.shape[1] or size[1] > alpha.shape[0]
+        return _keeping_flat(alpha, size, masks) if invented else masks
 
 
 def _keeping_flat(
-    rgb: np.ndarray, size: Size, strips: Iterable[np.ndarray]
+    picture: np.ndarray, size: Size, strips: Iterable[np.ndarray]
 ) -> Iterator[np.ndarray]:
     row = 0
     for strip in strips:
-        yield keep_flat(rgb, strip, row, size[1])
+        yield keep_flat(picture, strip, row, size[1])
         row += len(strip)
 
 
@@ -229,13 +222,6 @@ def _channels(picture: Image.Image) -> int:
     if has_alpha(picture):
         return 4
     return 1 if picture.mode in ("1", "L") or picture.mode.startswith("I") else 3
-
-
-def _planes(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return colours [H, W, 3] and, where the picture has one, alpha [H, W]."""
-    if not has_alpha(picture):
-        return to_rgb(picture), None
-    return split_alpha(to_rgba(picture))
 
 
 def is_grey(rgb: np.ndarray) -> bool:
@@ -256,11 +242,9 @@ def _without_tint(strip: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
 
 
-def _one_channel(strip: np.ndarray) -> np.ndarray:
-    return strip[..., :1]
-
-
-def _opaque(strip: np.ndarray) -> np.ndarray:
+def _with_channels(strip: np.ndarray, channels: int) -> np.ndarray:
+    if channels < 4:
+        return strip[..., :channels]
     return np.dstack([strip, np.full(strip.shape[:2], 255, np.uint8)])
 
 

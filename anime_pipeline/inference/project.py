@@ -38,13 +38,11 @@ class Projection:
     Attributes:
         latent: float32 [D].
         condition: float32 [K].
-        face: uint8 [S, S, 3].
         rms: Root mean square difference from the picture, in grey levels.
     """
 
     latent: np.ndarray
     condition: np.ndarray
-    face: np.ndarray
     rms: float
 
 
@@ -88,7 +86,7 @@ def project(
     result = {name: array[best] for name, array in to_numpy(found).items()}
     face = generator.draw(result["latent"][None], result["condition"][None])[0]
     rms = float(np.sqrt(np.mean(np.square(face.astype(float) - image))))
-    return Projection(result["latent"], result["condition"], face, rms)
+    return Projection(result["latent"], result["condition"], rms)
 
 
 def _difference(images: Any, target: Any) -> Any:

@@ -14,7 +14,7 @@ from anime_pipeline.data.dataset import Record
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.writing.grid import Label, labelled_sheet
+from anime_pipeline.images.writing.grid import labelled_sheet
 from anime_pipeline.inference.spec import FaceSpec
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words
@@ -116,15 +116,14 @@ def _measure_colours(draw: Draw, faces: Faces, result: Evaluation, progress: Pro
 
 def _palette(draw: Draw) -> Picture:
     """Draw seed 0 with every named hair (rows) and skin (columns)."""
-    rows = [Label(name, colour) for name, colour in HAIR_COLOURS.items()]
-    columns = [Label(name, colour) for name, colour in SKIN_COLOURS.items()]
     asked = {
-        "hair": np.repeat([row.colour for row in rows], len(columns), axis=0),
-        "skin": np.tile([column.colour for column in columns], (len(rows), 1)),
+        "hair": np.repeat([*HAIR_COLOURS.values()], len(SKIN_COLOURS), axis=0),
+        "skin": np.tile([*SKIN_COLOURS.values()], (len(HAIR_COLOURS), 1)),
     }
     pictures = draw([0] * len(asked["hair"]), asked)
     pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
-    return labelled_sheet(pictures, rows, columns), "Seed 0 with every named hair and skin colour."
+    sheet = labelled_sheet(pictures, HAIR_COLOURS, SKIN_COLOURS)
+    return sheet, "Seed 0 with every named hair and skin colour."
 
 
 def eyes_figure(

@@ -151,11 +151,6 @@ def encode_gif(frames: np.ndarray, fps: float, comment: str = "") -> bytes:
     return file.getvalue()
 
 
-def write_gif(path: Path, frames: np.ndarray, fps: float, comment: str = "") -> None:
-    """Write a GIF atomically; see `encode_gif`."""
-    atomic_write_bytes(path, encode_gif(frames, fps, comment))
-
-
 def write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:
     """Write frames uint8 [T, H, W, 3] as MPEG-4 video; odd sides lose a pixel.
 

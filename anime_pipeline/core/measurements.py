@@ -160,7 +160,6 @@ _OF_TRAINING = (
             headline=True),
 )  # fmt: skip
 
-
 _OF_EVALUATION = (
     _of_faces("kid", "KID", group=LIKENESS, direction=LOWER, format=_4),
     _of_faces("precision", "precision", group=LIKENESS, direction=HIGHER),

@@ -17,7 +17,6 @@ IMAGE_SUFFIXES = frozenset(
 # Files that datasets carry beside pictures; passing over them is no news.
 QUIET_SUFFIXES = frozenset({".csv", ".txt", ".json", ".md", ".npz", ".npy", ".html"})
 
-
 NOT_A_PICTURE = "not a picture file"
 
 

@@ -26,7 +26,6 @@ VGG16, ALEXNET, EFFICIENTNET = "vgg16", "alexnet", "efficientnet-lite"
 TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet", EFFICIENTNET: "EfficientNet-Lite0"}
 VGG16_LAYERS = ("block4_conv3", "block5_conv3")
 
-
 Extractor = Callable[[np.ndarray, Progress], np.ndarray]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,14 @@ from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
 from anime_pipeline.images.writing.grid import labelled_sheet
+from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.spec import FaceSpec
+from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words
 from anime_pipeline.reports import evaluate
 from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, figure
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, Picture
-
-if TYPE_CHECKING:
-    from anime_pipeline.inference.generator import FaceGenerator
-    from anime_pipeline.inference.upscaler import Upscaler
 
 ASKED = 1000  # faces that are asked for what held-out ones show
 LEAK_SEEDS, GROUPS, GROUP_FACES = 64, 8, 100
@@ -89,15 +87,16 @@ def _measure_colours(draw: Draw, faces: Faces, result: Evaluation, progress: Pro
     progress(2, 4)
     for part in COLOURS:
         lab = rgb_to_lab(table[part])
-        found = attributes.agreement(attributes.measure(drawn, part), lab, real_shown[part], lab)
+        shown = attributes.measure(drawn, part)
+        value, ceiling, floor = attributes.agreement(shown, lab, real_shown[part], lab)
         how = "mean CIEDE2000, measured on the picture; best: real faces against their table; "
         how += "worst: requests shuffled"
-        result.figures.append(figure(part, found.asked, len(known), best=found.ceiling,
-                                     worst=found.floor, protocol=how))  # fmt: skip
+        found = figure(part, value, len(known), best=ceiling, worst=floor, protocol=how)
+        result.figures.append(found)
     progress(3, 4)
     skins = table["skin"][:LEAK_SEEDS]  # shown where hair alone is asked otherwise
-    shown = [draw(range(len(skins)), {"hair": h, "skin": skins}) for h in HAIR_COLOURS.values()]
-    variants = np.stack([attributes.measure(each, "skin") for each in shown], axis=1)
+    by_hair = [draw(range(len(skins)), {"hair": h, "skin": skins}) for h in HAIR_COLOURS.values()]
+    variants = np.stack([attributes.measure(each, "skin") for each in by_hair], axis=1)
     noise = attributes.measuring_noise(real_shown["skin"], rgb_to_lab(table["skin"]))
     groups = [
         draw(range(GROUP_FACES), {part: table[part][row] for part in COLOURS})

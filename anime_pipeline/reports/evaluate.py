@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from anime_pipeline.core.measurements import measurement
 from anime_pipeline.core.progress import Progress, Show, ignored
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.images.writing.grid import make_grid
+from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.pipeline import Pipeline
 from anime_pipeline.inference.spec import FaceSpec
+from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics import diversity
 from anime_pipeline.metrics.features import (
     SMALLEST_PX,
@@ -29,11 +31,7 @@ from anime_pipeline.metrics.kid import SUBSET_SIZE, kid
 from anime_pipeline.metrics.memorisation import Memorisation, memorisation, thumbnails
 from anime_pipeline.metrics.precision_recall import LIMIT, precision_recall
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, blind, closest, upscaled
-
-if TYPE_CHECKING:
-    from anime_pipeline.inference.generator import FaceGenerator
-    from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.reports.real_faces import LargeReal
+from anime_pipeline.reports.real_faces import LargeReal
 
 GRID_SEEDS = 64
 

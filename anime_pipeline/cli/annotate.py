@@ -1,7 +1,5 @@
 """`anime-pipeline annotate`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby

@@ -1,7 +1,5 @@
 """`anime-pipeline doctor` and `models`: whether the installation and its weights are whole."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

@@ -1,7 +1,5 @@
 """What every command that draws faces takes and loads: weights, and what the faces shall show."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`anime-pipeline generate`."""
 
-from __future__ import annotations
-
 import json
 import os
 import zlib

@@ -1,7 +1,5 @@
 """The `anime-pipeline` command: a table of subcommands, each module loaded only when it is used."""
 
-from __future__ import annotations
-
 import io
 import os
 import pkgutil

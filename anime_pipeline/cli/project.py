@@ -1,7 +1,5 @@
 """`anime-pipeline project`."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

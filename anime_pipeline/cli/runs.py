@@ -1,7 +1,5 @@
 """`anime-pipeline runs`."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Errors that a person reads: what was received, what was expected, what to do; and exit codes."""
 
-from __future__ import annotations
-
 import errno
 
 EXIT_OK = 0

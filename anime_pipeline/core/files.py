@@ -4,8 +4,6 @@ A pipe, a device or a socket under a file's name would keep a program waiting fo
 symbolic link would lead it out of the folder that it was told to work in.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -4,8 +4,6 @@ A new one is an entry below and its function. Of training, the function compares
 faces; of a benchmark, an original with a result. Whatever shows measurements then shows it.
 """
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

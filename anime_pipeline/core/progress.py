@@ -1,7 +1,5 @@
 """How long work speaks to people: by small callables of whoever asked for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar

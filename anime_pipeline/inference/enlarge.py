@@ -1,7 +1,5 @@
 """Any picture to any size: passes of the 4x network, and a reduction where that is too much."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ start is the best of many seeds, the colours are measured first, and the latent 
 that training has seen, or faces would come apart.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

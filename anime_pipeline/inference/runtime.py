@@ -6,8 +6,6 @@ level in 98 of 100 values, so this is never the default, and stage one, whose fa
 same everywhere, has no such choice.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 

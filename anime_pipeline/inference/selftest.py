@@ -1,7 +1,5 @@
 """A self-test of a few seconds: do the shipped weights make here what they made elsewhere?"""
 
-from __future__ import annotations
-
 import time
 
 import cv2

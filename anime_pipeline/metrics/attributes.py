@@ -5,8 +5,6 @@ each figure stands between two others: the ceiling, the same measure on real fac
 table, and the floor, requests shuffled among the faces. All differences are CIEDE2000.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

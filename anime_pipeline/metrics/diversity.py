@@ -5,8 +5,6 @@ GANs", ICML 2017, section 4.2) shows a collapse: pairs of a collapsed set are al
 beside the figure of real faces; more varied than real is no virtue.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.distance import pdist
 

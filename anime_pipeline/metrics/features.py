@@ -7,8 +7,6 @@ The usual Inception-v3 was fitted to 299 px photographs; figures of other featur
 with none from these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ was fitted to photographs: anime faces are far from what it knows, which is why 
 project's measure.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from anime_pipeline.core.progress import Progress, ignored

@@ -5,8 +5,6 @@ averaged over random subsets. Unlike the Frechet distance it does not depend on 
 so 2,000 faces suffice.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -6,8 +6,6 @@ summed over five layers. AlexNet's is the authors' choice for judging, but netwo
 towards VGG16 features, and noise that pleases AlexNet, can each win one of the two: read both.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

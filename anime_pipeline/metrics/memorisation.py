@@ -6,8 +6,6 @@ nearer to training faces than those are. Use it twice, on `Features` for a liken
 shifts, and on `thumbnails` for one that everybody sees.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

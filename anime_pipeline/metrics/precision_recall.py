@@ -3,8 +3,6 @@
 A set's manifold is the union of balls around its members, each reaching to the k-th neighbour.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

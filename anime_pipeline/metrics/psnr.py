@@ -3,8 +3,6 @@
 scikit-image computes it; this file fixes the protocol, which decides the figure.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
 

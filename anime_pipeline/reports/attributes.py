@@ -1,7 +1,5 @@
 """Whether faces show the attributes that they were asked for: hair, skin and eyes, as figures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

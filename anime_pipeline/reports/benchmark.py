@@ -1,7 +1,5 @@
 """The super-resolution benchmark: every upscaler on the same degraded held-out pictures."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence

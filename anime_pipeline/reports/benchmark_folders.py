@@ -1,7 +1,5 @@
 """The benchmark's inputs as PNG files for other programs, and what those made of them."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """How the super-resolution benchmark measures its columns, and what the figures say together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """A benchmark as CSV, JSON, Markdown and one self-contained HTML page."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path

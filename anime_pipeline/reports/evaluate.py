@@ -1,7 +1,5 @@
 """Draw faces from fixed seeds, compare them with held-out ones, and collect what a report shows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Words, JSON values and examples for what `data.origins` finds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The hair and skin colours of a dataset as one picture: what a generator can learn to draw."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

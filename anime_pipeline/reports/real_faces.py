@@ -1,7 +1,5 @@
 """Real faces as large as stage two's, to compare enlarged ones with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

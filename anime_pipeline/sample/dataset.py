@@ -1,7 +1,5 @@
 """The built-in dataset: drawn faces in the reference layout, with their colours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from anime_pipeline.core.errors import UsageError

@@ -1,7 +1,5 @@
 """Anime-style face drawings made by code, a small world of portraits that needs no download."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

@@ -3,8 +3,6 @@
 Where there can be no such process (see `core.platform`), they are decoded by the caller, unlimited.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import signal

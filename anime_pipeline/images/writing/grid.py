@@ -1,7 +1,5 @@
 """Many pictures as one: grids with a thin gap between them, and tables with words and colours."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -3,8 +3,6 @@
 Results carry no metadata of their source: no EXIF, so no place where a photograph was taken.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -154,14 +154,10 @@ def interpolate(
     _refuse_other(out, overwrite)
     pipeline = faces.load_pipeline(options)
     columns = [(each * count)[:count] for each in (stops, *wanted.values())]
-    specs = [
-        FaceSpec(
-            seed,
-            faces.read_attributes(dict(zip(wanted, texts, strict=True))),
-            truncation=options["truncation"],
-        )
-        for seed, *texts in zip(*columns, strict=True)
-    ]
+    specs = []
+    for seed, *words in zip(*columns, strict=True):
+        look = faces.read_attributes(dict(zip(wanted, words, strict=True)))
+        specs.append(FaceSpec(seed, look, truncation=options["truncation"]))
     with faces.stage_bars() as update:
         size = pipeline.sizes[options["upscale"]]
         pictures = pipeline.draw(*pipeline.interpolate(specs, frames, loop), size, progress=update)

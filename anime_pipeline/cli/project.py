@@ -64,11 +64,8 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
     shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
     both = np.stack([fit_square(whole, LARGE, "crop"), shown])
     write_png(out / names[1], make_grid(both, 2), text)
-    document: dict[str, Any] = {
-        "picture": str(picture),
-        "rms": found.rms,
-        **faces.as_document(text),
-    }
+    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms}
+    document |= faces.as_document(text)
     document |= {"attributes": in_a_line(asked.look), **generator.asked(condition)[0]}
     document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
     atomic_write_json(out / names[2], document)

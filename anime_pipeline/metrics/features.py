@@ -65,11 +65,11 @@ class Features:
         maps, self.source = _load(network)
         self.network = network
         self.size_px = size_px
-        self._run = backend.jit(
-            lambda images: ops.concatenate(
-                [ops.mean(m, axis=(1, 2)) for m in maps(to_model(images))], axis=-1
-            )
-        )
+
+        def means(images: Any) -> Any:
+            return ops.concatenate([ops.mean(m, axis=(1, 2)) for m in maps(to_model(images))], -1)
+
+        self._run = backend.jit(means)
         self._to_device = backend.to_device
 
     def __call__(self, images: np.ndarray, progress: Progress = ignored) -> np.ndarray:

@@ -182,14 +182,11 @@ def evaluate(
 
 def specs(seeds: Sequence[int], asked: Mapping[str, Any], truncation: float) -> list[FaceSpec]:
     """Return one face a seed, all asked for the same; of arrays [N, 3], each for its row."""
-    return [
-        FaceSpec(
-            seed,
-            {n: tuple(v[row]) if np.ndim(v) == 2 else v for n, v in asked.items()},
-            truncation=truncation,
-        )
-        for row, seed in enumerate(seeds)
-    ]
+
+    def look(row: int) -> dict[str, Any]:
+        return {n: tuple(v[row]) if np.ndim(v) == 2 else v for n, v in asked.items()}
+
+    return [FaceSpec(s, look(row), truncation=truncation) for row, s in enumerate(seeds)]
 
 
 def drawn_faces(

@@ -141,7 +141,7 @@ def run_benchmark(
 
     tables: list[pd.DataFrame] = []
     speed_ms: dict[tuple[str, str], float] = {}
-    kept: tuple[np.ndarray, dict[str, np.ndarray]] | None = None
+    every: list[Example] = []  # of the first degradation
     for degradation in degradations:
         lr_images = reduce_all(hr_images, degradation)
         results: dict[str, np.ndarray] = {}
@@ -150,28 +150,22 @@ def run_benchmark(
             add(len(names))
         results |= others
         tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, add))
-        kept = kept or (lr_images, results)
+        every = every or [
+            Example(name, lr, {m: images[row] for m, images in results.items()}, np.asarray(hr))
+            for row, (name, lr, hr) in enumerate(zip(names, lr_images, hr_images, strict=True))
+        ]
     per_image = pd.concat(tables, ignore_index=True)
     subject = next(iter(ours), "lanczos")
-    lr_kept, results_kept = kept or (np.empty(0), {})
-    every = [
-        Example(name, lr, {m: images[row] for m, images in results_kept.items()}, np.asarray(hr))
-        for row, (name, lr, hr) in enumerate(zip(names, lr_kept, hr_images, strict=True))
-    ]
     order = _by_gain(per_image, degradations[0], subject)
     count = min(examples, len(order) // 2) or 1
     columns = [measurement(key) for key in metrics]
     headline = [each for each in columns if each.headline]
+    summary = benchmark_metrics.summarise(per_image, columns, speed_ms)
+    pairs = benchmark_metrics.compare_pairs(per_image, headline, list(ours), list(others))
+    best, worst = ([every[row] for row in rows[:count]] for rows in (order, order[::-1]))
+    machine: dict[str, object] = {"processor": cpu_name(), "cores": usable_cores()}
     return Benchmark(
-        per_image,
-        benchmark_metrics.summarise(per_image, columns, speed_ms),
-        benchmark_metrics.compare_pairs(per_image, headline, list(ours), list(others)),
-        columns,
-        [every[row] for row in order[:count]],
-        [every[row] for row in order[::-1][:count]],
-        list(ours),
-        list(others),
-        {"processor": cpu_name(), "cores": usable_cores()},
+        per_image, summary, pairs, columns, best, worst, list(ours), list(others), machine
     )
 
 

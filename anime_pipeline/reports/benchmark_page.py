@@ -115,12 +115,8 @@ def _column(title: str, caption: str, whole: np.ndarray, part: np.ndarray) -> di
 def _scores(benchmark: Benchmark, example: Example, method: str) -> str:
     """Return the figures of one method on one picture, of the first degradation."""
     rows = benchmark.per_image
-    first = rows["degradation"].iloc[0]
-    row = rows[
-        (rows["degradation"] == first)
-        & (rows["method"] == method)
-        & (rows["image"] == example.name)
-    ].iloc[0]  # fmt: skip
+    mine = (rows["method"] == method) & (rows["image"] == example.name)
+    row = rows[mine].iloc[0]  # of several degradations the first
     # Spaces that never break hold a figure to its unit or name.
     texts = [f"{row[PSNR_RGB]:.2f}\u00a0dB"]
     texts += [f"LPIPS\u00a0{row['lpips_alex']:.2f}"] if "lpips_alex" in row else []

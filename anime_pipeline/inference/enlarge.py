@@ -70,7 +70,7 @@ class Enlarger:
         self.upscaler = upscaler
         self.target = target
         self.extras = extras
-        self._budget = Budget.begin(max_bytes)
+        self._budget = Budget(max_bytes)
 
     def __call__(
         self, picture: Image.Image, progress: Progress = ignored, kind: str = "png"

@@ -1,9 +1,8 @@
 """Stage one at work: seeds, and what the faces should look like, to faces."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class FaceGenerator:
         return conditions.without_tags(self.names)
 
     @classmethod
-    def load(cls, path: Path) -> FaceGenerator:
+    def load(cls, path: Path) -> Self:
         """Load a weights file of a DCGAN generator."""
         return cls(load_weights(path, DCGAN_KIND))
 

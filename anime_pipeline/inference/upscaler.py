@@ -1,10 +1,9 @@
 """Stage two at work: pictures of any size to pictures four times as large."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -65,7 +64,7 @@ class Upscaler:
         self._session = SESSIONS[precision](upscaler_graph(weights))
 
     @classmethod
-    def load(cls, path: Path) -> Upscaler:
+    def load(cls, path: Path) -> Self:
         """Load a weights file of an SRGAN generator."""
         return cls(load_weights(path, SRGAN_KIND))
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 import numpy as np
 
 from anime_pipeline.core.config import MAX_SEED
-from anime_pipeline.core.errors import invalid
 
 _ORDERS_KEPT = 4  # of two epochs that a batch may straddle, of two sets that a step may take
 
@@ -34,7 +33,10 @@ def stream(seed: int, name: str, index: int = 0) -> np.random.Generator:
         ValueError: If `seed` or `index` is out of range.
     """
     if not 0 <= seed <= MAX_SEED or index < 0:
-        raise invalid("seed, index", f"0..{MAX_SEED} and >= 0", f"{seed}, {index}")
+        raise ValueError(
+            f"Invalid value for `seed` or `index`. Expected 0..{MAX_SEED} and >= 0. "
+            f"Received: seed={seed}, index={index}"
+        )
     key = np.frombuffer(hashlib.sha256(f"{name}\0{seed}".encode()).digest()[:16], dtype=np.uint64)
     # The index sits in the counter's top word: 2**192 draws before two indices could meet.
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
@@ -62,7 +64,10 @@ def latent_batch(seed: int, name: str, step: int, shape: tuple[int, ...], kind: 
         return generator.standard_normal(shape, dtype=np.float32)
     if kind == "uniform":
         return (generator.random(shape, dtype=np.float32) * 2 - 1).astype(np.float32)
-    raise invalid("distribution", "'normal' or 'uniform'", repr(kind))
+    raise ValueError(
+        "Invalid value for argument `distribution`. Expected 'normal' or 'uniform'. "
+        f"Received: {kind!r}"
+    )
 
 
 def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
@@ -75,7 +80,7 @@ def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarr
         int64 array [batch_size].
     """
     if count < 1:
-        raise invalid("count", ">= 1", count)
+        raise ValueError(f"Invalid value for argument `count`. Expected >= 1. Received: {count}")
     start = step * batch_size
     positions = np.arange(start, start + batch_size)
     epochs = positions // count

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,7 +29,6 @@ from anime_pipeline.web.api.faces import faces
 from anime_pipeline.web.api.requests import GenerateQuery
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.engine import compute
-from anime_pipeline.web.serving.running import running
 
 FACE = "/api/v1/generate?seed={}"
 WARM = 10
@@ -234,6 +234,9 @@ def main() -> None:
     parser.add_argument("--hostile", type=int, help="send as many requests, half of them hostile")
     parser.add_argument("--out", type=Path, default=Path("outputs/serving.json"))
     options = parser.parse_args()
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from running import running
+
     if options.hostile:
         with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, url):
             port = int(url.rsplit(":", 1)[1])

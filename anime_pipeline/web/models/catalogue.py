@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Condition
+from typing import Any
+
+from cachetools import LRUCache, cached
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import CheckpointError, PipelineError
@@ -22,10 +25,9 @@ from anime_pipeline.models.blend import BEST_FOR_DRAWN, DENOISE, find_upscaler, 
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 from anime_pipeline.web.errors import Problem
-from anime_pipeline.web.models.kept import LeastRecentlyUsed
 
-KEPT_MODELS = 3
 KEPT_OFFERS = 1000
+PLACES = 3 * KEPT_OFFERS  # for three models; why one cannot be loaded takes a single place
 KEPT_UPSCALERS = 6
 STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
 
@@ -62,11 +64,14 @@ class Catalogue:
         path = find_weights(checkpoint, DCGAN_KIND)
         self.default = self._name_of(checkpoint, path)
         self._fixed = {self.default: path}
-        self._offers: LeastRecentlyUsed[Offer] = LeastRecentlyUsed(KEPT_OFFERS)
-        self._generators: LeastRecentlyUsed[FaceGenerator] = LeastRecentlyUsed(KEPT_MODELS)
-        self._unusable: LeastRecentlyUsed[str] = LeastRecentlyUsed(KEPT_OFFERS)
-        self._upscalers: LeastRecentlyUsed[Upscaler] = LeastRecentlyUsed(KEPT_UPSCALERS)
-        self._generator(*self._file(self.default))
+        # Two requests for a new model do not load it twice, nor keep others from the known ones.
+        self._lock = lock = Condition()
+        self._loaded: LRUCache[Any, FaceGenerator | Exception] = LRUCache(PLACES, _places)
+        self._load = cached(self._loaded, version_of, condition=lock)(_load)
+        self._described = cached(LRUCache(KEPT_OFFERS), version_of, condition=lock)(self._describe)
+        self._mixed = cached(LRUCache(KEPT_UPSCALERS), condition=lock)(self._mix)
+        if isinstance(first := self._load(path), Exception):
+            raise first
         self._pairs = self._load_pairs(upscaler or None)
         self._cleaning = None
         known = shipped(SRGAN_KIND)
@@ -135,31 +140,20 @@ class Catalogue:
                 paths.
         """
         name = name or self.default
-        path, version = self._file(name)
-        reason = self._unusable.peek((path, version))
-        if reason is None:
-            try:
-                return self._generator(path, version)
-            except (OSError, MemoryError):  # of the machine, and another time it may be loaded
-                raise
-            except Exception as error:  # strangers' weights make the builders raise what they like
-                # Once is enough: it takes as long as with a good one.
-                reason = self._unusable.get((path, version), partial(_reason, error, path))
-                LOG.warning("The model %r cannot be used: %s", name, error)
-        raise Problem(
-            409,
-            f"The model {name!r} cannot be used: {reason} Choose another that /api/v1/models "
-            "lists.",
-        )
+        path = self._file(name)
+        if isinstance(found := self._load(path), Exception):
+            raise Problem(
+                409,
+                f"The model {name!r} cannot be used: {_reason(found, path)} Choose another "
+                "that /api/v1/models lists.",
+            )
+        return found
 
-    def _generator(self, path: Path, version: int) -> FaceGenerator:
-        return self._generators.get((path, version), lambda: FaceGenerator.load(path))
-
-    def _file(self, name: str) -> tuple[Path, int]:
-        """Return a model's file and which version of it: a run in progress exports many."""
+    def _file(self, name: str) -> Path:
         try:
             path = self._find(name)
-            return path, path.stat().st_mtime_ns
+            path.stat()
+            return path
         except (OSError, CheckpointError):  # whose text tells where it was looked for
             raise Problem(409, f"The weights of {name!r} are gone. Choose another model.") from None
 
@@ -183,22 +177,23 @@ class Catalogue:
 
     def _offer(self, name: str, is_shipped: bool) -> Offer:
         try:
-            path, version = self._file(name)
-            reason = self._unusable.peek((path, version))
-            if reason is None:
-                key = (name, path, version)
-                return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
+            path = self._file(name)
+            with self._lock:
+                loaded = self._loaded.get(version_of(path))
+            if not isinstance(loaded, Exception):
+                return self._described(path, name, is_shipped)
+            reason = _reason(loaded, path)
         except PipelineError as error:
             reason = str(error)
         return Offer(name, is_shipped, "", 0, (), reason)
 
-    def _look_at(self, name: str, is_shipped: bool, path: Path) -> Offer:
+    def _describe(self, path: Path, name: str, is_shipped: bool) -> Offer:
         try:
             weights = load_weights(path, DCGAN_KIND)
             generator_graph(weights)  # whether its arrays are those of its architecture
             config = weights.read_config(DcganConfig)
             names = conditions.parse_names(config.condition)
-        except Exception as error:  # as in `generator`
+        except Exception as error:  # as in `_load`
             return Offer(name, is_shipped, "", 0, (), _reason(error, path))
         attributes = conditions.without_tags(names)
         return Offer(
@@ -211,14 +206,36 @@ class Catalogue:
             round(realism * STEPS) if self.has_realism(drawn) else 0,
             round(denoise * STEPS) if self.has_denoise else 0,
         )
-        return self._upscalers.get(
-            (drawn, *shares), lambda: Upscaler(self._mixture(drawn, *shares))
-        )
+        return self._mixed(drawn, *shares)
 
-    def _mixture(self, drawn: bool, realism: int, denoise: int) -> Weights:
+    def _mix(self, drawn: bool, realism: int, denoise: int) -> Upscaler:
         first, last = self._pairs[drawn]
         cleaning = [(self._cleaning, denoise / STEPS)] if self._cleaning else []
-        return mix(first, [(last, realism / STEPS), *cleaning])
+        return Upscaler(mix(first, [(last, realism / STEPS), *cleaning]))
+
+
+def version_of(path: Path, *more: object) -> tuple[Any, ...]:
+    """Return what a file is known by until it changes: a run in progress writes some many times."""
+    try:
+        found = path.stat()
+    except OSError:  # none yet, or gone; what else is wrong will show where it is read
+        return path, *more
+    return path, found.st_mtime_ns, found.st_size, found.st_ino, *more
+
+
+def _places(loaded: FaceGenerator | Exception) -> int:
+    return 1 if isinstance(loaded, Exception) else KEPT_OFFERS
+
+
+def _load(path: Path) -> FaceGenerator | Exception:
+    """Load a generator, or say why it cannot be: once, as that takes as long as with a good one."""
+    try:
+        return FaceGenerator.load(path)
+    except (OSError, MemoryError):  # of the machine, and another time it may be loaded
+        raise
+    except Exception as error:  # strangers' weights make the builders raise what they like
+        LOG.warning("The model %s cannot be used: %s", path, error)
+        return error.with_traceback(None)
 
 
 def _reason(error: Exception, path: Path) -> str:

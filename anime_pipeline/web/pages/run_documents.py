@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from threading import Condition
+from typing import Any, NamedTuple
+
+from cachetools import LRUCache, cached
 
 from anime_pipeline.core.errors import PipelineError, in_words
 from anime_pipeline.core.runs import (
@@ -22,7 +24,7 @@ from anime_pipeline.core.runs import (
 from anime_pipeline.core.samples import list_samples, read_sample
 from anime_pipeline.images.headers import open_header
 from anime_pipeline.reports.view import Document, Log, details, digest, summary
-from anime_pipeline.web.models.kept import LeastRecentlyUsed
+from anime_pipeline.web.models.catalogue import version_of
 
 WIDEST_PX = 640
 DAMAGED = "damaged"
@@ -38,8 +40,6 @@ _UNREADABLE = (
     RecursionError,
     KeyError,
 )
-
-Kept = TypeVar("Kept")
 
 
 class FoundRun(NamedTuple):
@@ -61,26 +61,15 @@ class FoundRun(NamedTuple):
         return f"{self.stage}/{self.name}"
 
 
-_LAST: LeastRecentlyUsed[dict[str, Any]] = LeastRecentlyUsed(KEPT_LAST)
-_DIGESTS: LeastRecentlyUsed[Log] = LeastRecentlyUsed(KEPT_DIGESTS)
+# Pages ask every few seconds.
+@cached(LRUCache(KEPT_LAST), key=version_of, condition=Condition())
+def _last(log: Path) -> dict[str, Any]:
+    return last_values(read_metrics(log))
 
 
-def _from_log(
-    kept: LeastRecentlyUsed[Kept], path: Path, read: Callable[[list[dict[str, Any]]], Kept]
-) -> Kept:
-    """Read a metrics log, unless it is as it was the last time: pages ask every few seconds.
-
-    Args:
-        kept: What was read before; not to be changed.
-        path: The log.
-        read: What is wanted of its rows.
-    """
-    try:
-        found = path.lstat()
-    except OSError:  # none yet; what else is wrong will show in what is read besides
-        return read([])
-    version = (path, found.st_mtime_ns, found.st_size, found.st_ino)
-    return kept.get(version, lambda: read(read_metrics(path)))
+@cached(LRUCache(KEPT_DIGESTS), key=version_of, condition=Condition())
+def _digest(log: Path) -> Log:
+    return digest(read_metrics(log))
 
 
 def find_runs(checkpoints: Path) -> tuple[list[FoundRun], list[str]]:
@@ -111,12 +100,11 @@ def read_document(found: FoundRun, full: bool = False) -> Document:
     """
     try:
         log = found.folder / METRICS_FILE
-        last = _from_log(_LAST, log, last_values)
-        run = read_run(found.folder, last.copy())
+        run = read_run(found.folder, _last(log).copy())
         run = replace(run, warnings=[_named(found, line) for line in run.warnings])
         samples = list_samples(found.folder)
         if full:
-            document = details(run, samples, _from_log(_DIGESTS, log, digest))
+            document = details(run, samples, _digest(log))
         else:
             document = summary(run, samples)
         return _clean(document | {"name": found.title, "stage": found.stage})

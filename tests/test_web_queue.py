@@ -43,7 +43,7 @@ def test_all_is_taken_once_and_in_order(asked):
         places[id(found)].append(place)
     for one, (_, costs) in zip(requests, asked, strict=True):
         assert places[id(one)] == list(range(len(costs))) and one.cost == 0
-    assert not queue._clients
+    assert not queue._waiting
 
 
 @pytest.mark.parametrize("large_ones", [1, 5, 30])
@@ -109,7 +109,7 @@ def test_who_leaves_and_comes_back_gains_nothing():
     for number in range(50):
         queue.add(request(str(number), 1))
         taken(queue, 1)
-    assert len(queue._ahead) <= 2, "those that are long gone are forgotten"
+    assert len(queue._clocks) <= 3, "those that are long gone are forgotten"
 
 
 def test_what_is_given_up_is_no_longer_there():

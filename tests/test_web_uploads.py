@@ -224,12 +224,15 @@ def test_an_upload_that_takes_too_long_is_ended_and_its_ticket_says_so(made):
 
 def test_an_upload_that_waits_can_be_given_up(app, client):
     worker = app.extensions[EXTENSION].worker
-    go_on = threading.Event()
-    blocking = threading.Thread(
-        target=lambda: worker.run_long(LongJob(lambda _: go_on.wait(PATIENCE_S)), PATIENCE_S)
-    )
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_):
+        begun.set()
+        go_on.wait(PATIENCE_S)
+
+    blocking = threading.Thread(target=lambda: worker.run_long(LongJob(work), PATIENCE_S))
     blocking.start()
-    wait_until(lambda: worker._running is not None)
+    assert begun.wait(PATIENCE_S)
     try:
         with in_background(app, PNG, ticket="waiting-1") as answers:
             wait_until(lambda: worker.waiting == 2)

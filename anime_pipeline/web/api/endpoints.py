@@ -6,7 +6,8 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, get_type_hints
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
@@ -28,17 +29,16 @@ class Endpoint:
     """An operation of the API.
 
     Attributes:
-        function: Answers it. Is given, as far as there are any: the request that was read, as
-            `takes` says; which of the media types is wanted, if there are several; the parts of
-            the path by their names. Returns a response type, the content of a file, or a whole
-            `Response`; None for nothing. Its docstring's first line is the summary.
+        function: Answers it. Is given, as far as there are any: the request that was read as
+            `asked`, whose annotation is its type; which of several media types is wanted as `kind`;
+            the parts of the path by their names. Returns a response type, the content of a file, or
+            a whole `Response`; None for nothing. Its docstring's first line is the summary.
         method: ``"GET"``, ``"POST"``, ``"DELETE"``.
         path: Below `PREFIX`, as Flask writes it.
         name: The operation's name in OpenAPI.
         tag: What it is about.
         answers: The response type of each media type, the first by default; None for a file.
-        takes: The request's type: of a query, or of a POST's body.
-        body: The body's media type.
+        body: A POST's media type.
         queue: What may refuse it before it is read: ``"faces"``, ``"uploads"``, or nothing.
         problems: Statuses that do not follow from all this.
         kept: Whether its answers have an ETag.
@@ -51,12 +51,17 @@ class Endpoint:
     name: str
     tag: str
     answers: Mapping[str, type[BaseModel] | None]
-    takes: type[BaseModel] | None = None
     body: str = JSON
     queue: str = ""
     problems: tuple[int, ...] = ()
     kept: bool = False
     before: Callable[[], None] = lambda: None
+
+    @cached_property
+    def takes(self) -> type[BaseModel] | None:
+        """The request's type: of a query, or of a POST's body."""
+        found: type[BaseModel] | None = get_type_hints(self.function).get("asked")
+        return found
 
     @property
     def label(self) -> str:
@@ -68,16 +73,15 @@ class Endpoint:
         """What it does, in words."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
 
-    def view(self, **path: str) -> Response:
+    def view(self, **given: Any) -> Response:
         """Answer the current request."""
-        given: list[Any] = []
         kind = _wanted(tuple(self.answers)) if self.answers else JSON
         self.before()
         if self.takes:
-            given.append(self._read(self.takes))
+            given["asked"] = self._read(self.takes)
         if len(self.answers) > 1:
-            given.append(kind)
-        answer = self.function(*given, **path)
+            given["kind"] = kind
+        answer = self.function(**given)
         if answer is None:
             answer = Response(status=204)
         elif isinstance(answer, BaseModel):

@@ -31,26 +31,19 @@ SHEET_COLUMNS = 8
 
 ENDPOINTS = Endpoints()
 _FACES = {PNG: None, JSON: Faces}
+_JSON_FACES = {JSON: Faces, PNG: None}
 _FRAMES = {GIF: None, PNG: None, JSON: Frames}
+_JSON_FRAMES = {JSON: Frames, GIF: None, PNG: None}
 _FACE: dict[str, Any] = {"tag": "faces", "queue": "faces", "problems": (404,)}
 
 
-@ENDPOINTS.add(
-    "GET", "/generate", name="generate", takes=GenerateQuery, answers=_FACES, kept=True, **_FACE
-)
+@ENDPOINTS.add("GET", "/generate", name="generate", answers=_FACES, kept=True, **_FACE)
 def generate_by_query(asked: GenerateQuery, kind: str) -> Response:
     """Draw a face, or several of consecutive seeds."""
     return _generate(asked, kind)
 
 
-@ENDPOINTS.add(
-    "POST",
-    "/generate",
-    name="generateMany",
-    takes=GenerateBody,
-    answers={JSON: Faces, **_FACES},
-    **_FACE,
-)
+@ENDPOINTS.add("POST", "/generate", name="generateMany", answers=_JSON_FACES, **_FACE)
 def generate_by_body(asked: GenerateBody, kind: str) -> Response:
     """Draw faces of any seeds."""
     return _generate(asked, kind)
@@ -77,28 +70,13 @@ def _generate(asked: GenerateQuery | GenerateBody, kind: str) -> Response:
     return kept(kind, _facts(asked, found.weights, kind), content, bool(asked.weights))
 
 
-@ENDPOINTS.add(
-    "GET",
-    "/interpolate",
-    name="interpolate",
-    takes=InterpolateQuery,
-    answers=_FRAMES,
-    kept=True,
-    **_FACE,
-)
+@ENDPOINTS.add("GET", "/interpolate", name="interpolate", answers=_FRAMES, kept=True, **_FACE)
 def interpolate_by_query(asked: InterpolateQuery, kind: str) -> Response:
     """Travel between the faces of seeds."""
     return _interpolate(asked, kind)
 
 
-@ENDPOINTS.add(
-    "POST",
-    "/interpolate",
-    name="interpolateAny",
-    takes=InterpolateBody,
-    answers={JSON: Frames, **_FRAMES},
-    **_FACE,
-)
+@ENDPOINTS.add("POST", "/interpolate", name="interpolateAny", answers=_JSON_FRAMES, **_FACE)
 def interpolate_by_body(asked: InterpolateBody, kind: str) -> Response:
     """Travel between faces that each have attributes of their own."""
     return _interpolate(asked, kind)

@@ -33,13 +33,12 @@ def _admit() -> None:
     "/upscale",
     name="upscale",
     tag="pictures",
-    takes=UpscaleForm,
     body=FORM,
     answers={PNG: None, JSON: Enlarged},
     queue="uploads",
     before=_admit,
 )
-def upscale(asked: UpscaleForm, kind: str) -> Response:
+def upscale(asked: UpscaleForm, kind: str) -> Response | bytes:
     """Enlarge a picture."""
     have = services()
     if asked.denoise and not have.catalogue.has_denoise:
@@ -53,7 +52,7 @@ def upscale(asked: UpscaleForm, kind: str) -> Response:
         request.environ.get(GONE),
     )
     if kind == PNG:
-        return Response(made, content_type=PNG)
+        return made
     document = Enlarged(
         input_width=width,
         input_height=height,

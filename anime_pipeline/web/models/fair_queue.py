@@ -14,57 +14,44 @@ from anime_pipeline.web.models.engine import Job
 from anime_pipeline.web.models.jobs import QueuedRequest
 
 
-class _Client:
-    """The requests of one client that wait, and where its clock stands."""
-
-    def __init__(self, clock: float) -> None:
-        self.clock = clock
-        self.requests: list[QueuedRequest] = []
-
-    def next(self) -> QueuedRequest:
-        """Return the request that takes least; the oldest of equal ones."""
-        return min(self.requests, key=_cost)
-
-    def ends(self) -> float:
-        """Return where the clock will stand once that is done."""
-        return self.clock + self.next().cost
-
-
 class FairQueue:
     """Requests that wait, and which of their jobs is next; not safe between threads."""
 
     def __init__(self) -> None:
         self._clock = 0.0  # what a client would have got that always had something waiting
-        self._clients: dict[Any, _Client] = {}
-        self._ahead: dict[Any, float] = {}  # clocks of those that got more before they left
+        self._clocks: dict[Any, float] = {}  # of those too that got more before they left
+        self._waiting: dict[Any, list[QueuedRequest]] = {}
 
     def add(self, request: QueuedRequest) -> None:
         """Let a request wait."""
-        key = request.client or request
-        if key not in self._clients:
-            self._ahead = {c: clock for c, clock in self._ahead.items() if clock > self._clock}
-            self._clients[key] = _Client(self._beginning(key))
-        self._clients[key].requests.append(request)
+        client = _client(request)
+        if client not in self._waiting:
+            # Who leaves and returns has not waited meanwhile, and gets nothing for it.
+            self._clocks = {
+                one: clock
+                for one, clock in self._clocks.items()
+                if one in self._waiting or clock > self._clock
+            }
+            self._clocks.setdefault(client, self._clock)
+        self._waiting.setdefault(client, []).append(request)
 
     def remove(self, request: QueuedRequest) -> None:
         """Take out a request of which something may still be waiting, which is dropped."""
-        key = request.client or request
-        found = self._clients.get(key)
-        if found and request in found.requests:
-            found.requests.remove(request)
-            self._leave_if_idle(key)
+        if request in self._waiting.get(_client(request), ()):
+            self._let_go(request)
         request.jobs.clear()
         request.cost = 0
 
     def cost_before(self, request: QueuedRequest) -> int:
         """Return what would be done before a request that does not wait yet."""
-        key = request.client or request
-        own = self._clients.get(key)
-        before = sum(one.cost for one in own.requests if one.cost <= request.cost) if own else 0
-        ends = (own.clock if own else self._beginning(key)) + before + request.cost
-        for other in self._clients.values():
-            clock = other.clock
-            for one in sorted(other.requests, key=_cost) if other is not own else ():
+        client = _client(request)
+        own = self._waiting.get(client, ())
+        clock = self._clocks.get(client, 0.0)
+        before = sum(one.cost for one in own if one.cost <= request.cost)
+        ends = (clock if own else max(clock, self._clock)) + before + request.cost
+        for other, requests in self._waiting.items():
+            clock = self._clocks[other]
+            for one in sorted(requests, key=_cost) if other != client else ():
                 clock += one.cost
                 if clock <= ends:
                     before += one.cost
@@ -72,34 +59,34 @@ class FairQueue:
 
     def next_cost(self) -> int | None:
         """Return what the next job costs; None if nothing waits."""
-        if not self._clients:
-            return None
-        return self._next()[1].next().jobs[0][1].cost
+        return self._next().jobs[0][1].cost if self._waiting else None
 
     def take(self) -> tuple[QueuedRequest, int, Job]:
         """Return the next job, with its request and its place in that."""
-        key, client = self._next()
-        request = client.next()
+        request = self._next()
         place, job = request.take()
-        client.clock += job.cost
-        self._clock += job.cost / len(self._clients)
+        self._clocks[_client(request)] += job.cost
+        self._clock += job.cost / len(self._waiting)
         if not request.jobs:
-            client.requests.remove(request)
-            self._leave_if_idle(key)
+            self._let_go(request)
         return request, place, job
 
-    def _next(self) -> tuple[Any, _Client]:
-        return min(self._clients.items(), key=lambda item: item[1].ends())
+    def _next(self) -> QueuedRequest:
+        # Of each client what takes least; the oldest of equal ones.
+        first = {client: min(requests, key=_cost) for client, requests in self._waiting.items()}
+        return first[min(first, key=lambda client: self._clocks[client] + first[client].cost)]
 
-    def _beginning(self, key: Any) -> float:
-        # Who leaves and returns has not waited meanwhile, and gets nothing for it.
-        return max(self._clock, self._ahead.get(key, 0.0))
+    def _let_go(self, request: QueuedRequest) -> None:
+        client = _client(request)
+        self._waiting[client].remove(request)
+        if not self._waiting[client]:
+            del self._waiting[client]
+            if client is request:
+                del self._clocks[client]
 
-    def _leave_if_idle(self, key: Any) -> None:
-        if not self._clients[key].requests:
-            clock = self._clients.pop(key).clock
-            if isinstance(key, str):
-                self._ahead[key] = clock
+
+def _client(request: QueuedRequest) -> Any:
+    return request.client or request
 
 
 def _cost(request: QueuedRequest) -> int:

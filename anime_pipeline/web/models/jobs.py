@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +32,8 @@ class QueuedRequest:
         self.jobs = deque(enumerate(jobs))
         self.cost = sum(job.cost for job in jobs)
         self.future: Future[list[np.ndarray]] = Future()
-        self._results: list[np.ndarray | None] = [None] * len(jobs)
-        self._left = len(jobs)
+        self._count = len(jobs)
+        self._made: dict[int, np.ndarray] = {}
 
     def take(self) -> tuple[int, Job]:
         """Return the next job, which is then no longer waiting."""
@@ -40,13 +41,23 @@ class QueuedRequest:
         self.cost -= job.cost
         return place, job
 
-    def deliver(self, place: int, picture: np.ndarray) -> bool:
-        """Note a picture; tells whether it was the last."""
-        self._results[place] = picture
-        self._left -= 1
-        if not self._left:
-            self.future.set_result([found for found in self._results if found is not None])
-        return not self._left
+    def deliver(self, place: int, made: np.ndarray | BaseException) -> None:
+        """Note a picture, or why there is none, which ends the whole request."""
+        if isinstance(made, BaseException):
+            settle(self.future, made)
+            return
+        self._made[place] = made
+        if len(self._made) == self._count:
+            settle(self.future, [self._made[index] for index in range(self._count)])
+
+
+def settle(future: Future[Any], result: Any) -> None:
+    """Give somebody a result, or raise there what it was, unless nobody waits for it any more."""
+    with suppress(InvalidStateError):
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
 
 def nothing(pause: Callable[[], None]) -> None:
@@ -55,13 +66,12 @@ def nothing(pause: Callable[[], None]) -> None:
 
 @dataclass(eq=False)
 class LongJob:
-    """Work that takes long, how far it is, and whether anybody still wants it.
+    """Work that takes long, and how far it is.
 
     Attributes:
         work: Is given a function to call every fraction of a second: others are served meanwhile,
             and it raises `GivenUpError` once nobody wants the result.
-        future: Gets the result.
-        given_up: Whether nobody wants it any more.
+        future: Gets the result; cancelled once nobody wants it any more.
         state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
         done: So many parts of it,
         total: of so many.
@@ -69,7 +79,6 @@ class LongJob:
 
     work: Work
     future: Future[Any] = field(default_factory=Future)
-    given_up: bool = False
     state: str = "waiting"
     done: int = 0
     total: int = 0

@@ -61,7 +61,7 @@ class Uploads:
         Raises:
             Problem: 404 if it is unknown.
         """
-        self._worker.give_up(self.get(name))
+        self.get(name).future.cancel()
 
     def enlarge(
         self,
@@ -91,7 +91,7 @@ class Uploads:
         job = self._open(name)
 
         def unwanted() -> bool:
-            return job.given_up or (gone is not None and gone.done())
+            return job.future.cancelled() or (gone is not None and gone.done())
 
         def work(pause: Callable[[], None]) -> bytes:
             def advance(done: int, total: int) -> None:

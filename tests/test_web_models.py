@@ -13,7 +13,7 @@ from anime_pipeline.models.weights import DESCRIPTION
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.models.catalogue import FaceGenerator
-from anime_pipeline.web.models.engine import Job
+from anime_pipeline.web.models.jobs import Job
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.serving.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import current_app
 
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.engine import compute
+from anime_pipeline.web.models.jobs import compute
 from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
 from anime_pipeline.web.serving.clients import RateLimits

@@ -29,7 +29,7 @@ from anime_pipeline.web.api.requests import (
 from anime_pipeline.web.api.responses import Face, Faces, Frames
 from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.engine import Job
+from anime_pipeline.web.models.jobs import Job
 from anime_pipeline.web.services import services
 from anime_pipeline.web.serving.clients import client_of
 from anime_pipeline.web.serving.shedding import GONE

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anime_pipeline.web.models.engine import Job
-from anime_pipeline.web.models.jobs import QueuedRequest
+from anime_pipeline.web.models.jobs import Job, QueuedRequest
 
 
 class FairQueue:

@@ -1,9 +1,9 @@
-"""What waits for the models: requests for pictures, and long jobs between them."""
+"""What waits for the models: jobs of requests, computed together, and long ones between them."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,9 +11,62 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.web.models.engine import Job
+from anime_pipeline import Pipeline
+from anime_pipeline.core.config import SCALE
 
 Work = Callable[[Callable[[], None]], Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to be made.
+
+    Attributes:
+        pipeline: What makes it.
+        latent: float32 [D], truncated already.
+        condition: float32 [K], what it shall show.
+        size: Its side, one of the pipeline's.
+    """
+
+    pipeline: Pipeline
+    latent: np.ndarray
+    condition: np.ndarray
+    size: int
+
+    @property
+    def enlargements(self) -> int:
+        """How often stage two is used."""
+        return self.pipeline.sizes.index(self.size)
+
+    @property
+    def cost(self) -> int:
+        """What it takes, in faces enlarged once."""
+        return max(1, sum((SCALE * SCALE) ** index for index in range(self.enlargements)))
+
+    @property
+    def kind(self) -> Hashable:
+        """What pictures share that can be made together."""
+        upscaler = self.pipeline.upscaler if self.enlargements else None
+        return self.pipeline.generator, upscaler, self.size
+
+
+def compute(jobs: Sequence[Job]) -> list[np.ndarray]:
+    """Make the pictures, those of the same models and size together.
+
+    Returns:
+        uint8 [S, S, 3] each, in the order of `jobs`.
+    """
+    pictures: dict[int, np.ndarray] = {}
+    alike: dict[Hashable, list[int]] = defaultdict(list)
+    for index, job in enumerate(jobs):
+        alike[job.kind].append(index)
+    for places in alike.values():
+        first, *_ = group = [jobs[index] for index in places]
+        latent = np.stack([job.latent for job in group])
+        condition = np.stack([job.condition for job in group])
+        made = first.pipeline.draw(latent, condition, first.size)
+        pictures |= zip(places, made, strict=True)
+    return [pictures[index] for index in range(len(jobs))]
 
 
 class QueuedRequest:

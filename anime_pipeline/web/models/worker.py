@@ -19,9 +19,8 @@ import numpy as np
 
 from anime_pipeline.web.errors import BusyError, GivenUpError, Problem
 from anime_pipeline.web.models.admission import Admission
-from anime_pipeline.web.models.engine import Job
 from anime_pipeline.web.models.fair_queue import FairQueue
-from anime_pipeline.web.models.jobs import LongJob, QueuedRequest, settle
+from anime_pipeline.web.models.jobs import Job, LongJob, QueuedRequest, settle
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class Worker:
         """Start the thread.
 
         Args:
-            compute: Makes the pictures of some jobs, see `engine.compute`.
+            compute: Makes the pictures of some jobs, see `jobs.compute`.
             most_waiting: Requests that may wait.
         """
         self._compute = compute

@@ -10,7 +10,7 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -39,9 +39,9 @@ BODY_S = 180  # from the headers to the end of the body: 8 MB at 0.4 Mbit a seco
 LINGER_S = 10
 FETCH_S = 60  # in which a client takes nothing of its answer
 PIECE_BYTES = 262_144
-# When it is tried, after a client said that it sends no more, whether it is still there: who has
-# gone answers the first try with a reset, which ends the second.
-PROBES_S = (0.2, 1.2)
+# After which it is tried, when a client said that it sends no more, whether it is still there: who
+# has gone answers the first try with a reset, which ends the second.
+PROBES_S = (0.2, 1.0)
 PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -216,22 +216,19 @@ class Exchange(HTTPMessageDelegate):
             await written
         self.connection.since = time.monotonic()
 
-    def _probe(self) -> None:
+    def _probe(self, waits_s: Sequence[float] = PROBES_S) -> None:
         """Find out whether a client that sends no more waits for its answer, or has gone."""
-        first, second = PROBES_S
         if self._environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
             # No such answer may be sent then, and proxies say in this way that their client left.
-            self._limit(second, self._notice_gone)
+            self._limit(sum(waits_s), self._notice_gone)
             return
 
         def probe() -> None:
             self.connection.write(PROBE)
+            if waits_s[1:]:
+                self._probe(waits_s[1:])
 
-        def probe_again() -> None:
-            probe()
-            self._limit(second - first, probe)
-
-        self._limit(first, probe_again)
+        self._limit(waits_s[0], probe)
 
     def _notice_gone(self) -> None:
         if not self._gone.done():

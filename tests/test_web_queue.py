@@ -12,8 +12,8 @@ from test_web_worker import Fake, in_thread, numbers
 from web import wait_until
 
 from anime_pipeline.web.errors import BusyError
-from anime_pipeline.web.models.fair_queue import FairQueue
 from anime_pipeline.web.models.jobs import QueuedRequest
+from anime_pipeline.web.models.queueing import FairQueue
 from anime_pipeline.web.models.worker import MOST_AT_ONCE, Worker
 
 FACES_A_SECOND = 400

@@ -11,7 +11,7 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
-from anime_pipeline.web.api import faces, health, model_endpoints, upload_endpoints
+from anime_pipeline.web.api import about, faces, upload_endpoints
 from anime_pipeline.web.api.endpoints import PREFIX, Endpoint, Endpoints
 from anime_pipeline.web.api.openapi import document
 from anime_pipeline.web.models.worker import Worker
@@ -29,7 +29,7 @@ MOST_BODY = MAX_UPLOAD_BYTES + FORM_BYTES
 API: tuple[Endpoint, ...] = (
     *faces.ENDPOINTS,
     *upload_endpoints.ENDPOINTS,
-    *model_endpoints.ENDPOINTS,
+    *about.ENDPOINTS,
     *runs.ENDPOINTS,
 )
 
@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] =
     security.install(app, settings.trusted_hosts)
     static_files.install(app)
     api = Endpoints(endpoints).blueprint()
-    for blueprint in (views.blueprint, api, runs.blueprint, health.blueprint):
+    for blueprint in (views.blueprint, api, runs.blueprint, about.blueprint):
         app.register_blueprint(blueprint)
     app.jinja_env.globals["version"] = __version__
     return app

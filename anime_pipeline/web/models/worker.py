@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.web.errors import BusyError, GivenUpError, Problem
-from anime_pipeline.web.models.admission import Admission
-from anime_pipeline.web.models.fair_queue import FairQueue
 from anime_pipeline.web.models.jobs import Job, LongJob, QueuedRequest, settle
+from anime_pipeline.web.models.queueing import Admission, FairQueue
 
 LOG = logging.getLogger(__name__)
 
@@ -100,8 +99,8 @@ class Worker:
             on_admission()
             self._requests.append(request)
             self._queue.add(request)
+            request.future.add_done_callback(lambda _: self._forget(request))
             self._changed.notify_all()
-        request.future.add_done_callback(lambda _: self._forget(request))
         late = BusyError(f"It was not done within {timeout_s:g} s. Try again soon.", timeout_s)
         return _wait(request.future, timeout_s, gone, late)
 
@@ -131,8 +130,9 @@ class Worker:
         with self._changed:
             self.refuse_long_when_full()
             self._long.append(job)
+            # With the lock: it may be done at once, or be given up already.
+            job.future.add_done_callback(lambda _: self._forget(job))
             self._changed.notify_all()
-        job.future.add_done_callback(lambda _: self._forget(job))
         # It would not be done the next time either.
         late = Problem(
             422, f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."

@@ -27,8 +27,7 @@ from anime_pipeline.web.serving.problems import TOO_LARGE, problem_of, response_
 from anime_pipeline.web.serving.shedding import ADMITTED, GONE, App, Environ
 
 if TYPE_CHECKING:
-    from anime_pipeline.web.serving.connection import Connection
-    from anime_pipeline.web.serving.connections import Server
+    from anime_pipeline.web.serving.connections import Connection, Server
 
 LOG = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from anime_pipeline import __version__
 from anime_pipeline.web.api.reading import read_form, read_json, read_query
 from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.serving.static_files import FOREVER
@@ -126,16 +128,17 @@ def as_json(answer: BaseModel) -> bytes:
     return answer.model_dump_json(exclude_unset=True).encode()
 
 
-def kept(kind: str, facts: bytes, content: Callable[[], bytes], forever: bool = False) -> Response:
+def kept(kind: str, facts: Any, content: Callable[[], bytes], forever: bool = False) -> Response:
     """Answer with what `content` computes, unless the client has it already.
 
     Args:
         kind: Its media type.
-        facts: All that it depends on.
+        facts: All that it depends on beside the version, as JSON can say it.
         content: Computes it.
         forever: Whether that can never change.
     """
-    etag = hashlib.sha256(facts).hexdigest()[:32]
+    told = json.dumps([__version__, kind, facts], sort_keys=True)
+    etag = hashlib.sha256(told.encode()).hexdigest()[:32]
     known = request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(etag)
     response = Response(status=304) if known else Response(content(), content_type=kind)
     response.set_etag(etag)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -77,7 +76,7 @@ def _generate(asked: GenerateQuery | GenerateBody, kind: str) -> Response:
         grid = make_grid(np.stack(pictures), min(SHEET_COLUMNS, len(pictures)))
         return encode_png(grid, text | {"grid": f"seeds {seeds}"})
 
-    return kept(kind, _facts(asked, weights, kind), content, bool(asked.weights))
+    return kept(kind, [weights, asked.model_dump()], content, bool(asked.weights))
 
 
 def _described(
@@ -128,7 +127,7 @@ def _interpolate(asked: InterpolateQuery | InterpolateBody, kind: str) -> Respon
         frames = [_data_uri(encode_png(picture)) for picture in pictures]
         return as_json(Frames(weights=weights, size=asked.size, frames=frames))
 
-    return kept(kind, _facts(asked, weights, kind), content, bool(asked.weights))
+    return kept(kind, [weights, asked.model_dump()], content, bool(asked.weights))
 
 
 def models_for(catalogue: Catalogue, asked: Picture, size: int) -> tuple[Pipeline, int, str]:
@@ -170,11 +169,6 @@ def _pictures(jobs: Sequence[Job]) -> list[np.ndarray]:
         lambda: have.limits.count("faces", address, cost),
         request.environ.get(GONE),
     )
-
-
-def _facts(asked: Any, weights: str, kind: str) -> bytes:
-    facts = [__version__, weights, kind, asked.model_dump()]
-    return json.dumps(facts, sort_keys=True).encode()
 
 
 def _data_uri(png: bytes) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition
 from typing import Any
@@ -26,8 +26,8 @@ from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 from anime_pipeline.web.errors import Problem
 
+KEPT_MODELS = 3
 KEPT_OFFERS = 1000
-PLACES = 3 * KEPT_OFFERS  # for three models; why one cannot be loaded takes a single place
 KEPT_UPSCALERS = 6
 STEPS = 20  # mixtures are made in steps of 0.05, so that few are kept
 
@@ -66,12 +66,11 @@ class Catalogue:
         self._fixed = {self.default: path}
         # Two requests for a new model do not load it twice, nor keep others from the known ones.
         self._lock = lock = Condition()
-        self._loaded: LRUCache[Any, FaceGenerator | Exception] = LRUCache(PLACES, _places)
-        self._load = cached(self._loaded, version_of, condition=lock)(_load)
-        self._described = cached(LRUCache(KEPT_OFFERS), version_of, condition=lock)(self._describe)
+        self._looked_at: LRUCache[Any, Offer] = LRUCache(KEPT_OFFERS)
+        self._describe = cached(self._looked_at, version_of, condition=lock)(self._look_at)
+        self._load = cached(LRUCache(KEPT_MODELS), version_of, condition=lock)(_load)
         self._mixed = cached(LRUCache(KEPT_UPSCALERS), condition=lock)(self._mix)
-        if isinstance(first := self._load(path), Exception):
-            raise first
+        self._load(path)
         self._pairs = self._load_pairs(upscaler or None)
         self._cleaning = None
         known = shipped(SRGAN_KIND)
@@ -141,13 +140,24 @@ class Catalogue:
         """
         name = name or self.default
         path = self._file(name)
-        if isinstance(found := self._load(path), Exception):
-            raise Problem(
-                409,
-                f"The model {name!r} cannot be used: {_reason(found, path)} Choose another "
-                "that /api/v1/models lists.",
-            )
-        return found
+        with self._lock:
+            known = self._looked_at.get(version_of(path))
+        reason = known and known.error
+        if not reason:
+            try:
+                return self._load(path)
+            except (OSError, MemoryError):  # of the machine, and another time it may be loaded
+                raise
+            except Exception as error:  # strangers' weights make the builders raise what they like
+                LOG.warning("The model %r cannot be used: %s", name, error)
+                reason = _reason(error, path)
+                with self._lock:  # once is enough: it takes as long as with a good one
+                    self._looked_at[version_of(path)] = _unusable(reason)
+        raise Problem(
+            409,
+            f"The model {name!r} cannot be used: {reason} Choose another that /api/v1/models "
+            "lists.",
+        )
 
     def _file(self, name: str) -> Path:
         try:
@@ -177,28 +187,21 @@ class Catalogue:
 
     def _offer(self, name: str, is_shipped: bool) -> Offer:
         try:
-            path = self._file(name)
-            with self._lock:
-                loaded = self._loaded.get(version_of(path))
-            if not isinstance(loaded, Exception):
-                return self._described(path, name, is_shipped)
-            reason = _reason(loaded, path)
+            found = self._describe(self._file(name))
         except PipelineError as error:
-            reason = str(error)
-        return Offer(name, is_shipped, "", 0, (), reason)
+            found = _unusable(str(error))
+        return replace(found, name=name, shipped=is_shipped)
 
-    def _describe(self, path: Path, name: str, is_shipped: bool) -> Offer:
+    def _look_at(self, path: Path) -> Offer:
         try:
             weights = load_weights(path, DCGAN_KIND)
             generator_graph(weights)  # whether its arrays are those of its architecture
             config = weights.read_config(DcganConfig)
             names = conditions.parse_names(config.condition)
-        except Exception as error:  # as in `_load`
-            return Offer(name, is_shipped, "", 0, (), _reason(error, path))
+        except Exception as error:  # as in `generator`
+            return _unusable(_reason(error, path))
         attributes = conditions.without_tags(names)
-        return Offer(
-            name, is_shipped, self.weights_hash(weights), config.image_size, attributes, None
-        )
+        return Offer("", False, self.weights_hash(weights), config.image_size, attributes, None)
 
     def upscaler(self, realism: float, drawn: bool = True, denoise: float = 0.0) -> Upscaler:
         """Return stage two for drawn faces or pictures, its shares rounded to 1 / `STEPS`."""
@@ -214,28 +217,21 @@ class Catalogue:
         return Upscaler(mix(first, [(last, realism / STEPS), *cleaning]))
 
 
-def version_of(path: Path, *more: object) -> tuple[Any, ...]:
+def version_of(path: Path) -> tuple[Any, ...]:
     """Return what a file is known by until it changes: a run in progress writes some many times."""
     try:
         found = path.stat()
     except OSError:  # none yet, or gone; what else is wrong will show where it is read
-        return path, *more
-    return path, found.st_mtime_ns, found.st_size, found.st_ino, *more
+        return (path,)
+    return path, found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _places(loaded: FaceGenerator | Exception) -> int:
-    return 1 if isinstance(loaded, Exception) else KEPT_OFFERS
+def _load(path: Path) -> FaceGenerator:
+    return FaceGenerator.load(path)
 
 
-def _load(path: Path) -> FaceGenerator | Exception:
-    """Load a generator, or say why it cannot be: once, as that takes as long as with a good one."""
-    try:
-        return FaceGenerator.load(path)
-    except (OSError, MemoryError):  # of the machine, and another time it may be loaded
-        raise
-    except Exception as error:  # strangers' weights make the builders raise what they like
-        LOG.warning("The model %s cannot be used: %s", path, error)
-        return error.with_traceback(None)
+def _unusable(reason: str) -> Offer:
+    return Offer("", False, "", 0, (), reason)
 
 
 def _reason(error: Exception, path: Path) -> str:

@@ -174,25 +174,20 @@ class Worker:
                 self._queue.remove(ended)  # with its jobs that nobody has begun
 
     def _run(self) -> None:
+        """Do what is next, until it is told to stop and all is done."""
         try:
-            while self._run_next():
-                pass
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self.waiting or self._stopping)
+                    if not self.waiting:
+                        return
+                    job = self._long[0] if self._long else None
+                if job is None:
+                    self._run_batch(GATHER_S)
+                else:
+                    self._run_long(job)
         finally:
             self._end()
-
-    def _run_next(self) -> bool:
-        """Do what is next; false once it is told to stop and all is done."""
-        with self._changed:
-            while not (self._requests or self._long or self._stopping):
-                self._changed.wait()
-            if not self._requests and not self._long:
-                return False
-            job = self._long[0] if self._long else None
-        if job is None:
-            self._run_batch(GATHER_S)
-        else:
-            self._run_long(job)
-        return True
 
     def _end(self) -> None:
         """Let nobody wait for a thread that has ended; after a stop nobody does."""
@@ -240,13 +235,10 @@ class Worker:
 
     def _take(self, gather_s: float) -> list[tuple[QueuedRequest, int, Job]]:
         """Take a batch from all that waits."""
-        deadline = time.monotonic() + gather_s
         with self._changed:
-            while gather_s and self._ready_cost() < MOST_AT_ONCE and not self._stopping:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
-                    break
-                self._changed.wait(left_s)
+            self._changed.wait_for(
+                lambda: self._stopping or self._ready_cost() >= MOST_AT_ONCE, gather_s
+            )
             batch: list[tuple[QueuedRequest, int, Job]] = []
             room = MOST_AT_ONCE
             while (cost := self._queue.next_cost()) is not None and (cost <= room or not batch):

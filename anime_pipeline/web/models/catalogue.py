@@ -5,6 +5,7 @@ Clients choose among names; none of what they send is ever made into a path.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 from dataclasses import dataclass, replace
@@ -90,14 +91,12 @@ class Catalogue:
 
     def _load_pairs(self, wanted: str | None) -> dict[bool, tuple[Weights, Weights]]:
         """Return what realism goes between, for drawn faces and not; a single one twice."""
-        loaded: dict[Path, Weights] = {}
+        load = functools.cache(lambda path: load_weights(path, SRGAN_KIND))
         pairs = {}
         for drawn in (True, False):
             pair = find_pair(wanted or "fidelity", drawn)
             first, last = pair or (find_upscaler(wanted, None, drawn).base,) * 2
-            for path in (first, last):
-                loaded[path] = loaded.get(path) or load_weights(path, SRGAN_KIND)
-            pairs[drawn] = (loaded[first], loaded[last])
+            pairs[drawn] = (load(first), load(last))
         return pairs
 
     def has_realism(self, drawn: bool = True) -> bool:
@@ -117,11 +116,9 @@ class Catalogue:
         hashes += [generator.sha256] if generator else []
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
-    def names(self) -> dict[str, bool]:
-        """Return all that can be asked for now, with whether it is shipped; the default first."""
-        found = {self.default: self.default in shipped(DCGAN_KIND)}
-        found |= dict.fromkeys(shipped(DCGAN_KIND), True)
-        return found | dict.fromkeys(self._runs(), False)
+    def names(self) -> list[str]:
+        """Return all that can be asked for now; the default first."""
+        return list(dict.fromkeys([self.default, *shipped(DCGAN_KIND), *self._runs()]))
 
     def _runs(self) -> dict[str, Path]:
         """Return the runs that have exported a generator, by name."""
@@ -183,14 +180,14 @@ class Catalogue:
 
     def offers(self) -> list[Offer]:
         """Return every model with what it can do; a damaged one says what is wrong with it."""
-        return [self._offer(name, is_shipped) for name, is_shipped in self.names().items()]
+        return [self._offer(name) for name in self.names()]
 
-    def _offer(self, name: str, is_shipped: bool) -> Offer:
+    def _offer(self, name: str) -> Offer:
         try:
             found = self._describe(self._file(name))
         except PipelineError as error:
             found = _unusable(str(error))
-        return replace(found, name=name, shipped=is_shipped)
+        return replace(found, name=name, shipped=name in shipped(DCGAN_KIND))
 
     def _look_at(self, path: Path) -> Offer:
         try:

@@ -80,7 +80,7 @@ def studio() -> str:
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
         attributes=generator.attributes,
-        models=list(catalogue.names()),
+        models=catalogue.names(),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism(),
         weights=weights,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flask import Response
 from tornado.http1connection import HTTP1Connection
@@ -24,7 +24,7 @@ from anime_pipeline import __version__
 from anime_pipeline.web.errors import BusyError, Problem
 from anime_pipeline.web.serving.environ import environ_of
 from anime_pipeline.web.serving.problems import TOO_LARGE, problem_of, response_of
-from anime_pipeline.web.serving.shedding import ADMITTED, GONE, App, Environ
+from anime_pipeline.web.serving.shedding import ADMITTED, GONE, Environ
 
 if TYPE_CHECKING:
     from anime_pipeline.web.serving.connections import Connection, Server
@@ -42,6 +42,10 @@ PIECE_BYTES = 262_144
 # has gone answers the first try with a reset, which ends the second.
 PROBES_S = (0.2, 1.0)
 PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _Received(Response):
+    default_mimetype = None  # what has no type is given none
 
 
 class Body(io.BytesIO):
@@ -174,7 +178,13 @@ class Exchange(HTTPMessageDelegate):
 
     def _call(self) -> Response | None:
         """Let the app answer, unless nobody waits any more; runs in a thread."""
-        return None if self._gone.done() else call(self._server.app, self._environ)
+        if self._gone.done():
+            return None
+        try:
+            received = _Received.from_app(self._server.app, self._environ, buffered=True)
+            return cast(Response, received)
+        except Exception as error:  # whatever an app raises: a defect of it is an answer too
+            return response_of(problem_of(error))
 
     async def _send(self, response: Response) -> None:
         parts = response.response if self._method != "HEAD" else ()
@@ -255,16 +265,3 @@ class Exchange(HTTPMessageDelegate):
         self.unfetched = 0
         self.connection.since = time.monotonic()
         self._server.exchanges.discard(self)
-
-
-class _Received(Response):
-    default_mimetype = None  # what has no type is given none
-
-
-def call(app: App, environ: Environ) -> Response:
-    """Let an app answer a request; a defect of it is an answer too."""
-    try:
-        received: Response = _Received.from_app(app, environ, buffered=True)  # type: ignore[assignment]
-        return received
-    except Exception as error:  # whatever an app raises
-        return response_of(problem_of(error))

@@ -12,8 +12,6 @@ from typing import Any, get_type_hints
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
-from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from anime_pipeline import __version__
 from anime_pipeline.web.api.reading import read_form, read_json, read_query
@@ -99,7 +97,7 @@ class Endpoint:
         if request.mimetype != self.body:
             raise Problem(415, f"Received {request.mimetype or 'no type'}. Send {self.body}.")
         if self.body == FORM:
-            return read_form(kind, _form().to_dict(flat=False), request.files)
+            return read_form(kind, request)
         return read_json(kind, request.get_data(cache=False))
 
 
@@ -156,18 +154,6 @@ def unless_known(answer: Response | str) -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
-
-
-def _form() -> MultiDict[str, str]:
-    """Return the texts of a form; Werkzeug tells too many of them as it does too many bytes."""
-    try:
-        return request.form
-    except RequestEntityTooLarge:
-        if (request.content_length or 0) > (request.max_content_length or 0):
-            raise
-        raise Problem(
-            422, "The form has too many fields, or one that is too long. Send what /api names."
-        ) from None
 
 
 def _wanted(kinds: tuple[str, ...]) -> str:

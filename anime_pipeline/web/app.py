@@ -18,6 +18,7 @@ from anime_pipeline.web.models.worker import Worker
 from anime_pipeline.web.pages import runs, views
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.serving import problems, security, static_files
+from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.measurements import Measurements
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, Settings
 from anime_pipeline.web.serving.shedding import Shedding
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] =
         CheckpointError: If the models cannot be loaded.
     """
     settings = settings or Settings()
+    give_memory_back()
     # About damaged pictures, which are refused in words; each text would be kept for ever.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     app = Flask(__name__, static_url_path=static_files.static_path())

@@ -82,4 +82,4 @@ def progress_of(ticket: str) -> Progress:
 @ENDPOINTS.add("DELETE", "/upscale/<ticket>", name="cancel", answers={}, **_TICKET)
 def cancel(ticket: str) -> None:
     """Give up an upload."""
-    services().uploads.cancel(ticket)
+    services().uploads.get(ticket).future.cancel()  # its own request is then answered with 409

@@ -55,14 +55,6 @@ class Uploads:
                 raise Problem(404, f"No upload has the ticket {name[:64]!r}. Check its name.")
             return self._found[name]
 
-    def cancel(self, name: str) -> None:
-        """Give one up: its own request is then answered with 409.
-
-        Raises:
-            Problem: 404 if it is unknown.
-        """
-        self.get(name).future.cancel()
-
     def enlarge(
         self,
         content: bytes,

@@ -102,7 +102,8 @@ class Exchange(HTTPMessageDelegate):
         self.begun = connection.since = time.monotonic()
         self.arriving = True
         server.exchanges.add(self)
-        self._limit(BODY_S, self._too_slow)
+        late = Problem(408, f"The request took more than {BODY_S} s to arrive. Send it faster.")
+        self._limit(BODY_S, lambda: self.refuse(late, sends_more=False))
         self._method = start_line.method
         try:
             self._environ = environ_of(start_line, headers, connection.address)
@@ -155,10 +156,6 @@ class Exchange(HTTPMessageDelegate):
             self._limit(LINGER_S, self.connection.close)
         else:
             self._http.finish()  # which closes it, as it has not been read to its end
-
-    def _too_slow(self) -> None:
-        problem = Problem(408, f"The request took more than {BODY_S} s to arrive. Send it faster.")
-        self.refuse(problem, sends_more=False)
 
     async def _answer(self) -> None:
         self._body.seek(0)

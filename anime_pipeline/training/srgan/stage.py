@@ -89,7 +89,7 @@ class SrganStage(Stage[SrganConfig]):
                 load_vgg(["block1_conv2"])
             except PipelineError as error:
                 raise PipelineError(
-                    f"--faces needs VGG16, which its critic uses. {error}"
+                    f"Received --faces, whose critic needs VGG16. Leave it out, or: {error}"
                 ) from None
             return config
         wanted = config.adversarial_steps and config.perceptual_weight

@@ -18,6 +18,7 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.storage import atomic_write, cache_folder
 from anime_pipeline.data.parallel import in_order
+from anime_pipeline.images.rows import Pictures
 
 THUMBNAIL_PX = 16
 THUMBNAIL_SHAPE = (THUMBNAIL_PX, THUMBNAIL_PX, 3)
@@ -44,7 +45,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def near_duplicate_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+def near_duplicate_groups(thumbnails: Pictures, progress: Progress | None = None) -> np.ndarray:
     """Number the groups of pictures that show the same drawing, mirrored or not.
 
     Args:
@@ -56,7 +57,11 @@ def near_duplicate_groups(thumbnails: np.ndarray, progress: Progress | None = No
     """
     # Exact copies first: sets with very many of them would make very many pairs.
     numbers: dict[bytes, int] = {}
-    digests = (hashlib.sha256(picture.tobytes()).digest() for picture in thumbnails)
+    digests = (
+        hashlib.sha256(picture.tobytes()).digest()
+        for piece in _pieces(thumbnails)
+        for picture in piece
+    )
     groups = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int32)
     coarse, contrast = _averages(thumbnails)
     limit = np.minimum(SAME_BELOW, SAME_BELOW_CONTRAST * contrast)
@@ -73,7 +78,7 @@ def near_duplicate_groups(thumbnails: np.ndarray, progress: Progress | None = No
 
 
 def _joined_where_same(
-    thumbnails: np.ndarray,
+    thumbnails: Pictures,
     limit: np.ndarray,
     groups: np.ndarray,
     mirrored: bool,
@@ -106,9 +111,11 @@ def _joined(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarr
     return np.asarray(joined[groups])
 
 
-def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+def cached_groups(thumbnails: Pictures, progress: Progress | None = None) -> np.ndarray:
     """Return `near_duplicate_groups`, remembered in the cache folder: large sets take seconds."""
-    digest = hashlib.sha256(np.ascontiguousarray(thumbnails).data)
+    digest = hashlib.sha256()
+    for piece in _pieces(thumbnails):
+        digest.update(np.ascontiguousarray(piece).data)
     digest.update(f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode())
     path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npz"
     with suppress(*UNREADABLE), open_arrays(path) as arrays:  # never computed, or damaged
@@ -120,6 +127,12 @@ def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> n
     return groups
 
 
+def _pieces(thumbnails: Pictures) -> Iterator[np.ndarray]:
+    """Yield all thumbnails, a few thousand at a time."""
+    for start in range(0, len(thumbnails), _AVERAGED_AT_ONCE):
+        yield thumbnails[start : start + _AVERAGED_AT_ONCE]
+
+
 def repeated(groups: np.ndarray) -> list[np.ndarray]:
     """Return the positions of each group that holds more than one picture, in order."""
     counts = np.bincount(groups)
@@ -128,14 +141,14 @@ def repeated(groups: np.ndarray) -> list[np.ndarray]:
     return sorted((m for m in members if len(m) > 1), key=lambda m: int(m[0]))
 
 
-def _averages(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _averages(thumbnails: Pictures) -> tuple[np.ndarray, np.ndarray]:
     """Return the means of 4x4 cells, float32 [N, 4, 4, 3], and the contrast of the whole, [N]."""
     step = THUMBNAIL_PX // _COARSE_PX
     coarse = np.empty((len(thumbnails), _COARSE_PX, _COARSE_PX, 3), np.float32)
     contrast = np.empty(len(thumbnails), np.float32)
-    for start in range(0, len(thumbnails), _AVERAGED_AT_ONCE):
-        piece = slice(start, start + _AVERAGED_AT_ONCE)
-        wide = thumbnails[piece].astype(np.float32)
+    for number, thumbs in enumerate(_pieces(thumbnails)):
+        piece = slice(number * _AVERAGED_AT_ONCE, number * _AVERAGED_AT_ONCE + len(thumbs))
+        wide = thumbs.astype(np.float32)
         contrast[piece] = wide.std(axis=(1, 2, 3))
         cells = wide.reshape(-1, _COARSE_PX, step, _COARSE_PX, step, 3)
         coarse[piece] = cells.mean(axis=(2, 4))

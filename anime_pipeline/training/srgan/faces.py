@@ -74,16 +74,16 @@ class FacePool:
     drawn_by: str = ""
 
     @property
-    def fingerprint(self) -> str:
-        """A short hash of what a resumed run must find again.
+    def facts(self) -> dict[str, str]:
+        """What a resumed run must find again: short hashes of the real faces and of the generator.
 
         Not of the drawn faces: which grey level a number becomes differs between machines.
         """
-        content = hashlib.sha256(self.drawn_by.encode())
+        content = hashlib.sha256()
         for start in range(0, len(self.real), HASHED_AT_ONCE):
             content.update(self.real[start : start + HASHED_AT_ONCE].tobytes())
         content.update(self.condition.tobytes())
-        return content.hexdigest()[:16]
+        return {"faces": content.hexdigest()[:16], "generator": self.drawn_by[:16]}
 
 
 def critic_config(config: SrganConfig) -> DcganConfig:
@@ -129,7 +129,7 @@ class FacesTask(SrganTask):
         drawn_px = pool.drawn.shape[2]
         self.reduce = resizing(config.scale * drawn_px, config.faces_px)
         super().__init__(config, train_images, init)
-        self.facts |= {"vgg16": self.features.source, "faces": pool.fingerprint}
+        self.facts |= {"vgg16": self.features.source, **pool.facts}
 
     def make_step(self, form: bool) -> Step:
         """Return the step, with the critic's lazy penalty or without."""

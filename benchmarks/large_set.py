@@ -9,11 +9,11 @@ a process of its own, whose largest resident set is told, once killed by SIGKILL
 again. Then one process trains stage one (the `cpu` preset) in turns on the pictures in memory and
 on those of the cache, some steps each, as the training loop prepares them; medians of the steps.
 
-Meanwhile the process may hold little more of the cache in memory than --held of it (64 MB for its
-own ups and downs): by a memory cgroup
-of its own where those can be made (as root), page cache included. Elsewhere the system is asked to
-drop the cache's pages before each turn on it, so that every row is read from the disk. Which it was
-is told, with the bytes that came from the disk for each byte that was trained on.
+Meanwhile the process may hold little more of the cache in memory than --held of it (and 192 MB for
+its libraries and its own ups and downs): by a memory cgroup of its own where those can be made (as
+root), page cache included. Elsewhere the system is asked to drop the cache's pages before each turn
+on it, so that every row is read from the disk. Which it was is told, with the bytes that came from
+the disk for each byte that was trained on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import mmap
 import os
 import resource
 import signal
@@ -39,10 +40,11 @@ from common import machine_facts, machine_line
 
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.core.storage import atomic_write_json, cache_folder
+from anime_pipeline.images.rows import Joined, Rows
 
 BASES, PX, NOISE_LEVELS, A_FOLDER = 200, 64, 45.0, 1000
 TURN, UNCOUNTED = 15, 3  # steps of each side in turn; the first of them only fill the queue
-WARM_UP, SPARE_BYTES = 20, 64 * 2**20  # what a process's own memory goes up and down by
+WARM_UP, SPARE_BYTES = 20, 192 * 2**20  # what a process's own memory goes up and down by
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -113,8 +115,16 @@ def disk_bytes() -> int:
     return int(next(line for line in lines if line.startswith("read_bytes")).split()[1])
 
 
-def forget(files: list[Path]) -> None:
-    """Ask the system to drop files from its page cache."""
+def own_bytes() -> int:
+    """Return this process's memory that is of no file."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
+
+
+def forget(images: Joined, files: list[Path]) -> None:
+    """Ask the system to drop files from its page cache, and from this process, which maps them."""
+    for part in images._parts:
+        part.base.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]
     for path in files:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -132,7 +142,6 @@ def train(folder: Path, held: float, turns: int, group: str, limit: str) -> dict
     from anime_pipeline.data.conditions import of_records
     from anime_pipeline.data.opening import open_store
     from anime_pipeline.data.store import split_store
-    from anime_pipeline.images.rows import Rows
     from anime_pipeline.training.dcgan.task import DcganTask
     from anime_pipeline.training.loop import prepared
 
@@ -142,6 +151,7 @@ def train(folder: Path, held: float, turns: int, group: str, limit: str) -> dict
     opened_s = time.perf_counter() - begun
     config = replace(DCGAN_PRESETS["cpu"], steps=10**6, condition="hair,skin", feature_critic=False)
     condition = of_records(("hair", "skin"), store.records.take(rows))
+    assert isinstance(store.images, Joined)  # noqa: S101
     sides = {"memory": store.images[rows], "disk": Rows(store.images, rows)}
     tasks = {name: DcganTask(config, pictures, condition) for name, pictures in sides.items()}
     task = tasks["memory"]
@@ -149,18 +159,16 @@ def train(folder: Path, held: float, turns: int, group: str, limit: str) -> dict
     for step in range(WARM_UP):  # compiles all forms of the step
         state, _ = task.advance(state, step, task.inputs(step))
     files = sorted(cache_folder().glob("pictures-*/*.npy"))
-    forget(files)
     size = sum(path.stat().st_size for path in files)
     if group:
-        usage = Path(group, limit.replace("limit", "usage").replace("max", "current"))
-        most = int(usage.read_text(encoding="ascii")) + SPARE_BYTES + int(size * held)
+        most = own_bytes() + SPARE_BYTES + int(size * held)
         Path(group, limit).write_text(str(most), encoding="ascii")
     took: dict[str, list[float]] = {name: [] for name in tasks}
     from_disk, step = 0, WARM_UP
     for _ in range(turns):
         for name in tasks:
             if name == "disk" and not group:
-                forget(files)
+                forget(store.images, files)
             read = disk_bytes()
             batches = prepared(tasks[name], step)
             for place in range(TURN):

@@ -17,6 +17,7 @@ import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.storage import atomic_write, cache_folder
+from anime_pipeline.data import nearby
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.images.rows import Pictures
 
@@ -45,12 +46,16 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def near_duplicate_groups(thumbnails: Pictures, progress: Progress | None = None) -> np.ndarray:
+def near_duplicate_groups(
+    thumbnails: Pictures, progress: Progress | None = None, indexed: bool | None = None
+) -> np.ndarray:
     """Number the groups of pictures that show the same drawing, mirrored or not.
 
     Args:
         thumbnails: uint8 [N, 16, 16, 3], see `thumbnail`.
         progress: Called with (done, N) now and then.
+        indexed: Whether candidates are found by an index, which may miss some; None: beyond a
+            size, where the library for it is installed.
 
     Returns:
         int32 [N]: pictures of one group share a number; most are alone in theirs.
@@ -65,8 +70,11 @@ def near_duplicate_groups(thumbnails: Pictures, progress: Progress | None = None
     groups = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int32)
     coarse, contrast = _averages(thumbnails)
     limit = np.minimum(SAME_BELOW, SAME_BELOW_CONTRAST * contrast)
-    candidates = _Candidates(coarse, limit)
-    with in_order(candidates.find, candidates.tiles()) as tiles:
+    if indexed is None:
+        indexed = len(thumbnails) > nearby.BEYOND and nearby.has_index()
+    candidates = nearby.Nearby(coarse, limit) if indexed else _Candidates(coarse, limit)
+    workers = 1 if indexed else 0  # it has threads of its own
+    with in_order(candidates.find, candidates.tiles(), workers) as tiles:  # type: ignore[arg-type]
         for row, found in tiles:
             if progress:
                 progress(row, len(thumbnails))

@@ -21,8 +21,9 @@ from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.progress import Say
 from anime_pipeline.core.storage import atomic_write
-from anime_pipeline.data import splits
+from anime_pipeline.data import nearby, splits
 from anime_pipeline.data.conditions import label_hashes, parse_names
+from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Rows
 
@@ -99,6 +100,9 @@ def read_pictures(folder: Path) -> RunPictures | None:
 def pictures_fingerprint(store: Store) -> str:
     """Return a short hash of the pictures' content and order, and of how they are divided."""
     rule = f"split rule {splits.RULE_VERSION}".encode()
+    if len(store.hashes) > nearby.BEYOND:
+        # What is found to be alike may depend on what is installed, and the division with it.
+        rule += hashlib.sha256(cached_groups(store.thumbnails).tobytes()).digest()
     return hashlib.sha256(store.hashes.tobytes() + rule).hexdigest()[:16]
 
 

@@ -121,9 +121,9 @@ def own_bytes() -> int:
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
 
 
-def forget(images: Joined, files: list[Path]) -> None:
-    """Ask the system to drop files from its page cache, and from this process, which maps them."""
-    for part in images._parts:
+def forget(files: list[Path], images: Joined | None = None) -> None:
+    """Ask the system to drop files from its page cache, and this process, where it maps them."""
+    for part in images._parts if images else ():
         part.base.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]
     for path in files:
         descriptor = os.open(path, os.O_RDONLY)
@@ -145,6 +145,8 @@ def train(folder: Path, held: float, turns: int, group: str, limit: str) -> dict
     from anime_pipeline.training.dcgan.task import DcganTask
     from anime_pipeline.training.loop import prepared
 
+    files = sorted(cache_folder().glob("pictures-*/*.npy"))
+    forget(files)  # what is in memory by another's doing would not be counted as this process's
     begun = time.perf_counter()
     store = open_store([folder], 32, labels=True, say=lambda text: print(text, file=sys.stderr))
     rows = split_store(store).train
@@ -158,7 +160,6 @@ def train(folder: Path, held: float, turns: int, group: str, limit: str) -> dict
     state = task.initial_state()
     for step in range(WARM_UP):  # compiles all forms of the step
         state, _ = task.advance(state, step, task.inputs(step))
-    files = sorted(cache_folder().glob("pictures-*/*.npy"))
     size = sum(path.stat().st_size for path in files)
     if group:
         most = own_bytes() + SPARE_BYTES + int(size * held)
@@ -168,7 +169,7 @@ def train(folder: Path, held: float, turns: int, group: str, limit: str) -> dict
     for _ in range(turns):
         for name in tasks:
             if name == "disk" and not group:
-                forget(store.images, files)
+                forget(files, store.images)
             read = disk_bytes()
             batches = prepared(tasks[name], step)
             for place in range(TURN):

@@ -52,8 +52,8 @@ class Crew:
         """
         if not platform.ISOLATES:
             raise UsageError(
-                f"Received --workers {count}. It needs Linux or macOS, where processes end with the "
-                "one that began them. Leave it out."
+                f"Received --workers {count}. It needs Linux or macOS, where processes end with "
+                "the one that began them. Leave it out."
             )
         self._first = (factory, setup, threads)
         self._count = count

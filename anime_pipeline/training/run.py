@@ -17,6 +17,7 @@ from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_met
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.opening import open_store, poor_prospects, training_split
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models.precision import best_precision, check_precision, resolve_preset
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.training import loop, pictures, plan, session
@@ -74,7 +75,7 @@ class Stage(ABC, Generic[Config]):
         """Return the configuration for a number of steps."""
 
     @abstractmethod
-    def callbacks(self, task: Any, val_images: np.ndarray) -> list[loop.Callback]:
+    def callbacks(self, task: Any, val_images: Pictures) -> list[loop.Callback]:
         """Return the stage's own side effects, those that measure first."""
 
     def new_config(self) -> tuple[str, Config]:
@@ -129,7 +130,7 @@ class Stage(ABC, Generic[Config]):
         folder = request.checkpoints / self.name
         run = session.create_run(folder, preset, task, store, split.train, request)
         with locked(run.folder):
-            callbacks = self.callbacks(task, store.images[split.val]) + list(extra)
+            callbacks = self.callbacks(task, Rows(store.images, split.val)) + list(extra)
             return self._drive(task, run.folder, 0, state, callbacks, display)
 
     def resume(self, display: loop.Display, extra: Sequence[loop.Callback]) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class Stage(ABC, Generic[Config]):
             begun, state = session.restore(run, task, self.say)
             plan.require_room(run.folder, task, state)
             self.say(f"Resuming at step {begun} of {task.total_steps}.")
-            callbacks = self.callbacks(task, store.images[split.val]) + list(extra)
+            callbacks = self.callbacks(task, Rows(store.images, split.val)) + list(extra)
             return self._drive(task, run.folder, begun, state, callbacks, display)
 
     def _drive(

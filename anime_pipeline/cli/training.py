@@ -87,6 +87,24 @@ training_options = common.joined(
         help="Only tell settings, size, memory, time and disk space of the run.",
     ),
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
+    click.option(
+        "--devices",
+        type=click.IntRange(min=1),
+        help="Devices of each host that share a batch, on JAX [default: 1; of several hosts all].",
+    ),
+    click.option(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="Train on several hosts: where host 0 is; auto under Slurm, Open MPI, Kubernetes.",
+    ),
+    click.option("--num-hosts", type=click.IntRange(min=1), help="How many hosts there are."),
+    click.option("--host-id", type=click.IntRange(min=0), help="Which of them this is, from 0."),
+    click.option(
+        "--host-timeout",
+        type=common.FiniteRange(0, min_open=True),
+        default=300.0,
+        help="Seconds that the hosts have to come.",
+    ),
     common.json_option,
 )
 

@@ -10,6 +10,7 @@ EXIT_USAGE = 2
 EXIT_PARTIAL = 3
 EXIT_DATA = 4
 EXIT_CHECKPOINT = 5
+EXIT_HOST_LOST = 6
 EXIT_INTERRUPTED = 130
 
 
@@ -41,6 +42,12 @@ class CheckpointError(PipelineError):
     """No checkpoint or weights file can be read, or it belongs to another architecture."""
 
     exit_code = EXIT_CHECKPOINT
+
+
+class HostLostError(PipelineError):
+    """Another host of a training run has not come, has ended, or is not heard of any more."""
+
+    exit_code = EXIT_HOST_LOST
 
 
 class TrainingInterruptedError(PipelineError):

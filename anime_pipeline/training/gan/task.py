@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 import keras
 import numpy as np
@@ -20,33 +20,52 @@ from anime_pipeline.models.ranges import to_uint8
 from anime_pipeline.models.weights import save_weights
 from anime_pipeline.training.gan.state import Inputs, Metrics, State, initial_state
 
+if TYPE_CHECKING:
+    from anime_pipeline.models.mesh import Mesh
+
+STOP = "stop"  # among several hosts' arrays and metrics: whether one of them was asked to stop
 Step = Callable[[State, Inputs], tuple[State, Metrics]]
 
 
 class CompiledStep:
     """A pure step, compiled once for single steps and once for each number of them in a row."""
 
-    def __init__(self, function: Step) -> None:
-        self._one = backend.jit(function, donate_first=True)
+    def __init__(self, function: Step, mesh: Mesh | None = None) -> None:
+        if mesh and mesh.hosts > 1:
+            function = _with_agreement(function)
+        placement = mesh.everywhere if mesh else None
+        self._one = backend.jit(function, donate_first=True, placement=placement)
         self._many = backend.jit(
-            lambda state, inputs: ops.scan(function, state, inputs), donate_first=True
+            lambda state, inputs: ops.scan(function, state, inputs),
+            donate_first=True,
+            placement=placement,
         )
 
-    def __call__(self, state: State, inputs: Sequence[Inputs]) -> tuple[State, list[Metrics]]:
-        """Run the steps whose host arrays are `inputs`, in order.
+    def __call__(self, state: State, inputs: Inputs, count: int) -> tuple[State, list[Metrics]]:
+        """Run `count` steps whose arrays are `inputs`, those of several stacked.
 
         Returns:
             The state after the last, and the scalar metrics of each.
         """
-        if len(inputs) == 1:
-            state, metrics = self._one(state, inputs[0])
+        if count == 1:
+            state, metrics = self._one(state, inputs)
             return state, [metrics]
-        stacked = keras.tree.map_structure(lambda *leaves: np.stack(leaves), *inputs)
-        state, metrics = self._many(state, stacked)
+        state, metrics = self._many(state, inputs)
         columns = {name: np.asarray(values) for name, values in metrics.items()}
         return state, [
-            {name: values[row] for name, values in columns.items()} for row in range(len(inputs))
+            {name: values[row] for name, values in columns.items()} for row in range(count)
         ]
+
+
+def _with_agreement(function: Step) -> Step:
+    """Let a step also tell all hosts whether one of them was asked to stop."""
+
+    def step(state: State, inputs: Inputs) -> tuple[State, Metrics]:
+        asked = inputs[STOP]
+        state, metrics = function(state, {k: v for k, v in inputs.items() if k != STOP})
+        return state, metrics | {STOP: ops.max(asked)}
+
+    return step
 
 
 class Task(ABC, Generic[Config]):
@@ -61,10 +80,15 @@ class Task(ABC, Generic[Config]):
         extra_arrays: What a weights file holds besides the generator.
         generator: The generator.
         discriminator: The discriminator.
+        mesh: The devices that share a batch, or None where there is one.
+        batch_axis: Which axis of a step's arrays counts the pictures of a batch.
+        undivided: Arrays of a step that are about the whole batch.
     """
 
     stage: ClassVar[str]
     kind: ClassVar[str]
+    batch_axis: ClassVar[int] = 0
+    undivided: ClassVar[frozenset[str]] = frozenset()
     config: Config
     facts: dict[str, str]
     extra_arrays: dict[str, np.ndarray]
@@ -82,10 +106,21 @@ class Task(ABC, Generic[Config]):
         self.extra_arrays = {}
         self.generator = Network(generator)
         self.discriminator = Network(discriminator)
-        self._steps = {form: CompiledStep(self.make_step(form)) for form in (False, True)}
+        self.use(None)
         self._generate = backend.jit(
             lambda net, inputs: self.generator(net["params"], net["stats"], inputs, False)[0]
         )
+
+    def use(self, mesh: Mesh | None) -> None:
+        """Share each batch among the devices of a mesh from now on.
+
+        Raises:
+            UsageError: If they cannot share it evenly.
+        """
+        self.mesh = mesh
+        for count in self.batch_sizes:
+            self.own_rows(count)
+        self._steps = {form: CompiledStep(self.make_step(form), mesh) for form in (False, True)}
 
     @abstractmethod
     def make_step(self, form: bool) -> Step:
@@ -97,7 +132,10 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def inputs(self, step: int) -> Inputs:
-        """Return every array that step number `step` consumes: a function of (seed, step)."""
+        """Return every array that step number `step` consumes: a function of (seed, step).
+
+        Of what is divided among hosts only this one's rows.
+        """
 
     @abstractmethod
     def schedules(self, config: Config) -> frozenset[str]:
@@ -129,6 +167,11 @@ class Task(ABC, Generic[Config]):
     def images_per_step(self) -> int:
         """Training pictures that a step takes."""
         return self.config.batch_size
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """How many pictures of each kind a step takes together."""
+        return (self.config.batch_size,)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -167,19 +210,74 @@ class Task(ABC, Generic[Config]):
 
     def initial_state(self) -> State:
         """Return the state before step 0."""
-        return initial_state(self.generator, self.discriminator)
+        return self.placed(initial_state(self.generator, self.discriminator))
 
-    def advance(self, state: State, step: int, *inputs: Inputs) -> tuple[State, list[Metrics]]:
+    def placed(self, state: State) -> State:
+        """Return a state as `advance` takes it: whole on each device."""
+        return self.mesh.whole(state) if self.mesh else backend.to_device(state)
+
+    def own_rows(self, count: int) -> slice:
+        """Return which of `count` rows of a batch this host prepares."""
+        return self.mesh.own_rows(count) if self.mesh else slice(0, count)
+
+    def advance(
+        self, state: State, step: int, *inputs: Inputs, stop: bool = False
+    ) -> tuple[State, list[Metrics]]:
         """Run the steps from number `step` on, all of one form, on the device.
+
+        Args:
+            state: The state before them.
+            step: Number of the first.
+            inputs: The arrays of each, see `inputs`.
+            stop: Whether this host was asked to stop. Several hosts agree on it: their metrics
+                then hold `STOP`, the same on each.
 
         Returns:
             The new state and the scalar metrics of each step.
         """
-        return self._steps[self.form(step)](state, inputs)
+        count = len(inputs)
+        if self.mesh and self.mesh.hosts > 1:
+            asked = np.full(self.mesh.size // self.mesh.hosts, stop, np.float32)
+            shape = (1,) * self.batch_axis + (-1,)
+            inputs = tuple({**each, STOP: asked.reshape(shape)} for each in inputs)
+        together = inputs[0]
+        if count > 1:
+            together = keras.tree.map_structure(lambda *leaves: np.stack(leaves), *inputs)
+        if self.mesh:
+            together = self._divided(together, self.batch_axis + (count > 1))
+        return self._steps[self.form(step)](state, together, count)
+
+    @staticmethod
+    def agreed_to_stop(metrics: list[Metrics]) -> bool | None:
+        """Tell whether all hosts stop after these steps, taking that out; None without others."""
+        asked = [values.pop(STOP, None) for values in metrics]
+        return None if asked[-1] is None else bool(max(map(float, asked)))
+
+    def _divided(self, inputs: Inputs, axis: int) -> Inputs:
+        mesh = self.mesh
+        assert mesh is not None  # noqa: S101
+
+        def place(leaf: Any) -> Any:
+            return mesh.divided(leaf, axis) if np.ndim(leaf) > axis else mesh.whole(leaf)
+
+        return {
+            name: mesh.whole(each)
+            if name in self.undivided
+            else keras.tree.map_structure(place, each)
+            for name, each in inputs.items()
+        }
 
     def generate(self, player: State, inputs: Any) -> np.ndarray:
         """Apply the generator with an entry of the state, such as ``ema``, to uint8 pictures."""
-        return to_uint8(self._generate(player, inputs))
+        return to_uint8(self._generate(self.own(player), inputs))
+
+    def own(self, entry: State) -> State:
+        """Return an entry of the state for computations that other hosts take no part in."""
+        if not self.mesh:
+            return entry
+        from anime_pipeline.models.mesh import local
+
+        return local(entry)
 
     def save(
         self, path: Path, state: State, step: int, dtype: str = "float32", **facts: str

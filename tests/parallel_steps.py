@@ -2,8 +2,8 @@
 
     python parallel_steps.py OUT JOBS [PORT HOSTS HOST]
 
-JOBS is JSON: a list of {"name", "stage", "devices", "permuted", "fields"}. Host 0 saves every array
-of the last states and losses in one file, each under its job's name.
+JOBS is JSON: a list of {"name", "stage", "devices", "permuted", "parts", "fields"}. Host 0 saves
+every array of the last states and losses in one file, each under its job's name.
 """
 
 import json
@@ -60,7 +60,7 @@ def permuted(inputs, axis):
 
 def train(job, hosts):
     task = make_task(job["stage"], job.get("fields", {}))
-    task.use(replace(hosts, devices=job.get("devices", 1)).mesh())
+    task.use(replace(hosts, devices=job.get("devices", 1)).mesh(), job.get("parts", 0))
     state, step, metrics = task.initial_state(), 0, []
     size = task.steps_per_dispatch
     while step < STEPS:

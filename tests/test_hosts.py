@@ -1,4 +1,4 @@
-"""Runs on several hosts through the real command line: lost ones, one stop for all, exact resume."""
+"""Runs on several hosts by the real command line: lost ones, one stop for all, exact resume."""
 
 import os
 import shutil

@@ -101,6 +101,24 @@ def test_two_hosts_train_as_one(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stage,parts,fields", [
+    ("dcgan", 1, {"loss": "bce", "image_size": 16}),
+    ("dcgan", 2, {"loss": "hinge", "batch_size": 16, "architecture": "residual", "image_size": 16}),
+    ("srgan", 2, {}),
+])  # fmt: skip
+def test_a_batch_in_parts_is_the_whole_batch(stage, parts, fields, tmp_path):
+    common = {"stage": stage, "fields": fields}
+    jobs = [{"name": "whole", **common}] + [
+        {"name": f"parts {devices}", "parts": parts, "devices": devices, **common}
+        for devices in (1, 2)
+    ]
+    found = trained(tmp_path, jobs, devices=2)
+    for devices in (1, 2):
+        apart, where = farthest(found, "whole", found, f"parts {devices}")
+        assert apart <= WITHIN, (where, apart, devices)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_all_losses_on_two_and_four_devices(loss, tmp_path):
     fields = {"loss": loss, "image_size": 16, "batch_size": 16, "condition": "hair,skin"}
@@ -175,3 +193,73 @@ def test_what_cannot_be_divided_is_refused_with_what_can():
     assert process.returncode == 0, process.stderr[-2000:]
     assert "Received: 9. Give --batch-size 12, or fewer --devices." in process.stdout
     assert "Expected at most 2 devices on host 0. Received: --devices 3." in process.stdout
+
+
+MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from parallel_steps import make_task
+from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.training.parallel import memory
+fields = {"batch_size": 64, "loss": "hinge", "architecture": "residual", "r1_gamma": 0}
+task = make_task("dcgan", {**fields, "r2_gamma": 0, "image_size": 16})
+needed = {count: memory.step_bytes(task, count) for count in (16, 32, 64)}
+for batch in (32, 64):
+    said = memory.words(task, int(1.3 * needed[batch]))
+    fits = int(said.split("--batch-size ")[2].split()[0]) if "would fit" in said else 0
+    print(batch, fits, said)
+task.use(None, 4)
+print(needed[64], memory.step_bytes(task, 64))
+"""
+
+
+@pytest.mark.slow
+def test_what_would_fit_does_and_parts_take_less():
+    process = spawn("-c", MEMORY, STEPS.parent, **environment())
+    assert process.returncode == 0, process.stderr[-2000:]
+    half, all_, parts = process.stdout.splitlines()
+    batch, fits, words = half.split(maxsplit=2)
+    # 1.17 times what 32 pictures take, weights included.
+    assert 32 <= int(fits) < 48 and "Out of memory: --batch-size 64 needs about" in words
+    assert "--accumulate 2 keeps the batch" in words
+    assert "close them" in all_  # for it fits
+    whole, divided = map(int, parts.split())
+    assert divided < 0.6 * whole
+
+
+class Wide:
+    """A task whose pictures take 1 GB each beside 2 GB of weights, on two devices."""
+
+    class config:  # noqa: N801
+        batch_size = 64
+
+    class mesh:  # noqa: N801
+        size = 2
+
+    group_size, parts = 4, 0
+
+
+@pytest.mark.parametrize("limit,expected", [
+    (40e9, "--batch-size 64 needs about 66.0 GB on each of 2 devices, which has 40.0 GB. "
+           "--batch-size 32 would fit; --accumulate 2 keeps"),
+    (8e9, "No batch would fit: give a smaller --width"),
+    (99e9, "Other programs use it: close them"),
+])  # fmt: skip
+def test_out_of_memory_is_said_with_what_would_fit(limit, expected, monkeypatch):
+    from anime_pipeline.training.parallel import memory
+
+    monkeypatch.setattr(memory, "step_bytes", lambda _, batch: int((2 + batch) * 1e9))
+    assert expected in memory.words(Wide, int(limit))
+
+
+def test_a_step_without_memory_says_so(monkeypatch):
+    from anime_pipeline.core.errors import PipelineError
+    from anime_pipeline.training.parallel import memory
+
+    monkeypatch.setattr(memory, "words", lambda *_: "8 would fit")
+    monkeypatch.setattr(memory.backend, "name", lambda: "jax")
+    monkeypatch.setattr(memory, "device_bytes", lambda: 1)
+    with pytest.raises(PipelineError, match="8 would fit"), memory.saying_what_fits(Wide):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes")
+    with pytest.raises(RuntimeError, match="else"), memory.saying_what_fits(Wide):
+        raise RuntimeError("something else")

@@ -93,6 +93,14 @@ training_options = common.joined(
         help="Devices of each host that share a batch, on JAX [default: 1; of several hosts all].",
     ),
     click.option(
+        "--accumulate",
+        type=click.IntRange(min=1),
+        help="Compute each batch in this many parts: less memory, the same result (JAX).",
+    ),
+    click.option(
+        "--remat", is_flag=True, help="Compute networks twice: less memory, more time (JAX)."
+    ),
+    click.option(
         "--coordinator",
         metavar="HOST:PORT",
         help="Train on several hosts: where host 0 is; auto under Slurm, Open MPI, Kubernetes.",

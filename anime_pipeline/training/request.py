@@ -33,6 +33,8 @@ class Request:
         dry_run: Whether only to say what would be done.
         tensorboard: Whether to write TensorBoard event files too.
         devices: Devices of each host that share a batch; None: one, of several hosts all.
+        accumulate: In how many parts each device computes its share, to save memory.
+        remat: Whether to compute networks twice, to save memory; `accumulate` does so too.
         coordinator: Where host 0 of several meets the others, ``HOST:PORT``, or ``"auto"`` where
             Slurm, Open MPI or Kubernetes has started them.
         num_hosts: How many hosts train together.
@@ -59,6 +61,8 @@ class Request:
     dry_run: bool = False
     tensorboard: bool = False
     devices: int | None = None
+    accumulate: int | None = None
+    remat: bool = False
     coordinator: str | None = None
     num_hosts: int | None = None
     host_id: int | None = None
@@ -129,7 +133,14 @@ class Request:
         """What of this request only JAX can do, as its option; empty if nothing."""
         if self.coordinator:
             return f"--coordinator {self.coordinator}"
-        return f"--devices {self.devices}" if (self.devices or 1) > 1 else ""
+        if (self.devices or 1) > 1:
+            return f"--devices {self.devices}"
+        return ("--accumulate" if self.accumulate else "--remat") if self.parts else ""
+
+    @property
+    def parts(self) -> int:
+        """In how many parts networks are applied, see `models.parts`."""
+        return self.accumulate or int(self.remat)
 
 
 def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from anime_pipeline.training.callbacks.common import Checkpoints, NanGuard, Repo
 from anime_pipeline.training.gan.state import State
 from anime_pipeline.training.gan.task import Task
 from anime_pipeline.training.parallel.hosts import ALONE, Hosts
+from anime_pipeline.training.parallel.memory import saying_what_fits
 from anime_pipeline.training.request import Request
 
 
@@ -125,7 +126,8 @@ class Stage(ABC, Generic[Config]):
             self.say(warning)
         with self.progress("Building the networks and timing them"):
             task = self._task(config, store, split.train)
-            config = self._agreed(self.with_length(task))
+            with saying_what_fits(task):
+                config = self._agreed(self.with_length(task))
             task = task.rescheduled(config)  # what was timed is compiled already
         if request.dry_run:
             return plan.describe(task, preset, store, split)
@@ -203,8 +205,9 @@ class Stage(ABC, Generic[Config]):
 
     def _task(self, config: Config, store: Store, train: np.ndarray) -> Task[Config]:
         task = self.make_task(config, store, train)
-        if mesh := self.hosts.mesh():
-            task.use(mesh)
+        mesh, parts = self.hosts.mesh(), self.request.parts
+        if mesh or parts:
+            task.use(mesh, parts)
         return task
 
     def _side_effects(
@@ -234,7 +237,8 @@ class Stage(ABC, Generic[Config]):
             saving = Checkpoints(task.config.save_every, task.config.keep_checkpoints)
             last: list[loop.Callback] = [Report(show), saving] if first else [loop.Callback()]
             # Saving comes after measuring, so that a kill in between repeats the measurement.
-            loop.run(task, state, begun, folder, [NanGuard(), *callbacks, *last])
+            with saying_what_fits(task):
+                loop.run(task, state, begun, folder, [NanGuard(), *callbacks, *last])
         self.say(f"Done: {task.total_steps} steps. Results in {folder}")
         metrics = last_values(read_metrics(folder / METRICS_FILE)) if first else {}
         return {"run": str(folder), "steps": task.total_steps, "metrics": metrics}

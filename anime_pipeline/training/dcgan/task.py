@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.architectures import architecture_of
-from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.config import GROUP_SIZE, DcganConfig
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
 from anime_pipeline.data import conditions
 from anime_pipeline.images.rows import Pictures
@@ -43,6 +43,7 @@ class DcganTask(Task[DcganConfig]):
     stage = "dcgan"
     kind = DCGAN_KIND
     batch_axis = 1  # after the discriminator's updates
+    group_size = GROUP_SIZE
 
     def __init__(
         self,
@@ -110,6 +111,11 @@ class DcganTask(Task[DcganConfig]):
         penalised = [(c.r1_gamma > 0, c.r2_gamma > 0) for c in (self.config, config)]
         gammas = {"r1_gamma", "r2_gamma"} if penalised[0] == penalised[1] else set()
         return SCHEDULES | gammas
+
+    @property
+    def networks(self) -> list[Any]:
+        """Both players, and what the discriminator sees through."""
+        return [*super().networks, *([self.features] if self.features else [])]
 
     @property
     def images_per_step(self) -> int:

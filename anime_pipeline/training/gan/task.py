@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from anime_pipeline.core.config import Config, to_dict
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.rows import Pictures
 from anime_pipeline.models import backend
 from anime_pipeline.models.network import Network
@@ -81,14 +82,17 @@ class Task(ABC, Generic[Config]):
         generator: The generator.
         discriminator: The discriminator.
         mesh: The devices that share a batch, or None where there is one.
+        parts: In how many parts each computes its share, see `use`.
         batch_axis: Which axis of a step's arrays counts the pictures of a batch.
         undivided: Arrays of a step that are about the whole batch.
+        group_size: Pictures of a batch that are looked at together and stay so when it is divided.
     """
 
     stage: ClassVar[str]
     kind: ClassVar[str]
     batch_axis: ClassVar[int] = 0
     undivided: ClassVar[frozenset[str]] = frozenset()
+    group_size: ClassVar[int] = 1
     config: Config
     facts: dict[str, str]
     extra_arrays: dict[str, np.ndarray]
@@ -111,15 +115,28 @@ class Task(ABC, Generic[Config]):
             lambda net, inputs: self.generator(net["params"], net["stats"], inputs, False)[0]
         )
 
-    def use(self, mesh: Mesh | None) -> None:
+    def use(self, mesh: Mesh | None, parts: int = 0) -> None:
         """Share each batch among the devices of a mesh from now on.
 
+        Args:
+            mesh: The devices; None: one.
+            parts: In how many parts each of them computes its share, see `models.parts`; 0 as ever.
+
         Raises:
-            UsageError: If they cannot share it evenly.
+            UsageError: If a batch cannot be divided so.
         """
-        self.mesh = mesh
+        self.mesh, self.parts = mesh, parts
+        devices = mesh.size if mesh else 1
         for count in self.batch_sizes:
             self.own_rows(count)
+            if parts > 1 and count % (devices * parts * self.group_size):
+                raise UsageError(
+                    f"Expected a batch that {devices} devices can compute in {parts} parts, each a "
+                    f"multiple of {self.group_size}. Received: {count}. Give --accumulate another "
+                    "number."
+                )
+        for network in self.networks:
+            network.parts, network.devices = parts, devices
         self._steps = {form: CompiledStep(self.make_step(form), mesh) for form in (False, True)}
 
     @abstractmethod
@@ -172,6 +189,11 @@ class Task(ABC, Generic[Config]):
     def batch_sizes(self) -> tuple[int, ...]:
         """How many pictures of each kind a step takes together."""
         return (self.config.batch_size,)
+
+    @property
+    def networks(self) -> list[Any]:
+        """What a batch goes through."""
+        return [self.generator, self.discriminator]
 
     @property
     def steps_per_epoch(self) -> int:

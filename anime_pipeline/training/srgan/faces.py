@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from anime_pipeline.core.config import DcganConfig, SrganConfig
+from anime_pipeline.core.config import GROUP_SIZE, DcganConfig, SrganConfig
 from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data import conditions
@@ -100,6 +100,8 @@ def critic_config(config: SrganConfig) -> DcganConfig:
 class FacesTask(SrganTask):
     """The `faces` phase as the training loop sees it."""
 
+    group_size = GROUP_SIZE
+
     def __init__(
         self,
         config: SrganConfig,
@@ -150,6 +152,11 @@ class FacesTask(SrganTask):
     def batch_sizes(self) -> tuple[int, ...]:
         """Pairs, and whole faces."""
         return (self.config.batch_size, self.config.faces_batch_size)
+
+    @property
+    def networks(self) -> list[Any]:
+        """Those of an SRGAN, and the critic of whole faces with what it sees through."""
+        return [*super().networks, self.critic, self.features]
 
     @property
     def phases(self) -> list[tuple[int, int]]:

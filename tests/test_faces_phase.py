@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from unittest.mock import ANY
 
 import keras
 import numpy as np
@@ -107,6 +108,8 @@ def test_the_command_trains_and_resumes(cli, practice_large, assets, tmp_path):
         "--generator", generator.name, "--crop-size", 32, "--set", "faces_batch_size=4",
         "--set", "save_every=2", "--steps",
     ]  # fmt: skip
+    planned = cli(*call, 4, "--json", "--dry-run")
+    assert planned.json["parameters"].keys() == {"generator", "discriminator", "critic"}
     whole = cli(*call, 4, "--json")
     assert whole.code == 0, whole.stderr
     made = load_weights(tmp_path / whole.json["run"] / "faces.npz", SRGAN_KIND)
@@ -124,9 +127,17 @@ def test_the_command_trains_and_resumes(cli, practice_large, assets, tmp_path):
     for name, array in made.arrays.items():
         # Convolutions of this phase are summed in no fixed order, so the last bits differ.
         np.testing.assert_allclose(array, resumed.arrays[name], atol=1e-4)
+    again = cli("train-srgan", "--config", run, "--dry-run", "--json")
+    assert again.code == 0, again.stderr
+    assert again.json["config"] == {**planned.json["config"], "init_sha256": ANY}
+    shutil.copy(generator, tmp_path / "kept.npz")
     generator.write_bytes(generator.read_bytes() + b" ")
     refused = cli("train-srgan", "--resume", run)
-    assert refused.code != 0
+    assert refused.code == 5 and "another generator" in refused.stderr
+    shutil.copy(tmp_path / "kept.npz", generator)
+    max((practice_large).rglob("*.png")).unlink()
+    refused = cli("train-srgan", "--resume", run)
+    assert refused.code == 4
 
 
 @pytest.fixture
@@ -134,6 +145,17 @@ def practice_large(cli, tmp_path):
     folder = tmp_path / "practice"
     assert cli("sample-data", folder, "--count", 40, "--size", 128).code == 0
     return folder
+
+
+def test_without_vgg16_there_is_no_critic(cli, drawn, monkeypatch):
+    def fail(**_):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.delenv("ANIME_PIPELINE_ASSETS", raising=False)
+    monkeypatch.setattr(keras.applications, "VGG16", fail)
+    refused = cli("train-srgan", "--data", drawn, "--faces", drawn, "--steps", 2)
+    assert refused.code == 1 and "--faces needs VGG16" in refused.stderr
+    assert "--perceptual-weight" not in refused.stderr
 
 
 def test_contradicting_options_are_refused_in_words(cli, tmp_path):

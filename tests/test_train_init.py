@@ -58,6 +58,9 @@ def test_a_run_goes_on_from_anothers_networks(cli, earlier, faces):
     assert config["init_sha256"] == sha256_of(earlier / "generator.npz")
     for name in ("image_size", "latent_dim", "width", "width_d", "condition"):
         assert config[name] == theirs[name], name
+    again = cli("train-dcgan", "--config", folder, "--dry-run", "--json")
+    assert again.code == 0, again.stderr
+    assert again.json["config"] == config
     # With next to no learning the networks stay what they began as.
     begun, ended = state_after(folder, 4), state_after(earlier, 8)
     weights = generator_of(earlier).arrays

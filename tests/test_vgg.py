@@ -40,5 +40,5 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
 
     monkeypatch.delenv("ANIME_PIPELINE_ASSETS", raising=False)
     monkeypatch.setattr("keras.applications.VGG16", fail)
-    with pytest.raises(vgg.PipelineError, match="--perceptual-weight 0"):
+    with pytest.raises(vgg.PipelineError, match="Set the variable to the folder"):
         vgg.load_vgg(["block1_conv2"])

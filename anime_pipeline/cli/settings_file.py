@@ -102,9 +102,11 @@ def read_settings(path: Path) -> dict[str, Any]:
 def _of_run(document: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of an earlier run: its data and every field of its configuration."""
     config = dict(document["config"])
-    if config.pop("init_sha256", ""):
-        raise ValueError("that run began from other weights, which a file cannot give: use --init")
+    named = {name: document[name] for name in ("init", "faces", "generator") if document.get(name)}
+    if config.pop("init_sha256", "") and not {"init", "faces"} & named.keys():
+        raise ValueError("that run began from other weights and does not say where they are")
     if not config["train_count"]:
         del config["train_count"]  # 0 stands for the stable split, which is the default
-    annotated = {"annotate": True} if document.get("annotated") else {}
-    return {"data": document["data"], "preset": document["preset"], **annotated, **config}
+    if document.get("annotated"):
+        named["annotate"] = True
+    return {"data": document["data"], "preset": document["preset"], **named, **config}

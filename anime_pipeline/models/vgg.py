@@ -68,8 +68,7 @@ def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vg
         raise PipelineError(
             f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({VGG_FILE}) nor could "
             f"Keras download them ({error}). Set the variable to the folder that holds them, or "
-            "connect to the network for a moment. Training can do without: --no-feature-critic in "
-            "stage one, --perceptual-weight 0 in stage two."
+            "connect to the network for a moment."
         ) from None
     if path:
         _assign_asset(base, path)

@@ -27,7 +27,7 @@ def seconds_per_step(task: Task[Any], first_step: int = 0) -> float:
     state = task.initial_state()
     # The first ones compile: two forms of the step, each alone and in a row.
     timed_from = first_step + max(2, task.steps_per_dispatch)
-    stop = timed_from + max(TIMED_STEPS, task.steps_per_dispatch)
+    stop = timed_from + max(TIMED_STEPS, task.steps_per_dispatch, task.steps_per_round)
     seconds, count = 0.0, 0
     for steps in dispatches(task, first_step, stop):
         begin = time.perf_counter()
@@ -85,7 +85,8 @@ def describe(task: Task[Any], preset: str, store: Store, split: Split) -> dict[s
         "steps_per_epoch": task.steps_per_epoch,
         "parameters": {
             player: sum(array.size for array in backend.to_numpy(state[player]["params"]).values())
-            for player in ("generator", "discriminator")
+            for player in ("generator", "discriminator", "critic")
+            if player in state
         },
         "minutes": minutes,
         "an_hour": {"images_seen": round(seen), "passes": seen / max(1, len(split.train))},

@@ -16,7 +16,7 @@ import numpy as np
 from anime_pipeline import __version__
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.config import Config, differences, from_dict, to_dict
-from anime_pipeline.core.errors import CheckpointError, UsageError
+from anime_pipeline.core.errors import CheckpointError, DataError, PipelineError, UsageError
 from anime_pipeline.core.machine import cpu_name
 from anime_pipeline.core.progress import Say
 from anime_pipeline.core.runs import (
@@ -36,6 +36,11 @@ from anime_pipeline.training.gan.task import Task
 from anime_pipeline.training.parallel.hosts import Hosts
 from anime_pipeline.training.request import Request
 
+# Facts of stage two's phase for drawn faces: of which kind an error is, and how it is told.
+FACES_FACTS: dict[str, tuple[type[PipelineError], str]] = {
+    "faces": (DataError, "other faces, or other labels of them, than --faces finds now"),
+    "generator": (CheckpointError, "another generator than the weights of --generator are now"),
+}
 RECORDED = ("preset", "data", "data_fingerprint", "task", "libraries", "backend")  # by 0.5 too
 
 
@@ -48,8 +53,8 @@ class Run(Generic[Config]):
         config: Its configuration.
         recorded: The whole document: ``data`` are the folders of pictures, ``task`` is what a
             resumed run must find again (see `Task.facts`), ``libraries`` are versions;
-            ``labels_fingerprint``, ``annotated``, ``faces`` and ``generator`` are missing in runs
-            from before 0.6.
+            ``labels_fingerprint``, ``annotated``, ``init``, ``faces`` and ``generator`` are
+            missing in runs from before 0.6.
     """
 
     folder: Path
@@ -87,6 +92,7 @@ def create_run(
         "data_fingerprint": pictures.pictures_fingerprint(store),
         "labels_fingerprint": pictures.labels_fingerprint(found),
         "annotated": request.annotate,
+        "init": _found_from_anywhere(request.init),
         "faces": [str(root.resolve()) for root in request.faces],
         "generator": _found_from_anywhere(request.generator),
         "images": len(store.images),
@@ -196,15 +202,19 @@ def check_same_surroundings(run: Run[Config], task_facts: dict[str, str], warn: 
     Raises:
         UsageError: If, say, VGG16's weights come from another source than before, or AlexNet's,
             which chose the best snapshot, are gone.
+        DataError: If the faces of stage two's last phase are others.
+        CheckpointError: If the generator that drew for it is another.
     """
     before, versions = run.recorded["task"], run.recorded["libraries"]
+    for fact, (error, found) in FACES_FACTS.items():
+        if before.get(fact) != task_facts.get(fact):
+            raise error(f"{run.folder} was started with {found}. Restore them, or start it anew.")
     # Runs begun before 0.6 recorded nothing of how their snapshots are chosen.
     ignored = {"snapshots"} - before.keys()
     if before != {k: v for k, v in task_facts.items() if k not in ignored}:
         raise UsageError(
             f"{run.folder} was started with {before or 'nothing'}; now there is "
-            f"{task_facts or 'nothing'}. Restore what differs: $ANIME_PIPELINE_ASSETS as it was "
-            "then, and the faces and the generator of --faces."
+            f"{task_facts or 'nothing'}. Restore $ANIME_PIPELINE_ASSETS as it was then."
         )
     now = library_versions()
     changed = [f"{n} {versions.get(n)} -> {now[n]}" for n in now if versions.get(n) != now[n]]
@@ -220,9 +230,10 @@ def restore(run: Run[Config], task: Task[Config], warn: Say) -> tuple[int, State
     initial = task.initial_state()
     if not checkpoint.steps_in(folder):
         if getattr(run.config, "init_sha256", ""):
+            again = f"train-{task.stage} --config {run.folder}"
             raise CheckpointError(
-                f"{run.folder} began from other weights and has no checkpoint yet. Start it again "
-                "with --init."
+                f"{run.folder} began from other weights and has no checkpoint yet. Start it again: "
+                f"anime-pipeline {again}"
             )
         warn(f"{run.folder} has no checkpoint yet; starting it from step 0.")
         return 0, initial

@@ -25,7 +25,7 @@ from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data import conditions
 from anime_pipeline.images.rows import Pictures
-from anime_pipeline.models.backend import value_and_grad
+from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_discriminator as build_critic
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
 from anime_pipeline.models.network import Network
@@ -73,14 +73,14 @@ class FacePool:
     drawn_by: str = ""
 
     @property
-    def fingerprint(self) -> str:
-        """A short hash of what a resumed run must find again.
+    def facts(self) -> dict[str, str]:
+        """What a resumed run must find again: short hashes of the real faces and of the generator.
 
         Not of the drawn faces: which grey level a number becomes differs between machines.
         """
-        content = hashlib.sha256(self.drawn_by.encode() + self.real.tobytes())
+        content = hashlib.sha256(self.real.tobytes())
         content.update(self.condition.tobytes())
-        return content.hexdigest()[:16]
+        return {"faces": content.hexdigest()[:16], "generator": self.drawn_by[:16]}
 
 
 def critic_config(config: SrganConfig) -> DcganConfig:
@@ -121,6 +121,7 @@ class FacesTask(SrganTask):
         Raises:
             CheckpointError: If `init` does not fit the generator.
         """
+        backend.leave_graphs_unfused()
         self.pool = pool
         self.critic_config = critic_config(config)
         self.critic = Network(build_critic(self.critic_config, feature_maps(self.critic_config)))
@@ -128,7 +129,7 @@ class FacesTask(SrganTask):
         drawn_px = pool.drawn.shape[2]
         self.reduce = resizing(config.scale * drawn_px, config.faces_px)
         super().__init__(config, train_images, init)
-        self.facts |= {"vgg16": self.features.source, "faces": pool.fingerprint}
+        self.facts |= {"vgg16": self.features.source, **pool.facts}
 
     def make_step(self, form: bool) -> Step:
         """Return the step, with the critic's lazy penalty or without."""
@@ -279,7 +280,7 @@ class FacesStep:
             }
             return loss, (updated | entries, stats, metrics)
 
-        gradient = value_and_grad(generator_loss)
+        gradient = backend.value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
         updated = update_generator(state, players, gradients, stats, inputs, config)
         return {**updated, "reference": reference}, metrics

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.core.config import SrganConfig
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.presets import SRGAN_PRESETS
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.opening import choose_hr_size
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Rows
+from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.training.callbacks.common import MetricsLog
@@ -30,6 +31,7 @@ from anime_pipeline.training.srgan.pool import open_pool
 from anime_pipeline.training.srgan.task import SrganTask
 
 LOG_EVERY = 20  # steps
+PAIRED_PHASES = ("fidelity_steps", "adversarial_steps")
 
 
 class SrganStage(Stage[SrganConfig]):
@@ -58,10 +60,10 @@ class SrganStage(Stage[SrganConfig]):
                 self.say(f"The pictures are small: training on {size} px crops.")
             config = replace(config, hr_size=size)
         config = replace(config, crop_size=min(config.crop_size, config.hr_size))
-        set_here = {"fidelity_steps", "adversarial_steps"} & set(request.overrides)
+        set_here = [name for name in PAIRED_PHASES if request.overrides.get(name)]
         if request.faces and set_here:
             raise UsageError(
-                f"Received --faces and {', '.join(sorted(set_here))}. The faces phase is a run of "
+                f"Received --faces and {', '.join(set_here)}. The faces phase is a run of "
                 "its own. Give --steps, or leave --faces out."
             )
         if config.faces_steps and not request.faces:
@@ -70,18 +72,26 @@ class SrganStage(Stage[SrganConfig]):
             )
         if request.faces:
             steps = config.faces_steps or config.adversarial_steps
-            phases: dict[str, Any] = {
-                "fidelity_steps": 0,
-                "adversarial_steps": 0,
-                "faces_steps": steps,
-            }
+            phases: dict[str, Any] = {**dict.fromkeys(PAIRED_PHASES, 0), "faces_steps": steps}
             config = replace(config, condition=self._generator().config["condition"], **phases)
         if request.adversarial_share is not None:
             config = _divide(config, config.steps, request.adversarial_share)
         return replace(config, init_sha256=self.init.sha256) if self.init else config
 
     def fit_to_machine(self, config: SrganConfig) -> SrganConfig:
-        """Drop the perceptual loss, aloud, where VGG16 can neither be found nor downloaded."""
+        """Drop the perceptual loss, aloud, where VGG16 can neither be found nor downloaded.
+
+        Raises:
+            PipelineError: If it cannot, and the critic of whole faces looks through it.
+        """
+        if config.faces_steps:
+            try:
+                load_vgg(["block1_conv2"])
+            except PipelineError as error:
+                raise PipelineError(
+                    f"--faces needs VGG16, which its critic uses. {error}"
+                ) from None
+            return config
         wanted = config.adversarial_steps and config.perceptual_weight
         if not wanted or "perceptual_weight" in self.request.overrides:
             return config
@@ -112,7 +122,7 @@ class SrganStage(Stage[SrganConfig]):
             UsageError: If both phases and a length were asked for.
         """
         request, config = self.request, task.config
-        if not {"fidelity_steps", "adversarial_steps", "faces_steps"} & set(request.overrides):
+        if not {*PAIRED_PHASES, "faces_steps"} & set(request.overrides):
             return super().with_length(task)
         lengths = (request.steps, request.epochs, request.minutes, request.adversarial_share)
         if any(value is not None for value in lengths):

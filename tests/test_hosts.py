@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from children import PATIENCE_S, child, wait_for
 from conftest import JAX, TINY_CALL
 from test_resume import last_state, run_folder, saved_steps
 
+from anime_pipeline.core import checkpoint
 from anime_pipeline.training.parallel.peers import free_port
 
 pytest.importorskip("jax")
@@ -59,6 +61,81 @@ def test_a_host_that_does_not_come_is_named(tmp_path, drawn):
         first.kill()
         (code,), (said,) = ends([second])
     assert code == LOST and "Host 0 has not answered at 127.0.0.1:" in said, said
+
+
+SMALL = Path(__file__).parent / "small_hosts.py"
+SMALL_STEPS = 60
+
+
+@contextmanager
+def small(folder, count=2):
+    """Start hosts that train one number."""
+    port = free_port()
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                child(SMALL, folder, port, count, host, SMALL_STEPS, env={**os.environ, **JAX},
+                      stderr=subprocess.PIPE)
+            )
+            for host in range(count)
+        ]  # fmt: skip
+
+
+def small_steps(folder):
+    return max(checkpoint.steps_in(folder / "state"), default=0)
+
+
+def small_result(folder):
+    step, arrays = checkpoint.load_latest(folder / "state", pytest.fail)
+    assert step == SMALL_STEPS
+    return float(arrays["sum"])
+
+
+def small_resumed(folder, count):
+    with small(folder, count) as processes:
+        codes, said = ends(processes)
+    assert codes == [0] * count, said
+    return small_result(folder)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What two hosts arrive at undisturbed."""
+    return small_resumed(tmp_path_factory.mktemp("small"), 2)
+
+
+@pytest.mark.parametrize(
+    "gone,how",
+    [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP)],
+)
+def test_a_lost_host_ends_the_other_with_its_name(gone, how, expected, tmp_path):
+    with small(tmp_path) as both:
+        assert wait_for(both[0], lambda: small_steps(tmp_path) >= 5)
+        both[gone].send_signal(how)
+        (code,), (said,) = ends([both[1 - gone]])
+    assert code == LOST, said
+    assert f"Host {gone} (" in said and "Traceback" not in said
+    assert ("not heard of for 8 s" if how == signal.SIGSTOP else "has ended") in said
+    assert 5 <= small_steps(tmp_path) < SMALL_STEPS
+    if how == signal.SIGKILL:
+        # On as many hosts exactly, on another number but for rounding.
+        resumed = small_resumed(tmp_path, 2 if gone else 1)
+        assert resumed == pytest.approx(expected, rel=0 if gone else 1e-6, abs=0)
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_a_signal_to_one_host_stops_all_at_one_step(asked, expected, tmp_path):
+    with small(tmp_path) as both:
+        assert wait_for(both[0], lambda: small_steps(tmp_path) >= 5)
+        both[asked].send_signal(signal.SIGTERM)
+        codes, said = ends(both)
+    assert codes == [130, 130], said
+    stopped = {text.split("Stopped at step ")[1].split()[0] for text in said}
+    assert stopped == {str(small_steps(tmp_path))}
+    assert small_resumed(tmp_path, 2) == expected
+
+
+# Whole commands: compiling takes most of their time.
 
 
 @pytest.fixture(scope="module")

@@ -221,8 +221,8 @@ def test_what_would_fit_does_and_parts_take_less():
     batch, fits, words = half.split(maxsplit=2)
     # 1.17 times what 32 pictures take, weights included.
     assert 32 <= int(fits) < 48 and "Out of memory: --batch-size 64 needs about" in words
-    assert "--accumulate 2 keeps the batch" in words
-    assert "close them" in all_  # for it fits
+    assert "--accumulate 2, which computes the same batch" in words
+    assert "Close them" in all_  # for it fits
     whole, divided = map(int, parts.split())
     assert divided < 0.6 * whole
 
@@ -241,9 +241,9 @@ class Wide:
 
 @pytest.mark.parametrize("limit,expected", [
     (40e9, "--batch-size 64 needs about 66.0 GB on each of 2 devices, which has 40.0 GB. "
-           "--batch-size 32 would fit; --accumulate 2 keeps"),
-    (8e9, "No batch would fit: give a smaller --width"),
-    (99e9, "Other programs use it: close them"),
+           "Give --batch-size 32, which would fit, or --accumulate 2"),
+    (8e9, "No batch would fit. Give a smaller --width"),
+    (99e9, "Other programs use it. Close them"),
 ])  # fmt: skip
 def test_out_of_memory_is_said_with_what_would_fit(limit, expected, monkeypatch):
     from anime_pipeline.training.parallel import memory

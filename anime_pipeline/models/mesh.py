@@ -11,7 +11,6 @@ import math
 from typing import Any
 
 import jax
-import keras
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -81,7 +80,7 @@ class Mesh:
 
     def whole(self, tree: Any) -> Any:
         """Place arrays, equal on all hosts, on each device."""
-        return keras.tree.map_structure(
+        return jax.tree.map(
             lambda leaf: jax.make_array_from_process_local_data(
                 self.everywhere, np.asarray(leaf), np.shape(leaf)
             ),
@@ -91,4 +90,4 @@ class Mesh:
 
 def local(tree: Any) -> Any:
     """Return arrays that every device holds as this host's own, for what other hosts don't do."""
-    return keras.tree.map_structure(lambda leaf: leaf.addressable_data(0), tree)
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)

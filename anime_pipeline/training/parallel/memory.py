@@ -32,7 +32,8 @@ def saying_what_fits(task: Task[Any]) -> Iterator[None]:
     except Exception as error:
         if backend.name() != "jax" or not is_out_of_memory(error):
             raise
-        raise PipelineError(words(task, device_bytes())) from error
+        text = words(task, device_bytes())
+        raise PipelineError(f"{text}") from error
 
 
 def words(task: Task[Any], limit: int) -> str:
@@ -52,13 +53,13 @@ def words(task: Task[Any], limit: int) -> str:
     begin = f"Out of memory: --batch-size {batch} needs about {needed:.1f} GB on {on}, which has "
     begin += f"{limit / 1e9:.1f} GB. "
     if fits < unit:
-        return f"{begin}No batch would fit: give a smaller --width or --crop-size."
+        return f"{begin}No batch would fit. Give a smaller --width or --crop-size."
     if fits >= batch:
-        return f"{begin}Other programs use it: close them, or give a smaller --batch-size."
+        return f"{begin}Other programs use it. Close them, or give a smaller --batch-size."
     more = max(1, task.parts) * 2
     return (
-        f"{begin}--batch-size {fits} would fit; --accumulate {more} keeps the batch and computes "
-        "it in parts."
+        f"{begin}Give --batch-size {fits}, which would fit, or --accumulate {more}, which computes "
+        "the same batch in parts."
     )
 
 

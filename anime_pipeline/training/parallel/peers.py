@@ -89,14 +89,14 @@ class Peers:
         connections: Mapping[int, Connection],
         port: int = 0,
         on_loss: Callable[[str], None] = end_process,
-        lost_after_s: float = LOST_AFTER_S,
+        lost_after_s: float | None = None,
     ) -> None:
         self.names = names
         self.port = port
         self._host = host
         self._connections = connections
         self._on_loss = on_loss
-        self._lost_after_s = lost_after_s
+        self._lost_after_s = lost_after_s or LOST_AFTER_S
         self._over = threading.Event()
         self._losing = threading.Lock()
         self._lost = ""

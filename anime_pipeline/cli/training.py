@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from anime_pipeline.cli import common
 from anime_pipeline.cli.complete import run_names, weights_names
+from anime_pipeline.cli.device_options import device_options
 from anime_pipeline.cli.live import display
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, LOSSES, MAX_SEED, PRESETS, DcganConfig, SrganConfig
@@ -87,32 +88,7 @@ training_options = common.joined(
         help="Only tell settings, size, memory, time and disk space of the run.",
     ),
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
-    click.option(
-        "--devices",
-        type=click.IntRange(min=1),
-        help="Devices of each host that share a batch, on JAX [default: 1; of several hosts all].",
-    ),
-    click.option(
-        "--accumulate",
-        type=click.IntRange(min=1),
-        help="Compute each batch in this many parts: less memory, the same result (JAX).",
-    ),
-    click.option(
-        "--remat", is_flag=True, help="Compute networks twice: less memory, more time (JAX)."
-    ),
-    click.option(
-        "--coordinator",
-        metavar="HOST:PORT",
-        help="Train on several hosts: where host 0 is; auto under Slurm, Open MPI, Kubernetes.",
-    ),
-    click.option("--num-hosts", type=click.IntRange(min=1), help="How many hosts there are."),
-    click.option("--host-id", type=click.IntRange(min=0), help="Which of them this is, from 0."),
-    click.option(
-        "--host-timeout",
-        type=common.FiniteRange(0, min_open=True),
-        default=300.0,
-        help="Seconds that the hosts have to come.",
-    ),
+    device_options,
     common.json_option,
 )
 

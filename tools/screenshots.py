@@ -20,8 +20,6 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from anime_pipeline.web.serving.running import running
-
 SIZE = (1120, 760)
 BLEND = "/blend?a=seed%3D37&b=seed%3D17"
 PICTURES_DONE = (
@@ -39,7 +37,6 @@ STILL = (
 @contextmanager
 def browser(dark: bool) -> Iterator[webdriver.Chrome]:
     """Start the tests' Chromium, at the size and in the colours of the README."""
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
     from browser import chromium
 
     with tempfile.TemporaryDirectory() as folder, chromium(Path(folder) / "profile") as chrome:
@@ -86,6 +83,9 @@ def main() -> None:
     parser.add_argument("--run", default="dcgan/1-cpu")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from running import running
+
     # Relative, as people start it: the training page shows the path.
     place, name = options.checkpoints.resolve().parent, options.checkpoints.name
     with running(place, "--checkpoints", name) as (_, url):

@@ -1,6 +1,6 @@
 """One of several hosts that train a single number, for tests of how they stop and are lost.
 
-    python small_hosts.py FOLDER PORT HOSTS HOST STEPS
+    python small_hosts.py FOLDER PORT HOSTS HOST STEPS LOST_AFTER_S
 
 Everything but the networks is a run's own: meeting, placement, the loop, checkpoints, signals.
 """
@@ -19,7 +19,6 @@ from anime_pipeline.training.parallel.hosts import joined
 from anime_pipeline.training.request import Request
 
 BATCH = 4
-peers.LOST_AFTER_S = 8.0
 
 
 def make_task(steps, mesh):
@@ -63,7 +62,8 @@ def make_task(steps, mesh):
 
 
 def main():
-    folder, port, count, own, steps = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    folder, port, count, own, steps, lost_s = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    peers.LOST_AFTER_S = lost_s
     alone = {} if count == 1 else {"num_hosts": count, "host_id": own}
     coordinator = f"127.0.0.1:{port}" if alone else None
     with joined(Request(["none"], coordinator=coordinator, **alone)) as hosts:

@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError, UsageError
@@ -109,18 +109,24 @@ def import_keras_quietly() -> None:
         ) from None
 
 
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> AbstractContextManager[None]:
     """Drop what is written to the file descriptor of stderr, by native code too."""
-    if sys.stderr:
-        sys.stderr.flush()
-    saved = os.dup(2)
+    return quiet_descriptor(2)
+
+
+@contextmanager
+def quiet_descriptor(number: int) -> Iterator[None]:
+    """Drop what is written to the file descriptor of stdout (1) or stderr (2)."""
+    stream = (sys.stdout, sys.stderr)[number - 1]
+    if stream:
+        stream.flush()
+    saved = os.dup(number)
     try:
         with open(os.devnull, "wb") as sink:
-            os.dup2(sink.fileno(), 2)
+            os.dup2(sink.fileno(), number)
         yield
     finally:
-        os.dup2(saved, 2)
+        os.dup2(saved, number)
         os.close(saved)
 
 

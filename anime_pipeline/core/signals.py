@@ -75,6 +75,14 @@ def answering(answer: Callable[[int, bool], object]) -> AbstractContextManager[N
     return answering_stop_signals(handle, lambda h: callable(h) or h == signal.SIG_DFL)
 
 
+def again_in_python() -> None:
+    """Take back signals for which a library has put in handlers of its own, in native code."""
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            if callable(handler := signal.getsignal(number)):
+                signal.signal(number, handler)
+
+
 def stopping_as_ctrl_c() -> AbstractContextManager[None]:
     """Raise `KeyboardInterrupt` in the main thread at any of `STOP_SIGNALS`."""
     return answering(lambda number, _: signal.default_int_handler(number, None))

@@ -45,7 +45,8 @@ if WORKER and hasattr(os, "sched_setaffinity"):
 # Nothing that whoever runs the tests has set for their own terminal, network or commands.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 for _name in list(os.environ):
-    ours = _name.startswith("ANIME_PIPELINE_") and not _name.endswith(("_FACES", "_ASSETS"))
+    given = ("_FACES", "_ASSETS", "_ORT_WEB")
+    ours = _name.startswith("ANIME_PIPELINE_") and not _name.endswith(given)
     if ours or _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
         del os.environ[_name]
 

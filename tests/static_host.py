@@ -18,11 +18,10 @@ STRICT = {
 class Handler(SimpleHTTPRequestHandler):
     """Knows files and nothing else; counts the bytes of each."""
 
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
-        ".mjs": "text/javascript",
-        ".webmanifest": "application/manifest+json",
-        ".onnx": "application/octet-stream",
-    }
+    extensions_map = {".mjs": "application/octet-stream", ".gz": "application/gzip"} | {
+        ".html": "text/html; charset=utf-8", ".css": "text/css", ".svg": "image/svg+xml",
+        ".js": "text/javascript", ".json": "application/json", "": "application/octet-stream",
+    }  # fmt: skip
     protocol_version = "HTTP/1.1"
 
     def end_headers(self):

@@ -126,14 +126,14 @@ def _write_generator(weights: Weights, folder: Path) -> dict[str, Any]:
     arrays = _halves(weights, graph, names)
     return {
         "graph": _put(folder, "generator", ".onnx", _hollow(graph, names)),
-        "arrays": _put(folder, "generator", ".f16.gz", pack(arrays)),
+        "arrays": _put(folder, "generator", ".f16.bin", pack(arrays)),
         "count": len(arrays),
         "sha256": weights.sha256,
         "image_size": config.image_size,
         "latent_dim": config.latent_dim,
         "distribution": config.latent_distribution,
         "parts": parts,
-        "table": _put(folder, "conditions", ".f16.gz", pack(table.ravel().astype(np.float16))),
+        "table": _put(folder, "conditions", ".f16.bin", pack(table.ravel().astype(np.float16))),
         "rows": len(table),
     }
 
@@ -156,7 +156,7 @@ def _write_upscalers(networks: Networks, folder: Path) -> dict[str, Any]:
         packed |= {start: pack(values[name], values[start]) for start in files}
         start = min(packed, key=lambda each: len(packed[each]))
         origin = {"from": start, "sha256_weights": networks.upscalers[name].sha256}
-        files[name] = _put(folder, name, ".f16.gz", packed[start]) | origin
+        files[name] = _put(folder, name, ".f16.bin", packed[start]) | origin
     return {
         "graph": _put(folder, "upscaler", ".onnx", _hollow(graphs[base], apart)),
         "arrays": files,

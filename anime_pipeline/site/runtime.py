@@ -74,19 +74,19 @@ def copy(dist: Path, folder: Path) -> dict[str, Any]:
     Returns:
         Addresses by kind of runtime, relative to the site, ready for JSON.
     """
-    found = {}
+    found: dict[str, Any] = {}
+    at = f"{folder.parent.name}/{folder.name}"
     for kind, (module, threads, program) in FILES.items():
-        for script in (module, threads):
+        scripts = {}
+        for role, script in (("module", module), ("threads", threads)):
+            # Not every host knows .mjs as JavaScript, and maps for debuggers are not here.
+            name = f"{script.removesuffix('.mjs')}.js"
             text = (dist / script).read_text(encoding="utf-8")
-            # Maps for debuggers, which are not here.
             text = re.sub(r"\n//# sourceMappingURL=\S+\s*$", "\n", text)
-            atomic_write_bytes(folder / script, text.encode())
+            atomic_write_bytes(folder / name, text.encode())
+            scripts[role] = f"{at}/{name}"
         packed = gzip.compress((dist / program).read_bytes(), 9, mtime=0)
-        atomic_write_bytes(folder / f"{program}.gz", packed)
-        at = f"{folder.parent.name}/{folder.name}"
-        found[kind] = {
-            "module": f"{at}/{module}",
-            "threads": f"{at}/{threads}",
-            "program": {"file": f"{at}/{program}.gz", "bytes": len(packed)},
-        }
+        # By another name than .gz, which some hosts unpack on the way.
+        atomic_write_bytes(folder / f"{program}.bin", packed)
+        found[kind] = scripts | {"program": {"file": f"{at}/{program}.bin", "bytes": len(packed)}}
     return found

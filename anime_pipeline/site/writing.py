@@ -142,7 +142,7 @@ def _sweep(folder: Path, keep: set[str]) -> None:
             continue
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.suffix in (".gz", ".onnx"):
+        elif path.suffix in (".bin", ".onnx"):
             path.unlink()
 
 

@@ -96,7 +96,11 @@ def write_site(folder: Path, catalogue: Catalogue, package: Path | None, title: 
     for name, text in rendered.items():
         atomic_write_text(folder / name, text)
     small = [*rendered, *(f"{static}/{name}" for name in scripts)]
-    atomic_write_text(folder / WORKER, _service_worker(folder, small))
+    large = [
+        *_names(document),
+        *(f"{engine}/{path.name}" for path in (folder / engine).glob("*.js")),
+    ]
+    atomic_write_text(folder / WORKER, _service_worker(folder, small, large))
     forever = "".join(FOREVER.format(folder=f"/{each}") for each in (static, engine, "networks"))
     atomic_write_text(folder / "_headers", HEADERS.format(forever=forever))
     atomic_write_text(folder / ".nojekyll", "")  # or GitHub leaves out what begins with "_"
@@ -170,11 +174,15 @@ def _manifest(title: str, static: str) -> str:
     return json.dumps(document | {"display": "standalone", "icons": [icon]} | COLOURS)
 
 
-def _service_worker(folder: Path, small: list[str]) -> str:
+def _service_worker(folder: Path, small: list[str], large: list[str]) -> str:
     """Return the service worker; it is another one whenever a page or script is."""
     contents = {name: (folder / name).read_bytes() for name in small}
     source = (resources.files("anime_pipeline.site") / "static" / WORKER).read_text("utf-8")
-    facts = {"version": f"{__version__}-{_digest(contents)}", "files": small}
+    facts = {
+        "version": f"{__version__}-{_digest(contents)}",
+        "files": small,
+        "large": sorted(large),
+    }
     return f"const SITE = {json.dumps(facts)};\n{source}"
 
 

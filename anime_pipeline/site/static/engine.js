@@ -4,7 +4,7 @@
 import { conditionOf } from "./condition.js";
 import { join, mix, widen } from "./halves.js";
 import { latentOf } from "./latent.js";
-import { load, unzip } from "./saved.js";
+import { keepFile, keepScripts, load, unzip } from "./saved.js";
 
 /** @typedef {import("./face.js").Face} Face */
 /** @typedef {{width: number, height: number, channels: number, data: Uint8Array}} Picture */
@@ -96,9 +96,13 @@ export class Engine {
     return coming;
   }
 
-  /** Load what is still missing, so that it is kept for use without a network. */
-  async loadRest() {
-    for (const name of Object.keys(this.site.upscaler.arrays)) await this.arraysOf(name);
+  /** Have the browser keep what nobody has asked for yet, for use without a network. */
+  async keepRest() {
+    const { module, threads } = this.site.runtime[this.kind ?? "wasm"];
+    await keepScripts([module, threads].map((file) => new URL(file, this.root)));
+    for (const [name, stored] of Object.entries(this.site.upscaler.arrays)) {
+      if (!this.arrays.has(name)) await keepFile(this.root, stored, this.onBytes);
+    }
   }
 
   /**

@@ -43,7 +43,9 @@ export class Queue {
 
   /** @param {number} id */
   cancel(id) {
-    this.jobs = this.jobs.filter((job) => job.id !== id);
+    const gone = this.jobs.filter((job) => job.id === id);
+    this.leave(gone);
+    for (const job of gone) job.failed(new Error("called off"));
   }
 
   async work() {
@@ -51,6 +53,7 @@ export class Queue {
     this.running = true;
     while (this.jobs.length) {
       const batch = await this.next();
+      if (!batch.length) continue;
       try {
         await (batch[0].small ? this.finish(batch) : this.begin(batch));
       } catch (error) {
@@ -69,7 +72,7 @@ export class Queue {
     const first = this.jobs.find((job) => !job.small || upscaler(job).ready);
     if (!first) {
       await upscaler(this.jobs[0]).session.catch(() => undefined); // what is wrong with it, `finish` meets
-      return this.jobs.length ? [this.jobs[0]] : this.next();
+      return this.jobs.slice(0, 1);
     }
     const alike = this.jobs.filter((job) => Boolean(job.small) === Boolean(first.small)
       && job.realism === first.realism && job.times === first.times);

@@ -31,9 +31,28 @@ export async function load(root, { file, bytes, sha256 }, onBytes) {
   }
   if (!kept) {
     // Behind the first face; a full disk is no reason to stop.
-    cache?.put(address, new Response(content, { headers: response.headers })).catch(console.debug);
+    cache?.put(address, new Response(content, { headers: { "Content-Type": "application/octet-stream" } })).catch(console.debug);
   }
   return content;
+}
+
+/**
+ * Have the browser keep a file for later, without looking into it; where it keeps nothing, do nothing.
+ * @param {URL} root of the site
+ * @param {Stored} stored
+ * @param {(bytes: number, fetched: boolean) => void} onBytes
+ */
+export async function keepFile(root, stored, onBytes) {
+  const cache = await globalThis.caches?.open(FILES).catch(() => undefined);
+  if (!cache) return;
+  if (await cache.match(new URL(stored.file, root).href)) onBytes(stored.bytes, false);
+  else await load(root, stored, onBytes);
+}
+
+/** The same for scripts, which are loaded already. @param {URL[]} addresses */
+export async function keepScripts(addresses) {
+  const cache = await globalThis.caches?.open(FILES).catch(() => undefined);
+  for (const { href } of addresses) if (cache && !await cache.match(href)) await cache.add(href);
 }
 
 /** @param {ReadableStream<Uint8Array>} stream @param {number} bytes expected @param {(bytes: number) => void} onBytes */

@@ -5,10 +5,11 @@
  * that they are fetched once.
  */
 
-/** @type {{version: string, files: string[]}} */
-const { version, files } = SITE;
+/** @type {{version: string, files: string[], large: string[]}} */
+const { version, files, large } = SITE;
 const FILES = "anime-pipeline-files"; // named after their content
 const PAGES = `anime-pipeline-pages ${registration.scope} `;
+const ANY = { ignoreVary: true }; // some hosts tell requests apart that are alike
 const HEADERS = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -35,14 +36,19 @@ async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(PAGES) && name !== PAGES + version) await caches.delete(name);
   }
+  const cache = await caches.open(FILES);
+  const current = new Set(large.map((file) => new URL(file, registration.scope).href));
+  for (const { url } of await cache.keys()) {
+    if (url.startsWith(registration.scope) && !current.has(url)) await cache.delete(url);
+  }
   await clients.claim();
 }
 
 /** @param {Request} request */
 async function answer(request) {
   const address = fileOf(request);
-  const [pages, large] = await Promise.all([caches.open(PAGES + version), caches.open(FILES)]);
-  const found = (await pages.match(address)) ?? (await large.match(address)) ?? (await fetch(request));
+  const [pages, kept] = await Promise.all([caches.open(PAGES + version), caches.open(FILES)]);
+  const found = (await pages.match(address, ANY)) ?? (await kept.match(address, ANY)) ?? (await fetch(request));
   if (found.type === "opaqueredirect" || found.status === 0) return found;
   const headers = new Headers(found.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);

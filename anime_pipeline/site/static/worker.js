@@ -24,7 +24,7 @@ const engine = new Engine(new URL("../../", import.meta.url), (bytes, fromHost) 
 });
 /** @type {Promise<Queue>} */
 let started;
-/** Uploads that have been called off. @type {Set<number>} */
+/** Questions that have been called off. @type {Set<number>} */
 const off = new Set();
 
 /** Load everything, in the order in which it is needed. @param {number} pace_ms */
@@ -32,7 +32,7 @@ async function start(pace_ms) {
   await engine.start();
   const queue = new Queue(engine, pace_ms, (now) => postMessage({ pace_ms: now }));
   engine.upscaler(true, 1).session
-    .then(() => engine.loadRest())
+    .then(() => engine.keepRest())
     .then(() => postMessage({ saved: true }))
     .catch((error) => console.debug("Not all is here:", error)); // whoever needs it will ask again
   return queue;
@@ -47,6 +47,7 @@ async function start(pace_ms) {
  */
 async function drawn(id, seeds, { size, realism, urgent = false, onPreview }) {
   const queue = await started;
+  if (off.has(id)) throw new Error("called off");
   const times = Math.round(Math.log(size / 32) / Math.log(4)); // 32, 128 and 512, as pages call them
   return Promise.all(seeds.map((seed) => new Promise((done, failed) => {
     queue.add({ id, seed, times, realism, urgent, done, failed, onPreview });
@@ -113,7 +114,7 @@ addEventListener("message", async ({ data: { id, kind, ...asked } }) => {
     started.then(() => postMessage({ ready: true }), (error) => postMessage({ broken: String(error) }));
   } else if (kind === "cancel") {
     off.add(id);
-    (await started).cancel(id);
+    started.then((queue) => queue.cancel(id), console.debug);
   } else {
     try {
       postMessage({ id, result: await ANSWERS[kind](id, asked) });

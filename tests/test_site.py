@@ -1,5 +1,6 @@
 """`export --to site`: what the folder holds, what is refused, and what stays."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -9,11 +10,14 @@ from html.parser import HTMLParser
 import numpy as np
 import onnxruntime
 import pytest
+from conftest import TINY_SRGAN
+from test_export import stored
 
 from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.models.weights import DCGAN_KIND, load_weights
+from anime_pipeline.models import srgan
+from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, load_weights
 from anime_pipeline.site import pages, runtime
-from anime_pipeline.site.networks import ARRAYS
+from anime_pipeline.site.networks import ARRAYS, Networks
 
 MOST_BYTES = 70_000_000
 MOST_FIRST_VISIT = {"wasm": 24_000_000, "webgpu": 28_000_000}
@@ -129,6 +133,21 @@ def test_the_graph_and_its_arrays_draw_this_programs_faces(shipped_site, tmp_pat
     assert np.abs(found.astype(int) - ours.draw(latent, condition)).max() <= 1
     table = unpacked(folder / generator["table"]["file"]).reshape(generator["rows"], -1)
     np.testing.assert_array_equal(table.astype(np.float32), ours._table)
+
+
+def test_upscalers_that_cannot_be_mixed_in_a_browser_are_not_offered(asked_weights, tmp_path):
+    """A normalisation that is folded into a convolution is no straight line between weights."""
+    config = dataclasses.replace(TINY_SRGAN, architecture="reference", channels=64)
+    one = stored(srgan, config, SRGAN_KIND, tmp_path / "one.npz")
+    moved = {name: array + 0.1 * np.sign(array) for name, array in one.arrays.items()}
+    other = dataclasses.replace(one, arrays=moved, sha256="other")
+    pair = ("a", "b")
+    generator = load_weights(asked_weights, DCGAN_KIND)
+    networks = Networks(generator, dict(zip(pair, (one, other), strict=True)), pair, pair, None, "")
+    found = networks.that_browsers_mix()
+    assert (found.drawn, found.pictures) == (("b", "b"), ("a", "a"))
+    whole = dataclasses.replace(networks, upscalers={"a": one, "b": one})
+    assert whole.that_browsers_mix().drawn == pair
 
 
 def test_ones_own_weights_and_title(cli, asked_weights, package, tmp_path):

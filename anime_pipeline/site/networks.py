@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,17 @@ class Networks:
         denoise = name(0, False, 1) if catalogue.has_denoise else None
         generator = catalogue.generator().weights
         served = catalogue.weights_hash(generator)
-        found = cls(generator, upscalers, drawn, pictures, denoise, served)
-        return found if found._mixable() else found._single()
+        return cls(generator, upscalers, drawn, pictures, denoise, served).that_browsers_mix()
+
+    def that_browsers_mix(self) -> Networks:
+        """Return these, or only the ends that suit where graphs cannot be mixed as weights are."""
+        if self._mixable():
+            return self
+        drawn, pictures = self.drawn[1], self.pictures[0]
+        kept = {name: self.upscalers[name] for name in (drawn, pictures)}
+        return replace(
+            self, upscalers=kept, drawn=(drawn,) * 2, pictures=(pictures,) * 2, denoise=None
+        )
 
     def _mixable(self) -> bool:
         """Tell whether mixing the numbers of graphs is mixing the weights."""
@@ -87,13 +96,6 @@ class Networks:
             if any(np.abs((first[n] + last[n]) / 2 - half[n]).max() > MIXABLE for n in first):
                 return False
         return True
-
-    def _single(self) -> Networks:
-        drawn, pictures = self.drawn[1], self.pictures[0]
-        kept = {name: self.upscalers[name] for name in (pictures, drawn)}
-        return Networks(
-            self.generator, kept, (drawn,) * 2, (pictures,) * 2, None, self.weights_hash
-        )
 
 
 def write(networks: Networks, folder: Path) -> dict[str, Any]:

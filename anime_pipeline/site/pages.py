@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader
 
 from anime_pipeline import __version__
 from anime_pipeline.inference.spec import palettes
+from anime_pipeline.site.networks import Networks
 from anime_pipeline.web.api.requests import GenerateQuery
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.pages.views import upscaling
@@ -31,11 +32,12 @@ def file_name(page: str) -> str:
     return "index.html" if page == "wall" else f"{page}.html"
 
 
-def render(catalogue: Catalogue, title: str, scripts: str) -> dict[str, str]:
+def render(catalogue: Catalogue, networks: Networks, title: str, scripts: str) -> dict[str, str]:
     """Return each page as HTML, by file name.
 
     Args:
         catalogue: The models that the site draws with.
+        networks: What of them a browser can mix.
         title: What the site calls itself.
         scripts: Folder of styles and scripts, relative to the site.
     """
@@ -48,7 +50,7 @@ def render(catalogue: Catalogue, title: str, scripts: str) -> dict[str, str]:
     }
     generator = catalogue.generator()
     shared: dict[str, Any] = {
-        "weights": catalogue.weights_hash(generator.weights),
+        "weights": networks.weights_hash,
         "attributes": generator.attributes,
         "colours": palettes(),
         "faces": [],
@@ -60,10 +62,11 @@ def render(catalogue: Catalogue, title: str, scripts: str) -> dict[str, str]:
         "models": [catalogue.default],
         "meant": "",
         **upscaling(catalogue),
+        "denoise_available": networks.denoise is not None,
     }
     found = {}
     for page in PAGES:
-        realism = {"realism_available": catalogue.has_realism(drawn=page != "upscale")}
+        first, last = networks.pictures if page == "upscale" else networks.drawn
         template = environment.get_template(f"{page}.html")
-        found[file_name(page)] = template.render(shared | realism, page=page)
+        found[file_name(page)] = template.render(shared, realism_available=first != last, page=page)
     return found

@@ -80,9 +80,10 @@ def write_site(folder: Path, catalogue: Catalogue, package: Path | None, title: 
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, content in scripts.items():
         atomic_write_bytes(folder / static / name, content)
+    found = networks.Networks.of(catalogue)
     document: dict[str, Any] = {
         "runtime": runtime.copy(dist, folder / engine),
-        **networks.write(networks.Networks.of(catalogue), folder / "networks"),
+        **networks.write(found, folder / "networks"),
         "colours": {
             part: {name: as_hex(rgb) for name, rgb in named_colours(part).items()}
             for part in ("hair", "skin")
@@ -90,7 +91,7 @@ def write_site(folder: Path, catalogue: Catalogue, package: Path | None, title: 
         "most_pixels": MAX_RESULT_PIXELS,
         "texts": {"software": SOFTWARE["Software"], "weights": WEIGHTS},
     }
-    rendered = pages.render(catalogue, title, static)
+    rendered = pages.render(catalogue, found, title, static)
     rendered["manifest.webmanifest"] = _manifest(title, static)
     rendered[DESCRIPTION] = networks.as_json(document)
     for name, text in rendered.items():

@@ -21,8 +21,6 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from anime_pipeline.web.serving.running import running
-
 SIZE = (1120, 760)
 BLEND = "/blend?a=seed%3D37&b=seed%3D17"
 PICTURES_DONE = (
@@ -40,7 +38,6 @@ STILL = (
 @contextmanager
 def browser(dark: bool) -> Iterator[webdriver.Chrome]:
     """Start the tests' Chromium, at the size and in the colours of the README."""
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
     from browser import chromium
 
     with tempfile.TemporaryDirectory() as folder, chromium(Path(folder) / "profile") as chrome:
@@ -104,6 +101,9 @@ def main() -> None:
     if options.site:
         show_site(options.site, options.out)
         return
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from running import running
+
     # Relative, as people start it: the training page shows the path.
     place, name = options.checkpoints.resolve().parent, options.checkpoints.name
     with running(place, "--checkpoints", name) as (_, url):

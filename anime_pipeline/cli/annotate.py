@@ -1,7 +1,5 @@
 """`anime-pipeline annotate`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -13,6 +11,7 @@ import click
 
 from anime_pipeline.cli import common
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
+from anime_pipeline.core.progress import counted
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
 from anime_pipeline.data.dataset import Dataset, Record, open_dataset
@@ -129,13 +128,12 @@ def _estimates(
     from anime_pipeline.data.opening import estimate_file
 
     with common.progress_bar(title) as update:
-        for done, record in enumerate(records, start=1):
+        for record in counted(records, update):
             found = estimate_file(record.path)
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
                 yield record, found
-            update(done, len(records))
 
 
 def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:

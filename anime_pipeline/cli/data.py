@@ -142,12 +142,8 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
     if "attributes" in facts:
         known = facts["attributes"]
         text = f"{len(known['names'])} for {known['images_with_attributes']} pictures "
-        rows.append(
-            (
-                "Attributes",
-                f"{text}({known['rows']} rows in the table, of which {absent} name absent files)",
-            )
-        )
+        text += f"({known['rows']} rows in the table, of which {absent} name absent files)"
+        rows.append(("Attributes", text))
     else:
         text = f"{facts['color_rows']} rows; {facts['images_with_colors']} pictures have one; "
         bare = f"{len(facts['folders_without_colors'])} folder(s) without color.csv"

@@ -1,7 +1,5 @@
 """`anime-pipeline generate`."""
 
-from __future__ import annotations
-
 import json
 import os
 import zlib
@@ -38,9 +36,8 @@ MANIFEST = "manifest.json"
 @click.option("--prompt", help='In words: "long silver hair, tan skin, blue eyes".')
 @click.option("--with", "tags", multiple=True, help="A tag that the weights were trained on.")
 @click.option("--without", "not_tags", multiple=True, help="The opposite of a tag.")
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
-@faces.weights_options
+@faces.stages_options
 @result_options("outputs/", "pictures that another call has made")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32)
 def command(

@@ -1,7 +1,5 @@
 """Errors that a person reads: what was received, what was expected, what to do; and exit codes."""
 
-from __future__ import annotations
-
 import errno
 
 EXIT_OK = 0
@@ -51,6 +49,12 @@ class TrainingInterruptedError(PipelineError):
 
 class NotAFileError(OSError):
     """Something else than a regular file, or a larger one than is read, stands at a path."""
+
+
+def invalid(argument: str, expected: str, received: object) -> ValueError:
+    """Return what is raised where a function gets an argument that no caller should give."""
+    text = f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}"
+    return ValueError(text)
 
 
 def in_words(error: BaseException) -> PipelineError | None:

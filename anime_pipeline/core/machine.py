@@ -1,7 +1,5 @@
 """What this machine offers; no framework is imported but by the function that says so."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import json

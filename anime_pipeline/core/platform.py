@@ -14,8 +14,6 @@ The package filelock cannot stand in for `lock`: it locks no file that is open a
 temporary one being written is, no folder, and nothing for several readers who may not write.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal

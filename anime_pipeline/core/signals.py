@@ -1,7 +1,5 @@
 """Signals that ask a command to end: all are answered as Ctrl-C is, and it exits with 130."""
 
-from __future__ import annotations
-
 import os
 import signal
 import stat

@@ -1,11 +1,10 @@
 """Finding picture files: a sorted walk that reports what it passes over."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from anime_pipeline.core.errors import DataError
 
@@ -16,7 +15,6 @@ IMAGE_SUFFIXES = frozenset(
 
 # Files that datasets carry beside pictures; passing over them is no news.
 QUIET_SUFFIXES = frozenset({".csv", ".txt", ".json", ".md", ".npz", ".npy", ".html"})
-
 
 NOT_A_PICTURE = "not a picture file"
 
@@ -29,7 +27,7 @@ class Skipped:
     reason: str
 
     @classmethod
-    def because(cls, path: Path, error: OSError | DataError) -> Skipped:
+    def because(cls, path: Path, error: OSError | DataError) -> Self:
         """Return a file that cannot be read, or not be decoded as ``"image"``."""
         if isinstance(error, OSError):
             return cls(str(path), f"cannot be read ({error.strerror})")

@@ -85,6 +85,17 @@ def has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+def leave_graphs_unfused() -> None:
+    """Keep TensorFlow's remapper from graphs it fails on, an error on the screen each time.
+
+    Where one network is applied twice in a step it fails, so nothing is lost by leaving it out.
+    """
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
 def make_deterministic() -> None:
     """Make every operation reproducible, so that a resumed run equals an uninterrupted one."""
     if name() == "tensorflow":

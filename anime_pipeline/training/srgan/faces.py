@@ -25,7 +25,7 @@ from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data import conditions
 from anime_pipeline.images.rows import Pictures
-from anime_pipeline.models.backend import value_and_grad
+from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_discriminator as build_critic
 from anime_pipeline.models.feature_extractor import FeatureExtractor, feature_maps
 from anime_pipeline.models.network import Network
@@ -119,6 +119,7 @@ class FacesTask(SrganTask):
         Raises:
             CheckpointError: If `init` does not fit the generator.
         """
+        backend.leave_graphs_unfused()
         self.pool = pool
         self.critic_config = critic_config(config)
         self.critic = Network(build_critic(self.critic_config, feature_maps(self.critic_config)))
@@ -265,7 +266,7 @@ class FacesStep:
             }
             return loss, (updated | entries, stats, metrics)
 
-        gradient = value_and_grad(generator_loss)
+        gradient = backend.value_and_grad(generator_loss)
         (_, (players, stats, metrics)), gradients = gradient(generator["params"])
         updated = update_generator(state, players, gradients, stats, inputs, config)
         return {**updated, "reference": reference}, metrics

@@ -34,10 +34,9 @@ def address(page: str) -> str:
 @blueprint.get("/")
 def wall() -> str:
     """Show faces of consecutive seeds: without `start`, ones that nobody has seen yet."""
-    text = request.args.get("start", "")
-    digits = text.isascii() and text.isdecimal() and len(text) < 20
-    known = digits and int(text) <= MAX_SEED - WALL
-    start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
+    start = request.args.get("start", type=int)
+    if start is None or not 0 <= start <= MAX_SEED - WALL:
+        start = secrets.randbelow(RANDOM_SEEDS)
     askable = services().catalogue.generator().attributes
     asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in askable}})
     weights = _weights(asked.model)
@@ -86,7 +85,7 @@ def studio() -> str:
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
         attributes=generator.attributes,
-        models=list(catalogue.names()),
+        models=catalogue.names(),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism(),
         weights=weights,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from anime_pipeline.cli import common
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
@@ -92,7 +93,7 @@ def _annotate(
     targets: dict[Path, Path] = {}
     facts: dict[str, Any] = {"images": 0, "written": [], "kept": []}
     inside = dataset.root.resolve()
-    for folder in dict.fromkeys(record.path.parent for record in dataset.records):
+    for folder in map(Path, dataset.records.folders):
         # Whoever made a set may have put a link into it; pictures are read through it, no more.
         if not out and not (place := folder.resolve()).is_relative_to(inside):
             reason = f"a link leads to {place}: annotate that folder itself, or give --out"
@@ -106,7 +107,8 @@ def _annotate(
             facts["kept"].append(str(target))
         else:
             targets[folder] = target
-    records = [record for record in dataset.records if record.path.parent in targets]
+    wanted = [Path(folder) in targets for folder in dataset.records.folders]
+    records = dataset.records.take(np.array(wanted)[dataset.records.folder])
     found = _estimates("Annotating", records, skipped)
     for folder, rows in groupby(found, lambda pair: pair[0].path.parent):
         table = [(record.path.name, colors) for record, colors in rows]

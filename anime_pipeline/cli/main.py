@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate:command", "Measure a generator against held-out faces."),
     "export": ("export:command", "Write networks for other programs: ONNX, LiteRT."),
     "inspect": ("data:inspect", "Tell what a folder of faces holds."),
+    "prepare": ("prepare:command", "Decode a large set ahead of training."),
     "annotate": ("annotate:command", "Estimate hair and skin colours of faces."),
     "sample-data": ("data:sample_data", "Draw a practice set of faces."),
     "runs": ("runs:command", "List, compare and plot training runs."),

@@ -179,8 +179,18 @@ def _cpuinfo() -> str:
 def usable_cores() -> int:
     """Return how many hardware threads this process may use; a container may get few."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min([cores, *_most_threads])
+
+
+_most_threads: list[int] = []
+
+
+def limit_threads(most: int) -> None:
+    """Let this process compute with no more threads than that; one of several has a share."""
+    _most_threads[:] = [most]
 
 
 def resident_bytes() -> int:

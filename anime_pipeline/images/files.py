@@ -35,14 +35,23 @@ class Skipped:
 
 
 def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
-    """Yield picture files below `root` in sorted order; hidden files and link loops are left out.
+    """Yield picture files below `root`, as `walk_folders` does."""
+    for folder, names in walk_folders(root, skipped):
+        for name in names:
+            yield Path(folder, name)
+
+
+def walk_folders(root: Path, skipped: list[Skipped]) -> Iterator[tuple[str, list[str]]]:
+    """Yield folders with the names of their picture files, both in sorted order.
+
+    Hidden files, link loops and folders without a picture are left out.
 
     Args:
         root: Folder to search, or a single file.
         skipped: Receives files that are neither pictures nor known companions.
     """
     if root.is_file():
-        yield root
+        yield os.path.dirname(root), [root.name]
         return
     seen: set[str] = set()
 
@@ -56,9 +65,13 @@ def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
             continue
         seen.add(place)
         inner[:] = sorted(name for name in inner if name[0] != ".")
-        for name in sorted(names):
-            if name[0] != "." and _is_picture(os.path.join(folder, name), skipped):
-                yield Path(folder, name)
+        pictures = [
+            name
+            for name in sorted(names)
+            if name[0] != "." and _is_picture(os.path.join(folder, name), skipped)
+        ]
+        if pictures:
+            yield os.path.dirname(Path(folder, pictures[0])), pictures
 
 
 def _is_picture(path: str, skipped: list[Skipped]) -> bool:

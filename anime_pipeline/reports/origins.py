@@ -14,6 +14,7 @@ from anime_pipeline.data.origins import (
     standing_apart,
 )
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.images.writing.grid import captioned_rows, spread
 
 SHOWN = 5  # families named one by one; the rest are counted
@@ -74,7 +75,7 @@ def warnings(origins: Origins, pictures: int) -> list[str]:
 
 def facts(origins: Origins, store: Store) -> dict[str, Any]:
     """Return what is known of a set's origins, as JSON values."""
-    names = [str(record.path) for record in store.records]
+    names = list(store.records.places())
     total = len(names)
 
     def family_facts(family: Family) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def rows(origins: Origins, pictures: int) -> list[tuple[str, str]]:
     return found
 
 
-def draw(origins: Origins, images: np.ndarray) -> np.ndarray | None:
+def draw(origins: Origins, images: Pictures) -> np.ndarray | None:
     """Draw examples of each family, what differs from the rest first.
 
     Args:

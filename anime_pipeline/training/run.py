@@ -18,6 +18,7 @@ from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_met
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.opening import open_store, poor_prospects, training_split
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models.precision import best_precision, check_precision, resolve_preset
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.training import loop, pictures, plan, session
@@ -79,7 +80,7 @@ class Stage(ABC, Generic[Config]):
         """Return the configuration for a number of steps."""
 
     @abstractmethod
-    def callbacks(self, task: Any, val_images: np.ndarray) -> list[loop.Callback]:
+    def callbacks(self, task: Any, val_images: Pictures) -> list[loop.Callback]:
         """Return the stage's own side effects, those that measure first."""
 
     def new_config(self) -> tuple[str, Config]:
@@ -214,7 +215,9 @@ class Stage(ABC, Generic[Config]):
         self, task: Task[Config], store: Store, val: np.ndarray, extra: Sequence[loop.Callback]
     ) -> list[loop.Callback]:
         """Return what host 0 does beside the steps; the others do nothing."""
-        return [*self.callbacks(task, store.images[val]), *extra] if self.hosts.is_first else []
+        return (
+            [*self.callbacks(task, Rows(store.images, val)), *extra] if self.hosts.is_first else []
+        )
 
     def _drive(
         self,

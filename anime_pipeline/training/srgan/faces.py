@@ -53,6 +53,7 @@ from anime_pipeline.training.srgan.step import (
 from anime_pipeline.training.srgan.task import SCHEDULES, SrganTask
 
 CRITIC_WARM_UP_STEPS = 200  # the critic begins knowing nothing, the generator knowing much
+HASHED_AT_ONCE = 4096  # pictures
 CRITIC_WIDTH = 32  # at 64 px as many weights as stage one's critic has at 32
 
 
@@ -67,7 +68,7 @@ class FacePool:
         drawn_by: The sha256 of the weights that drew them.
     """
 
-    real: np.ndarray
+    real: Pictures
     condition: np.ndarray
     drawn: np.ndarray
     drawn_by: str = ""
@@ -78,7 +79,9 @@ class FacePool:
 
         Not of the drawn faces: which grey level a number becomes differs between machines.
         """
-        content = hashlib.sha256(self.real.tobytes())
+        content = hashlib.sha256()
+        for start in range(0, len(self.real), HASHED_AT_ONCE):
+            content.update(self.real[start : start + HASHED_AT_ONCE].tobytes())
         content.update(self.condition.tobytes())
         return {"faces": content.hexdigest()[:16], "generator": self.drawn_by[:16]}
 

@@ -122,7 +122,7 @@ export function setRange(input, value, words) {
  * @param {string} text
  * @param {string} done what to say when it worked
  */
-export async function copyText(text, done) {
+async function copyText(text, done) {
   try {
     await navigator.clipboard.writeText(text);
     toast(done);
@@ -135,6 +135,11 @@ export async function copyText(text, done) {
     dialog.showModal();
     field.select();
   }
+}
+
+/** Copy the address of a page in full. @param {string} address @param {string} done what to say when it worked */
+export function copyLink(address, done) {
+  return copyText(new URL(address, document.baseURI).href, done);
 }
 
 /** Save what an address leads to. @param {string} url @param {string} name of the file */

@@ -75,9 +75,10 @@ def small(folder, count=2, lost_s=10 * PATIENCE_S):
     with ExitStack() as stack:
         yield [
             stack.enter_context(
-                child(SMALL, folder, port, count, host, SMALL_STEPS, lost_s,
-                      env={**os.environ, **JAX},
-                      stderr=subprocess.PIPE)
+                child(
+                    SMALL, folder, port, count, host, SMALL_STEPS, lost_s,
+                    env={**os.environ, **JAX}, stderr=subprocess.PIPE,
+                )
             )
             for host in range(count)
         ]  # fmt: skip

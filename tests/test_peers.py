@@ -117,8 +117,8 @@ def test_strangers_are_sent_away_and_wrong_numbers_told(monkeypatch):
     for wrong in ({"host": 1, "count": 3}, {"host": 2, "count": 2}):
         with socket.create_connection(address) as stranger:
             stranger.sendall(json.dumps({**wrong, "name": "x"}).encode() + b"\n")
-            assert b"Give each host its own number" in stranger.recv(1000)
-    with pytest.raises(UsageError, match="Received: --host-id 5 --num-hosts 2"):
+            assert b"Host 0 expects hosts 1 to 1 of 2" in stranger.recv(1000)
+    with pytest.raises(UsageError, match="--host-id 5 --num-hosts 2 .*Give each host"):
         join(address, 5, 2, SOON_S)
     mine = join(address, 1, 2, SOON_S)
     theirs = result.get(timeout=SOON_S)

@@ -219,7 +219,8 @@ def gather(server: socket.socket, count: int, patience_s: float, **options: Any)
             try:
                 connection = Connection(server.accept()[0])
             except TimeoutError:
-                raise HostLostError(_missing(here, count, patience_s)) from None
+                text = _missing(here, count, patience_s)
+                raise HostLostError(f"{text}") from None
             _admit(connection, here, count)
     names = [socket.gethostname()] + [here[host][0] for host in range(1, count)]
     port = free_port()
@@ -240,7 +241,7 @@ def _admit(connection: Connection, here: dict[int, tuple[str, Connection]], coun
         taken = f"; host {host} has come already" if host in here else ""
         connection.send(
             refused=f"Host 0 expects hosts 1 to {count - 1} of {count}{taken}. Received: --host-id "
-            f"{host} --num-hosts {theirs} from {name}. Give each host its own number."
+            f"{host} --num-hosts {theirs} from {name}."
         )
         connection.close()
         return
@@ -290,8 +291,8 @@ def join(
     if "names" not in welcome:
         connection.close()
     if "refused" in welcome:
-        raise UsageError(str(welcome["refused"]))
+        raise UsageError(f"{welcome['refused']} Give each host its own number.")
     if "names" not in welcome:
-        words = welcome.get("lost", f"Host 0 at {address[0]}:{address[1]} has ended.")
-        raise HostLostError(str(words))
+        text = welcome.get("lost", f"Host 0 at {address[0]}:{address[1]} has ended.")
+        raise HostLostError(f"{text}")
     return Peers(host, welcome["names"], {0: connection}, welcome["port"], **options)

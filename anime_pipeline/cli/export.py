@@ -119,8 +119,8 @@ def _write_site(
 
     if len(set(forms)) > 1 or part != "pipeline" or options["realism"] is not None:
         raise UsageError(
-            "--to site writes both networks whole, and visitors choose the realism. Leave the "
-            "other --to, --part and --realism out."
+            f"Received --to {', '.join(forms)} with --part {part}. A site has both networks whole, "
+            "and visitors choose the realism. Leave the other --to, --part and --realism out."
         )
     find(runtime)  # before anything takes long
     with waiting("Loading the models"):

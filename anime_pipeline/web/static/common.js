@@ -122,7 +122,7 @@ export function setRange(input, value, words) {
  * @param {string} text
  * @param {string} done what to say when it worked
  */
-async function copyText(text, done) {
+export async function copyText(text, done) {
   try {
     await navigator.clipboard.writeText(text);
     toast(done);

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import spawn
 
-from anime_pipeline.site.runtime import GET_IT_ADVICE
+from anime_pipeline.site.runtime import GET_ADVICE
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def package() -> Path:
     """The folder of the npm package; skips the test where it was not named."""
     named = os.environ.get("ANIME_PIPELINE_ORT_WEB")
     if not named:
-        pytest.skip(f"ANIME_PIPELINE_ORT_WEB names no onnxruntime-web. {GET_IT_ADVICE}")
+        pytest.skip(f"ANIME_PIPELINE_ORT_WEB names no onnxruntime-web. {GET_ADVICE}")
     return Path(named)
 
 

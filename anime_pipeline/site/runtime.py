@@ -25,7 +25,7 @@ FILES = {
     ),
 }
 SHA256 = "onnxruntime-web.sha256"  # beside this, as sha256sum writes it
-GET_IT_ADVICE = (
+GET_ADVICE = (
     f"Get it with: npm pack {PACKAGE}@{VERSION} && tar xzf {PACKAGE}-{VERSION}.tgz, and pass "
     "--runtime package"
 )
@@ -42,26 +42,24 @@ def find(folder: Path | None) -> Path:
         PipelineError: If it is no such package, of another version, or changed.
     """
     if folder is None:
-        raise UsageError(
-            f"--to site needs {PACKAGE}, which browsers compute with. {GET_IT_ADVICE}."
-        )
+        raise UsageError(f"--to site needs {PACKAGE}, which browsers compute with. {GET_ADVICE}.")
     try:
         document = json.loads(read_regular(folder / "package.json", MAX_DOCUMENT_BYTES))
         name, version = document["name"], document["version"]
     except (OSError, ValueError, KeyError, TypeError):
         raise PipelineError(
-            f"{folder} is no unpacked npm package of {PACKAGE}. {GET_IT_ADVICE}."
+            f"{folder} is no unpacked npm package of {PACKAGE}. {GET_ADVICE}."
         ) from None
     if (name, version) != (PACKAGE, VERSION):
         raise PipelineError(
-            f"{folder} holds {name} {version}. Expected {PACKAGE} {VERSION}. {GET_IT_ADVICE}."
+            f"{folder} holds {name} {version}. Expected {PACKAGE} {VERSION}. {GET_ADVICE}."
         )
     for line in (resources.files("anime_pipeline.site") / SHA256).read_text("ascii").splitlines():
         sha256, file = line.split()
         path = folder / "dist" / file
         if not path.is_file() or sha256_of(path) != sha256:
             raise PipelineError(
-                f"{path} is missing or not the one of {PACKAGE} {VERSION} (sha256). {GET_IT_ADVICE}."
+                f"{path} is missing or not the one of {PACKAGE} {VERSION} (sha256). {GET_ADVICE}."
             )
     return folder / "dist"
 

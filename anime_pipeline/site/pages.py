@@ -11,7 +11,7 @@ from anime_pipeline.inference.spec import palettes
 from anime_pipeline.site.networks import Networks
 from anime_pipeline.web.api.requests import GenerateQuery
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.pages.views import upscaling
+from anime_pipeline.web.pages.views import WALL, upscaling
 
 PAGES = ("wall", "studio", "favourites", "blend", "upscale")
 # As the server's, for a page that may be anybody's folder. Programs are compiled, which has a name.
@@ -53,7 +53,8 @@ def render(catalogue: Catalogue, networks: Networks, title: str, scripts: str) -
         "weights": networks.weights_hash,
         "attributes": generator.attributes,
         "colours": palettes(),
-        "faces": [],
+        # Places for as many as scripts will show, so that nothing moves when they do.
+        "faces": WALL * [{"seed": "", "url": "", "studio": address("studio")}],
         "start": "",
         "next_start": 0,
         "look": {},

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,12 +24,11 @@ import numpy as np
 from common import machine_facts
 from hostile import Hostile
 
+from anime_pipeline import FaceSpec
 from anime_pipeline.core.storage import atomic_write_json
-from anime_pipeline.web.api.faces import faces
+from anime_pipeline.web.api.faces import models_for
 from anime_pipeline.web.api.requests import GenerateQuery
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.engine import compute
-from anime_pipeline.web.serving.running import running
 
 FACE = "/api/v1/generate?seed={}"
 WARM = 10
@@ -207,11 +207,12 @@ def resident_kb(pid: int) -> int:
 
 def direct(count: int) -> dict[str, float]:
     """Compute the same faces in this process, without a server."""
-    catalogue = Catalogue("dcgan", "", Path("checkpoints"))
-    seconds = []
+    asked, seconds = GenerateQuery(), []
+    pipeline, size, _ = models_for(Catalogue("dcgan", "", Path("checkpoints")), asked, asked.size)
     for seed in range(WARM + count):
         begun = time.perf_counter()
-        compute(faces(catalogue, GenerateQuery(seed=seed)).jobs)
+        face = [FaceSpec(seed)]
+        pipeline.draw(pipeline.latents(face), pipeline.condition(face), size)
         seconds.append(time.perf_counter() - begun)
     return percentiles(seconds[WARM:])
 
@@ -234,6 +235,9 @@ def main() -> None:
     parser.add_argument("--hostile", type=int, help="send as many requests, half of them hostile")
     parser.add_argument("--out", type=Path, default=Path("outputs/serving.json"))
     options = parser.parse_args()
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from running import running
+
     if options.hostile:
         with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (server, url):
             port = int(url.rsplit(":", 1)[1])

@@ -1,13 +1,17 @@
 """Chromium for the tests of the pages: one browser and one real server for all of them.
 
 A pytest plugin: a module of such tests says `pytest_plugins = ["browser"]` and asks for `browser`.
+One that says `BACK_ENDS = ("api", "local")`, and "ort_web" too, is run twice: on the server's pages
+and (`-m slow`) on those of a site without one, but for tests that are marked `served`.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
@@ -17,6 +21,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from static_host import hosted
 from test_web_runs import WARNING, make_run
 from web import served
 
@@ -86,10 +91,11 @@ def chromium(profile: Path):
 class Browser:
     """One window on the server's pages, in the words of somebody who uses it."""
 
-    def __init__(self, driver: webdriver.Chrome, url: str, downloads: Path):
+    def __init__(self, driver: webdriver.Chrome, url: str, downloads: Path, is_site=False):
         self.driver = driver
         self.url = url
         self.downloads = downloads
+        self.is_site = is_site
         self.allowed: list[str] = []
         self.held: list[str] = []
 
@@ -133,8 +139,12 @@ class Browser:
 
     def open(self, path: str) -> None:
         """Open a page and wait for its pictures."""
-        self.driver.get(path if ":" in path.split("?")[0] else self.url + path)
+        self.driver.get(path if ":" in path.split("?")[0] else self.url + self.named(path))
         self.settle()
+
+    def named(self, path: str) -> str:
+        """Return the path of a page as it is called here: on plain hosts pages have an ending."""
+        return re.sub(r"^/(\w+)", r"/\1.html", path) if self.is_site else path
 
     def settle(self) -> None:
         self.wait(lambda: self.js(PICTURES_DONE))
@@ -258,21 +268,51 @@ def checkpoints(tmp_path_factory) -> Path:
     return folder
 
 
+def pytest_generate_tests(metafunc):
+    """Choose which pages tests are run on."""
+    if "back_end" in metafunc.fixturenames:
+        chosen = getattr(metafunc.module, "BACK_ENDS", ("api",))
+        if metafunc.definition.get_closest_marker("served"):
+            chosen = ("api",)
+        slow = pytest.param("local", marks=pytest.mark.slow)
+        chosen = [slow if each == "local" and len(chosen) > 1 else each for each in chosen]
+        metafunc.parametrize("back_end", chosen, scope="session")
+
+
 @pytest.fixture(scope="session")
-def site(checkpoints, driver):
+def served_pages(checkpoints):
     """The address of the real server, with the shipped weights."""
     # However slow the machine is, a refusal would be a complaint on the console.
     with served(checkpoints.parent, "--face-timeout-s", str(PATIENCE_S)) as (_, url):
         yield url
 
 
+@pytest.fixture(scope="session")
+def host(shipped_site):
+    """A static host with the site of the shipped weights in a folder of it."""
+    folder, _ = shipped_site
+    with hosted(folder.parent) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def site(back_end, driver, request):
+    """The address of the pages."""
+    if back_end == "api":
+        return request.getfixturevalue("served_pages")
+    return f"{request.getfixturevalue('host').url}/faces"
+
+
 @pytest.fixture
-def browser(driver, site, tmp_path):
+def browser(driver, back_end, site, tmp_path):
     """A browser that remembers nothing; its console must stay empty of complaints."""
-    window = Browser(driver, site, tmp_path)
+    window = Browser(driver, site, tmp_path, back_end == "local")
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(site))
     window.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
-    window.command("Browser.grantPermissions", permissions=allowed, origin=site)
+    window.command("Browser.grantPermissions", permissions=allowed, origin=origin)
+    if window.is_site:
+        window.allowed.append("No available adapters")  # what Chromium says where there is no GPU
     window.size(*DESKTOP)
     window.prefer(prefers_color_scheme="light")
     window.complaints()
@@ -284,5 +324,5 @@ def browser(driver, site, tmp_path):
     driver.switch_to.window(driver.window_handles[0])
     window.let_go()
     driver.get("about:blank")
-    window.command("Storage.clearDataForOrigin", origin=site, storageTypes="local_storage")
+    window.command("Storage.clearDataForOrigin", origin=origin, storageTypes="local_storage")
     assert not complaints

@@ -28,7 +28,8 @@ return new Promise((done) => {
     .observe({ type: "layout-shift", buffered: true });
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(found
     .filter((one) => !one.hadRecentInput)
-    .map((one) => [one.value, ...one.sources.map(({ node }) => node?.outerHTML.slice(0, 120))])))));
+    .map((one) => [one.value, ...one.sources.map(
+      ({ node }) => (node?.outerHTML ?? node?.textContent)?.slice(0, 120))])))));
 });
 """
 STRUCTURE = """

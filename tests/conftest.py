@@ -45,7 +45,8 @@ if WORKER and hasattr(os, "sched_setaffinity"):
 # Nothing that whoever runs the tests has set for their own terminal, network or commands.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 for _name in list(os.environ):
-    ours = _name.startswith("ANIME_PIPELINE_") and not _name.endswith(("_FACES", "_ASSETS"))
+    given = ("_FACES", "_ASSETS", "_ORT_WEB")
+    ours = _name.startswith("ANIME_PIPELINE_") and not _name.endswith(given)
     if ours or _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
         del os.environ[_name]
 
@@ -56,7 +57,7 @@ LONG_FILES = [
     for name in (
         "resume", "resume_data", "train_init", "training_steps", "comforts", "web_serving",
         "browser_checks", "browser_studio", "watch", "calls", "kill", "slim", "web_models",
-        "browser_pages", "browser_blend",
+        "browser_pages", "browser_blend", "browser_site",
         "browser_faces", "web_schema", "web_settings", "export", "examples", "cli", "web_api",
         "upscale_cli", "browser_upscale", "duplicates", "data", "web_app", "runtime",
     )

@@ -10,7 +10,7 @@ from anime_pipeline import FaceSpec, Pipeline
 from anime_pipeline.cli.face_options import gather_attributes
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.writing.grid import Label, labelled_sheet
+from anime_pipeline.images.writing.grid import labelled_sheet
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def test_a_sheet_shows_every_picture_in_its_place():
     pictures = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.full(
         (1, 20, 20, 3), 40, np.uint8
     )
-    labels = [Label(word, (255, 0, 0)) for word in ("one", "two", "three")]
-    sheet = labelled_sheet(pictures, labels[:2], labels)
+    columns = dict.fromkeys(("one", "two", "three"), (255, 0, 0))
+    sheet = labelled_sheet(pictures, dict.fromkeys(("one", "two"), (255, 0, 0)), columns)
     step = 26
     left, top = sheet.shape[1] - 3 * step, sheet.shape[0] - 2 * step
     for index in range(6):

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "ort_web"]
+BACK_ENDS = ("api", "local")
 
 PAIR = "/blend?a=seed%3D14&b=seed%3D61%26hair%3Dblue"
 
@@ -107,9 +108,17 @@ def test_the_copied_link_recreates_the_journey(browser):
     assert frame(browser) == here and not browser.one("[data-stale]").is_displayed()
 
 
+def test_a_bare_number_is_the_seed_of_a_face_to_blend(browser):
+    browser.open("/blend?a=7&b=seed%3D61%26hair%3Dpink")
+    ready(browser)
+    assert browser.text("[data-end=a] [data-words]") == "seed 7"
+    button = browser.one("[data-end=b] .face-pick")
+    assert "seed 61, with pink hair" in button.get_attribute("aria-label")
+
+
 def test_favourites_are_offered_and_chosen(browser):
     kept = json.dumps(["seed=3", "seed=14&hair=pink", "seed=61"])
-    browser.open("/how")
+    browser.open("/upscale")
     browser.js("localStorage.setItem('ap.favourites', arguments[0])", kept)
     browser.open("/blend")
     ready(browser)

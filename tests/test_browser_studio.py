@@ -12,7 +12,8 @@ from web import fetch, served
 
 from anime_pipeline.models.zoo import find_weights
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "ort_web"]
+BACK_ENDS = ("api", "local")
 
 PORTRAIT = "[data-portrait] img"
 HAIR = "[data-picker=hair]"
@@ -180,7 +181,9 @@ def test_neighbours_and_how_far_they_are(browser):
     changed(browser, lambda: browser.one("#spread").send_keys(Keys.END))
     address(browser, variation="3", strength="1")
     browser.click("[data-other-neighbours]")
-    browser.wait(lambda: "variation=9&" in browser.all(f"{strip} img")[1].get_attribute("src"))
+    browser.wait(
+        lambda: "variation=9&" in browser.all(f"{strip} img")[1].get_attribute("data-face")
+    )
     browser.settle()
     assert changed(browser, lambda: browser.click(browser.all(strip)[0])) == first != third
 
@@ -194,7 +197,8 @@ def test_three_sizes_are_shown_and_saved(browser):
         assert name == f"face-107-pink-{size}.png"
         assert Image.open(io.BytesIO(content)).size == (size, size)
         link = browser.one("[data-download]").get_attribute("href")
-        assert fetch(link)[2] == content, "the API draws the same bytes"
+        if not browser.is_site:
+            assert fetch(link)[2] == content, "the API draws the same bytes"
         (browser.downloads / name).unlink()
 
 
@@ -218,7 +222,7 @@ def test_a_closed_clipboard_shows_the_link_instead(browser):
     browser.command("Browser.setPermission", **denied, origin=browser.url)
     browser.click("[data-copy]")
     field = browser.seen("dialog[open] input")
-    assert "/studio?seed=107" in field.get_property("value")
+    assert browser.named("/studio?seed=107") in field.get_property("value")
     browser.press(Keys.ESCAPE)
     browser.wait(lambda: not browser.all("dialog[open]"))
 
@@ -248,6 +252,7 @@ def test_where_you_have_been_and_the_heart(browser):
     browser.gone("[data-recent]")
 
 
+@pytest.mark.served
 def test_a_server_that_is_gone_is_said_once_and_tried_again(browser):
     studio(browser)
     with browser.offline():
@@ -263,6 +268,7 @@ def test_a_server_that_is_gone_is_said_once_and_tried_again(browser):
     assert not browser.all("[data-neighbours] .broken")
 
 
+@pytest.mark.served
 def test_a_busy_server_is_waited_for_in_words(browser):
     browser.hold_time()
     studio(browser)
@@ -274,6 +280,7 @@ def test_a_busy_server_is_waited_for_in_words(browser):
     assert not browser.one("[data-problem]").is_displayed()
 
 
+@pytest.mark.served
 def test_another_model_keeps_what_can_be_undone(browser, tmp_path):
     run = make_run(tmp_path / "checkpoints/dcgan/1-cpu")
     shutil.copy(find_weights("dcgan", "dcgan-generator"), run / "generator.npz")

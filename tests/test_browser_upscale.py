@@ -8,7 +8,8 @@ from PIL import Image
 from selenium.webdriver.common.keys import Keys
 from web import picture_bytes
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "ort_web"]
+BACK_ENDS = ("api", "local")
 
 BYTES = "const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));"
 PASTE = f"""{BYTES}
@@ -178,6 +179,7 @@ def test_what_the_server_refuses_is_said_in_its_words(page):
     assert page.one("[data-go]").is_enabled(), "another scale may do"
 
 
+@pytest.mark.served
 def test_a_busy_server_is_waited_for_and_asked_again(browser):
     browser.hold_time(1000)
     browser.open("/upscale")

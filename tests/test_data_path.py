@@ -256,5 +256,5 @@ def test_several_folders_are_one_mapped_array(drawn, mixed, cache):
     for name in ("images", "hashes", "sizes", "thumbnails"):
         joined = np.concatenate([getattr(store, name) for store in alone])
         assert np.array_equal(getattr(both, name), joined)
-    assert both.records == alone[0].records + alone[1].records
+    assert both.records == [*alone[0].records, *alone[1].records]
     assert both.skipped == alone[0].skipped + alone[1].skipped

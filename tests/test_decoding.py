@@ -29,7 +29,7 @@ from hostile_pictures import (
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, features
-from upscaling import exif, profile, saved
+from upscaling import exif, open_picture, profile, saved
 from web import wait_until
 
 from anime_pipeline.cli.upscale_jobs import Job, is_result, measure
@@ -40,7 +40,6 @@ from anime_pipeline.images.codec import (
     NotAPictureError,
     decode,
     has_alpha,
-    open_picture,
     to_rgb,
     to_rgba,
 )

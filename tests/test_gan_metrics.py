@@ -129,7 +129,7 @@ def check_alexnet(file):
     scale = np.sqrt((expected[0] ** 2).mean())
     real, fake = (rows / scale for rows in expected)
     mine = [rows / common_scale(found[0]) for rows in found]
-    assert kid(*mine, subset_size=99).mean > 0.01
+    assert kid(*mine).mean > 0.01
     assert precision_recall(*mine) == pytest.approx(precision_recall_by_loops(real, fake, 3))
     whole = kid(mine[0][:11], mine[1]).mean  # of equal sizes every subset is the whole set
     assert whole == pytest.approx(kid_by_loops(real[:11], fake), abs=1e-4)
@@ -191,15 +191,16 @@ def test_kid_equals_loops():
 
 
 def test_kid_equals_loops_on_each_subset_across_chunks(monkeypatch):
-    monkeypatch.setattr("anime_pipeline.metrics.kid.CHUNK", 4)
+    for name, value in (("CHUNK", 4), ("SUBSETS", 3), ("SUBSET_SIZE", 6)):
+        monkeypatch.setattr(f"anime_pipeline.metrics.kid.{name}", value)
     real, fake = gaussian(0, 11), gaussian(1, 9, shift=0.5)
     values = []
     for index in range(3):
-        random = stream(5, "kid subsets", index)
+        random = stream(0, "kid subsets", index)
         chosen = real[random.choice(11, 6, replace=False)], fake[random.choice(9, 6, replace=False)]
         values.append(kid_by_loops(*chosen))
     expected = Kid(np.mean(values), np.std(values) / np.sqrt(3))
-    assert kid(real, fake, subsets=3, subset_size=6, seed=5) == pytest.approx(expected)
+    assert kid(real, fake) == pytest.approx(expected)
 
 
 def test_kid_is_unbiased_and_grows_with_the_shift():
@@ -212,10 +213,10 @@ def test_kid_is_unbiased_and_grows_with_the_shift():
 @given(SEEDS, st.integers(2, 12))
 def test_kid_of_whole_sets_ignores_order_and_sides(seed, count):
     real, fake = gaussian(seed, count), gaussian(seed + 1, count)
-    found = kid(real, fake, subsets=2).mean
+    found = kid(real, fake).mean
     mixed = np.random.default_rng(seed).permutation(count)
-    assert kid(real[mixed], fake[::-1], subsets=2).mean == pytest.approx(found)
-    assert kid(fake, real, subsets=2).mean == pytest.approx(found)
+    assert kid(real[mixed], fake[::-1]).mean == pytest.approx(found)
+    assert kid(fake, real).mean == pytest.approx(found)
 
 
 def with_moments(seed, mean, covariance):
@@ -283,17 +284,15 @@ def precision_recall_by_loops(real, fake, neighbours):
 @given(SEEDS)
 def test_precision_and_recall_equal_loops(seed):
     real, fake = gaussian(seed, 14, 3), gaussian(seed + 1, 11, 3, shift=0.5)
-    found = precision_recall(real, fake, neighbours=2)
-    assert found == pytest.approx(precision_recall_by_loops(real, fake, 2))
+    assert precision_recall(real, fake) == pytest.approx(precision_recall_by_loops(real, fake, 3))
 
 
-def test_settings_of_the_measures():
+def test_precision_and_recall_are_of_the_first_faces(monkeypatch):
     real, fake = gaussian(0, 30), gaussian(1, 30)
-    assert precision_recall(real, fake, limit=12) == precision_recall(real[:12], fake[:12])
-    least = {"subsets": kid, "subset_size": kid, "neighbours": precision_recall}
-    for wrong, measure in least.items():
-        with pytest.raises(ValueError, match=f"{wrong}.*Received"):
-            measure(real, fake, **{wrong: 0})
+    first = precision_recall(real[:12], fake[:12])
+    assert precision_recall(real, fake) != first
+    monkeypatch.setattr("anime_pipeline.metrics.precision_recall.LIMIT", 12)
+    assert precision_recall(real, fake) == first
 
 
 def test_mean_distance_equals_loops_across_chunks(monkeypatch):
@@ -329,24 +328,25 @@ def ms_ssim_by_formula(first, second):
     return np.mean(result)
 
 
-def test_ms_ssim_equals_the_formula_and_is_one_for_a_collapse():
+def test_ms_ssim_equals_the_formula_and_is_one_for_a_collapse(monkeypatch):
+    monkeypatch.setattr(diversity, "PAIRS", 8)
     base = pictures(0, 1)[0].astype(int)
     noise = np.random.default_rng(1).integers(-60, 61, (3, 32, 32, 3))
     images = np.clip(base + noise, 0, 255).astype(np.uint8)
-    first, second = diversity.draw_pairs(3, 8, seed=2)
+    first, second = diversity.draw_pairs(3)
     expected = [ms_ssim_by_formula(*images[[a, b]]) for a, b in zip(first, second, strict=True)]
-    assert diversity.ms_ssim(images, 8, seed=2) == pytest.approx(np.mean(expected), abs=1e-4)
+    assert diversity.ms_ssim(images) == pytest.approx(np.mean(expected), abs=1e-4)
     assert 0.2 < np.mean(expected) < 0.98
-    assert diversity.ms_ssim(images[[0, 0]], 2) == pytest.approx(1)
+    assert diversity.ms_ssim(images[[0, 0]]) == pytest.approx(1)
     for wrong in (images[:1], images[:, :16], images / 255):
         with pytest.raises(ValueError, match="Expected uint8"):
             diversity.ms_ssim(wrong)
 
 
-@given(SEEDS, st.integers(2, 30), st.integers(1, 50))
-def test_pairs_are_of_different_faces(seed, count, pairs):
-    first, second = diversity.draw_pairs(count, pairs, seed)
-    assert len(first) == len(second) == pairs and (first != second).all()
+@given(st.integers(2, 30))
+def test_pairs_are_of_different_faces(count):
+    first, second = diversity.draw_pairs(count)
+    assert len(first) == len(second) == diversity.PAIRS and (first != second).all()
     assert 0 <= min(first.min(), second.min()) and max(first.max(), second.max()) < count
 
 

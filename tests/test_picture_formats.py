@@ -13,11 +13,11 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms, features
 from raw_files import chromaticities, chunk, flat_png, gamma, key, png
-from upscaling import profile, saved
+from upscaling import open_picture, profile, saved
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.images import loading
-from anime_pipeline.images.codec import decode, open_picture, to_rgba
+from anime_pipeline.images.codec import decode, to_rgba
 from anime_pipeline.images.files import walk
 from anime_pipeline.images.formats.png_colour import ColourSpace, rgb_to_srgb
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 from raw_files import apng, chunk, gamma, gif, png
-from upscaling import saved
+from upscaling import open_picture, saved
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.images.codec import decode, open_picture, to_rgba
+from anime_pipeline.images.codec import decode, to_rgba
 from anime_pipeline.images.frames import animated_kind, kind_of, read_animation
 
 SIZE = (20, 12)

@@ -5,9 +5,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from upscaling import Bicubic, saved
+from upscaling import Bicubic, open_picture, saved
 
-from anime_pipeline.images.codec import open_picture
 from anime_pipeline.images.writing.save import write_picture
 from anime_pipeline.inference.enlarge import Enlarger, is_grey
 from anime_pipeline.inference.target import Target

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import TINY_DCGAN, TINY_SRGAN
 
-from anime_pipeline.data.dataset import Record
+from anime_pipeline.data.records import Record, as_records
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Rows
 from anime_pipeline.images.writing.grid import spread
@@ -75,7 +75,7 @@ class Asked:
 )
 def test_a_step_reads_its_batch_and_takes_the_same_arrays(stage, task_type, config, mapped, chosen):
     pictures, config = Asked(mapped), replace(config, batch_size=4)
-    records = [Record(Path(f"{row}.png")) for row in range(len(mapped))]
+    records = as_records([Record(Path(f"{row}.png")) for row in range(len(mapped))])
     store = Store(pictures, mapped, mapped, mapped, records, [])
     task = stage(Request(data=[Path()]), print, print).make_task(config, store, chosen)
     assert not pictures.read, "nothing is read before the first step"

@@ -130,4 +130,4 @@ def test_results_that_are_no_numbers_are_never_pictures():
 def test_pictures_in_another_range_are_refused():
     upscaler = Upscaler.load(find_weights("fidelity", SRGAN_KIND))
     with pytest.raises(ValueError, match="uint8"):
-        upscaler.upscale(np.zeros((8, 8, 3), np.float32))
+        upscaler.upscale_batch(np.zeros((1, 8, 8, 3), np.float32))

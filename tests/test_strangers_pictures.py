@@ -11,12 +11,13 @@ import pytest
 from hostile_pictures import chunk, with_chunks
 from PIL import Image, UnidentifiedImageError, features
 from test_upscale_folders import names, paint
+from upscaling import open_picture
 
 from anime_pipeline.cli import upscale_batch
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.data import opening
 from anime_pipeline.images import headers, loading
-from anime_pipeline.images.codec import open_picture, to_rgb, write_png
+from anime_pipeline.images.codec import to_rgb, write_png
 from anime_pipeline.images.headers import open_header
 from anime_pipeline.sample.drawing import draw_face
 

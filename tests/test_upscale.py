@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
-from upscaling import face
+from upscaling import enlarged, face
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.images.transparency import split_alpha
@@ -148,12 +148,12 @@ def test_any_size_looks_like_the_picture(upscaler, size):
 
 def test_tiles_strips_and_the_whole_are_one(upscaler):
     lr_image = noise(50, 62, 3)
-    whole = upscaler.upscale(lr_image, tile_px=512).astype(int)
+    whole = enlarged(upscaler, lr_image, tile_px=512)
     for extras in ({}, {"back_projections": 2}):
         from anime_pipeline.inference.upscaler import Extras
 
-        large = upscaler.upscale(lr_image, 512, extras=Extras(**extras)).astype(int)
-        tiled = upscaler.upscale(lr_image, 28, extras=Extras(**extras)).astype(int)
+        large = enlarged(upscaler, lr_image, 512, extras=Extras(**extras))
+        tiled = enlarged(upscaler, lr_image, 28, extras=Extras(**extras))
         assert np.abs(large - tiled).max() <= 1
     assert [len(strip) for strip in upscaler.strips(lr_image, 28)] == [112, 88]
     assert np.array_equal(np.concatenate(list(upscaler.strips(lr_image, 512))), whole)
@@ -168,7 +168,7 @@ def test_flat_areas_stay_empty(weights, colours):
     lr_image = np.zeros((64, 64, 3), np.uint8)
     lr_image[:] = colours[1]
     lr_image[8:56, 8:56] = colours[0]
-    large = Upscaler.load(find_weights(weights, "srgan-generator")).upscale(lr_image).astype(int)
+    large = enlarged(Upscaler.load(find_weights(weights, "srgan-generator")), lr_image)
     assert np.abs(large[48:208, 48:208] - colours[0]).max() <= 2
     assert np.abs(large[:16] - colours[1]).max() <= 2
 
@@ -177,11 +177,11 @@ def test_an_ensemble_turns_with_its_input(upscaler):
     from anime_pipeline.inference.upscaler import Extras
 
     lr_image, extras = np.asarray(face(20)), Extras(ensemble=True)
-    large = upscaler.upscale(lr_image, extras=extras).astype(int)
+    large = enlarged(upscaler, lr_image, extras=extras)
     for turn in (np.fliplr, np.flipud, np.rot90):
-        turned = upscaler.upscale(np.ascontiguousarray(turn(lr_image)), extras=extras)
+        turned = enlarged(upscaler, np.ascontiguousarray(turn(lr_image)), extras=extras)
         assert np.abs(turned - turn(large)).max() <= 1
-    plain = upscaler.upscale(lr_image).astype(int)
+    plain = enlarged(upscaler, lr_image)
     assert np.abs(plain - large).max() > 1
 
 
@@ -191,8 +191,8 @@ def test_back_projection_reduces_to_the_input(upscaler):
     lr_image = np.asarray(face(32))
 
     def error(rounds: int) -> float:
-        large = upscaler.upscale(lr_image, extras=Extras(back_projections=rounds))
-        small = Image.fromarray(large).resize((32, 32), Image.Resampling.BICUBIC)
+        large = enlarged(upscaler, lr_image, extras=Extras(back_projections=rounds))
+        small = Image.fromarray(large.astype(np.uint8)).resize((32, 32), Image.Resampling.BICUBIC)
         return float(np.abs(np.asarray(small).astype(int) - lr_image).mean())
 
     assert error(6) < 0.5 * error(0) and error(6) < 1
@@ -206,7 +206,7 @@ def test_realism_leads_from_one_upscaler_to_the_other():
 
     def large(realism: float) -> np.ndarray:
         weights = find_upscaler("fidelity", realism).load()
-        return Upscaler(weights).upscale(lr_image).astype(int)
+        return enlarged(Upscaler(weights), lr_image)
 
     first, middle, last = large(0), large(0.5), large(1)
     ends = np.abs(first - last).mean()

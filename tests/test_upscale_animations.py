@@ -176,7 +176,7 @@ def enlarger(room, upscaler=None, **target):
 
 def test_every_kind_of_picture_is_counted_before_the_work(monkeypatch):
     monkeypatch.setattr(
-        "anime_pipeline.inference.enlarge._planes", lambda _: pytest.fail("too late")
+        "anime_pipeline.inference.enlarge.Enlarger._enlarged", lambda *_: pytest.fail("too late")
     )
     side, room = 1000, 60_000_000
     for picture, kind in (

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from upscaling import RED, Bicubic, exif, profile, saved
+from upscaling import RED, Bicubic, exif, open_picture, profile, saved
 
-from anime_pipeline.images.codec import decode, open_picture, to_rgb, to_rgba
+from anime_pipeline.images.codec import decode, to_rgb, to_rgba
 from anime_pipeline.images.transparency import SEEN, keep_flat, split_alpha
 from anime_pipeline.inference.enlarge import Enlarger
 from anime_pipeline.inference.target import Target

@@ -27,13 +27,13 @@ class Echo(BaseModel):
     words: list[str]
 
 
-@TOY.add("GET", "/echo", name="echo", tag="toys", takes=EchoQuery, answers={JSON: Echo})
+@TOY.add("GET", "/echo", name="echo", tag="toys", answers={JSON: Echo})
 def echo(asked: EchoQuery) -> Echo:
     """Say it again."""
     return Echo(words=[asked.word] * asked.times)
 
 
-@TOY.add("POST", "/echo/<place>", name="echoAt", tag="toys", takes=EchoQuery, answers={JSON: Echo})
+@TOY.add("POST", "/echo/<place>", name="echoAt", tag="toys", answers={JSON: Echo})
 def echo_at(asked: EchoQuery, place: str) -> Echo:
     """Say it again somewhere."""
     return Echo(words=[asked.word, place])

@@ -13,6 +13,7 @@ from anime_pipeline.models.weights import DESCRIPTION
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.web.app import create_app
 from anime_pipeline.web.models.catalogue import FaceGenerator
+from anime_pipeline.web.models.jobs import Job
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.serving.settings import Settings
 
@@ -175,7 +176,8 @@ def test_what_is_no_colour_is_told_which_there_are(client, written):
 
 
 def test_the_longest_journey_is_as_long_as_the_document_says(app, client, monkeypatch):
-    from anime_pipeline.web.api.faces import journey
+    from anime_pipeline import FaceSpec
+    from anime_pipeline.web.api.faces import models_for
     from anime_pipeline.web.api.requests import (
         MOST_FRAMES,
         MOST_PICTURES,
@@ -185,8 +187,11 @@ def test_the_longest_journey_is_as_long_as_the_document_says(app, client, monkey
 
     stops = [{"seed": seed} for seed in range(MOST_STOPS)]
     asked = InterpolateBody(stops=stops, frames=MOST_FRAMES, loop=True)
-    _, drawings = journey(app.extensions[EXTENSION].catalogue, asked)
-    assert len(drawings) == sum(drawing.cost for drawing in drawings) == MOST_PICTURES
+    pipeline, size, _ = models_for(app.extensions[EXTENSION].catalogue, asked, asked.size)
+    faces = [FaceSpec(stop.seed) for stop in asked.stops]
+    pairs = zip(*pipeline.interpolate(faces, asked.frames, asked.loop), strict=True)
+    jobs = [Job(pipeline, *pair, size) for pair in pairs]
+    assert len(jobs) == sum(job.cost for job in jobs) == MOST_PICTURES
     described = client.get(f"{API}/openapi.json").get_json()
     frames = described["components"]["schemas"]["InterpolateBody"]["properties"]["frames"]
     assert frames["maximum"] == MOST_FRAMES and f"{MOST_PICTURES} in all" in frames["description"]

@@ -12,8 +12,8 @@ from test_web_worker import Fake, in_thread, numbers
 from web import wait_until
 
 from anime_pipeline.web.errors import BusyError
-from anime_pipeline.web.models.fair_queue import FairQueue
 from anime_pipeline.web.models.jobs import QueuedRequest
+from anime_pipeline.web.models.queueing import FairQueue
 from anime_pipeline.web.models.worker import MOST_AT_ONCE, Worker
 
 FACES_A_SECOND = 400
@@ -43,7 +43,7 @@ def test_all_is_taken_once_and_in_order(asked):
         places[id(found)].append(place)
     for one, (_, costs) in zip(requests, asked, strict=True):
         assert places[id(one)] == list(range(len(costs))) and one.cost == 0
-    assert not queue._clients
+    assert not queue._waiting
 
 
 @pytest.mark.parametrize("large_ones", [1, 5, 30])
@@ -109,7 +109,7 @@ def test_who_leaves_and_comes_back_gains_nothing():
     for number in range(50):
         queue.add(request(str(number), 1))
         taken(queue, 1)
-    assert len(queue._ahead) <= 2, "those that are long gone are forgotten"
+    assert len(queue._clocks) <= 3, "those that are long gone are forgotten"
 
 
 def test_what_is_given_up_is_no_longer_there():

@@ -18,7 +18,6 @@ from web import picture_bytes, upload, wait_until
 from anime_pipeline.images import codec, loading
 from anime_pipeline.images.codec import NotAPictureError, open_header
 from anime_pipeline.images.decoding.messages import Limits
-from anime_pipeline.web.api import upload_endpoints
 from anime_pipeline.web.models import decoders as decoding
 from anime_pipeline.web.models import uploads
 from anime_pipeline.web.models.decoders import FORMATS
@@ -224,12 +223,15 @@ def test_an_upload_that_takes_too_long_is_ended_and_its_ticket_says_so(made):
 
 def test_an_upload_that_waits_can_be_given_up(app, client):
     worker = app.extensions[EXTENSION].worker
-    go_on = threading.Event()
-    blocking = threading.Thread(
-        target=lambda: worker.run_long(LongJob(lambda _: go_on.wait(PATIENCE_S)), PATIENCE_S)
-    )
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_):
+        begun.set()
+        go_on.wait(PATIENCE_S)
+
+    blocking = threading.Thread(target=lambda: worker.run_long(LongJob(work), PATIENCE_S))
     blocking.start()
-    wait_until(lambda: worker._running is not None)
+    assert begun.wait(PATIENCE_S)
     try:
         with in_background(app, PNG, ticket="waiting-1") as answers:
             wait_until(lambda: worker.waiting == 2)
@@ -244,9 +246,7 @@ def test_an_upload_that_waits_can_be_given_up(app, client):
     assert client.get(f"{API}/upscale/waiting-1").get_json()["state"] == "done"
 
 
-@pytest.mark.parametrize("part_bytes", [3, 3 * 2**18])
-def test_a_picture_within_json_is_the_same(client, monkeypatch, part_bytes):
-    monkeypatch.setattr(upload_endpoints, "PART_BYTES", part_bytes)
+def test_a_picture_within_json_is_the_same(client):
     client.environ_base["HTTP_ACCEPT"] = "application/json"
     answer = upload(client, PNG, scale=2)
     assert answer.content_length == len(answer.data)

@@ -32,11 +32,6 @@ def test_pages_that_are_not_there_speak_to_people(client, path, words):
         assert text not in page
 
 
-def test_a_bare_number_is_the_seed_of_a_face_to_blend(client):
-    page = client.get("/blend?a=7&b=seed=61%26hair=pink").text
-    assert 'data-a="seed=7"' in page and 'data-b="seed=61&amp;hair=pink"' in page
-
-
 def section(client, operation):
     """Return the rows of an operation's tables on the API's page: texts of cells, by name."""
     page = client.get("/api").text

@@ -272,15 +272,18 @@ def test_even_an_exit_leaves_the_thread_alive():
 
 def test_work_that_waits_can_be_given_up_at_once():
     worker = Worker(Computer(), most_waiting=10)
-    go_on = threading.Event()
-    running, _ = in_thread(
-        lambda: worker.run_long(LongJob(lambda _: go_on.wait(PATIENCE_S)), PATIENCE_S)
-    )
-    wait_until(lambda: worker._running is not None)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_):
+        begun.set()
+        return go_on.wait(PATIENCE_S)
+
+    running, _ = in_thread(lambda: worker.run_long(LongJob(work), PATIENCE_S))
+    assert begun.wait(PATIENCE_S)
     job = LongJob(lambda _: pytest.fail("it began"))
     waiting, found = in_thread(lambda: worker.run_long(job, PATIENCE_S))
     wait_until(lambda: worker.waiting == 2)
-    worker.give_up(job)
+    job.future.cancel()
     waiting.join(PATIENCE_S)
     assert isinstance(found[0], GivenUpError) and worker.waiting == 1
     go_on.set()

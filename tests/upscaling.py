@@ -6,6 +6,7 @@ import struct
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw
 
+from anime_pipeline.images.codec import open_header
 from anime_pipeline.inference.upscaler import PLAIN
 
 
@@ -31,6 +32,17 @@ class Bicubic:
         self.tiles.append(tile_px)
         size = (4 * rgb.shape[1], 4 * rgb.shape[0])
         yield np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
+
+
+def enlarged(upscaler, lr_image, tile_px=192, extras=PLAIN):
+    """A picture of any size, four times as large, as whole numbers that may be subtracted."""
+    strips = upscaler.strips(lr_image, tile_px, extras=extras)
+    return np.concatenate(list(strips)).astype(int)
+
+
+def open_picture(content, name="image"):
+    """An upright picture of any mode."""
+    return open_header(content, name).load()
 
 
 def saved(picture, kind, **options):

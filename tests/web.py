@@ -8,10 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 from children import PATIENCE_S
 from PIL import Image
+from running import running
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
-
-from anime_pipeline.web.serving.running import running
 
 
 def picture_bytes(width=16, height=16, kind="PNG", mode="RGB"):

@@ -1,6 +1,7 @@
 """Take the README's pictures of the web pages with Chromium.
 
     python tools/screenshots.py --checkpoints checkpoints --run dcgan/1-cpu
+    python tools/screenshots.py --site site    # of a folder that `export --to site` has written
 
 Needs Chromium and ChromeDriver (Debian: chromium, chromium-driver) and the `dev` extra. Seeds are
 fixed, so that the pictures change only when pages or weights do.
@@ -20,8 +21,6 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from anime_pipeline.web.serving.running import running
-
 SIZE = (1120, 760)
 BLEND = "/blend?a=seed%3D37&b=seed%3D17"
 PICTURES_DONE = (
@@ -39,7 +38,6 @@ STILL = (
 @contextmanager
 def browser(dark: bool) -> Iterator[webdriver.Chrome]:
     """Start the tests' Chromium, at the size and in the colours of the README."""
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
     from browser import chromium
 
     with tempfile.TemporaryDirectory() as folder, chromium(Path(folder) / "profile") as chrome:
@@ -79,13 +77,33 @@ def enlarge(chrome: webdriver.Chrome, url: str) -> None:
     wait(chrome, lambda one: one.execute_script(PICTURES_DONE))
 
 
+def show_site(folder: Path, out: Path) -> None:
+    """Take the picture of a site without a server, once it is kept by the browser."""
+    with browser(dark=False) as chrome:
+        from static_host import hosted
+
+        with hosted(folder) as host:
+            show(chrome, f"{host.url}/?start=500")
+            saved = "return document.querySelector('[data-saved]').textContent !== ''"
+            wait(chrome, lambda one: one.execute_script(saved))
+            wait(chrome, lambda one: not one.find_elements(By.CSS_SELECTOR, ".wall .pixels"))
+            chrome.save_screenshot(str(out / "site.png"))
+
+
 def main() -> None:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
     parser.add_argument("--run", default="dcgan/1-cpu")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--site", type=Path, help="take the picture of this folder alone")
     options = parser.parse_args()
+    if options.site:
+        show_site(options.site, options.out)
+        return
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    from running import running
+
     # Relative, as people start it: the training page shows the path.
     place, name = options.checkpoints.resolve().parent, options.checkpoints.name
     with running(place, "--checkpoints", name) as (_, url):

@@ -1,7 +1,5 @@
 """The registry of architectures: to add one, write a module and name it in `ARCHITECTURES`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

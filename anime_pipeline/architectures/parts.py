@@ -1,7 +1,5 @@
 """What architectures of stage one share: a style, and heads that know what was asked for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from anime_pipeline.architectures import layers as nn

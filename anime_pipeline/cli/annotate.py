@@ -1,7 +1,5 @@
 """`anime-pipeline annotate`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -10,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from anime_pipeline.cli import common
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
+from anime_pipeline.core.progress import counted
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
 from anime_pipeline.data.dataset import Dataset, Record, open_dataset
@@ -93,7 +93,7 @@ def _annotate(
     targets: dict[Path, Path] = {}
     facts: dict[str, Any] = {"images": 0, "written": [], "kept": []}
     inside = dataset.root.resolve()
-    for folder in dict.fromkeys(record.path.parent for record in dataset.records):
+    for folder in map(Path, dataset.records.folders):
         # Whoever made a set may have put a link into it; pictures are read through it, no more.
         if not out and not (place := folder.resolve()).is_relative_to(inside):
             reason = f"a link leads to {place}: annotate that folder itself, or give --out"
@@ -107,7 +107,8 @@ def _annotate(
             facts["kept"].append(str(target))
         else:
             targets[folder] = target
-    records = [record for record in dataset.records if record.path.parent in targets]
+    wanted = [Path(folder) in targets for folder in dataset.records.folders]
+    records = dataset.records.take(np.array(wanted)[dataset.records.folder])
     found = _estimates("Annotating", records, skipped)
     for folder, rows in groupby(found, lambda pair: pair[0].path.parent):
         table = [(record.path.name, colors) for record, colors in rows]
@@ -129,13 +130,12 @@ def _estimates(
     from anime_pipeline.data.opening import estimate_file
 
     with common.progress_bar(title) as update:
-        for done, record in enumerate(records, start=1):
+        for record in counted(records, update):
             found = estimate_file(record.path)
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
                 yield record, found
-            update(done, len(records))
 
 
 def _compare(dataset: Dataset, skipped: list[Skipped]) -> dict[str, Any]:

@@ -99,17 +99,29 @@ json_option = click.option(  # which `tell` and `wants_json` obey
 )
 
 
-def out_option(default: str) -> Callable[[Function], Function]:
-    """Add `--out`, the folder that results go to."""
-    return click.option(
-        "--out", type=UserPath(file_okay=False), default=default, help="Folder for the results."
-    )
+workers_options = joined(
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=1,
+        help="Processes that share the work, for the same results; for hundreds of pictures.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(1, 256), default=1, help="Of each of several --workers."
+    ),
+)
 
 
-def result_options(default: str, replaces: str) -> Callable[[Function], Function]:
+def out_option(default: str, file: str = "") -> Callable[[Function], Function]:
+    """Add `--out`, the folder that results go to, or a file of which `file` says what it is."""
+    kind, words = UserPath(file_okay=bool(file)), file or "Folder for the results."
+    return click.option("--out", type=kind, default=default, help=words)
+
+
+def result_options(default: str, replaces: str, file: str = "") -> Callable[[Function], Function]:
     """Add `--out`, `--overwrite`, which replaces what `replaces` says, and `--json`."""
     overwrite = click.option("--overwrite", is_flag=True, help=f"Replace {replaces}.")
-    return joined(out_option(default), overwrite, json_option)
+    return joined(out_option(default, file), overwrite, json_option)
 
 
 def wants_json() -> bool:

@@ -1,7 +1,5 @@
 """What Tab offers where a name is typed, and `anime-pipeline completion`, which makes it work."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

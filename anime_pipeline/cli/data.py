@@ -58,9 +58,10 @@ def inspect(data: Path, out: Path, fit: Any) -> None:
     if examples is not None:
         pictures["origin_sheet"] = examples
     if copies:  # two of each of the first groups, side by side
-        pairs = [np.hstack(store.images[group[:2]]) for group in copies[:COPIES_SHOWN]]
+        pairs = [np.hstack([*store.images[group[:2]]]) for group in copies[:COPIES_SHOWN]]
         pictures["duplicate_sheet"] = make_grid(np.stack(pairs), 4, gap=8)
-    colors = [record.colors for record in store.records if record.colors]
+    coloured = store.records.take(store.records.has_colours)
+    colors = [record.colors for record in coloured if record.colors]
     if colors:
         from anime_pipeline.reports.palette import plot_palette
 
@@ -87,12 +88,12 @@ def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[s
     split = split_store(store)
     heights, widths = store.sizes[:, 0], store.sizes[:, 1]
     skipped = [*dataset.skipped, *store.skipped]
-    colored = sum(record.colors is not None for record in store.records)
+    colored = int(store.records.has_colours.sum())
     facts: dict[str, Any] = {
         "root": str(dataset.root),
         "layout": dataset.kind,
         "images": len(store.images),
-        "folders": len({record.path.parent for record in store.records}),
+        "folders": len(set(store.records.folder.tolist())),
         "sizes": {
             "width": [int(widths.min()), int(widths.max())],
             "height": [int(heights.min()), int(heights.max())],
@@ -106,14 +107,14 @@ def describe(dataset: Dataset, store: Store, copies: list[np.ndarray]) -> dict[s
         "folders_without_colors": dataset.folders_without_colors,
         "split": {side: len(getattr(split, side)) for side in ("train", "val", "test")},
         "exact_copies": len(store.hashes) - len(set(store.hashes.tolist())),
-        "near_duplicates": [[str(store.records[i].path) for i in group] for group in copies],
+        "near_duplicates": [[str(store.records.path(i)) for i in group] for group in copies],
         "skipped": [vars(item) for item in skipped],
     }
     if dataset.attributes is not None:
         facts["attributes"] = {
             "names": list(dataset.attributes.columns),
             "rows": len(dataset.attributes),
-            "images_with_attributes": sum(record.tags is not None for record in store.records),
+            "images_with_attributes": int(store.records.has_tags.sum()),
         }
     return facts
 
@@ -142,12 +143,8 @@ def _print(facts: dict[str, Any], origins: list[tuple[str, str]], warnings: list
     if "attributes" in facts:
         known = facts["attributes"]
         text = f"{len(known['names'])} for {known['images_with_attributes']} pictures "
-        rows.append(
-            (
-                "Attributes",
-                f"{text}({known['rows']} rows in the table, of which {absent} name absent files)",
-            )
-        )
+        text += f"({known['rows']} rows in the table, of which {absent} name absent files)"
+        rows.append(("Attributes", text))
     else:
         text = f"{facts['color_rows']} rows; {facts['images_with_colors']} pictures have one; "
         bare = f"{len(facts['folders_without_colors'])} folder(s) without color.csv"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anime_pipeline.cli.common import print_json, result_options, say, waiting, wants_json
+from anime_pipeline.cli.common import print_json, result_options, say, tell, waiting, wants_json
 from anime_pipeline.cli.face_options import load_pipeline, weights_options
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.files import MAX_DOCUMENT_BYTES, read_regular
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Written out, as the help must not import what knows them: see `inference.export`.
 STAGES = {"pipeline": ("dcgan", "srgan"), "generator": ("dcgan",), "upscaler": ("srgan",)}
 FORMS = ("onnx", "litert", "savedmodel")
+SITE = "site"  # no form of one network, but both with their pages
 
 
 @click.command("export")
@@ -33,20 +34,40 @@ FORMS = ("onnx", "litert", "savedmodel")
 @click.option(
     "--to",
     "forms",
-    type=click.Choice(FORMS),
+    type=click.Choice([*FORMS, SITE]),
     multiple=True,
     default=["onnx"],
-    help="The form. May be repeated.",
+    help="The form. May be repeated. `site`: the web pages, for any static host.",
 )
+@click.option(
+    "--runtime",
+    type=click.Path(path_type=Path),
+    help="For `site`: onnxruntime-web, as npm unpacks it.",
+)
+@click.option("--title", default="Anime faces", help="For `site`: what it calls itself.")
 @weights_options
 @result_options("outputs/export/", "what an earlier call has written")
-def command(part: str, forms: tuple[str, ...], out: Path, overwrite: bool, **options: Any) -> None:
+def command(
+    part: str,
+    forms: tuple[str, ...],
+    runtime: Path | None,
+    title: str,
+    out: Path,
+    overwrite: bool,
+    **options: Any,
+) -> None:
     """Write a network for other programs: phones, web pages, other languages.
 
     Pictures are uint8 RGB on both sides, and all that this program does around its networks is
     part of the file. Where Keras is installed, each file is run and compared with it before it is
     kept. Beside it come a page that tells how to call it, with code, and the same as JSON.
+
+    With --to site the pages of `serve` are written with both networks as a folder that needs no
+    server: visitors' browsers do the computing.
     """
+    if SITE in forms:
+        _write_site(forms, part, runtime, title, out, overwrite, options)
+        return
     from anime_pipeline.inference.export import export, require_form
     from anime_pipeline.inference.export_usage import describe, usage
 
@@ -80,6 +101,43 @@ def command(part: str, forms: tuple[str, ...], out: Path, overwrite: bool, **opt
             f"{document['within_one_level']:.2%} of values within one grey level of Keras's"
         )  # fmt: skip
         say(f"{out / document['file']}: {checked}")
+
+
+def _write_site(
+    forms: tuple[str, ...],
+    part: str,
+    runtime: Path | None,
+    title: str,
+    out: Path,
+    overwrite: bool,
+    options: dict[str, Any],
+) -> None:
+    from anime_pipeline.models.zoo import RUNS
+    from anime_pipeline.site.runtime import find
+    from anime_pipeline.site.writing import refuse_other, write_site
+    from anime_pipeline.web.models.catalogue import Catalogue
+
+    if len(set(forms)) > 1 or part != "pipeline" or options["realism"] is not None:
+        raise UsageError(
+            f"Received --to {', '.join(forms)} with --part {part}. A site has both networks whole, "
+            "and visitors choose the realism. Leave the other --to, --part and --realism out."
+        )
+    find(runtime)  # before anything takes long
+    with waiting("Loading the models"):
+        catalogue = Catalogue(options["checkpoint"], options["upscaler"] or "", RUNS)
+    if not overwrite:
+        refuse_other(out, catalogue.weights_hash(catalogue.generator().weights))
+    with waiting(f"Writing {out}"):
+        site = write_site(out, catalogue, runtime, title)
+    megabytes = {kind: size / 1e6 for kind, size in site.first_visit.items()}
+    size = sum(site.files.values())
+    tell(
+        {"out": str(out), "weights": site.weights, "bytes": size, "files": site.files,
+         "first_visit": site.first_visit},
+        f"{out}: {len(site.files)} files, {size / 1e6:.1f} MB; a visitor loads "
+        f"{megabytes['wasm']:.1f} MB once ({megabytes['webgpu']:.1f} MB with a GPU). Try it with: "
+        f"python -m http.server --directory {out}",
+    )  # fmt: skip
 
 
 def _targets(out: Path, part: str, form: str) -> tuple[Path, Path, Path]:

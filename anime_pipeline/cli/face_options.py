@@ -1,7 +1,5 @@
 """What every command that draws faces takes and loads: weights, and what the faces shall show."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,14 +11,8 @@ from anime_pipeline.cli import complete
 from anime_pipeline.cli.common import FiniteRange, Function, joined, progress_bar, say, waiting
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.words import RANDOM, WORDS
+from anime_pipeline.inference import spec
 from anime_pipeline.inference.pipeline import Pipeline
-from anime_pipeline.inference.spec import (
-    MOST_TRUNCATION,
-    SOFTWARE,
-    WEIGHTS,
-    as_request,
-    read_attribute,
-)
 
 # What can be wished for of every face, by the names that conditions have for it.
 OPTIONS = {"hair": "--hair", "skin": "--skin", "eyes": "--eyes", "length": "--hair-length"}
@@ -59,9 +51,13 @@ weights_options = joined(
     ),
     realism_option("the faces", "[default: 1; weights that are named: as they are]"),
 )
+stages_options = joined(
+    click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces."),
+    weights_options,
+)
 truncation_option = click.option(
     "--truncation",
-    type=FiniteRange(0, MOST_TRUNCATION),
+    type=FiniteRange(0, spec.MOST_TRUNCATION),
     default=1.0,
     help="Below 1: faces more alike and more regular.",
 )
@@ -85,7 +81,7 @@ def read_attributes(texts: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: If a text is no colour, or none of the words.
     """
     read = {
-        name: read_attribute(name, texts.get(name), f"value for {option}")
+        name: spec.read_attribute(name, texts.get(name), f"value for {option}")
         for name, option in OPTIONS.items()
     }
     return {name: value for name, value in read.items() if value is not None}
@@ -190,10 +186,10 @@ def refuse_other_face(path: Path, texts: Mapping[str, str]) -> None:
     """
     from anime_pipeline.images.marks import refuse_other_picture
 
-    refuse_other_picture(path, as_request(texts), "pass --overwrite", as_request)
+    refuse_other_picture(path, spec.as_request(texts), "pass --overwrite", spec.as_request)
 
 
 def as_document(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the entries of a picture as the JSON of commands has had them from the start."""
-    names = {WEIGHTS["dcgan"]: "weights"}
-    return {names.get(k, k): value for k, value in texts.items() if k not in SOFTWARE}
+    names = {spec.WEIGHTS["dcgan"]: "weights"}
+    return {names.get(k, k): value for k, value in texts.items() if k not in spec.SOFTWARE}

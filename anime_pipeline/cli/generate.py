@@ -1,10 +1,10 @@
 """`anime-pipeline generate`."""
 
-from __future__ import annotations
-
 import json
 import os
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,23 @@ import click
 
 from anime_pipeline import __version__
 from anime_pipeline.cli import face_options as faces
-from anime_pipeline.cli.common import UserPath, parse_seeds, result_options, tell
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.cli.common import (
+    UserPath,
+    parse_seeds,
+    progress_bar,
+    result_options,
+    tell,
+    workers_options,
+)
+from anime_pipeline.core.crew import Crew, LostTaskError
+from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
-from anime_pipeline.core.storage import atomic_write_json, folder_locked, require_free
+from anime_pipeline.core.storage import (
+    atomic_write_json,
+    folder_locked,
+    require_free,
+    sweep_temporaries,
+)
 from anime_pipeline.inference.spec import SOFTWARE, FaceSpec
 
 MANIFEST = "manifest.json"
@@ -38,11 +51,11 @@ MANIFEST = "manifest.json"
 @click.option("--prompt", help='In words: "long silver hair, tan skin, blue eyes".')
 @click.option("--with", "tags", multiple=True, help="A tag that the weights were trained on.")
 @click.option("--without", "not_tags", multiple=True, help="The opposite of a tag.")
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
 @click.option("--grid", is_flag=True, help="Also write one picture of all faces.")
-@faces.weights_options
+@faces.stages_options
 @result_options("outputs/", "pictures that another call has made")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32)
+@workers_options
 def command(
     count: int | None,
     seed_text: str | None,
@@ -50,15 +63,20 @@ def command(
     out: Path,
     overwrite: bool,
     batch_size: int,
+    workers: int,
+    threads: int,
     **options: Any,
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
 
     The same seed, attributes and weights always give the same face. Hair, skin and eyes are those
     of a training picture, drawn by the seed, unless others are asked for. Each PNG records how it
-    was made, and manifest.json lists all faces of the folder.
+    was made, and manifest.json lists all faces of the folder. With --workers, faces that are there
+    already are kept.
     """
-    from anime_pipeline.images.codec import write_png
+    import numpy as np
+
+    from anime_pipeline.images.codec import decode, write_png
     from anime_pipeline.images.writing.grid import make_grid
 
     if seed_text is None:
@@ -86,21 +104,107 @@ def command(
             faces.refuse_other_face(out / name, text)
         _read_manifest(out / MANIFEST)
     require_free(out, len(specs) * size**2 * 3 * (2 if grid else 1), "the pictures")
-    with faces.stage_bars() as update:
-        latent = pipeline.latents(specs)
-        pictures = pipeline.draw(latent, condition, size, batch_size, update)
-    made: list[dict[str, Any]] = []
     asked = pipeline.generator.asked(condition)
-    for name, spec, picture, each in zip(names, specs, pictures, asked, strict=True):
-        write_png(out / name, picture, texts[name])
-        made.append({"file": name, "seed": spec.seed, **each})
+    made: list[dict[str, Any]] = [
+        {"file": name, "seed": spec.seed, **each}
+        for name, spec, each in zip(names, specs, asked, strict=True)
+    ]
+    if workers > 1:
+        share = Share(options, size, batch_size, out, overwrite)
+        drawn = [(s, n, texts[n]) for s, n in zip(specs, names, strict=True)]
+        starts = range(0, len(drawn), batch_size)
+        batches = [drawn[start : start + batch_size] for start in starts]
+        draw_in_processes(batches, share, workers, threads)
+        pictures = np.stack([decode((out / name).read_bytes()) for name in names]) if grid else None
+    else:
+        with faces.stage_bars() as update:
+            latent = pipeline.latents(specs)
+            pictures = pipeline.draw(latent, condition, size, batch_size, update)
+        for name, picture in zip(names, pictures, strict=True):
+            write_png(out / name, picture, texts[name])
     result = {"version": __version__, "out": str(out), **shared, "faces": made}
-    if grid:
+    if grid and pictures is not None:
         # 32 px faces are enlarged without smoothing, so that their pixels can be judged.
         result["grid"] = sheet
         write_png(out / sheet, make_grid(pictures, magnify=4 if size <= 32 else 1), texts[sheet])
     _update_manifest(out, overwrite, {face["file"]: face | shared for face in made})
     tell(result, f"{len(specs)} face{'s'[: len(specs) > 1]} of {size}x{size} px in {out}")
+
+
+# A face of a batch: what is drawn, its file's name, and the file's entries.
+Face = tuple[FaceSpec, str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the processes of a call share, and nothing that was loaded.
+
+    Attributes:
+        options: Of the command, by which the weights are found.
+        size: Of the faces, px.
+        batch_size: Faces drawn at once: with others, they might differ by a grey level.
+        out: Where they go.
+        overwrite: Whether those that are there are drawn again.
+    """
+
+    options: dict[str, Any]
+    size: int
+    batch_size: int
+    out: Path
+    overwrite: bool
+
+
+def draw_in_processes(batches: list[list[Face]], share: Share, count: int, threads: int) -> None:
+    """Draw faces in several processes, a batch each.
+
+    Raises:
+        PipelineError: If every process ends that draws some batch.
+    """
+    done = 0
+    count = min(count, len(batches))
+    with (
+        progress_bar("Drawing") as update,
+        Crew(f"{__name__}:in_process", share, count, threads) as crew,
+    ):
+        for number, result in crew.run(batches):
+            if isinstance(result, LostTaskError):
+                seeds = batches[number][0][0].seed, batches[number][-1][0].seed
+                raise PipelineError(
+                    f"The faces of seeds {seeds[0]} to {seeds[1]} {result}; memory may be short. "
+                    "Choose fewer --workers or a smaller --batch-size, and run the command again: "
+                    "what is done is kept."
+                )
+            done += len(batches[number])
+            update(done, sum(map(len, batches)))
+    sweep_temporaries(share.out, below=False)  # of processes that were killed
+
+
+def in_process(share: Share) -> Callable[[list[Face], bool], None]:
+    """Return what a process of `draw_in_processes` does with a batch."""
+    from anime_pipeline.images.codec import write_png
+    from anime_pipeline.images.marks import picture_text
+    from anime_pipeline.inference.pipeline import Pipeline
+
+    options = share.options
+    stage_two = (options["upscaler"], options["realism"]) if options["upscale"] else ()
+    pipeline = Pipeline.load(options["checkpoint"], *stage_two)
+
+    def do(batch: list[Face], repeated: bool) -> None:
+        kept = repeated or not share.overwrite
+        missing = [
+            not (kept and picture_text(share.out / name).items() >= text.items())
+            for _, name, text in batch
+        ]
+        if not any(missing):
+            return
+        specs = [spec for spec, _, _ in batch]
+        latent, condition = pipeline.latents(specs), pipeline.condition(specs)
+        pictures = pipeline.draw(latent, condition, share.size, share.batch_size)
+        for (_, name, text), picture, wanted in zip(batch, pictures, missing, strict=True):
+            if wanted:
+                write_png(share.out / name, picture, text)
+
+    return do
 
 
 def _sheet_name(seeds: list[int]) -> str:

@@ -103,11 +103,9 @@ def draw(progress: Progress, pace: Pace, evaluated: Document | None, images_per_
     left_s = pace.left_s(progress.total_steps - progress.step)
     left = "time left: counting" if left_s is None else f"{duration(left_s)} left"
     done = f"step {progress.step:,} of {progress.total_steps:,}"
-    speed = (
-        f"{pace.steps_per_s * images_per_step:,.0f} images/s"
-        if pace.timed
-        else "first step compiled"
-    )
+    speed = "first step compiled"
+    if pace.timed:
+        speed = f"{pace.steps_per_s * images_per_step:,.0f} images/s"
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(ratio=1, overflow="fold", no_wrap=False)
@@ -133,12 +131,8 @@ def _evaluated_lines(evaluated: Document) -> Iterator[tuple[str, str, str]]:
     shares = [row for row in evaluated["measured"] if row["share"] is not None]
     if shares:
         # The line's own name says already of what these are.
-        names = (row["label"].split(", ")[-1] for row in shares)
-        yield (
-            "Accuracy",
-            "  ".join(f"{name} {row['value']}" for name, row in zip(names, shares, strict=True)),
-            "",
-        )
+        said = (f"{row['label'].split(', ')[-1]} {row['value']}" for row in shares)
+        yield "Accuracy", "  ".join(said), ""
     if standing := evaluated["standing"]:
         yield "Standing", standing["word"], TONES[standing["tone"]]
     for trend in evaluated["trends"]:

@@ -1,7 +1,5 @@
 """The `anime-pipeline` command: a table of subcommands, each module loaded only when it is used."""
 
-from __future__ import annotations
-
 import io
 import os
 import pkgutil
@@ -14,12 +12,7 @@ from typing import NoReturn
 import click
 
 from anime_pipeline import __version__
-from anime_pipeline.core.errors import (
-    EXIT_FAILURE,
-    EXIT_INTERRUPTED,
-    TrainingInterruptedError,
-    in_words,
-)
+from anime_pipeline.core import errors
 from anime_pipeline.core.signals import stopping_as_ctrl_c
 from anime_pipeline.core.text import visible
 
@@ -40,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate:command", "Measure a generator against held-out faces."),
     "export": ("export:command", "Write networks for other programs: ONNX, LiteRT."),
     "inspect": ("data:inspect", "Tell what a folder of faces holds."),
+    "prepare": ("prepare:command", "Decode a large set ahead of training."),
     "annotate": ("annotate:command", "Estimate hair and skin colours of faces."),
     "sample-data": ("data:sample_data", "Draw a practice set of faces."),
     "runs": ("runs:command", "List, compare and plot training runs."),
@@ -47,7 +41,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor:doctor", "Check this installation and this machine."),
     "completion": ("complete:command", "Print the completion script of a shell."),
 }
-
 
 PREFIX = "ANIME_PIPELINE"
 
@@ -123,7 +116,7 @@ def run() -> NoReturn:
     before = set(threading.enumerate())
     with stopping_as_ctrl_c():
         code = _exit_code()
-    if code == EXIT_INTERRUPTED:
+    if code == errors.EXIT_INTERRUPTED:
         _leave_threads(set(threading.enumerate()) - before)
     sys.exit(code)
 
@@ -137,7 +130,7 @@ def _leave_threads(threads: set[threading.Thread]) -> None:
             if thread.is_alive():
                 for stream in (sys.stdout, sys.stderr):
                     stream.flush()
-                os._exit(EXIT_INTERRUPTED)
+                os._exit(errors.EXIT_INTERRUPTED)
 
 
 def _exit_code() -> int:
@@ -148,21 +141,21 @@ def _exit_code() -> int:
         code = request.exit_code
     except (click.Abort, KeyboardInterrupt):  # click turns the one into the other
         click.echo("Interrupted.", err=True)
-        code = EXIT_INTERRUPTED
+        code = errors.EXIT_INTERRUPTED
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
         click.echo(visible(said.getvalue()), nl=False, err=True)
         code = error.exit_code
-    except TrainingInterruptedError as request:
+    except errors.TrainingInterruptedError as request:
         click.echo(visible(str(request)), err=True)
         code = request.exit_code
     except BrokenPipeError:
         # The reader (head, say) has gone; Python would complain again when flushing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = EXIT_FAILURE
+        code = errors.EXIT_FAILURE
     except Exception as error:
-        if (failure := in_words(error)) is None:
+        if (failure := errors.in_words(error)) is None:
             raise  # a defect of this program: the traceback is what its maintainers need
         click.echo(f"Error: {visible(str(failure))}", err=True)
         code = failure.exit_code

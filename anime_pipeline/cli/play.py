@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +11,16 @@ import click
 
 from anime_pipeline import __version__
 from anime_pipeline.cli import face_options as faces
-from anime_pipeline.cli.common import (
-    FiniteRange,
-    UserPath,
-    json_option,
-    parse_seeds,
-    result_options,
-    tell,
-)
+from anime_pipeline.cli.common import FiniteRange, parse_seeds, result_options, tell
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.data.words import RANDOM, WORDS
-from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS, parse_colour
+from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS, Part, Rgb, parse_colour
 from anime_pipeline.inference.spec import MOST_VARIATIONS, FaceSpec, as_hex, in_a_line
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from anime_pipeline.images.writing.grid import Label
 
 SUFFIXES = (".gif", ".mp4", ".png")
 SHEET_COLUMNS = 12
@@ -40,11 +33,8 @@ SHEET_COLUMNS = 12
 @faces.word_option("eyes", f"Of all of them: {', '.join(WORDS['eyes'])} [default: by the seed].")
 @faces.word_option("length", "Of all of them: long or short [default: by the seed].")
 @faces.truncation_option
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@faces.weights_options
-@click.option("--out", type=UserPath(), default="outputs/palette.png", help="The sheet.")
-@click.option("--overwrite", is_flag=True, help="Replace a picture that another call has made.")
-@json_option
+@faces.stages_options
+@result_options("outputs/palette.png", "a picture that another call has made", "The sheet.")
 def palette(
     seed: int, hair: str | None, skin: str | None, out: Path, overwrite: bool,
     **options: Any,
@@ -55,18 +45,17 @@ def palette(
 
     if out.suffix != ".png":
         raise UsageError(f"Invalid value for --out: {out}. Expected a name that ends in .png.")
-    rows, columns = _labels("hair", hair), _labels("skin", skin)
+    rows, columns = _colours("hair", hair), _colours("skin", skin)
     shared, truncation = faces.read_attributes(options), options["truncation"]
     pipeline = faces.load_pipeline(options)
     size = pipeline.sizes[options["upscale"]]
     specs = [
-        FaceSpec(seed, {"hair": row.colour, "skin": column.colour, **shared}, truncation=truncation)
-        for row in rows
-        for column in columns
+        FaceSpec(seed, {"hair": row, "skin": column, **shared}, truncation=truncation)
+        for row, column in product(rows.values(), columns.values())
     ]
     text = {"seed": str(seed), "truncation": f"{truncation:g}"} | pipeline.provenance(size=size)
-    for part, labels in (("hair", rows), ("skin", columns)):
-        text[part] = ",".join(as_hex(label.colour) for label in labels)
+    for part, colours in (("hair", rows), ("skin", columns)):
+        text[part] = ",".join(map(as_hex, colours.values()))
     text |= {name: shared.get(name, RANDOM) for name in WORDS}
     if not overwrite:
         faces.refuse_other_face(out, text)
@@ -79,14 +68,10 @@ def palette(
     tell(document, f"{len(specs)} faces of seed {seed} in {out}")
 
 
-def _labels(part: Any, text: str | None) -> list[Label]:
-    from anime_pipeline.images.writing.grid import Label
-
+def _colours(part: Part, text: str | None) -> dict[str, Rgb]:
     if text is None:
-        named = HAIR_COLOURS if part == "hair" else SKIN_COLOURS
-        return [Label(name, colour) for name, colour in named.items()]
-    words = [word.strip() for word in text.split(",")]
-    return [Label(word, parse_colour(word, part)) for word in words]
+        return HAIR_COLOURS if part == "hair" else SKIN_COLOURS
+    return {word: parse_colour(word, part) for word in map(str.strip, text.split(","))}
 
 
 @click.command("variations")
@@ -96,8 +81,7 @@ def _labels(part: Any, text: str | None) -> list[Label]:
 )
 @click.option("-n", "--count", type=click.IntRange(1, MOST_VARIATIONS), default=15)
 @faces.attribute_options
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@faces.weights_options
+@faces.stages_options
 @result_options("outputs/", "pictures that another call has made")
 def variations(
     seed: int, strength: float, count: int, out: Path, overwrite: bool, **options: Any
@@ -139,16 +123,9 @@ def variations(
               help="Frames from one face to the next.")  # fmt: skip
 @click.option("--loop/--no-loop", default=True, help="Return to the first.")
 @click.option("--fps", type=FiniteRange(min=1, max=60), default=12.0)
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@faces.weights_options
-@click.option(
-    "--out",
-    type=UserPath(),
-    default="outputs/interpolation.gif",
-    help="Ends in .gif, .mp4, or .png for a sheet of all frames.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@json_option
+@faces.stages_options
+@result_options("outputs/interpolation.gif", "what is there",
+                "Ends in .gif, .mp4, or .png for a sheet of all frames.")  # fmt: skip
 def interpolate(
     seeds: str, frames: int, loop: bool, fps: float, out: Path, overwrite: bool, **options: Any
 ) -> None:
@@ -177,14 +154,10 @@ def interpolate(
     _refuse_other(out, overwrite)
     pipeline = faces.load_pipeline(options)
     columns = [(each * count)[:count] for each in (stops, *wanted.values())]
-    specs = [
-        FaceSpec(
-            seed,
-            faces.read_attributes(dict(zip(wanted, texts, strict=True))),
-            truncation=options["truncation"],
-        )
-        for seed, *texts in zip(*columns, strict=True)
-    ]
+    specs = []
+    for seed, *words in zip(*columns, strict=True):
+        look = faces.read_attributes(dict(zip(wanted, words, strict=True)))
+        specs.append(FaceSpec(seed, look, truncation=options["truncation"]))
     with faces.stage_bars() as update:
         size = pipeline.sizes[options["upscale"]]
         pictures = pipeline.draw(*pipeline.interpolate(specs, frames, loop), size, progress=update)
@@ -204,10 +177,10 @@ def _refuse_other(out: Path, overwrite: bool) -> None:
 def _write(out: Path, pictures: np.ndarray, fps: float, made_by: str) -> None:
     from anime_pipeline.images.codec import write_png
     from anime_pipeline.images.writing.grid import make_grid
-    from anime_pipeline.images.writing.save import write_gif, write_mp4
+    from anime_pipeline.images.writing.save import encode_gif, write_mp4
 
     if out.suffix == ".gif":
-        write_gif(out, pictures, fps, made_by)
+        atomic_write_bytes(out, encode_gif(pictures, fps, made_by))
     elif out.suffix == ".mp4":
         write_mp4(out, pictures, fps)
     else:

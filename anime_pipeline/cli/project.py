@@ -1,7 +1,5 @@
 """`anime-pipeline project`."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -27,8 +25,7 @@ LARGE = 128  # side of the pictures in the comparison
 @faces.word_option("eyes", f"Then give it other eyes: {', '.join(WORDS['eyes'])}.")
 @faces.word_option("length", "Then let its hair be long or short.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=300)
-@click.option("--upscale", is_flag=True, help="Upscale 4x with stage two: 128 px faces.")
-@faces.weights_options
+@faces.stages_options
 @result_options("outputs/", "what another call has made")
 def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: Any) -> None:
     """Find the face nearest to a picture among all that stage one can draw.
@@ -67,11 +64,8 @@ def command(picture: Path, steps: int, out: Path, overwrite: bool, **options: An
     shown = cv2.resize(face, (LARGE, LARGE), interpolation=cv2.INTER_NEAREST)
     both = np.stack([fit_square(whole, LARGE, "crop"), shown])
     write_png(out / names[1], make_grid(both, 2), text)
-    document: dict[str, Any] = {
-        "picture": str(picture),
-        "rms": found.rms,
-        **faces.as_document(text),
-    }
+    document: dict[str, Any] = {"picture": str(picture), "rms": found.rms}
+    document |= faces.as_document(text)
     document |= {"attributes": in_a_line(asked.look), **generator.asked(condition)[0]}
     document |= {"latent": found.latent.tolist(), "condition": condition[0].tolist()}
     atomic_write_json(out / names[2], document)

@@ -1,7 +1,5 @@
 """`anime-pipeline runs`."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -73,10 +71,9 @@ def compare(names: tuple[str, ...], checkpoints: Path) -> None:
         for field in fields
         if len({repr(plan.get(field)) for plan in plans}) > 1
     }
-    measured = {
-        name: [run.metrics.get(name) for run in runs]
-        for name in ("step", *(m.key for m in headlines({k for run in runs for k in run.metrics})))
-    }
+    shown = headlines({name for run in runs for name in run.metrics})
+    keys = ("step", *(one.key for one in shown))
+    measured = {key: [run.metrics.get(key) for run in runs] for key in keys}
     if common.wants_json():
         labels = [run.folder for run in runs]
         common.print_json({"runs": labels, "settings": settings, "measured": measured})

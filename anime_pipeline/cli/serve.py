@@ -1,7 +1,5 @@
 """`anime-pipeline serve`."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -75,7 +73,6 @@ def command(
     with waiting("Loading the models"):
         from anime_pipeline.web.app import create_app
         from anime_pipeline.web.services import EXTENSION, Services
-        from anime_pipeline.web.serving.running import READY
         from anime_pipeline.web.serving.server import listen, own_address, serve
 
         trusted = hosts(trusted_hosts)
@@ -98,7 +95,7 @@ def command(
         elif trusted_hosts and not options["proxies"]:
             # All of its clients would count as this machine, which has no limits.
             say("Behind a web server on this machine? Add --proxies 1.")
-        say(f"{READY} {url}  (Ctrl-C stops)")
+        say(f"Faces at {url}  (Ctrl-C stops)")
         if open_browser:
             click.launch(url)
 

@@ -1,7 +1,5 @@
 """`--config FILE`: options and configuration fields from TOML, or from an earlier run's JSON."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from anime_pipeline.cli import common
 from anime_pipeline.cli.complete import run_names, weights_names
+from anime_pipeline.cli.device_options import device_options
 from anime_pipeline.cli.live import display
 from anime_pipeline.cli.settings_file import FILE_ASSIGNMENTS, use_settings_file
 from anime_pipeline.core.config import FITS, LOSSES, MAX_SEED, PRESETS, DcganConfig, SrganConfig
@@ -87,6 +88,7 @@ training_options = common.joined(
         help="Only tell settings, size, memory, time and disk space of the run.",
     ),
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files too."),
+    device_options,
     common.json_option,
 )
 

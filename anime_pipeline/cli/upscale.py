@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from anime_pipeline.cli.common import FiniteRange, UserPath, json_option, print_json, wants_json
+from anime_pipeline.cli.common import (
+    FiniteRange,
+    UserPath,
+    json_option,
+    print_json,
+    wants_json,
+    workers_options,
+)
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.cli.face_options import realism_option
 from anime_pipeline.core.errors import UsageError
@@ -91,8 +98,9 @@ class MemorySize(click.ParamType):
 @click.option(
     "--max-memory",
     type=MemorySize(),
-    help="Of the whole process; tiles are made to fit [default: 1GB].",
+    help="Of the whole process, with --workers of each; tiles are made to fit [default: 1GB].",
 )
+@workers_options
 @click.option("--overwrite", is_flag=True, help="Replace what is in the way and differs.")
 @json_option
 def command(
@@ -104,6 +112,8 @@ def command(
     denoise: float,
     weights: str | None,
     overwrite: bool,
+    workers: int,
+    threads: int,
     **options: Any,
 ) -> None:
     """Upscale pictures (files, folders, or - for stdin) to any size.
@@ -113,7 +123,7 @@ def command(
     else; the others are still written (exit 3). Run again, it goes on where it stopped: results of
     the same request are kept, and results in a folder are no pictures to enlarge.
     """
-    from anime_pipeline.cli.upscale_batch import finish, run
+    from anime_pipeline.cli.upscale_batch import Common, finish, run, run_in_processes
     from anime_pipeline.cli.upscale_jobs import measure, plan
     from anime_pipeline.cli.upscale_work import STREAM, Preparation, check_streams, run_stream
     from anime_pipeline.models.blend import find_upscaler
@@ -137,8 +147,12 @@ def command(
     pixels, needed_bytes = measure(to_do, target)
     require_free(out, needed_bytes, "the results")
     if to_do:
-        with prepare.decoder:
-            run(to_do, pixels, prepare, out, overwrite, done)
+        if workers > 1:
+            common = Common(files, target, options, out, overwrite)
+            run_in_processes(to_do, pixels, common, workers, threads, done)
+        else:
+            with prepare.decoder:
+                run(to_do, pixels, prepare, out, overwrite, done)
     if wants_json():
         skipped = [vars(item) for item in (*done.skipped, *done.in_the_way)]
         document = {"weights": prepare.weights.facts(), "written": done.written}

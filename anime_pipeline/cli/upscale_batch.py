@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from anime_pipeline.cli.common import progress_bar, say
 from anime_pipeline.cli.upscale_jobs import Job, Plan, Request, look_at
 from anime_pipeline.cli.upscale_work import Preparation, Write, writer
+from anime_pipeline.core.crew import Crew, LostTaskError
 from anime_pipeline.core.errors import DataError, NotAFileError, PartialError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
-from anime_pipeline.core.storage import atomic_write
+from anime_pipeline.core.storage import atomic_write, sweep_temporaries
+from anime_pipeline.inference.target import Target
+from anime_pipeline.models.blend import UpscalerFiles
+
+Progress = Callable[[int, int], None]
 
 
 def run(
@@ -37,19 +44,96 @@ def run(
             def advance(part: int, of: int, before: int = before, count: int = count) -> None:
                 update((before + count * part // of) // 1000, total // 1000)
 
-            try:
-                content = read_regular(job.source, MAX_PICTURE_BYTES)
-                write = writer(content, job.kind, job.animated, prepare, advance, place=job.place)
-            except NotAFileError as error:
-                plan.skip(job.source, str(error.strerror))
-            except OSError as error:
-                plan.skip(job.source, f"cannot be read ({error.strerror})")
-            except DataError as error:
-                plan.skip(job.source, str(error).removeprefix("image: "))
-            else:
-                _write(job, write, prepare.request, out, overwrite, plan)
+            enlarge(job, prepare, advance, out, overwrite, plan)
             before += count
             update(before // 1000, total // 1000)
+
+
+def enlarge(
+    job: Job, prepare: Preparation, advance: Progress, out: Path, overwrite: bool, plan: Plan
+) -> None:
+    """Enlarge one picture, or note in the plan why it cannot be; `advance` gets (done, total)."""
+    try:
+        content = read_regular(job.source, MAX_PICTURE_BYTES)
+        write = writer(content, job.kind, job.animated, prepare, advance, place=job.place)
+    except NotAFileError as error:
+        plan.skip(job.source, str(error.strerror))
+    except OSError as error:
+        plan.skip(job.source, f"cannot be read ({error.strerror})")
+    except DataError as error:
+        plan.skip(job.source, str(error).removeprefix("image: "))
+    else:
+        _write(job, write, prepare.request, out, overwrite, plan)
+
+
+def run_in_processes(
+    jobs: list[Job], pixels: list[int], common: Common, count: int, threads: int, plan: Plan
+) -> None:
+    """Enlarge pictures in several processes, each one after another; as `run` otherwise.
+
+    Args:
+        jobs: What to enlarge.
+        pixels: How many each has, for the progress.
+        common: What they share.
+        count: How many processes.
+        threads: Threads of each.
+        plan: Receives what became of each, in the jobs' order.
+    """
+    total, before = sum(pixels), 0
+    found: dict[int, Plan] = {}
+    count = min(count, len(jobs))
+    with (
+        progress_bar("Upscaling (kilopixels)") as update,
+        Crew(f"{__name__}:in_process", common, count, threads) as crew,
+    ):
+        update(0, total // 1000)
+        for number, result in crew.run(jobs):
+            if isinstance(result, LostTaskError):
+                found[number] = Plan()
+                found[number].skip(jobs[number].source, f"{result}; memory may be short")
+            else:
+                found[number] = result
+            before += pixels[number]
+            update(before // 1000, total // 1000)
+    for folder in {job.target.parent for job in jobs}:
+        sweep_temporaries(folder, below=False)  # of processes that were killed
+    for number in range(len(jobs)):
+        plan.add(found[number])
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the processes of a call share, and nothing that was loaded.
+
+    Attributes:
+        files: The weights.
+        target: The size to enlarge to.
+        options: As `Preparation` takes them.
+        out: The folder of results.
+        overwrite: Whether results replace what is in the way.
+    """
+
+    files: UpscalerFiles
+    target: Target
+    options: dict[str, Any]
+    out: Path
+    overwrite: bool
+
+
+def in_process(common: Common) -> Callable[[Job, bool], Plan]:
+    """Return what a process of `run_in_processes` does with a job."""
+    prepare = Preparation(common.files, common.target, common.options)
+    prepare.decoder.start()
+
+    def do(job: Job, repeated: bool) -> Plan:
+        plan = Plan()
+        if repeated and look_at(job, prepare.request) == "kept":
+            plan.written.append(job.target)  # by a process that ended before it could say so
+        else:
+            enlarge(job, prepare, lambda *_: None, common.out, common.overwrite, plan)
+        return plan
+
+    return do
 
 
 # Faults of the one name; any other failure to write ends the command, for it would meet all.

@@ -84,6 +84,11 @@ class Plan:
         """Note what cannot be enlarged."""
         self.skipped.append(Skipped(str(source), reason))
 
+    def add(self, other: Plan) -> None:
+        """Take in what became of other pictures, after those that are here."""
+        for name, found in vars(other).items():
+            getattr(self, name).extend(found)
+
     def sort(self, request: Request, overwrite: bool) -> list[Job]:
         """Return the jobs that are to be done; note which results are there, and what else is."""
         to_do = []

@@ -3,8 +3,6 @@
 Pure functions of what was logged, so that a resumed run is warned as an uninterrupted one would be.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@
 without a matching JSON never counts. Reading falls back to the previous one and says so.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -9,12 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from anime_pipeline.architectures import ARCHITECTURES, architecture_of, architectures
+from anime_pipeline.core import parameters
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.parameters import (
-    MOST_PARAMETERS,
-    most_critic_parameters,
-    most_parameters,
-)
 
 Fit = Literal["crop", "pad", "stretch"]
 LossName = Literal["bce", "lsgan", "hinge", "wgan-gp", "rpgan"]
@@ -231,12 +227,13 @@ def _require_ranges(config: TrainingConfig) -> None:
 
 def _require_buildable(config: TrainingConfig) -> None:
     players = {
-        "width" if config.stage == "dcgan" else "channels": most_parameters(config),
-        "width_d": most_critic_parameters(config),
+        "width" if config.stage == "dcgan" else "channels": parameters.most_parameters(config),
+        "width_d": parameters.most_critic_parameters(config),
     }
+    most = parameters.MOST_PARAMETERS
     for name, count in players.items():
-        expected = f"a network of at most {MOST_PARAMETERS:,} numbers (this one: {count:.2g})"
-        _require(config, name, count <= MOST_PARAMETERS, expected)
+        expected = f"a network of at most {most:,} numbers (this one: {count:.2g})"
+        _require(config, name, count <= most, expected)
 
 
 TrainingConfig = DcganConfig | SrganConfig

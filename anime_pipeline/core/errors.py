@@ -1,7 +1,5 @@
 """Errors that a person reads: what was received, what was expected, what to do; and exit codes."""
 
-from __future__ import annotations
-
 import errno
 
 EXIT_OK = 0
@@ -10,6 +8,7 @@ EXIT_USAGE = 2
 EXIT_PARTIAL = 3
 EXIT_DATA = 4
 EXIT_CHECKPOINT = 5
+EXIT_HOST_LOST = 6
 EXIT_INTERRUPTED = 130
 
 
@@ -43,6 +42,12 @@ class CheckpointError(PipelineError):
     exit_code = EXIT_CHECKPOINT
 
 
+class HostLostError(PipelineError):
+    """Another host of a training run has not come, has ended, or is not heard of any more."""
+
+    exit_code = EXIT_HOST_LOST
+
+
 class TrainingInterruptedError(PipelineError):
     """Training was stopped by Ctrl-C after its state was saved."""
 
@@ -53,6 +58,12 @@ class NotAFileError(OSError):
     """Something else than a regular file, or a larger one than is read, stands at a path."""
 
 
+def invalid(argument: str, expected: str, received: object) -> ValueError:
+    """Return what is raised where a function gets an argument that no caller should give."""
+    text = f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}"
+    return ValueError(text)
+
+
 def in_words(error: BaseException) -> PipelineError | None:
     """Say in human words what a library raised, or return None where it would be a guess.
 
@@ -60,8 +71,7 @@ def in_words(error: BaseException) -> PipelineError | None:
     """
     if isinstance(error, PipelineError):
         return error
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return PipelineError(
             f"Out of memory ({_first_line(str(error)) or 'no more could be had'}). Close other "
             "programs, or ask for less at once: a smaller --batch-size, --crop-size or --width "
@@ -90,6 +100,12 @@ def in_words(error: BaseException) -> PipelineError | None:
             f"{place}: {error.strerror or error}.{_ADVICE.get(error.errno or 0, _ADVICE[0])}"
         )
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory was wanted that is not there, of the machine or of a device."""
+    text = f"{type(error).__name__}: {error}"
+    return isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY)
 
 
 _OUT_OF_MEMORY = (

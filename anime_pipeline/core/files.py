@@ -4,8 +4,6 @@ A pipe, a device or a socket under a file's name would keep a program waiting fo
 symbolic link would lead it out of the folder that it was told to work in.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -49,7 +47,7 @@ def open_regular(path: Path, follow: bool = True) -> BufferedReader:
     # Before it is opened too: opening alone sets some devices in motion.
     _require_regular(path.stat() if follow else path.lstat(), path)
     flags = _READ if follow else _READ | platform.O_NOFOLLOW
-    return os.fdopen(_checked(_open(path, flags), path), "rb")
+    return os.fdopen(_open(path, flags), "rb")
 
 
 def open_inside(folder: Path, *parts: str) -> BufferedReader:
@@ -75,7 +73,7 @@ def open_inside(folder: Path, *parts: str) -> BufferedReader:
             within = inner
         place /= parts[-1]
         _require_regular(os.stat(parts[-1], dir_fd=within, follow_symlinks=False), place)
-        return os.fdopen(_checked(_open(place, _READ | platform.O_NOFOLLOW, within), place), "rb")
+        return os.fdopen(_open(place, _READ | platform.O_NOFOLLOW, within), "rb")
     finally:
         os.close(within)
 
@@ -114,8 +112,7 @@ def append_line(path: Path, line: str) -> None:
     Raises:
         NotAFileError: If something else than a regular file is there.
     """
-    descriptor = _checked(_open(path, _WRITE | os.O_APPEND), path)
-    with os.fdopen(descriptor, "ab") as file:
+    with os.fdopen(_open(path, _WRITE | os.O_APPEND), "ab") as file:
         file.write(line.encode("utf-8", "backslashreplace") + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -127,7 +124,7 @@ def open_lock(path: Path) -> IO[bytes]:
     Raises:
         NotAFileError: If something else than a regular file is there.
     """
-    return os.fdopen(_checked(_open(path, _WRITE), path), "r+b")
+    return os.fdopen(_open(path, _WRITE), "r+b")
 
 
 def require_regular_if_there(path: Path) -> None:
@@ -165,9 +162,9 @@ def in_units(count: int) -> str:
 
 
 def _open(path: Path, flags: int, within: int | None = None) -> int:
-    """Open, and tell a link that must not be followed from a circle of links."""
+    """Open a regular file, and tell a link that must not be followed from a circle of links."""
     try:
-        return os.open(path.name if within is not None else path, flags, 0o666, dir_fd=within)
+        descriptor = os.open(path.name if within is not None else path, flags, 0o666, dir_fd=within)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK) and flags & platform.O_NOFOLLOW:
             raise NotAFileError(error.errno, _A_LINK, str(path)) from None
@@ -175,11 +172,7 @@ def _open(path: Path, flags: int, within: int | None = None) -> int:
             raise NotAFileError(error.errno, "not a regular file", str(path)) from None
         error.filename = str(path)
         raise
-
-
-def _checked(descriptor: int, path: Path) -> int:
-    """Look again at what was opened: it may be another thing than the one looked at before."""
-    try:
+    try:  # again: it may be another thing than the one looked at before
         _require_regular(os.fstat(descriptor), path)
     except BaseException:
         os.close(descriptor)

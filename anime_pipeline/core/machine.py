@@ -1,7 +1,5 @@
 """What this machine offers; no framework is imported but by the function that says so."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import json
@@ -10,7 +8,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError, UsageError
@@ -111,18 +109,24 @@ def import_keras_quietly() -> None:
         ) from None
 
 
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> AbstractContextManager[None]:
     """Drop what is written to the file descriptor of stderr, by native code too."""
-    if sys.stderr:
-        sys.stderr.flush()
-    saved = os.dup(2)
+    return quiet_descriptor(2)
+
+
+@contextmanager
+def quiet_descriptor(number: int) -> Iterator[None]:
+    """Drop what is written to the file descriptor of stdout (1) or stderr (2)."""
+    stream = (sys.stdout, sys.stderr)[number - 1]
+    if stream:
+        stream.flush()
+    saved = os.dup(number)
     try:
         with open(os.devnull, "wb") as sink:
-            os.dup2(sink.fileno(), 2)
+            os.dup2(sink.fileno(), number)
         yield
     finally:
-        os.dup2(saved, 2)
+        os.dup2(saved, number)
         os.close(saved)
 
 
@@ -175,8 +179,18 @@ def _cpuinfo() -> str:
 def usable_cores() -> int:
     """Return how many hardware threads this process may use; a container may get few."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min([cores, *_most_threads])
+
+
+_most_threads: list[int] = []
+
+
+def limit_threads(most: int) -> None:
+    """Let this process compute with no more threads than that; one of several has a share."""
+    _most_threads[:] = [most]
 
 
 def resident_bytes() -> int:

@@ -4,8 +4,6 @@ A new one is an entry below and its function. Of training, the function compares
 faces; of a benchmark, an original with a result. Whatever shows measurements then shows it.
 """
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -159,7 +157,6 @@ _OF_TRAINING = (
             "Pace since the line before, evaluating and saving included.", PACE, format="{:,.0f}",
             headline=True),
 )  # fmt: skip
-
 
 _OF_EVALUATION = (
     _of_faces("kid", "KID", group=LIKENESS, direction=LOWER, format=_4),

@@ -4,8 +4,6 @@ By these a weights file is measured before it is read, and a run that no machine
 refused before it begins.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

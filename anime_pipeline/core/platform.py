@@ -14,8 +14,7 @@ The package filelock cannot stand in for `lock`: it locks no file that is open a
 temporary one being written is, no folder, and nothing for several readers who may not write.
 """
 
-from __future__ import annotations
-
+import ctypes
 import os
 import select
 import signal
@@ -43,6 +42,7 @@ OPENS_WITHIN_FOLDERS = {os.open, os.stat} <= os.supports_dir_fd
 RENAMES_OPEN_FILES = POSIX
 ISOLATES = POSIX and hasattr(select, "poll") and hasattr(signal, "setitimer")
 
+_PR_SET_PDEATHSIG = 1
 _FOLDER_LOCK = ".anime-pipeline.lock"
 _LOCKED_BYTE, _LOCK_AGAIN_S = 2**30, 0.05
 
@@ -228,6 +228,53 @@ def start_tethered(
         if pipe:
             os.set_blocking(pipe.fileno(), False)
     return process, lifeline
+
+
+def end_with_starter() -> None:
+    """Have the kernel kill this process with the one that started it, where it is Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Tethered:
+    """A program that ends with this process, as `end_with_parent` of its last argument does."""
+
+    def __init__(
+        self, command: list[str], environment: dict[str, str], keep: tuple[int, ...]
+    ) -> None:
+        """Start it, in a group of its own so that no signal of the terminal reaches it.
+
+        Args:
+            command: The program; a pipe's number is added as its last argument.
+            environment: All of its variables.
+            keep: Other open files that it inherits.
+        """
+        held, self._lifeline = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                [*command, str(held)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(held, *keep),
+                process_group=0,
+                env=environment,
+            )
+        except BaseException:
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(held)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def end(self) -> None:
+        """End it at once, if it has not ended, and wait for that."""
+        os.close(self._lifeline)
+        self._process.kill()
+        self._process.wait()
 
 
 def is_ready(descriptor: int, to_write: bool, within_s: float) -> bool:

@@ -1,7 +1,5 @@
 """Ready-made configurations: ours for a CPU and for a GPU, and the original project's."""
 
-from __future__ import annotations
-
 from anime_pipeline.architectures import architectures
 from anime_pipeline.core.config import DcganConfig, SrganConfig
 

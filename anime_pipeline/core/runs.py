@@ -1,7 +1,5 @@
 """Run folders: numbered, locked while trained in, and read without any machine-learning library."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The sample grids of a run folder, which may have come from anybody: no link is followed."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Signals that ask a command to end: all are answered as Ctrl-C is, and it exits with 130."""
 
-from __future__ import annotations
-
 import os
 import signal
 import stat
@@ -75,6 +73,14 @@ def answering(answer: Callable[[int, bool], object]) -> AbstractContextManager[N
             answer(number, last is not None)
 
     return answering_stop_signals(handle, lambda h: callable(h) or h == signal.SIG_DFL)
+
+
+def again_in_python() -> None:
+    """Take back signals for which a library has put in handlers of its own, in native code."""
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            if callable(handler := signal.getsignal(number)):
+                signal.signal(number, handler)
 
 
 def stopping_as_ctrl_c() -> AbstractContextManager[None]:

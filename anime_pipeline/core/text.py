@@ -1,7 +1,5 @@
 """Text that others wrote, such as file names, made safe to show: it cannot steer a terminal."""
 
-from __future__ import annotations
-
 import re
 
 # Control characters but line feed and tab, marks that turn the writing direction (they make a name

@@ -11,18 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.presets import AUTO
 from anime_pipeline.core.randomness import stream
+from anime_pipeline.data.records import Record, Records, as_records
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import lab_to_rgb, rgb_to_lab
-
-if TYPE_CHECKING:
-    from anime_pipeline.data.dataset import Record
 
 # Mean and spread of Lab over the colour tables of 14,310 faces (`inspect` shows a set's own), so
 # that no statistics need to travel with the weights.
@@ -64,11 +62,10 @@ def resolve(text: str, records: Sequence[Record]) -> str:
     Raises:
         UsageError: If a name is asked for that no picture says anything about.
     """
-    colours = sum(record.colors is not None for record in records)
-    tags = frozenset().union(*(record.tags or () for record in records))
-    counts = {
-        name: sum(word_of(name, record.tags) is not None for record in records) for name in WORDS
-    }
+    held = as_records(records)
+    colours = int(held.has_colours.sum())
+    tags = held.all_tags()
+    counts = {name: int((_words(name, held) >= 0).sum()) for name in WORDS}
     if text == AUTO:
         found = list(CENTRE_AND_SPREAD) if 2 * colours > len(records) else []
         found += [name for name, count in counts.items() if count > ENOUGH * len(records)]
@@ -108,6 +105,12 @@ def width(names: Sequence[str]) -> int:
     )
 
 
+def _words(name: str, records: Records) -> np.ndarray:
+    """Return `word_of` each picture, int [N]; -1 for None."""
+    found = np.stack([records.has(f"{word}_{name}") for word in WORDS[name]])
+    return np.where(found.sum(axis=0) == 1, found.argmax(axis=0), -1)
+
+
 def columns(names: Sequence[str], wanted: str) -> slice:
     """Return where a name's numbers stand in a condition."""
     start = width(names[: names.index(wanted)])
@@ -129,23 +132,22 @@ def decode_colour(part: str, values: np.ndarray) -> np.ndarray:
 
 def of_records(names: Sequence[str], records: Sequence[Record]) -> np.ndarray:
     """Return the conditions of pictures: float32 [N, width(names)], zeros where unknown."""
-    result = np.zeros((len(records), width(names)), np.float32)
+    held = as_records(records)
+    result = np.zeros((len(held), width(names)), np.float32)
     for name in names:
         place = columns(names, name)
         if name in CENTRE_AND_SPREAD:
-            rows = [i for i, record in enumerate(records) if record.colors]
-            colours = [getattr(records[i].colors, name) for i in rows]
-            if rows:
-                result[rows, place] = encode_colour(name, np.array(colours))
+            rows = np.flatnonzero(held.has_colours)
+            part = list(CENTRE_AND_SPREAD).index(name)
+            if len(rows):
+                result[rows, place] = encode_colour(name, held.colours[rows, part].astype(int))
         elif name in WORDS:
-            for row, record in enumerate(records):
-                word = word_of(name, record.tags)
-                if word is not None:
-                    result[row, place.start + word] = WORD
+            words = _words(name, held)
+            rows = np.flatnonzero(words >= 0)
+            result[rows, place.start + words[rows]] = WORD
         else:
-            known = [(i, name in r.tags) for i, r in enumerate(records) if r.tags is not None]
-            for row, has in known:
-                result[row, place] = 1.0 if has else -1.0
+            signs = np.where(held.has(name), np.float32(1), np.float32(-1))
+            result[:, place.start] = np.where(held.has_tags, signs, np.float32(0))
     return result
 
 

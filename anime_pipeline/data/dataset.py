@@ -7,31 +7,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data import celeba, characters
 from anime_pipeline.data.characters import Colors, Tags
+from anime_pipeline.data.records import Builder, Records
+from anime_pipeline.data.records import Record as Record
 from anime_pipeline.data.tables import find_table, match_names
-from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk
+from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk_folders
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Listing = list[tuple[str, list[str]]]  # folders, and the names of the pictures in each
 Row = TypeVar("Row")
 Kind = Literal["characters", "celeba", "tree"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """One picture file and what is known of it."""
-
-    path: Path
-    colors: Colors | None = None
-    tags: frozenset[str] | None = None  # what is true of it; None where nobody has said
 
 
 @dataclass
@@ -41,7 +36,7 @@ class Dataset:
     Attributes:
         root: Folder or file that was opened.
         kind: Its layout.
-        records: The pictures, sorted.
+        records: The pictures, by folder and name.
         skipped: Files that are no pictures.
         color_rows: Rows of all `color.csv`.
         color_problems: What cannot be used of any table, by line.
@@ -52,7 +47,7 @@ class Dataset:
 
     root: Path
     kind: Kind
-    records: list[Record]
+    records: Records
     skipped: list[Skipped] = field(default_factory=list)
     color_rows: int = 0
     color_problems: list[str] = field(default_factory=list)
@@ -79,8 +74,8 @@ def open_dataset(root: Path) -> Dataset:
             f"your faces, or draw a practice set first: anime-pipeline sample-data {root}"
         )
     skipped: list[Skipped] = []
-    paths = list(walk(root, skipped))
-    if not paths:
+    listing = list(walk_folders(root, skipped))
+    if not listing:
         raise DataError(
             f"0 pictures found in {root}: searched it and all its folders for "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}; {len(skipped)} other file(s) passed over. "
@@ -89,10 +84,10 @@ def open_dataset(root: Path) -> Dataset:
         )
     table_path, unread = celeba.find_attribute_table(root)
     if table_path:
-        dataset = _join_attributes(root, paths, skipped, table_path)
+        dataset = _join_attributes(root, listing, skipped, table_path)
         dataset.color_problems += unread
         return dataset
-    return _join_colors(root, paths, skipped)
+    return _join_colors(root, listing, skipped)
 
 
 def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -106,72 +101,72 @@ def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
     fresh = []
     real = cache(os.path.realpath)  # most pictures are no links: resolving their folder is enough
     for dataset in datasets:
-        places = []
-        for record in dataset.records:
-            folder, name = os.path.split(record.path)
-            place = os.path.join(real(folder), name)
-            places.append(os.path.realpath(place) if os.path.islink(place) else place)
-        new = list(compress(dataset.records, [place not in seen for place in places]))
+        folders = [real(folder) for folder in dataset.records.folders]
+        places = [
+            os.path.realpath(place) if os.path.islink(place) else place
+            for place in dataset.records.places(folders)
+        ]
+        new = np.array([place not in seen for place in places])
         seen.update(places)
-        if new:
-            fresh.append(replace(dataset, records=new))
+        if new.any():
+            fresh.append(replace(dataset, records=dataset.records.take(new)))
     return fresh
 
 
 def _join_attributes(
-    root: Path, paths: list[Path], skipped: list[Skipped], table_path: Path
+    root: Path, listing: Listing, skipped: list[Skipped], table_path: Path
 ) -> Dataset:
-    dataset = Dataset(root, "celeba", [], skipped)
-    tags: Tags = {}
+    problems: list[str] = []
+    frame, rows, values = None, {}, np.zeros((0, 0), bool)
     try:
-        frame = celeba.read_attributes(table_path, dataset.color_problems)
-        names = frame.columns.tolist()
-        tags = {
-            str(file): frozenset(compress(names, row))
-            for file, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)
-        }
-        dataset.attributes = frame
+        frame = celeba.read_attributes(table_path, problems)
+        rows = {str(file): row for row, file in enumerate(frame.index)}
+        values = frame.to_numpy()
     except DataError as error:
-        # The pictures are worth as much without it.
-        dataset.color_problems = [str(error)]
-    rows = match_names({path.name for path in paths}, tags)
-    dataset.records += [
-        Record(path, tags=tags[rows[path.name]] if path.name in rows else None) for path in paths
-    ]
-    absent = tags.keys() - rows.values()
+        problems = [str(error)]  # the pictures are worth as much without it
+    names = [] if frame is None else frame.columns.tolist()
+    meant = match_names({name for _, names in listing for name in names}, rows)
+    builder = Builder()
+    for folder, pictures in listing:
+        for picture in pictures:
+            tags = None
+            if picture in meant:
+                tags = [names[place] for place in np.flatnonzero(values[rows[meant[picture]]])]
+            builder.add(folder, picture, None, tags)
+    dataset = Dataset(root, "celeba", builder.build(), skipped, color_problems=problems)
+    dataset.attributes = frame
+    absent = rows.keys() - meant.values()
     dataset.rows_without_image += [str(table_path.parent / name) for name in sorted(absent)]
     return dataset
 
 
-def _join_colors(root: Path, paths: list[Path], skipped: list[Skipped]) -> Dataset:
-    dataset = Dataset(root, "tree", [], skipped)
-    # Names as texts: hashing and taking apart thousands of Path objects would take half the time.
-    names: dict[str, list[str]] = {}
-    places = [os.path.split(path) for path in paths]
-    for folder, name in places:
-        names.setdefault(folder, []).append(name)
-    colors: dict[str, dict[str, Colors]] = {}
-    tags: dict[str, Tags] = {}
-    for folder in sorted(names, key=Path):
+def _join_colors(root: Path, listing: Listing, skipped: list[Skipped]) -> Dataset:
+    builder = Builder()
+    dataset = Dataset(root, "tree", builder.build(), skipped)
+    has_tables = False
+    for folder, names in listing:
+        colors: dict[str, Colors] = {}
+        tags: Tags = {}
         color_path, unread_colors = find_table(Path(folder), characters.COLOR_FILE)
         tag_path, unread_tags = find_table(Path(folder), characters.TAG_FILE)
         dataset.color_problems += unread_colors + unread_tags
         if color_path:
+            has_tables = True
             table = characters.read_color_csv(color_path)
             dataset.color_rows += table.rows
             dataset.color_problems += table.problems
-            colors[folder] = _by_picture(dataset, folder, names[folder], table.by_file)
+            colors = _by_picture(dataset, folder, names, table.by_file)
         else:
             dataset.folders_without_colors.append(str(Path(folder)))
         if tag_path:
             found, problems = characters.read_tag_csv(tag_path)
             dataset.color_problems += problems
-            tags[folder] = _by_picture(dataset, folder, names[folder], found)
-    if colors or any(re.match(r"\d+_", os.path.basename(folder)) for folder in names):
+            tags = _by_picture(dataset, folder, names, found)
+        for name in names:
+            builder.add(folder, name, colors.get(name), tags.get(name))
+    if has_tables or any(re.match(r"\d+_", os.path.basename(folder)) for folder, _ in listing):
         dataset.kind = "characters"
-    for path, (folder, name) in zip(paths, places, strict=True):
-        known = colors.get(folder, {}).get(name)
-        dataset.records.append(Record(path, known, tags.get(folder, {}).get(name)))
+    dataset.records = builder.build()
     # Both tables may name a picture that is gone.
     dataset.rows_without_image = list(dict.fromkeys(dataset.rows_without_image))
     return dataset
@@ -196,22 +191,22 @@ def unused_labels(datasets: Sequence[Dataset]) -> str:
     """
     absent = [path for dataset in datasets for path in dataset.rows_without_image]
     problems = [text for dataset in datasets for text in dataset.color_problems]
-    bare = [str(record.path) for dataset in datasets for record in _without_row(dataset)]
+    bare = Records.joined([_without_row(dataset) for dataset in datasets])
     total = sum(len(dataset.records) for dataset in datasets)
     parts = [
         (problems, "of the tables' entries cannot be used"),
         (absent, "row(s) name no picture"),
-        (bare, f"of {total} pictures have no row"),
+        (bare.paths, f"of {total} pictures have no row"),
     ]
     said = [f"{len(found)} {text} (first {found[0]})" for found, text in parts if found]
     return f"Labels: {'; '.join(said)}." if said else ""
 
 
-def _without_row(dataset: Dataset) -> list[Record]:
+def _without_row(dataset: Dataset) -> Records:
     """Return the pictures without the labels that others of their dataset have."""
-    labelled = [record for record in dataset.records if record.colors or record.tags is not None]
-    if any(record.colors for record in labelled):
-        return [record for record in dataset.records if not record.colors]
-    if labelled or dataset.color_problems or dataset.rows_without_image:
-        return [record for record in dataset.records if record.tags is None]
-    return []
+    records = dataset.records
+    if records.has_colours.any():
+        return records.take(~records.has_colours)
+    if records.has_tags.any() or dataset.color_problems or dataset.rows_without_image:
+        return records.take(~records.has_tags)
+    return records[:0]

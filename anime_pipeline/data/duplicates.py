@@ -17,7 +17,9 @@ import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.storage import atomic_write, cache_folder
+from anime_pipeline.data import nearby
 from anime_pipeline.data.parallel import in_order
+from anime_pipeline.images.rows import Pictures
 
 THUMBNAIL_PX = 16
 THUMBNAIL_SHAPE = (THUMBNAIL_PX, THUMBNAIL_PX, 3)
@@ -44,24 +46,30 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def near_duplicate_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+def near_duplicate_groups(
+    thumbnails: Pictures, progress: Progress | None = None, indexed: bool | None = None
+) -> np.ndarray:
     """Number the groups of pictures that show the same drawing, mirrored or not.
 
     Args:
         thumbnails: uint8 [N, 16, 16, 3], see `thumbnail`.
         progress: Called with (done, N) now and then.
+        indexed: Whether candidates are found by an index, which may miss some; None: beyond a
+            size, where the library for it is installed.
 
     Returns:
         int32 [N]: pictures of one group share a number; most are alone in theirs.
     """
     # Exact copies first: sets with very many of them would make very many pairs.
-    numbers: dict[bytes, int] = {}
-    digests = (hashlib.sha256(picture.tobytes()).digest() for picture in thumbnails)
-    groups = np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int32)
+    groups = _exact_copies(thumbnails)
     coarse, contrast = _averages(thumbnails)
     limit = np.minimum(SAME_BELOW, SAME_BELOW_CONTRAST * contrast)
-    candidates = _Candidates(coarse, limit)
-    with in_order(candidates.find, candidates.tiles()) as tiles:
+    if indexed is None:
+        indexed = len(thumbnails) > nearby.BEYOND and nearby.has_index()
+    candidates = nearby.Nearby(coarse, limit) if indexed else _Candidates(coarse, limit)
+    del coarse  # large, and in there in another order
+    workers = 1 if indexed else 0  # it has threads of its own
+    with in_order(candidates.find, candidates.tiles(), workers) as tiles:  # type: ignore[arg-type]
         for row, found in tiles:
             if progress:
                 progress(row, len(thumbnails))
@@ -72,8 +80,20 @@ def near_duplicate_groups(thumbnails: np.ndarray, progress: Progress | None = No
     return np.asarray(groups, np.int32)
 
 
+def _exact_copies(thumbnails: Pictures) -> np.ndarray:
+    """Number the groups of equal thumbnails in the order in which each is met first, int32 [N]."""
+    digests = np.empty(len(thumbnails), "V16")  # as objects they would take ten times as much
+    for start, piece in zip(_starts(thumbnails), _pieces(thumbnails), strict=True):
+        found = b"".join(hashlib.sha256(picture.tobytes()).digest()[:16] for picture in piece)
+        digests[start : start + len(piece)] = np.frombuffer(found, "V16")
+    _, first, groups = np.unique(digests, return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), np.int32)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    return numbers[groups]
+
+
 def _joined_where_same(
-    thumbnails: np.ndarray,
+    thumbnails: Pictures,
     limit: np.ndarray,
     groups: np.ndarray,
     mirrored: bool,
@@ -106,9 +126,11 @@ def _joined(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarr
     return np.asarray(joined[groups])
 
 
-def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+def cached_groups(thumbnails: Pictures, progress: Progress | None = None) -> np.ndarray:
     """Return `near_duplicate_groups`, remembered in the cache folder: large sets take seconds."""
-    digest = hashlib.sha256(np.ascontiguousarray(thumbnails).data)
+    digest = hashlib.sha256()
+    for piece in _pieces(thumbnails):
+        digest.update(np.ascontiguousarray(piece).data)
     digest.update(f"{SAME_BELOW} {SAME_BELOW_CONTRAST}".encode())
     path = cache_folder() / f"groups-{digest.hexdigest()[:32]}.npz"
     with suppress(*UNREADABLE), open_arrays(path) as arrays:  # never computed, or damaged
@@ -120,6 +142,16 @@ def cached_groups(thumbnails: np.ndarray, progress: Progress | None = None) -> n
     return groups
 
 
+def _starts(thumbnails: Pictures) -> range:
+    return range(0, len(thumbnails), _AVERAGED_AT_ONCE)
+
+
+def _pieces(thumbnails: Pictures) -> Iterator[np.ndarray]:
+    """Yield all thumbnails, a few thousand at a time."""
+    for start in _starts(thumbnails):
+        yield thumbnails[start : start + _AVERAGED_AT_ONCE]
+
+
 def repeated(groups: np.ndarray) -> list[np.ndarray]:
     """Return the positions of each group that holds more than one picture, in order."""
     counts = np.bincount(groups)
@@ -128,14 +160,14 @@ def repeated(groups: np.ndarray) -> list[np.ndarray]:
     return sorted((m for m in members if len(m) > 1), key=lambda m: int(m[0]))
 
 
-def _averages(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _averages(thumbnails: Pictures) -> tuple[np.ndarray, np.ndarray]:
     """Return the means of 4x4 cells, float32 [N, 4, 4, 3], and the contrast of the whole, [N]."""
     step = THUMBNAIL_PX // _COARSE_PX
     coarse = np.empty((len(thumbnails), _COARSE_PX, _COARSE_PX, 3), np.float32)
     contrast = np.empty(len(thumbnails), np.float32)
-    for start in range(0, len(thumbnails), _AVERAGED_AT_ONCE):
-        piece = slice(start, start + _AVERAGED_AT_ONCE)
-        wide = thumbnails[piece].astype(np.float32)
+    for start, thumbs in zip(_starts(thumbnails), _pieces(thumbnails), strict=True):
+        piece = slice(start, start + len(thumbs))
+        wide = thumbs.astype(np.float32)
         contrast[piece] = wide.std(axis=(1, 2, 3))
         cells = wide.reshape(-1, _COARSE_PX, step, _COARSE_PX, step, 3)
         coarse[piece] = cells.mean(axis=(2, 4))

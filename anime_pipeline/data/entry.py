@@ -29,12 +29,13 @@ from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.storage import atomic_write, require_free, sweep_temporaries
-from anime_pipeline.data.dataset import Record
 from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, Progress, thumbnail
 from anime_pipeline.data.parallel import in_order
+from anime_pipeline.data.records import Records
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 from anime_pipeline.images.plain import decode_plain
+from anime_pipeline.images.rows import Joined, Pictures
 
 _NPY_START = 10  # bytes before a `.npy` file's header, the last two of which give its length
 _CHECKSUM_BYTES = 4
@@ -59,7 +60,7 @@ class Store:
     """Decoded pictures of a dataset.
 
     Attributes:
-        images: uint8 [N, size, size, 3], RGB; memory-mapped, or a copy where stores were merged.
+        images: uint8 [N, size, size, 3], RGB; memory-mapped, and of a large set several files.
         hashes: uint64 [N], leading bytes of each file's sha256.
         sizes: int32 [N, 2], height and width of each file before fitting.
         thumbnails: uint8 [N, 16, 16, 3], for finding near-duplicates.
@@ -67,12 +68,30 @@ class Store:
         skipped: files that could not be used, with reasons.
     """
 
-    images: np.ndarray
+    images: Pictures
     hashes: np.ndarray
     sizes: np.ndarray
-    thumbnails: np.ndarray
-    records: list[Record]
+    thumbnails: Pictures
+    records: Records
     skipped: list[Skipped]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file of the cache holds: the arrays of a `Store`, and which pictures they are of.
+
+    Attributes:
+        kept: int64 [N], positions in the list of files that was decoded.
+        transient: Whether what was skipped might be readable another time.
+    """
+
+    images: np.ndarray
+    thumbnails: np.ndarray
+    hashes: np.ndarray
+    sizes: np.ndarray
+    kept: np.ndarray
+    skipped: list[Skipped]
+    transient: bool
 
 
 class _Decoded:
@@ -111,17 +130,21 @@ class _Decoded:
         self.transient |= others.transient
 
 
-def read_entry(path: Path, records: Sequence[Record]) -> tuple[Store, bool] | None:
-    """Return what a cache entry holds of some pictures.
+def read_entry(path: Path, checked: bool = False) -> Entry | None:
+    """Return what a file of the cache holds.
+
+    Args:
+        path: The file.
+        checked: Whether its content is known to be what was written, so that not all of it has to
+            be read now.
 
     Returns:
-        The store, and whether what was skipped might be readable another time; None if the entry is
-        missing, or any byte of it is not as it was written.
+        Its content; None if it is missing, or any byte of it is not as it was written.
     """
     try:
         with open_regular(path) as file:
             np.lib.format.read_magic(file)  # or all of some giant would be summed up first
-            if not _is_whole(file):
+            if not checked and not _is_whole(file):
                 return None
             file.seek(0)
             images, thumbnails = _mapped(file), _mapped(file)
@@ -130,10 +153,24 @@ def read_entry(path: Path, records: Sequence[Record]) -> tuple[Store, bool] | No
         skipped = [Skipped(*item) for item in facts["skipped"]]
         if not len(images) == len(thumbnails) == len(hashes) == len(sizes) == len(kept):
             return None
-        used = [records[position] for position in kept.tolist()]
-        return Store(images, hashes, sizes, thumbnails, used, skipped), bool(facts["transient"])
+        transient = bool(facts["transient"])
+        return Entry(images, thumbnails, hashes, sizes, kept, skipped, transient)
     except UNREADABLE:
         return None
+
+
+def store_of(entries: Sequence[Entry], records: Records) -> Store:
+    """Return entries that follow each other as one store; `kept` counts through `records`."""
+    held = [entry for entry in entries if len(entry.images)] or entries[:1]
+    images, thumbnails = ([getattr(e, name) for e in held] for name in ("images", "thumbnails"))
+    return Store(
+        images[0] if len(held) == 1 else Joined(images),
+        np.concatenate([entry.hashes for entry in held]),
+        np.concatenate([entry.sizes for entry in held]),
+        thumbnails[0] if len(held) == 1 else Joined(thumbnails),
+        records.take(np.concatenate([entry.kept for entry in held])),
+        [item for entry in entries for item in entry.skipped],
+    )
 
 
 def _is_whole(file: IO[bytes]) -> bool:

@@ -15,10 +15,11 @@ from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
 from anime_pipeline.core.progress import Say, Show, unseen
 from anime_pipeline.data.characters import Colors
-from anime_pipeline.data.dataset import Dataset, Record, drop_repeated, open_dataset, unused_labels
+from anime_pipeline.data.dataset import Dataset, drop_repeated, open_dataset, unused_labels
 from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.estimate import estimate_colors
 from anime_pipeline.data.parallel import in_order
+from anime_pipeline.data.records import Records
 from anime_pipeline.data.splits import Split
 from anime_pipeline.data.store import Store, load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode
@@ -30,6 +31,7 @@ HR_SIZES = (128, 96, 64)
 ENOUGH = 1000
 FEW = 20
 FLAT_LEVELS = 2  # of 255: what compression makes of one colour
+SPANS_AT_ONCE = 4096
 
 
 def open_store(
@@ -71,7 +73,7 @@ def open_store(
         say(unused)
     if not annotate:
         return store
-    bare = sum(record.colors is None for record in store.records)
+    bare = int((~store.records.has_colours).sum())
     with progress("Estimating colours") as update:
         records, skipped = estimate_missing(store.records, update)
     left = f", not of {skipped[0].path}: {skipped[0].reason}" if skipped else ""
@@ -88,8 +90,8 @@ def estimate_file(path: Path) -> Colors | Skipped:
 
 
 def estimate_missing(
-    records: Sequence[Record], progress: Callable[[int, int], None] | None = None, workers: int = 0
-) -> tuple[list[Record], list[Skipped]]:
+    records: Records, progress: Callable[[int, int], None] | None = None, workers: int = 0
+) -> tuple[Records, list[Skipped]]:
     """Give every picture that has no colours those that are estimated; nothing is written.
 
     Args:
@@ -100,18 +102,20 @@ def estimate_missing(
     Returns:
         The same pictures in the same order, and those whose colours cannot be told, with reasons.
     """
-    bare = [place for place, record in enumerate(records) if record.colors is None]
-    result, skipped = list(records), []
-    paths = [records[place].path for place in bare]
-    with in_order(estimate_file, paths, workers) as estimates:
-        for done, (place, found) in enumerate(zip(bare, estimates, strict=True), start=1):
+    bare = np.flatnonzero(~records.has_colours).tolist()
+    rows: list[int] = []
+    colours: list[Colors] = []
+    skipped: list[Skipped] = []
+    with in_order(estimate_file, map(records.path, bare), workers) as estimates:
+        for done, (row, found) in enumerate(zip(bare, estimates, strict=True), start=1):
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
-                result[place] = replace(result[place], colors=found)
+                rows.append(row)
+                colours.append(found)
             if progress:
                 progress(done, len(bare))
-    return result, skipped
+    return records.with_colours(rows, colours), skipped
 
 
 def training_split(store: Store, train_count: int) -> Split:
@@ -178,9 +182,9 @@ def poor_prospects(store: Store, train: np.ndarray) -> list[str]:
     count = len(train)
     said = []
     groups = cached_groups(store.thumbnails)[train]
-    thumbnails = store.thumbnails[train].astype(np.int16)
-    spans = thumbnails.max(axis=(1, 2)) - thumbnails.min(axis=(1, 2))  # [N, 3]
-    flat = np.flatnonzero(spans.max(axis=1) <= FLAT_LEVELS)
+    pieces = [train[start : start + SPANS_AT_ONCE] for start in range(0, count, SPANS_AT_ONCE)]
+    spans = [np.ptp(store.thumbnails[rows], axis=(1, 2)).max(axis=1) for rows in pieces]
+    flat = np.flatnonzero(np.concatenate(spans) <= FLAT_LEVELS)
     if len(flat):
         example = store.records[train[flat[0]]].path
         said.append(
@@ -210,10 +214,10 @@ def choose_hr_size(datasets: Sequence[Dataset]) -> int:
     """
     found_px: list[int] = []
     largest = 0
-    for record in (record for dataset in datasets for record in dataset.records):
+    for path in (path for dataset in datasets for path in dataset.records.paths):
         # What cannot be read is counted and named when the store is built.
         with suppress(OSError, UnidentifiedImageError, ValueError, DataError):
-            with open_regular(record.path) as file, open_header(file) as picture:
+            with open_regular(path) as file, open_header(file) as picture:
                 found_px.append(min(picture.size))
             largest += found_px[-1] >= HR_SIZES[0]
         if largest >= ENOUGH:

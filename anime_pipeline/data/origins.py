@@ -25,6 +25,7 @@ from anime_pipeline.data.store import Store
 from anime_pipeline.images.codec import naming
 from anime_pipeline.images.files import Skipped
 from anime_pipeline.images.headers import open_header
+from anime_pipeline.images.rows import Pictures
 
 # Fewer leave no mark on what is learnt, and every gathered set holds a few strays.
 APART_SHARE = 0.02
@@ -226,7 +227,7 @@ def _together(coded: list[Family], sized: list[Family]) -> list[Family]:
     return joined + left
 
 
-def mirrored_pairs(thumbnails: np.ndarray, groups: np.ndarray) -> list[tuple[int, int]]:
+def mirrored_pairs(thumbnails: Pictures, groups: np.ndarray) -> list[tuple[int, int]]:
     """Find pictures that equal the mirror image of another but for what compression does.
 
     Args:
@@ -284,7 +285,7 @@ def find_origins(store: Store, groups: np.ndarray, progress: Progress | None = N
         groups: int [N], near-duplicates.
         progress: Called with (done, total) while headers are read.
     """
-    read, unread = read_codings([record.path for record in store.records], progress)
+    read, unread = read_codings(store.records.paths, progress)
     codings, sizes = coding_families(read), size_families(store.sizes)
     apart = _together(standing_apart(codings, lump=True), standing_apart(sizes))
     return Origins(codings, sizes, apart, mirrored_pairs(store.thumbnails, groups), unread)

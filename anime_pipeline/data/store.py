@@ -1,8 +1,8 @@
-"""The array store: every usable picture decoded once, fitted and kept as one memory-mapped file.
+"""The array store: every usable picture decoded once, fitted and kept in memory-mapped files.
 
 The cache key covers each file's path, size and modification time and all settings, so a changed
 folder is decoded anew, and so is one whose entry is damaged. Two processes may build the same entry
-at once: they write the same bytes.
+at once: they write the same bytes. Large sets are kept in blocks, see `data.blocks`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.storage import cache_folder
+from anime_pipeline.data import blocks
 from anime_pipeline.data.dataset import Dataset
 from anime_pipeline.data.duplicates import Progress, cached_groups
 from anime_pipeline.data.entry import Store as Store
-from anime_pipeline.data.entry import Wanted, build_entry, read_entry
+from anime_pipeline.data.entry import Wanted, build_entry, read_entry, store_of
+from anime_pipeline.data.records import Records
 from anime_pipeline.data.splits import Split, split_by_content
 
 # Raise when decoding or fitting changes, so that old entries are not used.
@@ -54,26 +57,97 @@ def load_store(
             back what was written.
     """
     datasets = [datasets] if isinstance(datasets, Dataset) else datasets
-    everything = [record for dataset in datasets for record in dataset.records]
-    paths = [record.path for record in everything]
+    records = Records.joined([dataset.records for dataset in datasets])
     wanted = Wanted(size, fit, min_side)
-    path = cache_folder() / f"pictures-{_cache_key(paths, wanted)}.npy"
-    found = read_entry(path, everything)
+    key = cache_key(records, wanted)
+    single, folder = entry_paths(key)
+    if len(records) > blocks.SINGLE or (not single.exists() and folder.is_dir()):
+        return blocks.load(folder, records, wanted, progress, workers, warn)
+    found = read_entry(single)
     if found is None:
-        if warn and path.exists():
-            warn(f"Warning: the picture cache {path} is damaged; reading the pictures again.")
-        build_entry(path, paths, wanted, progress, workers)
-        found = read_entry(path, everything)
+        if warn and single.exists():
+            warn(f"Warning: the picture cache {single} is damaged; reading the pictures again.")
+        build_entry(single, records.paths, wanted, progress, workers)
+        found = read_entry(single)
     if found is None:
         raise DataError(
-            f"The cache entry {path} vanished, or its disk does not give back what was written; "
+            f"The cache entry {single} vanished, or its disk does not give back what was written; "
             "try again. If it comes back, set $ANIME_PIPELINE_CACHE to a folder on another disk."
         )
-    store, transient = found
-    if transient:
+    if found.transient:
         # Whatever could not be read this time is tried again the next time.
-        path.unlink(missing_ok=True)
-    return store
+        single.unlink(missing_ok=True)
+    return store_of([found], records)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What there is of a set's cache after some of it was built.
+
+    Attributes:
+        place: Its file or its folder.
+        files: How many pictures it is to hold, if all can be used.
+        blocks: In how many blocks.
+        built: Those that were built now.
+        missing: Those that are not there.
+        store: The pictures, if nothing is missing.
+    """
+
+    place: Path
+    files: int
+    blocks: int
+    built: list[int]
+    missing: list[int]
+    store: Store | None
+
+    def missing_shards(self, shards: int) -> list[int]:
+        """Return the shards, counted from 1, that the missing blocks belong to."""
+        return sorted({number % shards + 1 for number in self.missing})
+
+
+def prepare_store(
+    datasets: Sequence[Dataset],
+    wanted: Wanted,
+    shard: int = 1,
+    shards: int = 1,
+    progress: Progress | None = None,
+    workers: int = 0,
+    warn: Callable[[str], None] | None = None,
+) -> Prepared:
+    """Build a shard of a set's cache in blocks; with the last of all shards, open the whole.
+
+    Args:
+        datasets: Pictures to decode, as in `load_store`.
+        wanted: How.
+        shard: Which part, from 1.
+        shards: Of how many.
+        progress: Called with (done, total) while decoding.
+        workers: Decoding threads; 0: as many as this process may use cores.
+        warn: Told of damaged blocks, which are built anew.
+
+    Raises:
+        DataError: If what was written is not given back.
+        PipelineError: If the disk is too full.
+    """
+    records = Records.joined([dataset.records for dataset in datasets])
+    single, folder = entry_paths(cache_key(records, wanted))
+    layout = blocks.Blocks(folder, records, wanted)
+    total = len(layout.starts)
+    if single.exists() and not folder.is_dir() and len(records) <= blocks.SINGLE:
+        store = load_store(datasets, wanted.size, wanted.fit, wanted.min_side, progress, workers)
+        return Prepared(single, len(records), 1, [], [], store)
+    absent = set(layout.missing())
+    mine = [number for number in layout.of_shard(shard, shards) if number in absent]
+    layout.build(mine, progress, workers)
+    missing = layout.missing()
+    whole = None if missing else blocks.load(folder, records, wanted, progress, workers, warn)
+    return Prepared(folder, len(records), total, mine, missing, whole)
+
+
+def entry_paths(key: str) -> tuple[Path, Path]:
+    """Return where the pictures of a key are kept: in one file, or in a folder of blocks."""
+    path = cache_folder() / f"pictures-{key}"
+    return path.with_suffix(".npy"), path
 
 
 def split_store(store: Store, train_count: int = 0) -> Split:
@@ -81,18 +155,20 @@ def split_store(store: Store, train_count: int = 0) -> Split:
     return split_by_content(store.hashes, cached_groups(store.thumbnails), train_count)
 
 
-def _cache_key(paths: list[Path], wanted: Wanted) -> str:
-    facts = [f"{FORMAT_VERSION} {wanted.size} {wanted.fit} {wanted.min_side}"]
+def cache_key(records: Records, wanted: Wanted) -> str:
+    """Return what an entry is found by: a hash of its files' places, sizes and times."""
+    facts = f"{FORMAT_VERSION} {wanted.size} {wanted.fit} {wanted.min_side}"
+    digest = hashlib.sha256(facts.encode())
     here = os.getcwd()
-    for path in paths:
+    for path in records.places():
         place = os.path.join(here, path)
         try:
             status = os.stat(place)
-            facts.append(f"{place}\0{status.st_size}\0{status.st_mtime_ns}")
+            fact = f"{place}\0{status.st_size}\0{status.st_mtime_ns}"
         except OSError:
-            facts.append(f"{place}\0gone")
-    listing = "\n".join(facts).encode("utf-8", "surrogateescape")
-    return hashlib.sha256(listing).hexdigest()[:32]
+            fact = f"{place}\0gone"
+        digest.update(b"\n" + fact.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]
 
 
 def require_pictures(store: Store, roots: Sequence[Path]) -> Store:

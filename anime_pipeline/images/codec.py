@@ -70,7 +70,7 @@ class Opened:
     name: str
 
     def load(self) -> Image.Image:
-        """Decode it, see `open_picture`; to be called once."""
+        """Decode it to an upright picture of any mode; to be called once."""
         with naming(self.name):
             result = loaded(self.picture, self.content, self.name)
             turn = turn_of(self.picture)
@@ -90,12 +90,7 @@ def decode(content: bytes, name: str = "image") -> np.ndarray:
     Raises:
         DataError: If the bytes are empty, no picture, truncated or too large; says which.
     """
-    return to_rgb(open_picture(content, name), name)
-
-
-def open_picture(content: bytes, name: str = "image") -> Image.Image:
-    """Decode picture bytes to an upright Pillow image of any mode; else as `decode`."""
-    return open_header(content, name).load()
+    return to_rgb(open_header(content, name).load(), name)
 
 
 def open_header(

@@ -4,8 +4,6 @@ The two conversions are scikit-image's `rgb2lab` and `lab2rgb` written out: they
 every face that is drawn, and importing scikit-image would take longer than drawing it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 # IEC 61966-2-1, and CIE 15:2004 for Lab; the white is D65's under the 2 degree observer.

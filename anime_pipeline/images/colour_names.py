@@ -1,7 +1,5 @@
 """Names of hair and skin colours, and the colours that people mean by them on anime faces."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 

@@ -1,11 +1,10 @@
 """Finding picture files: a sorted walk that reports what it passes over."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from anime_pipeline.core.errors import DataError
 
@@ -16,7 +15,6 @@ IMAGE_SUFFIXES = frozenset(
 
 # Files that datasets carry beside pictures; passing over them is no news.
 QUIET_SUFFIXES = frozenset({".csv", ".txt", ".json", ".md", ".npz", ".npy", ".html"})
-
 
 NOT_A_PICTURE = "not a picture file"
 
@@ -29,7 +27,7 @@ class Skipped:
     reason: str
 
     @classmethod
-    def because(cls, path: Path, error: OSError | DataError) -> Skipped:
+    def because(cls, path: Path, error: OSError | DataError) -> Self:
         """Return a file that cannot be read, or not be decoded as ``"image"``."""
         if isinstance(error, OSError):
             return cls(str(path), f"cannot be read ({error.strerror})")
@@ -37,14 +35,23 @@ class Skipped:
 
 
 def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
-    """Yield picture files below `root` in sorted order; hidden files and link loops are left out.
+    """Yield picture files below `root`, as `walk_folders` does."""
+    for folder, names in walk_folders(root, skipped):
+        for name in names:
+            yield Path(folder, name)
+
+
+def walk_folders(root: Path, skipped: list[Skipped]) -> Iterator[tuple[str, list[str]]]:
+    """Yield folders with the names of their picture files, both in sorted order.
+
+    Hidden files, link loops and folders without a picture are left out.
 
     Args:
         root: Folder to search, or a single file.
         skipped: Receives files that are neither pictures nor known companions.
     """
     if root.is_file():
-        yield root
+        yield os.path.dirname(root), [root.name]
         return
     seen: set[str] = set()
 
@@ -58,9 +65,13 @@ def walk(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
             continue
         seen.add(place)
         inner[:] = sorted(name for name in inner if name[0] != ".")
-        for name in sorted(names):
-            if name[0] != "." and _is_picture(os.path.join(folder, name), skipped):
-                yield Path(folder, name)
+        pictures = [
+            name
+            for name in sorted(names)
+            if name[0] != "." and _is_picture(os.path.join(folder, name), skipped)
+        ]
+        if pictures:
+            yield os.path.dirname(Path(folder, pictures[0])), pictures
 
 
 def _is_picture(path: str, skipped: list[Skipped]) -> bool:

@@ -1,7 +1,5 @@
 """Animations: GIF, WebP, PNG and AVIF files of more than one frame."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

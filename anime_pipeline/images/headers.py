@@ -4,8 +4,6 @@ Their parsers are Python, chunk by chunk, so that Ctrl-C ends them; a limit of t
 process of their own (`images.decoding`) need be asked for each of ten thousand files.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Pillow decodes. What it leaves out of the formats is done here and in the module
 colour and transparency of PNG, canvases of animations, wide grey, JPEG files without their end.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 

@@ -4,8 +4,6 @@ A command may replace a picture that the very same request has made before; anyt
 in the way is somebody's work, and is refused.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -6,8 +6,6 @@ of that, for which both give the same pixels; all others are left to `images.cod
 data is damaged, which both fill, its library says so in a line on stderr.
 """
 
-from __future__ import annotations
-
 import re
 
 import cv2

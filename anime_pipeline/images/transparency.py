@@ -1,7 +1,5 @@
 """Colours under transparency: what is not seen must not bleed into what is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

@@ -5,8 +5,6 @@ result is enlarged and added. It removes colour shift and some of the error, as 
 made by the reduction that is assumed here, Pillow's antialiased bicubic.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

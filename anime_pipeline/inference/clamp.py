@@ -5,8 +5,6 @@ has hardly seen. Where the input hardly varies, the result may hardly leave its 
 lines and edges the limit is so wide that it never matters.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

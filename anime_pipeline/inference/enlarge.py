@@ -1,24 +1,21 @@
 """Any picture to any size: passes of the 4x network, and a reduction where that is too much."""
 
-from __future__ import annotations
-
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.progress import Progress, ignored
 from anime_pipeline.images.codec import has_alpha, to_rgb, to_rgba
 from anime_pipeline.images.transparency import keep_flat, split_alpha
 from anime_pipeline.images.writing.save import whole_bytes
 from anime_pipeline.images.writing.strips import resize_strips
 from anime_pipeline.inference.memory import MAX_TILE_PX, Budget
-from anime_pipeline.inference.runtime import Progress
 from anime_pipeline.inference.target import Size, Target
 from anime_pipeline.inference.upscaler import PLAIN, Extras, Upscaler
 
@@ -73,10 +70,10 @@ class Enlarger:
         self.upscaler = upscaler
         self.target = target
         self.extras = extras
-        self._budget = Budget.begin(max_bytes)
+        self._budget = Budget(max_bytes)
 
     def __call__(
-        self, picture: Image.Image, progress: Progress | None = None, kind: str = "png"
+        self, picture: Image.Image, progress: Progress = ignored, kind: str = "png"
     ) -> Enlarged:
         """Prepare one upright sRGB picture; the work is done when the strips are read.
 
@@ -98,16 +95,14 @@ class Enlarger:
         return self._enlarged(picture, size, tile_px, progress)
 
     def _enlarged(
-        self, picture: Image.Image, size: Size, tile_px: int, progress: Progress | None
+        self, picture: Image.Image, size: Size, tile_px: int, progress: Progress
     ) -> Enlarged:
-        rgb, alpha = _planes(picture)
+        through = has_alpha(picture)
+        rgb, alpha = split_alpha(to_rgba(picture)) if through else (to_rgb(picture), None)
         grey = is_grey(rgb)
         if alpha is None or alpha.min() == 255:
-            strips = self._strips(rgb, size, tile_px, progress, grey)
-            channels = _channels(picture)
-            if channels == 3:
-                return Enlarged(size, 3, strips)
-            return Enlarged(size, channels, map(_opaque if channels == 4 else _one_channel, strips))
+            strips, channels = self._strips(rgb, size, tile_px, progress, grey), _channels(picture)
+            return Enlarged(size, channels, (_with_channels(strip, channels) for strip in strips))
         halves = [_part(progress, index) for index in (0, 1)]
         colours = self._strips(rgb, size, tile_px, halves[0], grey)
         masks = self._alpha_strips(alpha, size, tile_px, halves[1])
@@ -116,7 +111,7 @@ class Enlarger:
     def frames(
         self,
         frames: Sequence[Image.Image],
-        progress: Progress | None = None,
+        progress: Progress = ignored,
         kind: str = "png",
     ) -> Iterator[np.ndarray]:
         """Enlarge the frames of an animation, one that repeats only once.
@@ -141,7 +136,7 @@ class Enlarger:
         return self._frames(frames, size, tile_px, progress)
 
     def _frames(
-        self, frames: Sequence[Image.Image], size: Size, tile_px: int, progress: Progress | None
+        self, frames: Sequence[Image.Image], size: Size, tile_px: int, progress: Progress
     ) -> Iterator[np.ndarray]:
         known: dict[bytes, np.ndarray] = {}
         for index, frame in enumerate(frames):
@@ -170,7 +165,7 @@ class Enlarger:
         rgb: np.ndarray,
         size: Size,
         tile_px: int,
-        progress: Progress | None,
+        progress: Progress,
         grey: bool = False,
     ) -> Iterator[np.ndarray]:
         height, width = rgb.shape[:2]
@@ -192,27 +187,22 @@ class Enlarger:
         yield from _keeping_flat(rgb, size, result) if factor > SCALE else result
 
     def _alpha_strips(
-        self, alpha: np.ndarray, size: Size, tile_px: int, progress: Progress | None
+        self, alpha: np.ndarray, size: Size, tile_px: int, progress: Progress
     ) -> Iterator[np.ndarray]:
         """Enlarge alpha as a grey picture, uint8 [h, width] strips."""
-        height, width = alpha.shape
-        invented = size[0] > width or size[1] > height
-        row = 0
         grey = np.repeat(alpha[..., None], 3, axis=2)
-        for strip in self._strips(grey, size, tile_px, progress):
-            mask = strip.mean(axis=2).round().astype(np.uint8)
-            if invented:
-                mask = keep_flat(alpha, mask, row, size[1])
-            row += len(mask)
-            yield mask
+        strips = self._strips(grey, size, tile_px, progress)
+        masks = (strip.mean(axis=2).round().astype(np.uint8) for strip in strips)
+        invented = size[0] > alpha.shape[1] or size[1] > alpha.shape[0]
+        return _keeping_flat(alpha, size, masks) if invented else masks
 
 
 def _keeping_flat(
-    rgb: np.ndarray, size: Size, strips: Iterable[np.ndarray]
+    picture: np.ndarray, size: Size, strips: Iterable[np.ndarray]
 ) -> Iterator[np.ndarray]:
     row = 0
     for strip in strips:
-        yield keep_flat(rgb, strip, row, size[1])
+        yield keep_flat(picture, strip, row, size[1])
         row += len(strip)
 
 
@@ -230,13 +220,6 @@ def _channels(picture: Image.Image) -> int:
     if has_alpha(picture):
         return 4
     return 1 if picture.mode in ("1", "L") or picture.mode.startswith("I") else 3
-
-
-def _planes(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return colours [H, W, 3] and, where the picture has one, alpha [H, W]."""
-    if not has_alpha(picture):
-        return to_rgb(picture), None
-    return split_alpha(to_rgba(picture))
 
 
 def is_grey(rgb: np.ndarray) -> bool:
@@ -257,24 +240,17 @@ def _without_tint(strip: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
 
 
-def _one_channel(strip: np.ndarray) -> np.ndarray:
-    return strip[..., :1]
-
-
-def _opaque(strip: np.ndarray) -> np.ndarray:
+def _with_channels(strip: np.ndarray, channels: int) -> np.ndarray:
+    if channels < 4:
+        return strip[..., :channels]
     return np.dstack([strip, np.full(strip.shape[:2], 255, np.uint8)])
 
 
-def _slice(progress: Progress | None, begin: float, end: float) -> Progress | None:
+def _slice(progress: Progress, begin: float, end: float) -> Progress:
     """Return a progress function for a part of the work, in thousandths of the whole."""
-    if progress is None:
-        return None
     return lambda done, total: progress(round(1000 * (begin + (end - begin) * done / total)), 1000)
 
 
-def _part(progress: Progress | None, index: int) -> Progress | None:
+def _part(progress: Progress, index: int) -> Progress:
     """Return progress of one of two halves that advance together."""
-    if progress is None:
-        return None
-    callback: Callable[[int, int], Any] = progress
-    return lambda done, total: callback(2 * done if index else 2 * done - 1, 2 * total)
+    return lambda done, total: progress(2 * done if index else 2 * done - 1, 2 * total)

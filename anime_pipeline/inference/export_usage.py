@@ -34,7 +34,7 @@ def describe(exported: Exported, sources: Mapping[str, Weights]) -> dict[str, An
     if "dcgan" in sources:
         config = sources["dcgan"].read_config(DcganConfig)
         document["latent_distribution"] = config.latent_distribution
-        document["condition"] = _parts(config)
+        document["condition"] = condition_parts(config)
         document["examples"] = {
             name: np.round(array.astype(np.float64), 6).tolist()
             for name, array in exported.examples.items()
@@ -58,7 +58,8 @@ def usage(document: Mapping[str, Any], facts_file: str) -> str:
     return template.render(document, facts=facts_file, count=EXAMPLES)
 
 
-def _parts(config: DcganConfig) -> list[dict[str, Any]]:
+def condition_parts(config: DcganConfig) -> list[dict[str, Any]]:
+    """Return how each part of a condition is encoded, in the order in which they stand there."""
     names, result = conditions.parse_names(config.condition), []
     for name in names:
         place = conditions.columns(names, name)

@@ -1,18 +1,18 @@
 """Stage one at work: seeds, and what the faces should look like, to faces."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.progress import Progress, batches, ignored
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
 from anime_pipeline.data.conditions import Attributes
-from anime_pipeline.inference.runtime import Progress, Session, check_result, generator_graph
+from anime_pipeline.inference.runtime import Session, check_result, generator_graph
 from anime_pipeline.inference.spec import as_hex
 from anime_pipeline.models.ranges import to_uint8
 from anime_pipeline.models.weights import CONDITION_TABLE, DCGAN_KIND, Weights, load_weights, misfit
@@ -48,7 +48,7 @@ class FaceGenerator:
         return conditions.without_tags(self.names)
 
     @classmethod
-    def load(cls, path: Path) -> FaceGenerator:
+    def load(cls, path: Path) -> Self:
         """Load a weights file of a DCGAN generator."""
         return cls(load_weights(path, DCGAN_KIND))
 
@@ -88,19 +88,15 @@ class FaceGenerator:
         latent: np.ndarray,
         condition: np.ndarray,
         batch_size: int = 32,
-        progress: Progress | None = None,
+        progress: Progress = ignored,
     ) -> np.ndarray:
         """Draw one face per latent [N, latent_dim] and condition [N, K]: uint8 [N, S, S, 3]."""
         size = self.config.image_size
-        batches = [np.zeros((0, size, size, 3), np.uint8)]
-        for start in range(0, len(latent), batch_size):
-            part = slice(start, start + batch_size)
+        faces = [np.zeros((0, size, size, 3), np.uint8)]
+        for part in batches(len(latent), batch_size, progress):
             inputs = (latent[part], condition[part]) if self.names else (latent[part],)
-            images = check_result(self._session(*inputs), self.weights)
-            batches.append(to_uint8(images))
-            if progress:
-                progress(min(part.stop, len(latent)), len(latent))
-        return np.concatenate(batches)
+            faces.append(to_uint8(check_result(self._session(*inputs), self.weights)))
+        return np.concatenate(faces)
 
 
 def condition_table(weights: Weights) -> np.ndarray:

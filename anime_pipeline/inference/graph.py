@@ -6,8 +6,6 @@ as [h, w, in, out] and pictures as NHWC; ONNX wants [out, in, h, w] and NCHW. Bo
 made here and nowhere else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -8,8 +8,6 @@ What is folded: a normalisation into the convolution or dense layer right before
 into maps into the dense layer before it, and PReLU is done before pixels are repeated, not after.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Moving through the space of latents: between faces, and a little around one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

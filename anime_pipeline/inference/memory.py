@@ -1,8 +1,6 @@
 """How large a tile may be, so that a process stays within the memory it was given."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anime_pipeline.core.config import SCALE
 from anime_pipeline.core.errors import DataError
@@ -26,17 +24,12 @@ class Budget:
     Attributes:
         max_bytes: The limit; None for `DEFAULT_BYTES`, or, where the framework has taken nearly
             all of that already, for `LEAST_ROOM` more than it holds.
-        base_bytes: What the process held before its first picture. (What it holds later says
-            little: frameworks keep freed memory for the next tile.)
+        base_bytes: What the process holds now, with the network loaded and nothing computed. (What
+            it holds later says little: frameworks keep freed memory for the next tile.)
     """
 
     max_bytes: int | None
-    base_bytes: int
-
-    @classmethod
-    def begin(cls, max_bytes: int | None) -> Budget:
-        """Take stock now, with the network loaded and nothing computed."""
-        return cls(max_bytes, resident_bytes())
+    base_bytes: int = field(default_factory=resident_bytes)
 
     def tile_px(
         self, width: int, extras: Extras, held_bytes: int, instead: str = "", streams: int = 1

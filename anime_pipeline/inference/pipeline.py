@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anime_pipeline.core.config import SCALE, Precision
-from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.errors import UsageError, invalid
+from anime_pipeline.core.progress import ignored
 from anime_pipeline.inference.spec import SOFTWARE, WEIGHTS, FaceSpec
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Pipeline:
         specs: Sequence[FaceSpec],
         size: int | None = None,
         batch_size: int = BATCH,
-        progress: Progress | None = None,
+        progress: Progress = ignored,
     ) -> np.ndarray:
         """Draw one face for each specification.
 
@@ -145,15 +146,13 @@ class Pipeline:
         condition: np.ndarray,
         size: int | None = None,
         batch_size: int = BATCH,
-        progress: Progress | None = None,
+        progress: Progress = ignored,
     ) -> np.ndarray:
         """Draw one face for each latent [N, D] and condition [N, K]; else as for specifications."""
         times = self._times(size)
-        drawn = enlarged = None
-        if progress:
-            progress(DRAWING, 0, len(latent))  # shown before the first batch is done
-            drawn, enlarged = partial(progress, DRAWING), partial(progress, UPSCALING)
-        pictures = self.generator.draw(latent, condition, batch_size, drawn)
+        progress(DRAWING, 0, len(latent))  # shown before the first batch is done
+        pictures = self.generator.draw(latent, condition, batch_size, partial(progress, DRAWING))
+        enlarged = partial(progress, UPSCALING)
         for index in range(times):
             # Twice enlarged faces are sixteen times as large: one at a time is work enough.
             together = min(batch_size, UPSCALE_BATCH) if index == 0 else 1
@@ -182,10 +181,8 @@ class Pipeline:
 
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.shape[2:] not in {(), (3,), (4,)} or image.ndim < 2:
-                raise ValueError(
-                    "Invalid value for argument `image`. Expected uint8 [H, W], [H, W, 3] or "
-                    f"[H, W, 4]. Received: {image.dtype} {list(image.shape)}"
-                )
+                received = f"{image.dtype}{image.shape}"
+                raise invalid("image", "uint8 [H, W], [H, W, 3] or [H, W, 4]", received)
             image = fromarray(image)
         result = Enlarger(self.picture_upscaler, Target(scale))(image).whole()
         return result[..., 0] if result.shape[2] == 1 else result

@@ -5,17 +5,15 @@ start is the best of many seeds, the colours are measured first, and the latent 
 that training has seen, or faces would come apart.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.progress import Progress, counted, ignored
 from anime_pipeline.data.estimate import estimate_colors
 from anime_pipeline.inference.export_keras import keras_generator
 from anime_pipeline.inference.generator import FaceGenerator
-from anime_pipeline.inference.runtime import Progress
 from anime_pipeline.models.adam import adam, adam_slots
 from anime_pipeline.models.backend import jit, keras, to_device, to_numpy, value_and_grad
 from anime_pipeline.models.ranges import to_model
@@ -38,13 +36,11 @@ class Projection:
     Attributes:
         latent: float32 [D].
         condition: float32 [K].
-        face: uint8 [S, S, 3].
         rms: Root mean square difference from the picture, in grey levels.
     """
 
     latent: np.ndarray
     condition: np.ndarray
-    face: np.ndarray
     rms: float
 
 
@@ -52,7 +48,7 @@ def project(
     generator: FaceGenerator,
     image: np.ndarray,
     steps: int = STEPS,
-    progress: Progress | None = None,
+    progress: Progress = ignored,
 ) -> Projection:
     """Find the face nearest to a picture; the same picture always gives the same face.
 
@@ -82,15 +78,13 @@ def project(
     compiled = jit(advance)
     found = to_device({"latent": latent, "condition": condition})
     slots = adam_slots(found)
-    for step in range(steps):
-        found, slots = compiled(found, slots, np.float32(step + 1))
-        if progress:
-            progress(step + 1, steps)
+    for step in counted(range(1, steps + 1), progress):
+        found, slots = compiled(found, slots, np.float32(step))
     best = int(np.argmin(to_numpy(loss(found)[1])))
     result = {name: array[best] for name, array in to_numpy(found).items()}
     face = generator.draw(result["latent"][None], result["condition"][None])[0]
     rms = float(np.sqrt(np.mean(np.square(face.astype(float) - image))))
-    return Projection(result["latent"], result["condition"], face, rms)
+    return Projection(result["latent"], result["condition"], rms)
 
 
 def _difference(images: Any, target: Any) -> Any:

@@ -6,11 +6,8 @@ level in 98 of 100 values, so this is never the default, and stage one, whose fa
 same everywhere, has no such choice.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
-from collections.abc import Callable
 
 # Read when it is imported: its Linux builds report their use to Microsoft otherwise.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -29,8 +26,6 @@ from anime_pipeline.models.weights import Weights
 
 ERRORS_ONLY = 3
 BFLOAT16_LIBRARY = "openvino"
-
-Progress = Callable[[int, int], None]  # done, total
 
 
 class Session:

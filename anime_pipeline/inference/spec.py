@@ -3,15 +3,13 @@
 No NumPy here: commands read what is asked for before they know whether they need it.
 """
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 from anime_pipeline import __version__
@@ -102,7 +100,7 @@ class FaceSpec:
         return urlencode(self.texts)
 
     @classmethod
-    def from_texts(cls, texts: Mapping[str, str]) -> FaceSpec:
+    def from_texts(cls, texts: Mapping[str, str]) -> Self:
         """Read a face from the text entries of a PNG file; those of version 0.5 are understood.
 
         Args:
@@ -121,11 +119,11 @@ class FaceSpec:
         return cls(attributes=tags | attributes, **numbers)
 
     @classmethod
-    def from_query(cls, query: str) -> FaceSpec:
+    def from_query(cls, query: str) -> Self:
         """Read a face from what follows the question mark of an address; see `from_texts`."""
         return cls.from_texts(dict(parse_qsl(query.removeprefix("?"))))
 
-    def variations(self, count: int, strength: float = 0.3) -> list[FaceSpec]:
+    def variations(self, count: int, strength: float = 0.3) -> list[Self]:
         """Return the first neighbours of the face, all at one distance."""
         return [replace(self, variation=each, strength=strength) for each in range(count)]
 

@@ -1,7 +1,5 @@
 """How large a result shall be. Knows no framework: commands check requests before they load one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from anime_pipeline.core.config import SCALE

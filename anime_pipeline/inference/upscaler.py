@@ -1,21 +1,21 @@
 """Stage two at work: pictures of any size to pictures four times as large."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from anime_pipeline.core.config import SCALE, Precision, SrganConfig
+from anime_pipeline.core.errors import invalid
+from anime_pipeline.core.progress import Progress, batches, ignored
 from anime_pipeline.inference.back_projection import back_project
 from anime_pipeline.inference.clamp import clamp
-from anime_pipeline.inference.runtime import SESSIONS, Progress, check_result, upscaler_graph
+from anime_pipeline.inference.runtime import SESSIONS, check_result, upscaler_graph
 from anime_pipeline.models.ranges import lr_to_model, to_levels
 from anime_pipeline.models.weights import SRGAN_KIND, Weights, load_weights
 
-TILE_PX = 192
 MIN_TILE_PX = 32
 # How far, in LR pixels, a tile looks beyond its edge. The networks could see 36 px, and each round
 # of back-projection 6 more, but what lies beyond moves even noise by less than 2 grey levels.
@@ -64,7 +64,7 @@ class Upscaler:
         self._session = SESSIONS[precision](upscaler_graph(weights))
 
     @classmethod
-    def load(cls, path: Path) -> Upscaler:
+    def load(cls, path: Path) -> Self:
         """Load a weights file of an SRGAN generator."""
         return cls(load_weights(path, SRGAN_KIND))
 
@@ -72,8 +72,7 @@ class Upscaler:
         self,
         lr_images: np.ndarray,
         batch_size: int = 8,
-        progress: Progress | None = None,
-        extras: Extras = PLAIN,
+        progress: Progress = ignored,
     ) -> np.ndarray:
         """Upscale many pictures of one small size.
 
@@ -81,35 +80,21 @@ class Upscaler:
             lr_images: uint8 [N, H, W, 3], RGB.
             batch_size: Pictures computed at once.
             progress: Called with (done, total).
-            extras: See `Extras`.
 
         Returns:
             uint8 [N, 4H, 4W, 3].
         """
         count, height, width, _ = lr_images.shape
         results = np.empty((count, height * SCALE, width * SCALE, 3), np.uint8)
-        for start in range(0, count, batch_size):
-            part = lr_images[start : start + batch_size]
-            results[start : start + len(part)] = self._compute(part, extras)
-            if progress:
-                progress(start + len(part), count)
+        for part in batches(count, batch_size, progress):
+            results[part] = self._compute(lr_images[part])
         return results
-
-    def upscale(
-        self,
-        lr_image: np.ndarray,
-        tile_px: int = TILE_PX,
-        progress: Progress | None = None,
-        extras: Extras = PLAIN,
-    ) -> np.ndarray:
-        """Upscale one picture of any size: uint8 [H, W, 3] to [4H, 4W, 3]; see `strips`."""
-        return np.concatenate(list(self.strips(lr_image, tile_px, progress, extras)))
 
     def strips(
         self,
         lr_image: np.ndarray,
-        tile_px: int = TILE_PX,
-        progress: Progress | None = None,
+        tile_px: int,
+        progress: Progress = ignored,
         extras: Extras = PLAIN,
     ) -> Iterator[np.ndarray]:
         """Upscale one picture of any size, a row of tiles at a time.
@@ -140,17 +125,13 @@ class Upscaler:
                 strip[:, left * SCALE : right * SCALE] = large[
                     y : y + len(strip), x : x + (right - left) * SCALE
                 ]
-                if progress:
-                    progress(top * width + (bottom - top) * right, height * width)
+                progress(top * width + (bottom - top) * right, height * width)
             yield strip
 
-    def _compute(self, lr_images: np.ndarray, extras: Extras) -> np.ndarray:
+    def _compute(self, lr_images: np.ndarray, extras: Extras = PLAIN) -> np.ndarray:
         """Upscale one batch: uint8 to uint8."""
         if lr_images.dtype != np.uint8:
-            raise ValueError(
-                "Invalid value for argument `lr_image`. Expected uint8 pictures, 0 to 255. "
-                f"Received: {lr_images.dtype}"
-            )
+            raise invalid("lr_image", "uint8 pictures, 0 to 255", lr_images.dtype)
         levels = self._ensemble(lr_images) if extras.ensemble else self._levels(lr_images)
         finished = [
             clamp(back_project(large, small, extras.back_projections), small)

@@ -5,10 +5,7 @@ each figure stands between two others: the ceiling, the same measure on real fac
 table, and the floor, requests shuffled among the faces. All differences are CIEDE2000.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,20 +19,6 @@ ALIKE = 1.5  # CIEDE2000 between table entries that count as the same skin
 MOST_PAIRS = 2000
 
 
-class Agreement(NamedTuple):
-    """Mean CIEDE2000 between asked and shown, and what it lies between.
-
-    Attributes:
-        asked: Of generated faces against what they were asked for.
-        ceiling: Of real faces against their own table: no generator can be measured better.
-        floor: Of generated faces against requests that were made for others.
-    """
-
-    asked: float
-    ceiling: float
-    floor: float
-
-
 def measure(images: np.ndarray, part: str) -> np.ndarray:
     """Return the measured Lab colours float32 [N, 3] of a part (`hair` or `skin`) of faces."""
     return rgb_to_lab(np.array([getattr(estimate_colors(image), part) for image in images]))
@@ -43,7 +26,7 @@ def measure(images: np.ndarray, part: str) -> np.ndarray:
 
 def agreement(
     shown: np.ndarray, asked: np.ndarray, real_shown: np.ndarray, real_table: np.ndarray
-) -> Agreement:
+) -> tuple[float, float, float]:
     """Compare what generated faces show with what was asked for.
 
     Args:
@@ -51,13 +34,16 @@ def agreement(
         asked: Requested Lab [N, 3].
         real_shown: Measured Lab [M, 3] of real faces.
         real_table: Their table's Lab [M, 3].
+
+    Returns:
+        Mean CIEDE2000 of generated faces against what they were asked for, then what it lies
+        between: the ceiling, of real faces against their own table, for no generator can be
+        measured better; and the floor, of generated faces against requests made for others.
     """
     shuffled = asked[stream(0, "shuffled requests").permutation(len(asked))]
-    return Agreement(
-        float(delta_e(shown, asked).mean()),
-        float(delta_e(real_shown, real_table).mean()),
-        float(delta_e(shown, shuffled).mean()),
-    )
+    pairs = ((shown, asked), (real_shown, real_table), (shown, shuffled))
+    asked_for, ceiling, floor = (float(delta_e(*pair).mean()) for pair in pairs)
+    return asked_for, ceiling, floor
 
 
 def leakage(shown: np.ndarray) -> float:

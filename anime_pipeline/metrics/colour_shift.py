@@ -4,8 +4,6 @@ Both pictures are averaged down to 8x8, which leaves colours and takes away edge
 compared in Lab (D65). About 1 is just noticeable; lower is better.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -5,11 +5,10 @@ GANs", ICML 2017, section 4.2) shows a collapse: pairs of a collapsed set are al
 beside the figure of real faces; more varied than real is no virtue.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.metrics.features import check_features, check_images
 from anime_pipeline.metrics.memorisation import thumbnails
@@ -51,39 +50,32 @@ def distance_ratio(real: np.ndarray, fake: np.ndarray) -> float:
     """Return the generated set's mean distance over the real one's: 1 is as varied, 0 collapsed."""
     check_features(least=2, real=real, fake=fake)
     if not (reference := mean_distance(real)):
-        raise ValueError(
-            "Invalid value for argument `real`. Expected rows that differ. Received: "
-            f"{len(real)} equal ones"
-        )
+        raise invalid("real", "rows that differ", f"{len(real)} equal ones")
     return mean_distance(fake) / reference
 
 
-def ms_ssim(images: np.ndarray, pairs: int = PAIRS, seed: int = 0) -> float:
+def ms_ssim(images: np.ndarray) -> float:
     """Return the mean MS-SSIM of random pairs of different faces: 1 if all are the same.
 
     TensorFlow's `ssim_multiscale` with three scales and a 5 px window, on RGB.
 
     Args:
         images: uint8 [N, S, S, 3] with S >= 20.
-        pairs: How many to draw.
-        seed: Chooses the pairs.
     """
     check_images(images, 2, SMALLEST_PX)
-    first, second = draw_pairs(len(images), pairs, seed)
+    first, second = draw_pairs(len(images))
     values = [
         _ms_ssim_of_pairs(images[first[at : at + CHUNK]], images[second[at : at + CHUNK]])
-        for at in range(0, pairs, CHUNK)
+        for at in range(0, PAIRS, CHUNK)
     ]
     return float(np.concatenate(values).mean())
 
 
-def draw_pairs(count: int, pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw indices of pairs of different members of `count`: two int64 [pairs]."""
-    if pairs < 1:
-        raise ValueError(f"Invalid value for argument `pairs`. Expected >= 1. Received: {pairs}")
-    random = stream(seed, "ms-ssim pairs")
-    first = random.integers(0, count, pairs)
-    return first, (first + random.integers(1, count, pairs)) % count
+def draw_pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw indices of pairs of different members of `count`: two int64 [PAIRS]."""
+    random = stream(0, "ms-ssim pairs")
+    first = random.integers(0, count, PAIRS)
+    return first, (first + random.integers(1, count, PAIRS)) % count
 
 
 def _ms_ssim_of_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -13,8 +13,6 @@ measure finds under half of the words that people gave them. That is the most th
 be measured to reach, and what shuffled words reach is the least.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

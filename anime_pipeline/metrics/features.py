@@ -7,14 +7,14 @@ The usual Inception-v3 was fitted to 299 px photographs; figures of other featur
 with none from these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from anime_pipeline.core.errors import invalid
+from anime_pipeline.core.progress import Progress, batches, ignored
 from anime_pipeline.metrics import lpips
 
 SIZE_PX = 128
@@ -24,9 +24,7 @@ VGG16, ALEXNET, EFFICIENTNET = "vgg16", "alexnet", "efficientnet-lite"
 TITLES = {VGG16: "VGG16", ALEXNET: "AlexNet", EFFICIENTNET: "EfficientNet-Lite0"}
 VGG16_LAYERS = ("block4_conv3", "block5_conv3")
 
-
-Progress = Callable[[int, int], None]
-Extractor = Callable[[np.ndarray, Progress | None], np.ndarray]
+Extractor = Callable[[np.ndarray, Progress], np.ndarray]
 
 
 class Features:
@@ -56,15 +54,9 @@ class Features:
             PipelineError: If the weights are missing or damaged and cannot be downloaded.
         """
         if network not in TITLES:
-            raise ValueError(
-                f"Invalid value for argument `network`. Expected one of {', '.join(TITLES)}. "
-                f"Received: {network!r}"
-            )
+            raise invalid("network", f"one of {', '.join(TITLES)}", repr(network))
         if size_px < SMALLEST_PX:
-            raise ValueError(
-                f"Invalid value for argument `size_px`. Expected >= {SMALLEST_PX}. "
-                f"Received: {size_px}"
-            )
+            raise invalid("size_px", f">= {SMALLEST_PX}", size_px)
         # Here, not on top: the other measures share this file's helpers and need no framework.
         from anime_pipeline.models import backend
         from anime_pipeline.models.ranges import to_model
@@ -73,14 +65,14 @@ class Features:
         maps, self.source = _load(network)
         self.network = network
         self.size_px = size_px
-        self._run = backend.jit(
-            lambda images: ops.concatenate(
-                [ops.mean(m, axis=(1, 2)) for m in maps(to_model(images))], axis=-1
-            )
-        )
+
+        def means(images: Any) -> Any:
+            return ops.concatenate([ops.mean(m, axis=(1, 2)) for m in maps(to_model(images))], -1)
+
+        self._run = backend.jit(means)
         self._to_device = backend.to_device
 
-    def __call__(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    def __call__(self, images: np.ndarray, progress: Progress = ignored) -> np.ndarray:
         """Return the features of `images`.
 
         Args:
@@ -92,11 +84,9 @@ class Features:
         """
         check_images(images)
         parts = []
-        for start in range(0, len(images), BATCH):
-            batch = resize(images[start : start + BATCH], self.size_px)
-            parts.append(np.asarray(self._run(self._to_device(batch)), np.float64))
-            if progress:
-                progress(min(start + BATCH, len(images)), len(images))
+        for part in batches(len(images), BATCH, progress):
+            batch = self._to_device(resize(images[part], self.size_px))
+            parts.append(np.asarray(self._run(batch), np.float64))
         return np.concatenate(parts)
 
 
@@ -138,15 +128,14 @@ def resize(images: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def of_sets(
-    extract: Extractor, sets: Sequence[np.ndarray], progress: Progress | None = None
+    extract: Extractor, sets: Sequence[np.ndarray], progress: Progress = ignored
 ) -> list[np.ndarray]:
     """Return the features of several sets uint8 [N, S, S, 3], under one progress of all."""
     total, done = sum(map(len, sets)), 0
     found = []
 
     def shifted(n: int, _: int) -> None:
-        if progress:
-            progress(done + n, total)
+        progress(done + n, total)
 
     for images in sets:
         found.append(extract(np.ascontiguousarray(images), shifted))
@@ -163,7 +152,7 @@ def common_scale(real: np.ndarray) -> float:
     check_features(real=real)
     scale = float(np.sqrt(np.mean(np.square(real, dtype=np.float64))))
     if scale == 0:
-        raise ValueError("Invalid value for argument `real`. Expected features. Received: zeros")
+        raise invalid("real", "features", "zeros")
     return scale
 
 
@@ -185,10 +174,8 @@ def check_images(images: np.ndarray, least: int = 1, smallest_px: int = 1) -> No
         or len(images) < least
         or images.shape[1] < smallest_px
     ):
-        raise ValueError(
-            f"Invalid value for argument `images`. Expected uint8 [N, S, S, 3] with N >= {least} "
-            f"and S >= {smallest_px}. Received: {images.dtype}{images.shape}"
-        )
+        expected = f"uint8 [N, S, S, 3] with N >= {least} and S >= {smallest_px}"
+        raise invalid("images", expected, f"{images.dtype}{images.shape}")
 
 
 def check_features(least: int = 1, **sets: np.ndarray) -> None:
@@ -198,12 +185,7 @@ def check_features(least: int = 1, **sets: np.ndarray) -> None:
         wrong = array.ndim != 2 or len(array) < least or array.dtype != np.float64
         if wrong or len(widths) > 1:
             shapes = ", ".join(f"{key} {value.dtype}{value.shape}" for key, value in sets.items())
-            raise ValueError(
-                f"Invalid value for argument `{name}`. Expected float64 features [N, D] of one "
-                f"D with N >= {least}. Received: {shapes}"
-            )
+            raise invalid(name, f"float64 features [N, D] of one D with N >= {least}", shapes)
         if not np.isfinite(array).all():
-            raise ValueError(
-                f"Invalid value for argument `{name}`. Expected finite features. "
-                f"Received: {np.count_nonzero(~np.isfinite(array))} values that are not"
-            )
+            count = np.count_nonzero(~np.isfinite(array))
+            raise invalid(name, "finite features", f"{count} values that are not")

@@ -7,11 +7,10 @@ was fitted to photographs: anime faces are far from what it knows, which is why 
 project's measure.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from anime_pipeline.metrics.features import Extractor, Progress, check_features, of_sets
+from anime_pipeline.core.progress import Progress, ignored
+from anime_pipeline.metrics.features import Extractor, check_features, of_sets
 
 
 def frechet(real: np.ndarray, fake: np.ndarray) -> float:
@@ -40,7 +39,7 @@ def _spread(features: np.ndarray) -> np.ndarray:
 
 
 def fid(
-    real: np.ndarray, fake: np.ndarray, inception: Extractor, progress: Progress | None = None
+    real: np.ndarray, fake: np.ndarray, inception: Extractor, progress: Progress = ignored
 ) -> tuple[float, float]:
     """Return the FID of drawn faces, and of one half of the real ones against the other.
 

@@ -5,8 +5,6 @@
 (equations 3, 4 and 6), because a few ruined edges disturb more than an even haze.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from scipy.ndimage import prewitt

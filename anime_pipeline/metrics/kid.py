@@ -5,8 +5,6 @@ averaged over random subsets. Unlike the Frechet distance it does not depend on 
 so 2,000 faces suffice.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +12,8 @@ import numpy as np
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.metrics.features import check_features
 
-SUBSETS = 50
-SUBSET_SIZE = 1000
+SUBSETS = 50  # pairs of these
+SUBSET_SIZE = 1000  # members, without replacement; where a set is smaller, all of it
 CHUNK = 512  # rows of a kernel matrix in memory at once
 
 
@@ -31,37 +29,23 @@ class Kid(NamedTuple):
     error: float
 
 
-def kid(
-    real: np.ndarray,
-    fake: np.ndarray,
-    subsets: int = SUBSETS,
-    subset_size: int = SUBSET_SIZE,
-    seed: int = 0,
-) -> Kid:
+def kid(real: np.ndarray, fake: np.ndarray) -> Kid:
     """Compare two sets of features.
 
     Args:
         real: Features [N, D], divided by `common_scale`.
         fake: Features [M, D], divided by the same scale.
-        subsets: Number of pairs of subsets.
-        subset_size: Members of each, without replacement; at most N and M.
-        seed: Chooses the subsets.
     """
     check_features(least=2, real=real, fake=fake)
-    if subsets < 1 or subset_size < 2:
-        raise ValueError(
-            "Invalid value for `subsets` or `subset_size`. Expected >= 1 and >= 2. "
-            f"Received: {subsets}, {subset_size}"
-        )
-    size = min(subset_size, len(real), len(fake))
-    in_real, in_fake = np.zeros((len(real), subsets)), np.zeros((len(fake), subsets))
-    for index in range(subsets):
-        random = stream(seed, "kid subsets", index)
+    size = min(SUBSET_SIZE, len(real), len(fake))
+    in_real, in_fake = np.zeros((len(real), SUBSETS)), np.zeros((len(fake), SUBSETS))
+    for index in range(SUBSETS):
+        random = stream(0, "kid subsets", index)
         in_real[random.choice(len(real), size, replace=False), index] = 1
         in_fake[random.choice(len(fake), size, replace=False), index] = 1
     within = (_within(real, in_real) + _within(fake, in_fake)) / (size * (size - 1))
     values = within - 2 * _sums(real, fake, in_real, in_fake) / size**2
-    return Kid(float(values.mean()), float(values.std() / np.sqrt(subsets)))
+    return Kid(float(values.mean()), float(values.std() / np.sqrt(SUBSETS)))
 
 
 def _within(features: np.ndarray, members: np.ndarray) -> np.ndarray:

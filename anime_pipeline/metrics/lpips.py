@@ -6,12 +6,11 @@ summed over five layers. AlexNet's is the authors' choice for judging, but netwo
 towards VGG16 features, and noise that pleases AlexNet, can each win one of the two: read both.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.machine import has_keras
 from anime_pipeline.core.storage import sha256_of
 
@@ -38,10 +37,7 @@ class Lpips:
             PipelineError: If its weights are missing or damaged.
         """
         if net not in NETS:
-            raise ValueError(
-                f"Invalid value for argument `net`. Expected one of {', '.join(NETS)}. "
-                f"Received: {net!r}"
-            )
+            raise invalid("net", f"one of {', '.join(NETS)}", repr(net))
         # Here, not on top: the report's other measures need no framework.
         from anime_pipeline.models import backend
         from anime_pipeline.models.assets import LPIPS_FILES, find_asset
@@ -85,11 +81,9 @@ class Lpips:
             or images.shape[1:] != references.shape
             or min(references.shape[1:3]) < SMALLEST_PX
         ):
-            raise ValueError(
-                "Invalid value for argument `images`. Expected references uint8 [N, H, W, 3] with "
-                f"H, W >= {SMALLEST_PX} and images uint8 [K, N, H, W, 3]. Received: "
-                f"{references.dtype}{references.shape}, {images.dtype}{images.shape}"
-            )
+            expected = f"references uint8 [N, H, W, 3] with H, W >= {SMALLEST_PX} and images uint8"
+            received = f"{references.dtype}{references.shape}, {images.dtype}{images.shape}"
+            raise invalid("images", f"{expected} [K, N, H, W, 3]", received)
         first = self._directions(self._to_device(references))
         rows = [self._apart(first, self._to_device(version)) for version in images]
         return np.array([np.asarray(row) for row in rows], np.float64)

@@ -5,8 +5,6 @@ the Super-Resolution Space Challenge", CVPRW 2021, where 45 dB is asked for. Inv
 nothing here; changing the picture does.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from anime_pipeline.core.config import SCALE

@@ -6,14 +6,13 @@ nearer to training faces than those are. Use it twice, on `Features` for a liken
 shifts, and on `thumbnails` for one that everybody sees.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.metrics.features import check_features, check_images, distances
 
 THUMBNAIL_PX = 16
@@ -68,10 +67,8 @@ def memorisation(
     reference = kept.distances
     middle = float(np.median(reference))
     if middle == 0:
-        raise ValueError(
-            "Invalid value for argument `held_out`. Expected faces that are not in `training`. "
-            f"Received: {np.count_nonzero(reference == 0)} of {len(reference)} that are"
-        )
+        received = f"{np.count_nonzero(reference == 0)} of {len(reference)} that are"
+        raise invalid("held_out", "faces that are not in `training`", received)
     close = found.distances < np.percentile(reference, PERCENTILE)
     return Memorisation(
         found, kept, float(close.mean()), float(np.median(found.distances)) / middle
@@ -86,10 +83,7 @@ def nearest(queries: np.ndarray, views: Sequence[np.ndarray]) -> Nearest:
         views: Arrays [T, D], all of one shape.
     """
     if not len(views) or len({view.shape for view in views}) > 1:
-        raise ValueError(
-            "Invalid value for argument `views`. Expected arrays [T, D] of one shape. "
-            f"Received: {[view.shape for view in views]}"
-        )
+        raise invalid("views", "arrays [T, D] of one shape", [view.shape for view in views])
     for view in views:
         check_features(queries=queries, view=view)
     chunks = (queries[at : at + CHUNK] for at in range(0, len(queries), CHUNK))

@@ -3,15 +3,13 @@
 A set's manifold is the union of balls around its members, each reaching to the k-th neighbour.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 
 from anime_pipeline.metrics.features import check_features, distances
 
-NEIGHBOURS = 3  # the paper's choice
+NEIGHBOURS = 3  # the paper's k; the row itself does not count
 LIMIT = 1000  # both shares depend on the number of faces, so it is fixed
 
 
@@ -27,30 +25,22 @@ class PrecisionRecall(NamedTuple):
     recall: float
 
 
-def precision_recall(
-    real: np.ndarray, fake: np.ndarray, neighbours: int = NEIGHBOURS, limit: int = LIMIT
-) -> PrecisionRecall:
-    """Compare two sets of features.
+def precision_recall(real: np.ndarray, fake: np.ndarray) -> PrecisionRecall:
+    """Compare two sets of features, of each the first `LIMIT` rows.
 
     Args:
         real: Features [N, D], divided by `common_scale`.
         fake: Features [M, D], divided by the same scale.
-        neighbours: The k of the k-th neighbour, itself not counted.
-        limit: Only so many rows of each are used, from the first.
     """
-    if neighbours < 1:
-        raise ValueError(
-            f"Invalid value for argument `neighbours`. Expected >= 1. Received: {neighbours}"
-        )
-    real, fake = real[:limit], fake[:limit]
-    check_features(least=neighbours + 1, real=real, fake=fake)
+    real, fake = real[:LIMIT], fake[:LIMIT]
+    check_features(least=NEIGHBOURS + 1, real=real, fake=fake)
     apart = distances(real, fake)
     return PrecisionRecall(
-        precision=float((apart <= _radii(real, neighbours)[:, None]).any(0).mean()),
-        recall=float((apart <= _radii(fake, neighbours)[None]).any(1).mean()),
+        precision=float((apart <= _radii(real)[:, None]).any(0).mean()),
+        recall=float((apart <= _radii(fake)[None]).any(1).mean()),
     )
 
 
-def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+def _radii(features: np.ndarray) -> np.ndarray:
     """Return each row's distance to its k-th neighbour: [N]. Place 0 is the row itself."""
-    return np.partition(distances(features, features), neighbours, axis=1)[:, neighbours]
+    return np.partition(distances(features, features), NEIGHBOURS, axis=1)[:, NEIGHBOURS]

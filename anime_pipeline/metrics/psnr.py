@@ -3,10 +3,10 @@
 scikit-image computes it; this file fixes the protocol, which decides the figure.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
+
+from anime_pipeline.core.errors import invalid
 
 # Rec. ITU-R BT.601 studio-range luma, the convention of the super-resolution literature.
 LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966])
@@ -46,7 +46,5 @@ def _luma(image: np.ndarray, border_px: int) -> np.ndarray:
 def check_pair(reference: np.ndarray, image: np.ndarray) -> None:
     """Raise ValueError unless both are uint8 arrays of one shape."""
     if reference.shape != image.shape or reference.dtype != np.uint8 or image.dtype != np.uint8:
-        raise ValueError(
-            "Invalid value for argument `image`. Expected two uint8 arrays of one shape "
-            f"[H, W, 3]. Received: {reference.dtype}{reference.shape}, {image.dtype}{image.shape}"
-        )
+        received = f"{reference.dtype}{reference.shape}, {image.dtype}{image.shape}"
+        raise invalid("image", "two uint8 arrays of one shape [H, W, 3]", received)

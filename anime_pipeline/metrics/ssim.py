@@ -1,7 +1,5 @@
 """Structural similarity (Wang et al., 2004): scikit-image with its default 7x7 window, on RGB."""
 
-from __future__ import annotations
-
 import numpy as np
 from skimage.metrics import structural_similarity
 

@@ -45,7 +45,9 @@ def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tu
     return wrapped
 
 
-def jit(function: Callable[..., Any], donate_first: bool = False) -> Callable[..., Any]:
+def jit(
+    function: Callable[..., Any], donate_first: bool = False, placement: Any = None
+) -> Callable[..., Any]:
     """Compile a pure function.
 
     TensorFlow runs it as a plain graph: XLA on a CPU is several times slower for these networks.
@@ -53,11 +55,13 @@ def jit(function: Callable[..., Any], donate_first: bool = False) -> Callable[..
     Args:
         function: Pure function of trees of arrays.
         donate_first: Let JAX reuse the first argument's memory for the result.
+        placement: Where JAX puts the results; None leaves it to the compiler.
     """
     if name() == "jax":
         import jax
 
-        return jax.jit(function, donate_argnums=(0,) if donate_first else ())
+        donated = (0,) if donate_first else ()
+        return jax.jit(function, donate_argnums=donated, out_shardings=placement)
     import tensorflow as tf
 
     # Pictures of many sizes share one graph instead of tracing one each.

@@ -47,7 +47,12 @@ class FeatureExtractor:
 
     Attributes:
         source: Where the weights came from, see `Vgg`.
+        parts: In how many parts a batch is computed to save memory, see `models.parts`; 0: none.
+        devices: How many share a batch.
     """
+
+    parts = 0
+    devices = 1
 
     def __init__(self, config: DcganConfig) -> None:
         maps = feature_maps(config)
@@ -67,6 +72,14 @@ class FeatureExtractor:
         Sizes of VGG16's features differ a thousandfold between layers and places (Zhang et al.,
         "The unreasonable effectiveness of deep features", CVPR 2018, scale them likewise).
         """
+        if not self.parts:
+            return self._maps(images)
+        from anime_pipeline.models.parts import in_parts
+
+        maps: list[Any] = in_parts(self._maps, images, self.parts, self.devices)
+        return maps
+
+    def _maps(self, images: Any) -> list[Any]:
         if self._enlarge is not None:
             images = resized(images, self._enlarge)
         maps = self._model(images)

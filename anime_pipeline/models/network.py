@@ -18,10 +18,18 @@ class Network:
 
     Parameters (trained) and statistics (batch-norm averages) are dictionaries keyed by variable
     path such as ``"up1/kernel"``, so that a checkpoint does not depend on variable order.
+
+    Attributes:
+        model: The model.
+        parts: In training, in how many parts a batch is computed to save memory, see
+            `models.parts`; 0 saves none. What has statistics of the batch computes it whole.
+        devices: How many share a batch.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
+        self.parts = 0
+        self.devices = 1
         self._params = [variable.path for variable in model.trainable_variables]
         self._stats = [variable.path for variable in model.non_trainable_variables]
 
@@ -43,6 +51,26 @@ class Network:
         Returns:
             The outputs and the statistics after this call (unchanged unless `training`).
         """
+        if not (training and self.parts):
+            return self._apply(params, stats, inputs, training)
+        import jax
+
+        from anime_pipeline.models.parts import in_parts
+
+        if self._stats:
+            again = jax.checkpoint(lambda p, s, x: self._apply(p, s, x, True))
+            result: tuple[Any, Arrays] = again(params, stats, inputs)
+            return result
+        return in_parts(
+            lambda rows: self._apply(params, stats, rows, True)[0],
+            inputs,
+            self.parts,
+            self.devices,
+        ), stats
+
+    def _apply(
+        self, params: Arrays, stats: Arrays, inputs: Any, training: bool
+    ) -> tuple[Any, Arrays]:
         outputs, new_stats = self.model.stateless_call(
             [params[path] for path in self._params],
             [stats[path] for path in self._stats],

@@ -1,29 +1,26 @@
 """Whether faces show the attributes that they were asked for: hair, skin and eyes, as figures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from anime_pipeline.core.progress import Progress, Show
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.conditions import word_of
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.data.words import WORDS
 from anime_pipeline.images.colour import rgb_to_lab
 from anime_pipeline.images.colour_names import HAIR_COLOURS, SKIN_COLOURS
-from anime_pipeline.images.writing.grid import Label, labelled_sheet
+from anime_pipeline.images.writing.grid import labelled_sheet
+from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.spec import FaceSpec
+from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics import attributes
 from anime_pipeline.metrics.eyes import PROTOCOL, eye_words
 from anime_pipeline.reports import evaluate
-from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, Progress, Stage, figure
+from anime_pipeline.reports.evaluate import Evaluation, Faces, Figure, figure
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, Picture
-
-if TYPE_CHECKING:
-    from anime_pipeline.inference.generator import FaceGenerator
-    from anime_pipeline.inference.upscaler import Upscaler
 
 ASKED = 1000  # faces that are asked for what held-out ones show
 LEAK_SEEDS, GROUPS, GROUP_FACES = 64, 8, 100
@@ -42,7 +39,7 @@ def measure_attributes(
     upscaler: Upscaler | None,
     faces: Faces,
     truncation: float,
-    stage: Stage,
+    stage: Show,
     result: Evaluation,
 ) -> None:
     """Add what there is to say of each attribute that a generator knows; see `reports.evaluate`."""
@@ -88,15 +85,16 @@ def _measure_colours(draw: Draw, faces: Faces, result: Evaluation, progress: Pro
     progress(2, 4)
     for part in COLOURS:
         lab = rgb_to_lab(table[part])
-        found = attributes.agreement(attributes.measure(drawn, part), lab, real_shown[part], lab)
+        shown = attributes.measure(drawn, part)
+        value, ceiling, floor = attributes.agreement(shown, lab, real_shown[part], lab)
         how = "mean CIEDE2000, measured on the picture; best: real faces against their table; "
         how += "worst: requests shuffled"
-        result.figures.append(figure(part, found.asked, len(known), best=found.ceiling,
-                                     worst=found.floor, protocol=how))  # fmt: skip
+        found = figure(part, value, len(known), best=ceiling, worst=floor, protocol=how)
+        result.figures.append(found)
     progress(3, 4)
     skins = table["skin"][:LEAK_SEEDS]  # shown where hair alone is asked otherwise
-    shown = [draw(range(len(skins)), {"hair": h, "skin": skins}) for h in HAIR_COLOURS.values()]
-    variants = np.stack([attributes.measure(each, "skin") for each in shown], axis=1)
+    by_hair = [draw(range(len(skins)), {"hair": h, "skin": skins}) for h in HAIR_COLOURS.values()]
+    variants = np.stack([attributes.measure(each, "skin") for each in by_hair], axis=1)
     noise = attributes.measuring_noise(real_shown["skin"], rgb_to_lab(table["skin"]))
     groups = [
         draw(range(GROUP_FACES), {part: table[part][row] for part in COLOURS})
@@ -115,15 +113,14 @@ def _measure_colours(draw: Draw, faces: Faces, result: Evaluation, progress: Pro
 
 def _palette(draw: Draw) -> Picture:
     """Draw seed 0 with every named hair (rows) and skin (columns)."""
-    rows = [Label(name, colour) for name, colour in HAIR_COLOURS.items()]
-    columns = [Label(name, colour) for name, colour in SKIN_COLOURS.items()]
     asked = {
-        "hair": np.repeat([row.colour for row in rows], len(columns), axis=0),
-        "skin": np.tile([column.colour for column in columns], (len(rows), 1)),
+        "hair": np.repeat([*HAIR_COLOURS.values()], len(SKIN_COLOURS), axis=0),
+        "skin": np.tile([*SKIN_COLOURS.values()], (len(HAIR_COLOURS), 1)),
     }
     pictures = draw([0] * len(asked["hair"]), asked)
     pictures = pictures.repeat(MAGNIFY, axis=1).repeat(MAGNIFY, axis=2)
-    return labelled_sheet(pictures, rows, columns), "Seed 0 with every named hair and skin colour."
+    sheet = labelled_sheet(pictures, HAIR_COLOURS, SKIN_COLOURS)
+    return sheet, "Seed 0 with every named hair and skin colour."
 
 
 def eyes_figure(

@@ -1,7 +1,5 @@
 """The super-resolution benchmark: every upscaler on the same degraded held-out pictures."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from anime_pipeline.core.config import SCALE
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.core.machine import cpu_name, usable_cores
 from anime_pipeline.core.measurements import Measurement, measurement
+from anime_pipeline.core.progress import Progress, ignored
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
 from anime_pipeline.reports import benchmark_metrics
@@ -107,7 +107,7 @@ def run_benchmark(
     degradations: Sequence[str],
     ours: Mapping[str, Method],
     examples: int = 4,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignored,
     others: Mapping[str, np.ndarray] | None = None,
     metrics: Mapping[str, Measure] | None = None,
 ) -> Benchmark:
@@ -129,22 +129,19 @@ def run_benchmark(
     """
     others, metrics = others or {}, metrics or benchmark_metrics.pixel_metrics()
     if others and len(degradations) > 1:
-        raise ValueError(
-            "Invalid value for argument `degradations`. Expected one where `others` are given. "
-            f"Received: {', '.join(degradations)}"
-        )
+        received = ", ".join(degradations)
+        raise invalid("degradations", "one where `others` are given", received)
     methods = {name: baseline(name) for name in BASELINES} | dict(ours)
     total, done = len(degradations) * len(names) * (2 * len(methods) + len(others)), 0
 
     def add(count: int) -> None:
         nonlocal done
         done += count  # pictures upscaled or measured
-        if progress:
-            progress(done, total)
+        progress(done, total)
 
     tables: list[pd.DataFrame] = []
     speed_ms: dict[tuple[str, str], float] = {}
-    kept: tuple[np.ndarray, dict[str, np.ndarray]] | None = None
+    every: list[Example] = []  # of the first degradation
     for degradation in degradations:
         lr_images = reduce_all(hr_images, degradation)
         results: dict[str, np.ndarray] = {}
@@ -153,28 +150,22 @@ def run_benchmark(
             add(len(names))
         results |= others
         tables.append(_measure(hr_images, lr_images, results, degradation, names, metrics, add))
-        kept = kept or (lr_images, results)
+        every = every or [
+            Example(name, lr, {m: images[row] for m, images in results.items()}, np.asarray(hr))
+            for row, (name, lr, hr) in enumerate(zip(names, lr_images, hr_images, strict=True))
+        ]
     per_image = pd.concat(tables, ignore_index=True)
     subject = next(iter(ours), "lanczos")
-    lr_kept, results_kept = kept or (np.empty(0), {})
-    every = [
-        Example(name, lr, {m: images[row] for m, images in results_kept.items()}, np.asarray(hr))
-        for row, (name, lr, hr) in enumerate(zip(names, lr_kept, hr_images, strict=True))
-    ]
     order = _by_gain(per_image, degradations[0], subject)
     count = min(examples, len(order) // 2) or 1
     columns = [measurement(key) for key in metrics]
     headline = [each for each in columns if each.headline]
+    summary = benchmark_metrics.summarise(per_image, columns, speed_ms)
+    pairs = benchmark_metrics.compare_pairs(per_image, headline, list(ours), list(others))
+    best, worst = ([every[row] for row in rows[:count]] for rows in (order, order[::-1]))
+    machine: dict[str, object] = {"processor": cpu_name(), "cores": usable_cores()}
     return Benchmark(
-        per_image,
-        benchmark_metrics.summarise(per_image, columns, speed_ms),
-        benchmark_metrics.compare_pairs(per_image, headline, list(ours), list(others)),
-        columns,
-        [every[row] for row in order[:count]],
-        [every[row] for row in order[::-1][:count]],
-        list(ours),
-        list(others),
-        {"processor": cpu_name(), "cores": usable_cores()},
+        per_image, summary, pairs, columns, best, worst, list(ours), list(others), machine
     )
 
 

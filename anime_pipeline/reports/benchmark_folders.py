@@ -1,23 +1,21 @@
 """The benchmark's inputs as PNG files for other programs, and what those made of them."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.core.files import read_regular
+from anime_pipeline.core.progress import Progress, counted, ignored
 from anime_pipeline.core.storage import atomic_write_bytes
 from anime_pipeline.images.codec import encode_png
 from anime_pipeline.images.decoding.decoder import Decoder, read_rgb
 
 NAMED = 5  # problems that an error spells out
-Progress = Callable[[int, int], None]
 
 
 def file_names(names: Sequence[str]) -> list[PurePosixPath]:
@@ -50,7 +48,7 @@ def write_inputs(
     names: Sequence[str],
     lr_images: np.ndarray,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = ignored,
 ) -> None:
     """Write LR pictures as PNG files.
 
@@ -72,10 +70,8 @@ def write_inputs(
                 f"{target} is there and holds something else. Choose another --write-lr, or pass "
                 "--overwrite."
             )
-    for done, (path, content) in enumerate(contents.items(), 1):
+    for path, content in counted(list(contents.items()), progress):
         atomic_write_bytes(folder / path, content)
-        if progress:
-            progress(done, len(contents))
 
 
 def _holds(path: Path, content: bytes) -> bool:

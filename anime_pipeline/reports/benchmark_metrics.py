@@ -1,7 +1,5 @@
 """How the super-resolution benchmark measures its columns, and what the figures say together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -139,16 +137,7 @@ def compare_pairs(
             for metric in metrics:
                 gain = (figures[method][metric.key] - figures[reference][metric.key]).to_numpy()
                 better = gain > 0 if metric.direction == HIGHER else gain < 0
-                rows.append(
-                    {
-                        "degradation": degradation,
-                        "method": method,
-                        "reference": reference,
-                        "metric": metric.key,
-                        "n": len(gain),
-                        "difference": float(gain.mean()),
-                        "difference_ci95": interval_95(gain),
-                        "better_share": float(better.mean()),
-                    }
-                )
-    return pd.DataFrame(rows)
+                found = (len(gain), gain.mean(), interval_95(gain), better.mean())
+                rows.append((degradation, method, reference, metric.key, *found))
+    names = "degradation method reference metric n difference difference_ci95 better_share"
+    return pd.DataFrame(rows, columns=names.split())

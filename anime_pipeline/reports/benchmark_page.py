@@ -1,7 +1,5 @@
 """A benchmark as CSV, JSON, Markdown and one self-contained HTML page."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path
@@ -117,12 +115,8 @@ def _column(title: str, caption: str, whole: np.ndarray, part: np.ndarray) -> di
 def _scores(benchmark: Benchmark, example: Example, method: str) -> str:
     """Return the figures of one method on one picture, of the first degradation."""
     rows = benchmark.per_image
-    first = rows["degradation"].iloc[0]
-    row = rows[
-        (rows["degradation"] == first)
-        & (rows["method"] == method)
-        & (rows["image"] == example.name)
-    ].iloc[0]  # fmt: skip
+    mine = (rows["method"] == method) & (rows["image"] == example.name)
+    row = rows[mine].iloc[0]  # of several degradations the first
     # Spaces that never break hold a figure to its unit or name.
     texts = [f"{row[PSNR_RGB]:.2f}\u00a0dB"]
     texts += [f"LPIPS\u00a0{row['lpips_alex']:.2f}"] if "lpips_alex" in row else []
@@ -139,8 +133,7 @@ def _histogram(benchmark: Benchmark) -> bytes:
         gain = (wide[benchmark.subject] - wide[REFERENCE]).to_numpy()
         axes.hist(gain, bins=min(40, max(5, len(gain) // 4)), alpha=0.6, label=str(degradation))
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"PSNR RGB gain of {benchmark.subject} over bicubic (dB)")
-    axes.set_ylabel("pictures")
+    axes.set(xlabel=f"PSNR RGB gain of {benchmark.subject} over bicubic (dB)", ylabel="pictures")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, title="degradation")
     buffer = io.BytesIO()

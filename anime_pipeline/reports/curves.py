@@ -1,7 +1,5 @@
 """Training curves: as points, and drawn, as in `curves.png` in the run folder after each epoch."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,19 +1,19 @@
 """Draw faces from fixed seeds, compare them with held-out ones, and collect what a report shows."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from anime_pipeline.core.measurements import measurement
+from anime_pipeline.core.progress import Progress, Show, ignored
 from anime_pipeline.data.dataset import Record
 from anime_pipeline.images.writing.grid import make_grid
+from anime_pipeline.inference.generator import FaceGenerator
 from anime_pipeline.inference.pipeline import Pipeline
 from anime_pipeline.inference.spec import FaceSpec
+from anime_pipeline.inference.upscaler import Upscaler
 from anime_pipeline.metrics import diversity
 from anime_pipeline.metrics.features import (
     SMALLEST_PX,
@@ -29,16 +29,9 @@ from anime_pipeline.metrics.kid import SUBSET_SIZE, kid
 from anime_pipeline.metrics.memorisation import Memorisation, memorisation, thumbnails
 from anime_pipeline.metrics.precision_recall import LIMIT, precision_recall
 from anime_pipeline.reports.evaluation_pictures import MAGNIFY, blind, closest, upscaled
-
-if TYPE_CHECKING:
-    from anime_pipeline.inference.generator import FaceGenerator
-    from anime_pipeline.inference.upscaler import Upscaler
-    from anime_pipeline.reports.real_faces import LargeReal
+from anime_pipeline.reports.real_faces import LargeReal
 
 GRID_SEEDS = 64
-
-Progress = Callable[[int, int], None]
-Stage = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -126,7 +119,7 @@ def evaluate(
     faces: Faces,
     seeds: Sequence[int],
     truncation: float,
-    stage: Stage,
+    stage: Show,
     networks: Sequence[Features],
     inception: Extractor | None = None,
     upscaler: Upscaler | None = None,
@@ -189,31 +182,24 @@ def evaluate(
 
 def specs(seeds: Sequence[int], asked: Mapping[str, Any], truncation: float) -> list[FaceSpec]:
     """Return one face a seed, all asked for the same; of arrays [N, 3], each for its row."""
-    return [
-        FaceSpec(
-            seed,
-            {n: tuple(v[row]) if np.ndim(v) == 2 else v for n, v in asked.items()},
-            truncation=truncation,
-        )
-        for row, seed in enumerate(seeds)
-    ]
+
+    def look(row: int) -> dict[str, Any]:
+        return {n: tuple(v[row]) if np.ndim(v) == 2 else v for n, v in asked.items()}
+
+    return [FaceSpec(s, look(row), truncation=truncation) for row, s in enumerate(seeds)]
 
 
 def drawn_faces(
-    generator: FaceGenerator, faces: Sequence[FaceSpec], progress: Progress | None = None
+    generator: FaceGenerator, faces: Sequence[FaceSpec], progress: Progress = ignored
 ) -> np.ndarray:
     """Draw faces as stage one has them: uint8 [N, S, S, 3]."""
     pipeline = Pipeline(generator)
 
-    def told(_stage: str, done: int, of: int) -> None:
-        if progress:
-            progress(done, of)
-
-    return pipeline(faces, pipeline.sizes[0], 64, told)
+    return pipeline(faces, pipeline.sizes[0], 64, lambda _stage, *done: progress(*done))
 
 
 def see(
-    real: np.ndarray, fake: np.ndarray, features: Features, progress: Progress | None = None
+    real: np.ndarray, fake: np.ndarray, features: Features, progress: Progress = ignored
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return both sets uint8 [N, S, S, 3] as a network sees them, by one scale: float64 [N, D]."""
     real, fake = of_sets(features, [real, fake], progress)
@@ -279,7 +265,7 @@ def _variety(
 
 
 def _copies(
-    faces: Faces, fake: np.ndarray, progress: Progress | None = None
+    faces: Faces, fake: np.ndarray, progress: Progress = ignored
 ) -> tuple[list[Figure], Memorisation]:
     """Look for copies of training faces, by VGG16's features at their own size and by thumbnails.
 

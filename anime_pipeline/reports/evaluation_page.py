@@ -1,7 +1,5 @@
 """An evaluation as CSV, JSON, Markdown, pictures and one self-contained HTML page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pictures of an evaluation: sheets of drawn and real faces, with their captions."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from anime_pipeline.core.randomness import stream

@@ -1,7 +1,5 @@
 """Words, JSON values and examples for what `data.origins` finds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ from anime_pipeline.data.origins import (
     standing_apart,
 )
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.images.writing.grid import captioned_rows, spread
 
 SHOWN = 5  # families named one by one; the rest are counted
@@ -35,21 +34,19 @@ def family_words(families: Sequence[Family], what_others: str) -> str:
     total = sum(len(family.members) for family in families)
     if len(families) == 1:
         return f"{families[0].what}: all"
-    shown, others = _shown(families)
-    named = [*shown, *([_lumped(others, what_others)] if others else [])]
-    return "; ".join(
-        f"{family.what}: {len(family.members)} ({share_words(len(family.members), total)})"
-        for family in named
-    )
+    return "; ".join(_counted(family, total) for family in _shown(families, what_others))
 
 
-def _shown(families: Sequence[Family]) -> tuple[Sequence[Family], Sequence[Family]]:
-    """Divide families into the few that are named, none of them tiny, and the others."""
+def _shown(families: Sequence[Family], what_others: str) -> list[Family]:
+    """Return the few families that are named, none of them tiny, and the others as one."""
     total = sum(len(family.members) for family in families)
     count = sum(len(family.members) >= APART_SHARE * total for family in families[:SHOWN])
     # To name a single other takes no more room than to count it.
     count = len(families) if len(families) <= count + 1 else max(count, 1)
-    return families[:count], families[count:]
+    if not (others := families[count:]):
+        return list(families)
+    members = np.sort(np.concatenate([family.members for family in others]))
+    return [*families[:count], Family(f"{len(others)} other {what_others}", members)]
 
 
 def warnings(origins: Origins, pictures: int) -> list[str]:
@@ -78,7 +75,7 @@ def warnings(origins: Origins, pictures: int) -> list[str]:
 
 def facts(origins: Origins, store: Store) -> dict[str, Any]:
     """Return what is known of a set's origins, as JSON values."""
-    names = [str(record.path) for record in store.records]
+    names = list(store.records.places())
     total = len(names)
 
     def family_facts(family: Family) -> dict[str, Any]:
@@ -121,7 +118,7 @@ def rows(origins: Origins, pictures: int) -> list[tuple[str, str]]:
     return found
 
 
-def draw(origins: Origins, images: np.ndarray) -> np.ndarray | None:
+def draw(origins: Origins, images: Pictures) -> np.ndarray | None:
     """Draw examples of each family, what differs from the rest first.
 
     Args:
@@ -138,18 +135,15 @@ def draw(origins: Origins, images: np.ndarray) -> np.ndarray | None:
             lines.append(("" if start else caption, family_rows[start : start + EXAMPLES]))
 
     for family in origins.apart:
-        add(
-            f"Differs from the rest: {_counted(family, images)}",
-            spread(family.members, 2 * EXAMPLES),
-        )
+        words = f"Differs from the rest: {_counted(family, len(images))}"
+        add(words, spread(family.members, 2 * EXAMPLES))
     drawn = {family.members.tobytes() for family in origins.apart}
     ways = origins.codings if len(origins.codings) > 1 else []
     sizes = origins.sizes if standing_apart(origins.sizes) else []
     for families, what in ((ways, "ways"), (sizes, "sizes")):
-        shown, others = _shown(families)
-        for family in [*shown, *([_lumped(others, what)] if others else [])]:
+        for family in _shown(families, what):
             if family.members.tobytes() not in drawn:
-                add(_counted(family, images), spread(family.members, EXAMPLES))
+                add(_counted(family, len(images)), spread(family.members, EXAMPLES))
     if origins.mirrored:
         pairs = spread(np.array(origins.mirrored), EXAMPLES)
         count = len(origins.mirrored)
@@ -159,11 +153,6 @@ def draw(origins: Origins, images: np.ndarray) -> np.ndarray | None:
     return captioned_rows([(caption, images[some]) for caption, some in lines])
 
 
-def _counted(family: Family, images: np.ndarray) -> str:
+def _counted(family: Family, pictures: int) -> str:
     count = len(family.members)
-    return f"{family.what}: {count} ({share_words(count, len(images))})"
-
-
-def _lumped(families: Sequence[Family], what: str) -> Family:
-    members = np.sort(np.concatenate([family.members for family in families]))
-    return Family(f"{len(families)} other {what}", members)
+    return f"{family.what}: {count} ({share_words(count, pictures)})"

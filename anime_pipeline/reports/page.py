@@ -1,7 +1,5 @@
 """What all reports share: files, tables, templates, embedded pictures, care for what is there."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

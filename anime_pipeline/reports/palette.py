@@ -1,7 +1,5 @@
 """The hair and skin colours of a dataset as one picture: what a generator can learn to draw."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 
@@ -43,9 +41,8 @@ def plot_palette(colors: Sequence[Colors]) -> bytes:
         cloud = axes[1, column]
         step = max(1, len(values) // MOST_POINTS)
         cloud.scatter(lab[::step, 1], lab[::step, 2], c=rgb[::step], s=9, linewidths=0)
-        cloud.set_xlabel("green \u2190 a* \u2192 red")
-        cloud.set_ylabel("blue \u2190 b* \u2192 yellow")
-        cloud.set_facecolor("0.78")
+        names = {"xlabel": "green \u2190 a* \u2192 red", "ylabel": "blue \u2190 b* \u2192 yellow"}
+        cloud.set(**names, facecolor="0.78")
         cloud.set_aspect("equal", adjustable="datalim")
         cloud.grid(alpha=0.4, color="white")
         cloud.spines[:].set_visible(False)

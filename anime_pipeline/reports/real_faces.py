@@ -1,14 +1,13 @@
 """Real faces as large as stage two's, to compare enlarged ones with."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from anime_pipeline.core.config import Fit
+from anime_pipeline.core.progress import Progress, counted, ignored
 from anime_pipeline.images.codec import fit_square
 from anime_pipeline.images.decoding.decoder import Decoder, read_rgb
 from anime_pipeline.metrics.features import resize
@@ -57,7 +56,7 @@ def real_at(
     least_px: int,
     most_px: int,
     fit: Fit,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignored,
 ) -> LargeReal:
     """Decode real faces at the largest side that nearly all files have.
 
@@ -73,12 +72,10 @@ def real_at(
     """
     squares = []
     with Decoder() as decoder:
-        for row, path in enumerate(paths):
+        for path in counted(paths, progress):
             picture = read_rgb(path, decoder)
             native = min(picture.shape[:2]) if fit == "crop" else max(picture.shape[:2])
             squares.append(fit_square(picture, min(most_px, native), fit))
-            if progress:
-                progress(row + 1, len(paths))
     sides = sorted(map(len, squares))
     px = sides[int(FEW * len(sides))]
     px = px if px > least_px else most_px

@@ -1,7 +1,5 @@
 """A run folder as one self-contained HTML page: what was trained, how it went, what to do next."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What there is to say of a training run, as one JSON document that every page renders."""
 
-from __future__ import annotations
-
 import json
 import math
 import shlex

@@ -1,11 +1,9 @@
 """The built-in dataset: drawn faces in the reference layout, with their colours."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.core.progress import Progress, ignored
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.core.storage import atomic_write_text
 from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
@@ -21,7 +19,7 @@ def write_sample_dataset(
     count: int,
     seed: int,
     size_px: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignored,
 ) -> int:
     """Draw `count` faces into folders `NNN_name/` with a `color.csv` each.
 
@@ -45,7 +43,6 @@ def write_sample_dataset(
             name = f"face_{index:05d}.png"
             write_png(folder / name, face.image)
             rows.append((name, Colors(face.hair_rgb, face.skin_rgb)))
-            if progress:
-                progress(index + 1, count)
+            progress(index + 1, count)
         atomic_write_text(folder / COLOR_FILE, format_color_csv(rows))
     return folders

@@ -1,7 +1,5 @@
 """Anime-style face drawings made by code, a small world of portraits that needs no download."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,16 +7,8 @@ from functools import partial
 import cv2
 import numpy as np
 
+from anime_pipeline.sample import hair as dh
 from anime_pipeline.sample import parts as dp
-from anime_pipeline.sample.hair import (
-    BACK_STYLES,
-    FRINGES,
-    back_locks,
-    draw_back,
-    draw_front,
-    draw_ringlets,
-    front_locks,
-)
 from anime_pipeline.sample.parts import Canvas, Color, Mask, Points, Tones, blade, bow, mix
 
 Rng = np.random.Generator
@@ -237,25 +227,25 @@ def draw_face(seed: int, size_px: int = 160) -> DrawnFace:
     hair, cloth, trim = (Tones.of(_pick(rng, p)) for p in (HAIR_COLORS, CLOTH_COLORS, CLOTH_COLORS))
     skin = Tones.of_skin(_pick(rng, SKIN_COLORS, 3))
     _draw_background(canvas, rng)
-    style = BACK_STYLES[str(rng.choice(list(BACK_STYLES)))]
+    style = dh.BACK_STYLES[str(rng.choice(list(dh.BACK_STYLES)))]
     cat = rng.random() < 0.06
     size = rng.uniform(0.94, 1.12) * (0.86 if cat or style.extra or style.tails else 1.0)
     shift = (rng.normal(0, 0.03), rng.normal(0, 0.025))
     angle, turn = rng.normal(0, (0.07, 0.13)).clip(-0.3, 0.3)
-    behind, ties = back_locks(rng, style)
-    front, notches = front_locks(rng, style, str(rng.choice(list(FRINGES))))
+    behind, ties = dh.back_locks(rng, style)
+    front, notches = dh.front_locks(rng, style, str(rng.choice(list(dh.FRINGES))))
     canvas.place(angle, size, shift, turn)
-    draw_back(canvas, behind, hair)
+    dh.draw_back(canvas, behind, hair)
     canvas.place(angle * 0.3, size, shift)
     _draw_body(canvas, rng, skin, cloth, trim)
     canvas.place(angle, size, shift, turn)
     if style.extra == "ringlets":
-        draw_ringlets(canvas, hair)
+        dh.draw_ringlets(canvas, hair)
     _draw_skin(canvas, rng, skin, canvas.mask(front))
     through_fringe = _draw_features(canvas, rng, hair, skin, trim)
     if cat:
         dp.draw_recipe(canvas, CAT_EARS, _colors(hair))
-    draw_front(canvas, rng, hair, front, notches)
+    dh.draw_front(canvas, rng, hair, front, notches)
     # Brows and lashes stay faintly visible on top of the hair, as anime draws them.
     through_fringe()
     _draw_extras(canvas, rng, ties, trim)

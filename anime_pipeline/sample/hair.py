@@ -1,7 +1,5 @@
 """The hair of drawn faces: its styles, where its locks lie, and how they are shaded."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

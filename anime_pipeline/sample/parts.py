@@ -1,9 +1,8 @@
 """The canvas, the curves and the facial features that drawn faces are put together from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -46,7 +45,7 @@ class Tones:
     ink: Color
 
     @classmethod
-    def of(cls, base: Color) -> Tones:
+    def of(cls, base: Color) -> Self:
         """Derive the tones of hair or cloth."""
         dark = 1.0 - sum(base) / 765
         light = mix(mix(base, WHITE, 0.68 - 0.3 * dark), (150, 170, 235), 0.3 * dark * dark)
@@ -54,7 +53,7 @@ class Tones:
         return cls(base, scale(base, 0.72, 0.64, 0.77), light, ink)
 
     @classmethod
-    def of_skin(cls, base: Color) -> Tones:
+    def of_skin(cls, base: Color) -> Self:
         """Derive the tones of skin, whose shadows are warm."""
         ink = mix(scale(base, 0.52, 0.36, 0.34), (96, 30, 40), 0.25)
         return cls(base, scale(base, 0.92, 0.77, 0.75), mix(base, WHITE, 0.5), ink)

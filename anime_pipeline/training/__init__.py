@@ -47,6 +47,7 @@ def train(
         DataError: If the pictures cannot be trained on, or are not those of the run.
         CheckpointError: If there is no such run, or weights are not what they should be.
         TrainingInterruptedError: After Ctrl-C or its kin; the state is saved.
+        HostLostError: If another host does not come; that one is lost later ends the process.
         PipelineError: If the losses are no numbers any more, or something needed is not there.
 
     Example:
@@ -57,16 +58,27 @@ def train(
     """
     if stage not in STAGES:
         raise UsageError(f"Expected a stage among {', '.join(STAGES)}. Received: {stage!r}")
-    with progress("Loading the libraries"):
-        from anime_pipeline.models import backend
-        from anime_pipeline.training.callbacks.tensorboard import TensorBoard
-        from anime_pipeline.training.dcgan.stage import DcganStage
-        from anime_pipeline.training.srgan.stage import SrganStage
+    from anime_pipeline.training.parallel.hosts import joined
 
-        backend.make_deterministic()
-        # Made early, so that it fails early.
-        extra = [*callbacks, *([TensorBoard()] if request.tensorboard else [])]
-    stages: dict[str, Any] = {"dcgan": DcganStage, "srgan": SrganStage}
-    chosen = stages[stage](request, say, progress)
-    summary: dict[str, Any] = (chosen.resume if request.resume else chosen.start)(display, extra)
-    return summary
+    with joined(request) as hosts:
+        if not hosts.is_first:
+            say, progress, display, callbacks = _nothing, unseen, unseen, ()
+        with progress("Loading the libraries"):
+            from anime_pipeline.models import backend
+            from anime_pipeline.training.callbacks.tensorboard import TensorBoard
+            from anime_pipeline.training.dcgan.stage import DcganStage
+            from anime_pipeline.training.srgan.stage import SrganStage
+
+            backend.make_deterministic()
+            # Made early, so that it fails early.
+            events = [TensorBoard()] if request.tensorboard and hosts.is_first else []
+        stages: dict[str, Any] = {"dcgan": DcganStage, "srgan": SrganStage}
+        chosen = stages[stage](request, say, progress)
+        chosen.hosts = hosts
+        go = chosen.resume if request.resume else chosen.start
+        summary: dict[str, Any] = go(display, [*callbacks, *events])
+        return summary
+
+
+def _nothing(_: str) -> None:
+    """Say nothing: host 0 has said it."""

@@ -148,14 +148,17 @@ def run(
     with stop_requests() as stop_requested, closing(prepared(task, start)) as batches:
         for steps in dispatches(task, start, task.total_steps):
             inputs = [next(batches) for _ in steps]
-            progress.state, metrics = task.advance(progress.state, steps.start, *inputs)
+            progress.state, metrics = task.advance(
+                progress.state, steps.start, *inputs, stop=stop_requested()
+            )
+            agreed = task.agreed_to_stop(metrics)
             for step, values in zip(steps, metrics, strict=True):
                 progress.step = step + 1
                 progress.is_current = progress.step == steps.stop
                 progress.metrics = {name: float(value) for name, value in values.items()}
                 for callback in callbacks:
                     callback.after_step(progress)
-            if stop_requested():
+            if stop_requested() if agreed is None else agreed:
                 break
         # Saving comes last after a step and must come first here, before anything that could fail
         # or make an impatient user press Ctrl-C again.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +21,11 @@ from anime_pipeline.core.config import SrganConfig
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.core.progress import Say
 from anime_pipeline.core.storage import atomic_write
-from anime_pipeline.data import splits
+from anime_pipeline.data import nearby, splits
 from anime_pipeline.data.conditions import label_hashes, parse_names
+from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Rows
 
 if TYPE_CHECKING:
     from anime_pipeline.training.session import Run
@@ -56,12 +59,14 @@ def pictures_of(
 ) -> RunPictures:
     """Return what a run on a store would record; `condition` as in the configuration."""
     labels = np.zeros(len(store.records), np.uint64)
-    labels[train] = label_hashes(parse_names(condition), [store.records[row] for row in train])
+    labels[train] = label_hashes(parse_names(condition), store.records.take(train))
     return RunPictures(_names(store, roots), store.hashes, labels)
 
 
 def _names(store: Store, roots: Sequence[Path]) -> list[str]:
-    return [_below(record.path, roots) for record in store.records]
+    # The same for all pictures of a folder: paths are slow, and there may be millions.
+    folders = [os.path.dirname(_below(Path(f, "x"), roots)) for f in store.records.folders]
+    return list(store.records.places(folders))
 
 
 def _below(path: Path, roots: Sequence[Path]) -> str:
@@ -95,6 +100,9 @@ def read_pictures(folder: Path) -> RunPictures | None:
 def pictures_fingerprint(store: Store) -> str:
     """Return a short hash of the pictures' content and order, and of how they are divided."""
     rule = f"split rule {splits.RULE_VERSION}".encode()
+    if len(store.hashes) > nearby.BEYOND:
+        # What is found to be alike may depend on what is installed, and the division with it.
+        rule += hashlib.sha256(cached_groups(store.thumbnails).tobytes()).digest()
     return hashlib.sha256(store.hashes.tobytes() + rule).hexdigest()[:16]
 
 
@@ -200,9 +208,14 @@ def in_order_of(recorded: RunPictures, store: Store, roots: Sequence[Path], warn
         )
     if (order == np.arange(len(order))).all():
         return store
-    fields = ("images", "hashes", "sizes", "thumbnails")
-    arrays = {field: getattr(store, field)[order] for field in fields}
-    return replace(store, records=[store.records[row] for row in order], **arrays)
+    return replace(
+        store,
+        images=Rows(store.images, order),
+        thumbnails=Rows(store.thumbnails, order),
+        hashes=store.hashes[order],
+        sizes=store.sizes[order],
+        records=store.records.take(order),
+    )
 
 
 def _order(recorded: RunPictures, names: list[str], hashes: np.ndarray) -> np.ndarray | None:

@@ -32,6 +32,14 @@ class Request:
         resume: Run folder or name, ``"latest"``, or None for a new run.
         dry_run: Whether only to say what would be done.
         tensorboard: Whether to write TensorBoard event files too.
+        devices: Devices of each host that share a batch; None: one, of several hosts all.
+        accumulate: In how many parts each device computes its share, to save memory.
+        remat: Whether to compute networks twice, to save memory; `accumulate` does so too.
+        coordinator: Where host 0 of several meets the others, ``HOST:PORT``, or ``"auto"`` where
+            Slurm, Open MPI or Kubernetes has started them.
+        num_hosts: How many hosts train together.
+        host_id: Which of them this is, from 0.
+        host_timeout: Seconds that the hosts have to come.
 
     Raises:
         UsageError: If these contradict each other.
@@ -52,6 +60,13 @@ class Request:
     resume: str | None = None
     dry_run: bool = False
     tensorboard: bool = False
+    devices: int | None = None
+    accumulate: int | None = None
+    remat: bool = False
+    coordinator: str | None = None
+    num_hosts: int | None = None
+    host_id: int | None = None
+    host_timeout: float = 300.0
 
     def __post_init__(self) -> None:
         """Check."""
@@ -64,6 +79,7 @@ class Request:
             raise UsageError(
                 f"The same folder is given twice with --data. Received: {shown}. Leave one."
             )
+        self._check_hosts()
         lengths = {name: getattr(self, name) for name in ("steps", "epochs", "minutes")}
         given = [f"--{name}" for name, value in lengths.items() if value is not None]
         if len(given) > 1:
@@ -89,6 +105,42 @@ class Request:
                     f"--resume continues {self.resume} with the length, phases and weights that "
                     f"it began with. Leave {option} out."
                 )
+
+    def _check_hosts(self) -> None:
+        numbers = {"--num-hosts": self.num_hosts, "--host-id": self.host_id}
+        given = [f"{name} {value}" for name, value in numbers.items() if value is not None]
+        if self.coordinator in (None, "auto"):
+            if given:
+                raise UsageError(
+                    f"Received {' '.join(given)} and --coordinator {self.coordinator}. Give "
+                    "--coordinator HOST:PORT, where host 0 is, too."
+                )
+            return
+        _, colon, port = str(self.coordinator).rpartition(":")
+        if not (colon and port.isdecimal() and 0 < int(port) < 65_536):
+            raise UsageError(
+                f"Invalid value for --coordinator: {self.coordinator!r}. Expected HOST:PORT, where "
+                "host 0 is, or auto."
+            )
+        if self.num_hosts is None or self.host_id is None or self.host_id >= self.num_hosts:
+            raise UsageError(
+                f"Received --coordinator {self.coordinator} {' '.join(given)}. Give --num-hosts N, "
+                "and each host its own --host-id from 0 to N - 1."
+            )
+
+    @property
+    def needs_jax(self) -> str:
+        """What of this request only JAX can do, as its option; empty if nothing."""
+        if self.coordinator:
+            return f"--coordinator {self.coordinator}"
+        if (self.devices or 1) > 1:
+            return f"--devices {self.devices}"
+        return ("--accumulate" if self.accumulate else "--remat") if self.parts else ""
+
+    @property
+    def parts(self) -> int:
+        """In how many parts networks are applied, see `models.parts`."""
+        return self.accumulate or int(self.remat)
 
 
 def parse_assignments(texts: Sequence[str], config: Any) -> dict[str, Any]:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic
 
 import numpy as np
 
-from anime_pipeline.core.config import Config
+from anime_pipeline.core.config import Config, from_dict, to_dict
 from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.opening import open_store, poor_prospects, training_split
 from anime_pipeline.data.store import Store
+from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models.precision import best_precision, check_precision, resolve_preset
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.training import loop, pictures, plan, session
 from anime_pipeline.training.callbacks.common import Checkpoints, NanGuard, Report
 from anime_pipeline.training.gan.state import State
 from anime_pipeline.training.gan.task import Task
+from anime_pipeline.training.parallel.hosts import ALONE, Hosts
+from anime_pipeline.training.parallel.memory import saying_what_fits
 from anime_pipeline.training.request import Request
 
 
@@ -34,6 +38,7 @@ class Stage(ABC, Generic[Config]):
         say: Told what people should know.
         progress: Shows what is being prepared.
         recorded: What the run that is resumed says of itself.
+        hosts: The processes that train together.
         name: As in the command's and in run folders.
         config_type: Its configuration.
         presets: Configurations by name.
@@ -42,6 +47,7 @@ class Stage(ABC, Generic[Config]):
     name: ClassVar[str]
     config_type: type[Config]
     presets: Mapping[str, Config]
+    hosts: Hosts = ALONE
 
     def __init__(self, request: Request, say: Say, progress: Show) -> None:
         self.request = request
@@ -74,7 +80,7 @@ class Stage(ABC, Generic[Config]):
         """Return the configuration for a number of steps."""
 
     @abstractmethod
-    def callbacks(self, task: Any, val_images: np.ndarray) -> list[loop.Callback]:
+    def callbacks(self, task: Any, val_images: Pictures) -> list[loop.Callback]:
         """Return the stage's own side effects, those that measure first."""
 
     def new_config(self) -> tuple[str, Config]:
@@ -111,32 +117,46 @@ class Stage(ABC, Generic[Config]):
     def start(self, display: loop.Display, extra: Sequence[loop.Callback]) -> dict[str, Any]:
         """Start a new run and train it; or, of a dry run, return its plan."""
         request = self.request
-        preset, config = self.new_config()
+        preset, config = self._agreed_config()
         check_precision(config.precision)
         store = self.open_pictures(request.data, config, request.annotate)
+        self.hosts.require_same("pictures", pictures.pictures_fingerprint(store))
         config = self.with_data(config, store)
         split = training_split(store, config.train_count)
         for warning in poor_prospects(store, split.train):
             self.say(warning)
         with self.progress("Building the networks and timing them"):
-            task = self.make_task(config, store, split.train)
-            task = task.rescheduled(self.with_length(task))  # what was timed is compiled already
+            task = self._task(config, store, split.train)
+            with saying_what_fits(task):
+                config = self._agreed(self.with_length(task))
+            task = task.rescheduled(config)  # what was timed is compiled already
         if request.dry_run:
             return plan.describe(task, preset, store, split)
-        state = task.initial_state()
-        plan.require_room(request.checkpoints, task, state)
+        state = task.placed(self.hosts.shared(task.initial_state()))
+        if self.hosts.is_first:
+            plan.require_room(request.checkpoints, task, state)
         self.say(f"{preset} preset, {task.config.precision}, {task.total_steps} steps")
-        folder = request.checkpoints / self.name
-        run = session.create_run(folder, preset, task, store, split.train, request)
-        with locked(run.folder):
-            callbacks = self.callbacks(task, store.images[split.val]) + list(extra)
-            return self._drive(task, run.folder, 0, state, callbacks, display)
+
+        def create() -> str:
+            stage = request.checkpoints / self.name
+            return str(session.create_run(stage, preset, task, store, split.train, request).folder)
+
+        folder = Path(self.hosts.decided(create))
+        with locked(folder) if self.hosts.is_first else nullcontext():
+            callbacks = self._side_effects(task, store, split.val, extra)
+            return self._drive(task, folder, 0, state, callbacks, display)
 
     def resume(self, display: loop.Display, extra: Sequence[loop.Callback]) -> dict[str, Any]:
         """Continue a run exactly, after checking that all it depends on is as it was."""
         request = self.request
-        folder = request.checkpoints / self.name
-        run = session.open_run(folder, str(request.resume), self.config_type)
+        stage = request.checkpoints / self.name
+        with session.opened(stage, str(request.resume), self.config_type, self.hosts) as run:
+            return self._continue(run, display, extra)
+
+    def _continue(
+        self, run: session.Run[Config], display: loop.Display, extra: Sequence[loop.Callback]
+    ) -> dict[str, Any]:
+        request = self.request
         check_precision(run.config.precision)
         steps = {} if request.steps is None else {"steps": request.steps}
         session.check_unchanged(run, request.preset, request.overrides | steps)
@@ -158,13 +178,46 @@ class Stage(ABC, Generic[Config]):
             store = pictures.same_pictures(run, store, roots, self.say)
             split = training_split(store, run.config.train_count)
             pictures.check_same_labels(run, store, split.train, roots)
-            task = self.make_task(run.config, store, split.train)
+            self.hosts.require_same("pictures", pictures.pictures_fingerprint(store))
+            task = self._task(run.config, store, split.train)
             session.check_same_surroundings(run, task.facts, self.say)
-            begun, state = session.restore(run, task, self.say)
-            plan.require_room(run.folder, task, state)
+            begun, state = 0, task.initial_state()
+            if self.hosts.is_first:
+                begun, state = session.restore(run, task, self.say)
+                plan.require_room(run.folder, task, state)
+            begun = self.hosts.decided(lambda: begun)
+            state = task.placed(self.hosts.shared(state))
             self.say(f"Resuming at step {begun} of {task.total_steps}.")
-            callbacks = self.callbacks(task, store.images[split.val]) + list(extra)
-            return self._drive(task, run.folder, begun, state, callbacks, display)
+            callbacks = self._side_effects(task, store, split.val, extra)
+            folder = Path(self.hosts.decided(lambda: str(run.folder)))
+            return self._drive(task, folder, begun, state, callbacks, display)
+
+    def _agreed(self, config: Config) -> Config:
+        """Return host 0's configuration: what another would choose may differ."""
+        return from_dict(type(config), self.hosts.decided(lambda: to_dict(config)))
+
+    def _agreed_config(self) -> tuple[str, Config]:
+        def choose() -> tuple[str, dict[str, Any]]:
+            preset, config = self.new_config()
+            return preset, to_dict(config)
+
+        preset, values = self.hosts.decided(choose)
+        return preset, from_dict(self.config_type, values)
+
+    def _task(self, config: Config, store: Store, train: np.ndarray) -> Task[Config]:
+        task = self.make_task(config, store, train)
+        mesh, parts = self.hosts.mesh(), self.request.parts
+        if mesh or parts:
+            task.use(mesh, parts)
+        return task
+
+    def _side_effects(
+        self, task: Task[Config], store: Store, val: np.ndarray, extra: Sequence[loop.Callback]
+    ) -> list[loop.Callback]:
+        """Return what host 0 does beside the steps; the others do nothing."""
+        return (
+            [*self.callbacks(task, Rows(store.images, val)), *extra] if self.hosts.is_first else []
+        )
 
     def _drive(
         self,
@@ -180,11 +233,15 @@ class Stage(ABC, Generic[Config]):
         if begun >= task.total_steps:
             self.say(f"Already complete: {begun} of {task.total_steps} steps.")
             return {"run": str(folder), "steps": begun, "metrics": {}}
+        first = self.hosts.is_first
         with display(folder, begun, task.images_per_step) as show:
-            sweep_temporaries(folder)
+            if first:
+                sweep_temporaries(folder)
             saving = Checkpoints(task.config.save_every, task.config.keep_checkpoints)
+            last: list[loop.Callback] = [Report(show), saving] if first else [loop.Callback()]
             # Saving comes after measuring, so that a kill in between repeats the measurement.
-            loop.run(task, state, begun, folder, [NanGuard(), *callbacks, Report(show), saving])
+            with saying_what_fits(task):
+                loop.run(task, state, begun, folder, [NanGuard(), *callbacks, *last])
         self.say(f"Done: {task.total_steps} steps. Results in {folder}")
-        metrics = last_values(read_metrics(folder / METRICS_FILE))
+        metrics = last_values(read_metrics(folder / METRICS_FILE)) if first else {}
         return {"run": str(folder), "steps": task.total_steps, "metrics": metrics}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Generic
 
 import numpy as np
@@ -30,6 +33,7 @@ from anime_pipeline.models import backend
 from anime_pipeline.training import pictures
 from anime_pipeline.training.gan.state import State
 from anime_pipeline.training.gan.task import Task
+from anime_pipeline.training.parallel.hosts import Hosts
 from anime_pipeline.training.request import Request
 
 # Facts of stage two's phase for drawn faces: of which kind an error is, and how it is told.
@@ -137,6 +141,32 @@ def open_run(stage_folder: Path, wanted: str, kind: type[Config]) -> Run[Config]
     return run
 
 
+@contextmanager
+def opened(
+    stage_folder: Path, wanted: str, kind: type[Config], hosts: Hosts
+) -> Iterator[Run[Config]]:
+    """Open the run to resume, see `open_run`.
+
+    Only host 0 needs its folder. The others get copies of what decides the run, in a folder of
+    their own that ends with the block.
+    """
+    if hosts.count == 1:
+        yield open_run(stage_folder, wanted, kind)
+        return
+    with TemporaryDirectory(prefix="anime-pipeline-") as own:
+        run = open_run(stage_folder, wanted, kind) if hosts.is_first else None
+        folder = run.folder if run else Path(own)
+
+        def read() -> dict[str, str]:
+            paths = [folder / name for name in (RUN_CONFIG, pictures.PICTURES_FILE)]
+            return {p.name: b64encode(p.read_bytes()).decode() for p in paths if p.is_file()}
+
+        for name, content in hosts.decided(read).items():
+            if run is None:
+                (folder / name).write_bytes(b64decode(content))
+        yield run or open_run(folder.parent, str(folder), kind)
+
+
 def check_unchanged(run: Run[Config], preset: str | None, overrides: Mapping[str, Any]) -> None:
     """Refuse options that contradict the run being resumed.
 
@@ -208,4 +238,4 @@ def restore(run: Run[Config], task: Task[Config], warn: Say) -> tuple[int, State
         warn(f"{run.folder} has no checkpoint yet; starting it from step 0.")
         return 0, initial
     step, arrays = checkpoint.load_latest(folder, warn, initial)
-    return step, backend.to_device(checkpoint.rebuild(arrays, initial))
+    return step, task.placed(checkpoint.rebuild(arrays, initial))

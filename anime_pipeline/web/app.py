@@ -11,22 +11,14 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anime_pipeline import __version__
-from anime_pipeline.web.api import (
-    face_endpoints,
-    health,
-    model_endpoints,
-    upload_endpoints,
-)
+from anime_pipeline.web.api import about, faces, upload_endpoints
 from anime_pipeline.web.api.endpoints import PREFIX, Endpoint, Endpoints
 from anime_pipeline.web.api.openapi import document
-from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.engine import compute
-from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
 from anime_pipeline.web.pages import runs, views
 from anime_pipeline.web.services import EXTENSION, Services
 from anime_pipeline.web.serving import problems, security, static_files
-from anime_pipeline.web.serving.clients import RateLimits
+from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.measurements import Measurements
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, Settings
 from anime_pipeline.web.serving.shedding import Shedding
@@ -36,9 +28,9 @@ FORM_PARTS = 8
 MOST_BODY = MAX_UPLOAD_BYTES + FORM_BYTES
 
 API: tuple[Endpoint, ...] = (
-    *face_endpoints.ENDPOINTS,
+    *faces.ENDPOINTS,
     *upload_endpoints.ENDPOINTS,
-    *model_endpoints.ENDPOINTS,
+    *about.ENDPOINTS,
     *runs.ENDPOINTS,
 )
 
@@ -64,6 +56,7 @@ def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] =
         CheckpointError: If the models cannot be loaded.
     """
     settings = settings or Settings()
+    give_memory_back()
     # About damaged pictures, which are refused in words; each text would be kept for ever.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     app = Flask(__name__, static_url_path=static_files.static_path())
@@ -81,36 +74,18 @@ def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] =
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
         )
-    have = _services(app, settings, endpoints)
-    app.extensions[EXTENSION] = have
+    have = app.extensions[EXTENSION] = Services(settings, document(endpoints))
+    have.shedding = shedding_of(app.wsgi_app, have.worker, have.measurements, endpoints)
     app.wsgi_app = have.shedding  # type: ignore[method-assign]
     have.measurements.install(app)
     problems.install(app)
     security.install(app, settings.trusted_hosts)
     static_files.install(app)
     api = Endpoints(endpoints).blueprint()
-    for blueprint in (views.blueprint, api, runs.blueprint, health.blueprint):
+    for blueprint in (views.blueprint, api, runs.blueprint, about.blueprint):
         app.register_blueprint(blueprint)
-    app.jinja_env.globals["version"] = __version__
+    app.jinja_env.globals |= {"version": __version__, "address": views.address}
     return app
-
-
-def _services(app: Flask, settings: Settings, endpoints: Sequence[Endpoint]) -> Services:
-    # First, as it is what can fail.
-    catalogue = Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints)
-    worker = Worker(compute, settings.queue)
-    measurements = Measurements(lambda: worker.waiting)
-    worker.on_batch = measurements.on_batch
-    return Services(
-        settings,
-        catalogue,
-        worker,
-        Uploads(worker),
-        RateLimits(faces=settings.rate_limit, uploads=settings.upload_rate_limit),
-        measurements,
-        shedding_of(app.wsgi_app, worker, measurements, endpoints),
-        document(endpoints),
-    )
 
 
 def shedding_of(

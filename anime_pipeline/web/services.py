@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
 
 from anime_pipeline.web.models.catalogue import Catalogue
+from anime_pipeline.web.models.jobs import compute
 from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
 from anime_pipeline.web.serving.clients import RateLimits
@@ -18,7 +18,6 @@ from anime_pipeline.web.serving.shedding import Shedding
 EXTENSION = "anime_pipeline"
 
 
-@dataclass(frozen=True)
 class Services:
     """Everything that outlives a request.
 
@@ -33,14 +32,18 @@ class Services:
         openapi: The OpenAPI document, not to be changed.
     """
 
-    settings: Settings
-    catalogue: Catalogue
-    worker: Worker
-    uploads: Uploads
-    limits: RateLimits
-    measurements: Measurements
     shedding: Shedding
-    openapi: dict[str, Any]
+
+    def __init__(self, settings: Settings, openapi: dict[str, Any]) -> None:
+        """Load the models and start their worker."""
+        self.settings, self.openapi = settings, openapi
+        # First, as it is what can fail.
+        self.catalogue = Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints)
+        self.worker = Worker(compute, settings.queue)
+        self.uploads = Uploads(self.worker)
+        self.limits = RateLimits(faces=settings.rate_limit, uploads=settings.upload_rate_limit)
+        self.measurements = Measurements(lambda: self.worker.waiting)
+        self.worker.on_batch = self.measurements.on_batch
 
 
 def services() -> Services:

@@ -13,14 +13,12 @@ import sys
 
 from anime_pipeline.core.errors import PipelineError
 from anime_pipeline.web.app import create_app
-from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.settings import Settings
 
 # How a worker tells gunicorn that to start it anew would not help; with other codes it is started
 # again for ever.
 CANNOT_LOAD = 4
 
-give_memory_back()
 try:
     app = create_app(Settings.from_environment(os.environ))
 except PipelineError as error:

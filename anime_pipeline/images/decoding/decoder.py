@@ -3,8 +3,6 @@
 Where there can be no such process (see `core.platform`), they are decoded by the caller, unlimited.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import signal
@@ -136,7 +134,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._header
 
     def still(self) -> Image.Image:
-        """Wait for the picture, of an animation its first frame: see `codec.open_picture`.
+        """Wait for the picture, of an animation its first frame: see `codec.Opened`.
 
         Returns:
             An upright picture in sRGB, of mode L where the file is grey, RGB or RGBA.

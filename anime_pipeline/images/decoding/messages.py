@@ -3,12 +3,10 @@
 Of a picture that was opened, what its file says, and the few forms in which it is handed over.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Self
 
 from PIL import Image
 
@@ -89,7 +87,7 @@ class Header:
     pixels: int
 
     @classmethod
-    def of(cls, opened: Opened) -> Header:
+    def of(cls, opened: Opened) -> Self:
         """Read it."""
         picture = opened.picture
         kind = kind_of(opened.content)

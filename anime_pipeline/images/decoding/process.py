@@ -1,7 +1,5 @@
 """The process in which pictures are decoded: bytes to it, bytes from it, and its end."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -5,8 +5,6 @@ So the kernel does: a timer ends this process when its processor time is over, a
 one that started it does, too.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

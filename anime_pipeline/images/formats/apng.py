@@ -3,8 +3,6 @@
 Pillow then decodes them one by one, so that all it knows of PNG holds for every frame.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib

@@ -4,8 +4,6 @@ Pillow composes them itself, but blends PNG's "over" into the alpha below it, an
 canvas with a background colour that no browser shows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto

@@ -1,7 +1,5 @@
 """The frames of a GIF (CompuServe, GIF89a), each as a GIF of one frame."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 

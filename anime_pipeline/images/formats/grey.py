@@ -1,7 +1,5 @@
 """Grey of 16 and 32 bits to 8: what is black and white, and which level means nothing is there."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile

@@ -5,8 +5,6 @@ whether the scans give every coefficient (ITU-T T.81, annex G), and whether othe
 what may be missing would make another picture.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

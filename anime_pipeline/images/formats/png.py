@@ -4,8 +4,6 @@ Pillow decodes the pixels. It does not read all of these chunks, and it refuses 
 where section 13 lets a decoder drop one damaged chunk that nobody needs for the pixels.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass

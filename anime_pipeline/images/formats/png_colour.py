@@ -4,8 +4,6 @@ W3C PNG, third edition: what counts most is cICP (section 11.3.2.6, by ITU-T H.2
 profile (see `images.formats.profiles`), then sRGB, then gAMA and cHRM.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

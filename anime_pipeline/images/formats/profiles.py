@@ -5,8 +5,6 @@ which is run for every pixel, so that 300 bytes can take minutes. Matrix, curves
 (sections 7 to 10) cost the same whatever they hold, and browsers know nothing else either.
 """
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

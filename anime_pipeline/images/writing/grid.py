@@ -1,15 +1,15 @@
 """Many pictures as one: grids with a thin gap between them, and tables with words and colours."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from anime_pipeline.core.errors import invalid
 from anime_pipeline.images.rows import Pictures
+
+Labels = Mapping[str, tuple[int, int, int]]  # a few words, and a colour, RGB 0..255
 
 PAPER = (255, 255, 255)
 INK = (40, 36, 52)
@@ -31,10 +31,7 @@ def make_grid(images: np.ndarray, columns: int = 0, magnify: int = 1, gap: int =
         uint8 [H', W', 3].
     """
     if images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
-        raise ValueError(
-            "Invalid value for argument `images`. Expected uint8 of shape [N, H, W, 3], N >= 1. "
-            f"Received: shape={images.shape}"
-        )
+        raise invalid("images", "uint8 [N, H, W, 3], N >= 1", images.shape)
     count, height, width = images.shape[:3]
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
@@ -56,47 +53,32 @@ def spread(images: Pictures, count: int) -> np.ndarray:
     return images[np.linspace(0, len(images) - 1, count).astype(int)]
 
 
-@dataclass(frozen=True)
-class Label:
-    """What stands beside a row or above a column.
-
-    Attributes:
-        text: A few words.
-        colour: Painted as a small square, RGB 0..255.
-    """
-
-    text: str
-    colour: tuple[int, int, int]
-
-
-def labelled_sheet(
-    pictures: np.ndarray, rows: Sequence[Label], columns: Sequence[Label]
-) -> np.ndarray:
+def labelled_sheet(pictures: np.ndarray, rows: Labels, columns: Labels) -> np.ndarray:
     """Lay pictures out in rows and columns with their labels.
 
     Args:
         pictures: uint8 [len(rows) * len(columns), S, S, 3], row after row.
-        rows: One label per row, at the left.
-        columns: One label per column, on top.
+        rows: Words for each row and the colour of the small square beside them, at the left.
+        columns: The same for each column, on top.
 
     Returns:
         uint8 [H, W, 3].
     """
     side = pictures.shape[1]
     font = ImageFont.load_default(TEXT_PX)
-    left = GAP_PX * 3 + SWATCH_PX + max(int(font.getlength(row.text)) for row in rows)
+    left = GAP_PX * 3 + SWATCH_PX + max(int(font.getlength(text)) for text in rows)
     top = GAP_PX * 2 + TEXT_PX + SWATCH_PX
     step = side + GAP_PX
     sheet = Image.new("RGB", (left + len(columns) * step, top + len(rows) * step), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for index, label in enumerate(columns):
+    for index, (text, colour) in enumerate(columns.items()):
         middle = left + index * step + side // 2
-        pen.text((middle, GAP_PX), label.text, INK, font, anchor="mt")
-        _swatch(pen, middle - SWATCH_PX // 2, top - SWATCH_PX - GAP_PX // 2, label)
-    for index, label in enumerate(rows):
+        pen.text((middle, GAP_PX), text, INK, font, anchor="mt")
+        _swatch(pen, middle - SWATCH_PX // 2, top - SWATCH_PX - GAP_PX // 2, colour)
+    for index, (text, colour) in enumerate(rows.items()):
         middle = top + index * step + side // 2
-        _swatch(pen, GAP_PX, middle - SWATCH_PX // 2, label)
-        pen.text((GAP_PX * 2 + SWATCH_PX, middle), label.text, INK, font, anchor="lm")
+        _swatch(pen, GAP_PX, middle - SWATCH_PX // 2, colour)
+        pen.text((GAP_PX * 2 + SWATCH_PX, middle), text, INK, font, anchor="lm")
     for index, picture in enumerate(pictures):
         row, column = divmod(index, len(columns))
         sheet.paste(Image.fromarray(picture), (left + column * step, top + row * step))
@@ -129,5 +111,5 @@ def captioned_rows(rows: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def _swatch(pen: ImageDraw.ImageDraw, x: int, y: int, label: Label) -> None:
-    pen.rectangle((x, y, x + SWATCH_PX, y + SWATCH_PX), label.colour, INK)
+def _swatch(pen: ImageDraw.ImageDraw, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    pen.rectangle((x, y, x + SWATCH_PX, y + SWATCH_PX), colour, INK)

@@ -5,8 +5,6 @@ gigabyte. PNG (ISO/IEC 15948) is a row format: each row is predicted from the on
 and all go through one zlib stream (section 10).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -3,8 +3,6 @@
 Results carry no metadata of their source: no EXIF, so no place where a photograph was taken.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -149,11 +147,6 @@ def encode_gif(frames: np.ndarray, fps: float, comment: str = "") -> bytes:
     file = io.BytesIO()
     write_animation(file, list(frames), [round(1000 / fps)] * len(frames), 0, "gif", 100, comment)
     return file.getvalue()
-
-
-def write_gif(path: Path, frames: np.ndarray, fps: float, comment: str = "") -> None:
-    """Write a GIF atomically; see `encode_gif`."""
-    atomic_write_bytes(path, encode_gif(frames, fps, comment))
 
 
 def write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:

@@ -1,7 +1,5 @@
 """Resizing a picture that arrives strip by strip."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anime_pipeline.core.measurements import TRAINING, of_kind
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.features import (
     ALEXNET,
@@ -25,6 +26,7 @@ from anime_pipeline.training.gan.losses import LOSSES
 from anime_pipeline.training.loop import Callback, Progress
 
 GRID_COUNT = 64
+MOST_COMPARED = 10_000
 WEIGHTS_FILE = "generator.npz"
 BEST_FILE = "best.npz"
 
@@ -52,7 +54,7 @@ class DiscriminatorAccuracy(Callback):
     longer learns from it.
     """
 
-    def __init__(self, task: DcganTask, val_images: np.ndarray, count: int = 256) -> None:
+    def __init__(self, task: DcganTask, val_images: Pictures, count: int = 256) -> None:
         self.task = task
         self.train_images = spread(task.images, count)
         self.val_images = spread(val_images, count)
@@ -138,18 +140,19 @@ class KidOnVal(Callback):
     not of a snapshot that was chosen by it.
     """
 
-    def __init__(self, task: DcganTask, val_images: np.ndarray, network: str = VGG16) -> None:
+    def __init__(self, task: DcganTask, val_images: Pictures, network: str = VGG16) -> None:
         """Compute the held-out side's features once.
 
         Args:
             task: The run's task.
-            val_images: uint8 [N, S, S, 3], N >= 2; for VGG16 S >= 32.
+            val_images: uint8 [N, S, S, 3], N >= 2; for VGG16 S >= 32. Of more than 10,000, as many
+                at even distances: each costs a drawn face an epoch.
             network: See `snapshot_network`.
         """
         self.task = task
         small = max(SMALLEST_PX, val_images.shape[1])
         self.features = Features(network, SIZE_PX if network == ALEXNET else small)
-        real = self.features(val_images)
+        real = self.features(spread(val_images, MOST_COMPARED))
         self.scale = common_scale(real)
         self.real = real / self.scale
         self._best = float("inf")

@@ -13,7 +13,7 @@ from anime_pipeline.core.presets import AUTO, DCGAN_PRESETS
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.conditions import of_records, parse_names, resolve, silent_names
 from anime_pipeline.data.store import Store
-from anime_pipeline.images.rows import Rows
+from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.training.callbacks.common import MetricsLog
 from anime_pipeline.training.callbacks.watch import Watch
 from anime_pipeline.training.dcgan import callbacks as measured
@@ -97,8 +97,7 @@ class DcganStage(Stage[DcganConfig]):
             DataError: If no training picture says anything about what the faces are to be asked
                 for.
         """
-        records = [store.records[row] for row in train]
-        condition = of_records(parse_names(config.condition), records)
+        condition = of_records(parse_names(config.condition), store.records.take(train))
         if config.condition and not condition.any():
             raise DataError(
                 f"None of {len(train)} training pictures says anything about {config.condition}, "
@@ -118,7 +117,7 @@ class DcganStage(Stage[DcganConfig]):
         """Fix the number of steps."""
         return replace(config, steps=steps)
 
-    def callbacks(self, task: DcganTask, val_images: np.ndarray) -> list[Callback]:
+    def callbacks(self, task: DcganTask, val_images: Pictures) -> list[Callback]:
         """Return grids, measurements of both players, the log and the exported generator."""
         if self.init:
             other = "and the run's" if task.discriminator_is_trained else "from noise the"

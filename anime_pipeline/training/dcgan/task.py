@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.architectures import architecture_of
-from anime_pipeline.core.config import DcganConfig
+from anime_pipeline.core.config import GROUP_SIZE, DcganConfig
 from anime_pipeline.core.randomness import batch_indices, latent_batch, latents, stream
 from anime_pipeline.data import conditions
 from anime_pipeline.images.rows import Pictures
@@ -42,6 +42,8 @@ class DcganTask(Task[DcganConfig]):
 
     stage = "dcgan"
     kind = DCGAN_KIND
+    batch_axis = 1  # after the discriminator's updates
+    group_size = GROUP_SIZE
 
     def __init__(
         self,
@@ -111,6 +113,11 @@ class DcganTask(Task[DcganConfig]):
         return SCHEDULES | gammas
 
     @property
+    def networks(self) -> list[Any]:
+        """Both players, and what the discriminator sees through."""
+        return [*super().networks, *([self.features] if self.features else [])]
+
+    @property
     def images_per_step(self) -> int:
         """Real pictures that the discriminator sees in a step."""
         return self.config.batch_size * self.config.d_steps
@@ -122,23 +129,28 @@ class DcganTask(Task[DcganConfig]):
     def inputs(self, step: int) -> Inputs:
         """Return every array that step number `step` consumes: a function of (seed, step)."""
         config, rounds, batch = self.config, self.config.d_steps, self.config.batch_size
-        total = rounds * batch
+        total, own = rounds * batch, self.own_rows(batch)
+
+        def divided(array: np.ndarray) -> np.ndarray:
+            return array.reshape(rounds, batch, *array.shape[1:])[:, own]
+
         rows = batch_indices(config.seed, step, total, len(self.images))
-        real = self.images[rows]
+        read = divided(rows)
+        real = self.images[read.reshape(-1)].reshape(*read.shape, *self.images.shape[1:])
         if config.flip:
-            flipped = stream(config.seed, "flip", step).random(total) < 0.5
-            real = np.where(flipped[:, None, None, None], real[:, :, ::-1], real)
+            flipped = divided(stream(config.seed, "flip", step).random(total) < 0.5)
+            real = np.where(flipped[..., None, None, None], real[:, :, :, ::-1], real)
         factor = self._learning_rate_factor(step)
         gamma_factor = self._fallen(step, config.gamma_fall)
         inputs: Inputs = {
-            "real": real.reshape(rounds, batch, *real.shape[1:]),
+            "real": real,
             "latent": latent_batch(
                 config.seed,
                 "training latent",
                 step,
                 (rounds, batch, config.latent_dim),
                 config.latent_distribution,
-            ),
+            )[:, own],
             "count_g": np.float32(step + 1),
             "count_d": np.float32(step * rounds + 1),
             "learning_rate_g": np.float32(config.learning_rate_g * factor),
@@ -154,18 +166,15 @@ class DcganTask(Task[DcganConfig]):
             # Drawn faces are asked to show what the real ones of the same batch do.
             asked = conditions.perturb(self.names, self.condition[rows], config.seed, step)
             known = conditions.known_values(self.names, asked)
-            inputs["condition"] = asked.reshape(rounds, batch, -1)
-            inputs["known"] = known.reshape(rounds, batch, -1)
+            inputs["condition"], inputs["known"] = divided(asked), divided(known)
         for part in ("real", "fake"):
-            inputs[f"masks_{part}"] = self._masks(part, step)
+            inputs[f"masks_{part}"] = [mask[:, own] for mask in self._masks(part, step)]
             if config.diff_augment:
-                draws = augment.draw(config.seed, f"augment {part}", step, total, real.shape[1])
-                inputs[f"augment_{part}"] = {
-                    k: v.reshape(rounds, batch, 2) for k, v in draws.items()
-                }
+                draws = augment.draw(config.seed, f"augment {part}", step, total, config.image_size)
+                inputs[f"augment_{part}"] = {k: divided(v) for k, v in draws.items()}
         if config.loss == "wgan-gp":
             mix = stream(config.seed, "mix", step).random((rounds, batch, 1, 1, 1), np.float32)
-            inputs["mix"] = mix
+            inputs["mix"] = mix[:, own]
         return inputs
 
     def _masks(self, part: str, step: int) -> list[np.ndarray]:
@@ -216,8 +225,9 @@ class DcganTask(Task[DcganConfig]):
         """
         batch = self.config.batch_size
         whole = np.resize(images, (-(-len(images) // batch) * batch, *images.shape[1:]))
+        critic = self.own(state["discriminator"])
         parts = [
-            np.asarray(self._logits(state["discriminator"], whole[start : start + batch]))
+            np.asarray(self._logits(critic, whole[start : start + batch]))
             for start in range(0, len(whole), batch)
         ]
         logits = np.concatenate(parts)

@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 import keras
 import numpy as np
-from keras import ops
 
 from anime_pipeline.core.config import Config, to_dict
+from anime_pipeline.core.errors import UsageError
 from anime_pipeline.images.rows import Pictures
 from anime_pipeline.models import backend
 from anime_pipeline.models.network import Network
 from anime_pipeline.models.ranges import to_uint8
 from anime_pipeline.models.weights import save_weights
+from anime_pipeline.training.gan.compiled import STOP, CompiledStep, Step
 from anime_pipeline.training.gan.state import Inputs, Metrics, State, initial_state
 
-Step = Callable[[State, Inputs], tuple[State, Metrics]]
-
-
-class CompiledStep:
-    """A pure step, compiled once for single steps and once for each number of them in a row."""
-
-    def __init__(self, function: Step) -> None:
-        self._one = backend.jit(function, donate_first=True)
-        self._many = backend.jit(
-            lambda state, inputs: ops.scan(function, state, inputs), donate_first=True
-        )
-
-    def __call__(self, state: State, inputs: Sequence[Inputs]) -> tuple[State, list[Metrics]]:
-        """Run the steps whose host arrays are `inputs`, in order.
-
-        Returns:
-            The state after the last, and the scalar metrics of each.
-        """
-        if len(inputs) == 1:
-            state, metrics = self._one(state, inputs[0])
-            return state, [metrics]
-        stacked = keras.tree.map_structure(lambda *leaves: np.stack(leaves), *inputs)
-        state, metrics = self._many(state, stacked)
-        columns = {name: np.asarray(values) for name, values in metrics.items()}
-        return state, [
-            {name: values[row] for name, values in columns.items()} for row in range(len(inputs))
-        ]
+if TYPE_CHECKING:
+    from anime_pipeline.models.mesh import Mesh
 
 
 class Task(ABC, Generic[Config]):
@@ -61,10 +36,18 @@ class Task(ABC, Generic[Config]):
         extra_arrays: What a weights file holds besides the generator.
         generator: The generator.
         discriminator: The discriminator.
+        mesh: The devices that share a batch, or None where there is one.
+        parts: In how many parts each computes its share, see `use`.
+        batch_axis: Which axis of a step's arrays counts the pictures of a batch.
+        undivided: Arrays of a step that are about the whole batch.
+        group_size: Pictures of a batch that are looked at together and stay so when it is divided.
     """
 
     stage: ClassVar[str]
     kind: ClassVar[str]
+    batch_axis: ClassVar[int] = 0
+    undivided: ClassVar[frozenset[str]] = frozenset()
+    group_size: ClassVar[int] = 1
     config: Config
     facts: dict[str, str]
     extra_arrays: dict[str, np.ndarray]
@@ -82,10 +65,34 @@ class Task(ABC, Generic[Config]):
         self.extra_arrays = {}
         self.generator = Network(generator)
         self.discriminator = Network(discriminator)
-        self._steps = {form: CompiledStep(self.make_step(form)) for form in (False, True)}
+        self.use(None)
         self._generate = backend.jit(
             lambda net, inputs: self.generator(net["params"], net["stats"], inputs, False)[0]
         )
+
+    def use(self, mesh: Mesh | None, parts: int = 0) -> None:
+        """Share each batch among the devices of a mesh from now on.
+
+        Args:
+            mesh: The devices; None: one.
+            parts: In how many parts each of them computes its share, see `models.parts`; 0 as ever.
+
+        Raises:
+            UsageError: If a batch cannot be divided so.
+        """
+        self.mesh, self.parts = mesh, parts
+        devices = mesh.size if mesh else 1
+        for count in self.batch_sizes:
+            self.own_rows(count)
+            if parts > 1 and count % (devices * parts * self.group_size):
+                raise UsageError(
+                    f"Expected a batch that {devices} devices can compute in {parts} parts, each a "
+                    f"multiple of {self.group_size}. Received: {count}. Give --accumulate another "
+                    "number."
+                )
+        for network in self.networks:
+            network.parts, network.devices = parts, devices
+        self._steps = {form: CompiledStep(self.make_step(form), mesh) for form in (False, True)}
 
     @abstractmethod
     def make_step(self, form: bool) -> Step:
@@ -97,7 +104,10 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def inputs(self, step: int) -> Inputs:
-        """Return every array that step number `step` consumes: a function of (seed, step)."""
+        """Return every array that step number `step` consumes: a function of (seed, step).
+
+        Of what is divided among hosts only this one's rows.
+        """
 
     @abstractmethod
     def schedules(self, config: Config) -> frozenset[str]:
@@ -129,6 +139,16 @@ class Task(ABC, Generic[Config]):
     def images_per_step(self) -> int:
         """Training pictures that a step takes."""
         return self.config.batch_size
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """How many pictures of each kind a step takes together."""
+        return (self.config.batch_size,)
+
+    @property
+    def networks(self) -> list[Any]:
+        """What a batch goes through."""
+        return [self.generator, self.discriminator]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -167,19 +187,74 @@ class Task(ABC, Generic[Config]):
 
     def initial_state(self) -> State:
         """Return the state before step 0."""
-        return initial_state(self.generator, self.discriminator)
+        return self.placed(initial_state(self.generator, self.discriminator))
 
-    def advance(self, state: State, step: int, *inputs: Inputs) -> tuple[State, list[Metrics]]:
+    def placed(self, state: State) -> State:
+        """Return a state as `advance` takes it: whole on each device."""
+        return self.mesh.whole(state) if self.mesh else backend.to_device(state)
+
+    def own_rows(self, count: int) -> slice:
+        """Return which of `count` rows of a batch this host prepares."""
+        return self.mesh.own_rows(count) if self.mesh else slice(0, count)
+
+    def advance(
+        self, state: State, step: int, *inputs: Inputs, stop: bool = False
+    ) -> tuple[State, list[Metrics]]:
         """Run the steps from number `step` on, all of one form, on the device.
+
+        Args:
+            state: The state before them.
+            step: Number of the first.
+            inputs: The arrays of each, see `inputs`.
+            stop: Whether this host was asked to stop. Several hosts agree on it: their metrics
+                then hold `STOP`, the same on each.
 
         Returns:
             The new state and the scalar metrics of each step.
         """
-        return self._steps[self.form(step)](state, inputs)
+        count = len(inputs)
+        if self.mesh and self.mesh.hosts > 1:
+            asked = np.full(self.mesh.size // self.mesh.hosts, stop, np.float32)
+            shape = (1,) * self.batch_axis + (-1,)
+            inputs = tuple({**each, STOP: asked.reshape(shape)} for each in inputs)
+        together = inputs[0]
+        if count > 1:
+            together = keras.tree.map_structure(lambda *leaves: np.stack(leaves), *inputs)
+        if self.mesh:
+            together = self._divided(together, self.batch_axis + (count > 1))
+        return self._steps[self.form(step)](state, together, count)
+
+    @staticmethod
+    def agreed_to_stop(metrics: list[Metrics]) -> bool | None:
+        """Tell whether all hosts stop after these steps, taking that out; None without others."""
+        asked = [values.pop(STOP, None) for values in metrics]
+        return None if asked[-1] is None else bool(max(map(float, asked)))
+
+    def _divided(self, inputs: Inputs, axis: int) -> Inputs:
+        mesh = self.mesh
+        assert mesh is not None  # noqa: S101
+
+        def place(leaf: Any) -> Any:
+            return mesh.divided(leaf, axis) if np.ndim(leaf) > axis else mesh.whole(leaf)
+
+        return {
+            name: mesh.whole(each)
+            if name in self.undivided
+            else keras.tree.map_structure(place, each)
+            for name, each in inputs.items()
+        }
 
     def generate(self, player: State, inputs: Any) -> np.ndarray:
         """Apply the generator with an entry of the state, such as ``ema``, to uint8 pictures."""
-        return to_uint8(self._generate(player, inputs))
+        return to_uint8(self._generate(self.own(player), inputs))
+
+    def own(self, entry: State) -> State:
+        """Return an entry of the state for computations that other hosts take no part in."""
+        if not self.mesh:
+            return entry
+        from anime_pipeline.models.mesh import local
+
+        return local(entry)
 
     def save(
         self, path: Path, state: State, step: int, dtype: str = "float32", **facts: str

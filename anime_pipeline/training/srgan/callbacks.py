@@ -8,6 +8,7 @@ import numpy as np
 from anime_pipeline.core.advice import has_dropped
 from anime_pipeline.core.randomness import stream
 from anime_pipeline.data.degrade import degrade
+from anime_pipeline.images.rows import Pictures
 from anime_pipeline.images.writing.grid import make_grid, spread
 from anime_pipeline.metrics.psnr import psnr_rgb
 from anime_pipeline.training.callbacks.common import GridSchedule, logged_before, write_grid
@@ -24,7 +25,7 @@ class HeldOutPairs(Callback):
     Grid columns: LR (nearest), bicubic, ours, original.
     """
 
-    def __init__(self, task: SrganTask, val_images: np.ndarray) -> None:
+    def __init__(self, task: SrganTask, val_images: Pictures) -> None:
         """Degrade the pictures once with the benchmark's default, Pillow bicubic."""
         self.task = task
         self.schedule = GridSchedule()

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from anime_pipeline.core.config import DcganConfig, SrganConfig
+from anime_pipeline.core.config import GROUP_SIZE, DcganConfig, SrganConfig
 from anime_pipeline.core.presets import DCGAN_PRESETS
 from anime_pipeline.core.randomness import batch_indices, stream
 from anime_pipeline.data import conditions
@@ -53,6 +53,7 @@ from anime_pipeline.training.srgan.step import (
 from anime_pipeline.training.srgan.task import SCHEDULES, SrganTask
 
 CRITIC_WARM_UP_STEPS = 200  # the critic begins knowing nothing, the generator knowing much
+HASHED_AT_ONCE = 4096  # pictures
 CRITIC_WIDTH = 32  # at 64 px as many weights as stage one's critic has at 32
 
 
@@ -67,7 +68,7 @@ class FacePool:
         drawn_by: The sha256 of the weights that drew them.
     """
 
-    real: np.ndarray
+    real: Pictures
     condition: np.ndarray
     drawn: np.ndarray
     drawn_by: str = ""
@@ -78,7 +79,9 @@ class FacePool:
 
         Not of the drawn faces: which grey level a number becomes differs between machines.
         """
-        content = hashlib.sha256(self.real.tobytes())
+        content = hashlib.sha256()
+        for start in range(0, len(self.real), HASHED_AT_ONCE):
+            content.update(self.real[start : start + HASHED_AT_ONCE].tobytes())
         content.update(self.condition.tobytes())
         return {"faces": content.hexdigest()[:16], "generator": self.drawn_by[:16]}
 
@@ -99,6 +102,8 @@ def critic_config(config: SrganConfig) -> DcganConfig:
 
 class FacesTask(SrganTask):
     """The `faces` phase as the training loop sees it."""
+
+    group_size = GROUP_SIZE
 
     def __init__(
         self,
@@ -148,6 +153,16 @@ class FacesTask(SrganTask):
         return SCHEDULES | {"faces_steps", "critic_weight"}
 
     @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Pairs, and whole faces."""
+        return (self.config.batch_size, self.config.faces_batch_size)
+
+    @property
+    def networks(self) -> list[Any]:
+        """Those of an SRGAN, and the critic of whole faces with what it sees through."""
+        return [*super().networks, self.critic, self.features]
+
+    @property
     def phases(self) -> list[tuple[int, int]]:
         """One phase."""
         return [(0, self.config.faces_steps)]
@@ -165,23 +180,25 @@ class FacesTask(SrganTask):
         """Return the state of an SRGAN, the critic's, and the upscaler that stays as it is."""
         state = super().initial_state()
         critic = entries_of("critic", self.critic)
-        return {**state, **critic, "reference": self.generator.initial_state()}
+        return {**state, **self.placed({**critic, "reference": self.generator.initial_state()})}
 
     def inputs(self, step: int) -> Inputs:
         """Return every array that step number `step` consumes: a function of (seed, step)."""
         seed, batch, pool = self.config.seed, self.config.faces_batch_size, self.pool
+        own = self.own_rows(batch)
         rows = batch_indices(seed, step, batch, len(pool.real))
         generator = stream(seed, "faces", step)
         rounds = generator.integers(len(pool.drawn), size=batch)
         flipped = generator.random((2, batch, 1, 1, 1)) < 0.5
         real, drawn = pool.real[rows], pool.drawn[rounds, rows]
         ramp = min(1.0, step / CRITIC_WARM_UP_STEPS)
+        critic = self._critic_inputs(step, pool.condition[rows])
         return super().inputs(step) | {
             "count_d": np.float32(step + 1),
             "critic_weight": np.float32(self.config.critic_weight * ramp),
-            "drawn": np.where(flipped[0], drawn[:, :, ::-1], drawn),
-            "real": np.where(flipped[1], real[:, :, ::-1], real),
-            "critic": self._critic_inputs(step, pool.condition[rows]),
+            "drawn": np.where(flipped[0], drawn[:, :, ::-1], drawn)[own],
+            "real": np.where(flipped[1], real[:, :, ::-1], real)[own],
+            "critic": keras.tree.map_structure(lambda x: x[own] if np.ndim(x) else x, critic),
         }
 
     def _critic_inputs(self, step: int, condition: np.ndarray) -> Inputs:

@@ -13,6 +13,7 @@ from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
 from anime_pipeline.data.opening import open_store, training_split
+from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_generator
 from anime_pipeline.models.network import Network
@@ -46,14 +47,14 @@ def open_pool(
         roots, config.faces_px, config.fit, labels=labels, say=say, progress=progress
     )
     rows = training_split(store, 0).train
-    records = [store.records[row] for row in rows]
-    known = conditions.of_records(conditions.parse_names(config.condition), records)
+    names = conditions.parse_names(config.condition)
+    known = conditions.of_records(names, store.records.take(rows))
     with progress(f"Drawing {ROUNDS * len(rows)} faces"):
-        return draw_pool(store.images[rows], known, config.condition, weights)
+        return draw_pool(Rows(store.images, rows), known, config.condition, weights)
 
 
 def draw_pool(
-    real: np.ndarray, condition: np.ndarray, names: str, weights: Weights, rounds: int = ROUNDS
+    real: Pictures, condition: np.ndarray, names: str, weights: Weights, rounds: int = ROUNDS
 ) -> FacePool:
     """Let stage one draw faces that are asked to show what real ones do.
 

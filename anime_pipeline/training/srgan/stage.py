@@ -15,7 +15,7 @@ from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.opening import choose_hr_size
 from anime_pipeline.data.store import Store
-from anime_pipeline.images.rows import Rows
+from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import find_weights
@@ -138,7 +138,7 @@ class SrganStage(Stage[SrganConfig]):
         """Divide a number of steps between the phases as they are divided now."""
         return _divide(config, steps, config.adversarial_steps / config.steps)
 
-    def callbacks(self, task: SrganTask, val_images: np.ndarray) -> list[Callback]:
+    def callbacks(self, task: SrganTask, val_images: Pictures) -> list[Callback]:
         """Return PSNR on held-out pairs, the log and the exported weights."""
         if not len(val_images):
             self.say("No picture falls on the val side: no PSNR and no grids during this run.")

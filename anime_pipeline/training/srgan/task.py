@@ -33,6 +33,7 @@ class SrganTask(Task[SrganConfig]):
 
     stage = "srgan"
     kind = SRGAN_KIND
+    undivided = frozenset({"shift"})
 
     def __init__(
         self, config: SrganConfig, train_images: Pictures, init: Weights | None = None
@@ -94,17 +95,26 @@ class SrganTask(Task[SrganConfig]):
     def inputs(self, step: int) -> Inputs:
         """Return every array that step number `step` consumes: a function of (seed, step)."""
         config, batch = self.config, self.config.batch_size
-        chosen = batch_indices(config.seed, step, batch, len(self.images))
-        generator = stream(config.seed, "pairs", step)
-        pairs = [self._pair(np.asarray(self.images[index]), generator) for index in chosen]
+        chosen, own = (
+            batch_indices(config.seed, step, batch, len(self.images)),
+            self.own_rows(batch),
+        )
+        # A stream for each pair: nobody needs to draw what another host's pairs take.
+        pairs = [
+            self._pair(
+                np.asarray(self.images[chosen[row]]),
+                stream(config.seed, "pair", step * batch + row),
+            )
+            for row in range(own.start, own.stop)
+        ]
         noise = stream(config.seed, "labels", step).uniform(-1, 1, (2, batch)).astype(np.float32)
         rate = np.float32(self._learning_rate(step))
         return {
             "lr_image": np.stack([lr_image for lr_image, _ in pairs]),
             "hr_image": np.stack([hr_image for _, hr_image in pairs]),
-            "label_real": np.minimum(1 + config.label_noise * noise[0], 1),
+            "label_real": np.minimum(1 + config.label_noise * noise[0], 1)[own],
             # Clipped: beyond [0, 1] cross-entropy has no lower bound.
-            "label_fake": np.maximum(config.label_noise * noise[1], 0),
+            "label_fake": np.maximum(config.label_noise * noise[1], 0)[own],
             "shift": stream(config.seed, "shift", step).integers(0, MOST_SHIFT, 2, dtype=np.int32),
             "count_g": np.float32(step + 1),
             "count_d": np.float32(max(step - config.fidelity_steps, 0) + 1),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, get_type_hints
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
-from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
 
+from anime_pipeline import __version__
 from anime_pipeline.web.api.reading import read_form, read_json, read_query
 from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.serving.static_files import FOREVER
@@ -28,17 +29,16 @@ class Endpoint:
     """An operation of the API.
 
     Attributes:
-        function: Answers it. Is given, as far as there are any: the request that was read, as
-            `takes` says; which of the media types is wanted, if there are several; the parts of
-            the path by their names. Returns a response type, the content of a file, or a whole
-            `Response`; None for nothing. Its docstring's first line is the summary.
+        function: Answers it. Is given, as far as there are any: the request that was read as
+            `asked`, whose annotation is its type; which of several media types is wanted as `kind`;
+            the parts of the path by their names. Returns a response type, the content of a file, or
+            a whole `Response`; None for nothing. Its docstring's first line is the summary.
         method: ``"GET"``, ``"POST"``, ``"DELETE"``.
         path: Below `PREFIX`, as Flask writes it.
         name: The operation's name in OpenAPI.
         tag: What it is about.
         answers: The response type of each media type, the first by default; None for a file.
-        takes: The request's type: of a query, or of a POST's body.
-        body: The body's media type.
+        body: A POST's media type.
         queue: What may refuse it before it is read: ``"faces"``, ``"uploads"``, or nothing.
         problems: Statuses that do not follow from all this.
         kept: Whether its answers have an ETag.
@@ -51,12 +51,17 @@ class Endpoint:
     name: str
     tag: str
     answers: Mapping[str, type[BaseModel] | None]
-    takes: type[BaseModel] | None = None
     body: str = JSON
     queue: str = ""
     problems: tuple[int, ...] = ()
     kept: bool = False
     before: Callable[[], None] = lambda: None
+
+    @cached_property
+    def takes(self) -> type[BaseModel] | None:
+        """The request's type: of a query, or of a POST's body."""
+        found: type[BaseModel] | None = get_type_hints(self.function).get("asked")
+        return found
 
     @property
     def label(self) -> str:
@@ -68,16 +73,15 @@ class Endpoint:
         """What it does, in words."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
 
-    def view(self, **path: str) -> Response:
+    def view(self, **given: Any) -> Response:
         """Answer the current request."""
-        given: list[Any] = []
         kind = _wanted(tuple(self.answers)) if self.answers else JSON
         self.before()
         if self.takes:
-            given.append(self._read(self.takes))
+            given["asked"] = self._read(self.takes)
         if len(self.answers) > 1:
-            given.append(kind)
-        answer = self.function(*given, **path)
+            given["kind"] = kind
+        answer = self.function(**given)
         if answer is None:
             answer = Response(status=204)
         elif isinstance(answer, BaseModel):
@@ -93,7 +97,7 @@ class Endpoint:
         if request.mimetype != self.body:
             raise Problem(415, f"Received {request.mimetype or 'no type'}. Send {self.body}.")
         if self.body == FORM:
-            return read_form(kind, _form().to_dict(flat=False), request.files)
+            return read_form(kind, request)
         return read_json(kind, request.get_data(cache=False))
 
 
@@ -122,16 +126,17 @@ def as_json(answer: BaseModel) -> bytes:
     return answer.model_dump_json(exclude_unset=True).encode()
 
 
-def kept(kind: str, facts: bytes, content: Callable[[], bytes], forever: bool = False) -> Response:
+def kept(kind: str, facts: Any, content: Callable[[], bytes], forever: bool = False) -> Response:
     """Answer with what `content` computes, unless the client has it already.
 
     Args:
         kind: Its media type.
-        facts: All that it depends on.
+        facts: All that it depends on beside the version, as JSON can say it.
         content: Computes it.
         forever: Whether that can never change.
     """
-    etag = hashlib.sha256(facts).hexdigest()[:32]
+    told = json.dumps([__version__, kind, facts], sort_keys=True)
+    etag = hashlib.sha256(told.encode()).hexdigest()[:32]
     known = request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(etag)
     response = Response(status=304) if known else Response(content(), content_type=kind)
     response.set_etag(etag)
@@ -149,18 +154,6 @@ def unless_known(answer: Response | str) -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
-
-
-def _form() -> MultiDict[str, str]:
-    """Return the texts of a form; Werkzeug tells too many of them as it does too many bytes."""
-    try:
-        return request.form
-    except RequestEntityTooLarge:
-        if (request.content_length or 0) > (request.max_content_length or 0):
-            raise
-        raise Problem(
-            422, "The form has too many fields, or one that is too long. Send what /api names."
-        ) from None
 
 
 def _wanted(kinds: tuple[str, ...]) -> str:

@@ -93,10 +93,9 @@ def schemas_of(kind: type[BaseModel], null: bool = False) -> dict[str, Json]:
     schema = kind.model_json_schema(ref_template=REFERENCE + "{model}")
     found: dict[str, Json] = schema.pop("$defs", {}) | {kind.__name__: schema}
     for one in found.values():
-        properties = one["properties"]
-        kept = properties if null else one.get("required", [])
+        properties, required = one["properties"], one.get("required", [])
         one["properties"] = {
-            name: properties[name] if name in kept else _value(properties[name])
+            name: properties[name] if null or name in required else _value(properties[name])
             for name in in_order(properties)
         }
     return found
@@ -125,7 +124,7 @@ def _operation(one: Endpoint) -> Json:
     if parameters:
         operation["parameters"] = parameters
     if one.takes and one.method == "POST":
-        operation["requestBody"] = {"required": True, "content": {one.body: _body(one)}}
+        operation["requestBody"] = _body(one.takes, one.body)
     problems = {str(status): _problem(status) for status in sorted(_statuses(one))}
     return operation | {"responses": done | problems}
 
@@ -146,12 +145,12 @@ def _content(one: Endpoint) -> Json:
     }
 
 
-def _body(one: Endpoint) -> Json:
-    assert one.takes is not None  # noqa: S101 - its caller looked
-    if one.body == FORM:
-        schema = schemas_of(one.takes)[one.takes.__name__]
-        return {"schema": schema, "encoding": {"image": {"contentType": PICTURES}}}
-    return {"schema": _named(one.takes)}
+def _body(kind: type[BaseModel], media: str) -> Json:
+    content: Json = {"schema": _named(kind)}
+    if media == FORM:
+        content = {"schema": schemas_of(kind)[kind.__name__]}
+        content["encoding"] = {"image": {"contentType": PICTURES}}
+    return {"required": True, "content": {media: content}}
 
 
 def _query(kind: type[BaseModel]) -> list[Json]:

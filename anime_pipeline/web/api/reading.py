@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
+import flask
 from pydantic import BaseModel, ValidationError
-from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.web.api.requests import MAX_JSON_BYTES, Request, in_order, is_tracker
@@ -31,14 +32,20 @@ def read_query(kind: type[Request], values: Mapping[str, list[str]]) -> Request:
     return _read(kind, _texts(kind, own), "query")
 
 
-def read_form(
-    kind: type[Request], values: Mapping[str, list[str]], files: MultiDict[str, FileStorage]
-) -> Request:
+def read_form(kind: type[Request], request: flask.Request) -> Request:
     """Read a request from a form with one file, in the field ``image``.
 
     Raises:
         Problem: 422, naming every parameter that is wrong.
     """
+    try:
+        values, files = request.form.to_dict(flat=False), request.files
+    except RequestEntityTooLarge:  # which Werkzeug says of too many texts as of too many bytes
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise
+        raise Problem(
+            422, "The form has too many fields, or one that is too long. Send what /api names."
+        ) from None
     sent = files.getlist("image")
     if "image" not in values and len(sent) == len(files) == 1:
         return _read(kind, _texts(kind, values) | {"image": sent[0]}, "form")
@@ -89,7 +96,18 @@ def _read(kind: type[Request], values: Any, place: str, strict: bool = False) ->
     try:
         return kind.model_validate(values, strict=strict or None)
     except ValidationError as error:
-        raise _refusal(kind, error, place) from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        errors = []
+        for one in found:
+            name = ".".join(map(str, one["loc"]))[:200] or place
+            if one["type"] == UNKNOWN:
+                detail = f"Unknown parameter {name!r}. {_known(kind, one['loc'])}"
+            else:
+                detail = f"Invalid value for {name!r}: {one['msg'].removeprefix('Value error, ')}"
+            errors.append({"parameter": name, "detail": detail})
+        raise Problem(
+            422, f"{errors[0]['detail']}. See /api for what can be asked for.", errors=errors[:20]
+        ) from None
 
 
 def _number(text: str) -> int | float:
@@ -100,21 +118,6 @@ def _number(text: str) -> int | float:
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no number")
-
-
-def _refusal(kind: type[BaseModel], error: ValidationError, place: str) -> Problem:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    errors = []
-    for one in found:
-        name = ".".join(str(part) for part in one["loc"])[:200] or place
-        if one["type"] == UNKNOWN:
-            detail = f"Unknown parameter {name!r}. {_known(kind, one['loc'])}"
-        else:
-            detail = f"Invalid value for {name!r}: {one['msg'].removeprefix('Value error, ')}"
-        errors.append({"parameter": name, "detail": detail})
-    return Problem(
-        422, f"{errors[0]['detail']}. See /api for what can be asked for.", errors=errors[:20]
-    )
 
 
 def _known(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:

@@ -5,11 +5,15 @@ Clients choose among names; none of what they send is ever made into a path.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Condition
+from typing import Any
+
+from cachetools import LRUCache, cached
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import CheckpointError, PipelineError
@@ -22,7 +26,6 @@ from anime_pipeline.models.blend import BEST_FOR_DRAWN, DENOISE, find_upscaler, 
 from anime_pipeline.models.weights import DCGAN_KIND, SRGAN_KIND, Weights, load_weights
 from anime_pipeline.models.zoo import RUN_FILES, find_pair, find_weights, shipped
 from anime_pipeline.web.errors import Problem
-from anime_pipeline.web.models.kept import LeastRecentlyUsed
 
 KEPT_MODELS = 3
 KEPT_OFFERS = 1000
@@ -62,11 +65,13 @@ class Catalogue:
         path = find_weights(checkpoint, DCGAN_KIND)
         self.default = self._name_of(checkpoint, path)
         self._fixed = {self.default: path}
-        self._offers: LeastRecentlyUsed[Offer] = LeastRecentlyUsed(KEPT_OFFERS)
-        self._generators: LeastRecentlyUsed[FaceGenerator] = LeastRecentlyUsed(KEPT_MODELS)
-        self._unusable: LeastRecentlyUsed[str] = LeastRecentlyUsed(KEPT_OFFERS)
-        self._upscalers: LeastRecentlyUsed[Upscaler] = LeastRecentlyUsed(KEPT_UPSCALERS)
-        self._generator(*self._file(self.default))
+        # Two requests for a new model do not load it twice, nor keep others from the known ones.
+        self._lock = lock = Condition()
+        self._looked_at: LRUCache[Any, Offer] = LRUCache(KEPT_OFFERS)
+        self._describe = cached(self._looked_at, version_of, condition=lock)(self._look_at)
+        self._load = cached(LRUCache(KEPT_MODELS), version_of, condition=lock)(_load)
+        self._mixed = cached(LRUCache(KEPT_UPSCALERS), condition=lock)(self._mix)
+        self._load(path)
         self._pairs = self._load_pairs(upscaler or None)
         self._cleaning = None
         known = shipped(SRGAN_KIND)
@@ -86,14 +91,12 @@ class Catalogue:
 
     def _load_pairs(self, wanted: str | None) -> dict[bool, tuple[Weights, Weights]]:
         """Return what realism goes between, for drawn faces and not; a single one twice."""
-        loaded: dict[Path, Weights] = {}
+        load = functools.cache(lambda path: load_weights(path, SRGAN_KIND))
         pairs = {}
         for drawn in (True, False):
             pair = find_pair(wanted or "fidelity", drawn)
             first, last = pair or (find_upscaler(wanted, None, drawn).base,) * 2
-            for path in (first, last):
-                loaded[path] = loaded.get(path) or load_weights(path, SRGAN_KIND)
-            pairs[drawn] = (loaded[first], loaded[last])
+            pairs[drawn] = (load(first), load(last))
         return pairs
 
     def has_realism(self, drawn: bool = True) -> bool:
@@ -113,11 +116,9 @@ class Catalogue:
         hashes += [generator.sha256] if generator else []
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
-    def names(self) -> dict[str, bool]:
-        """Return all that can be asked for now, with whether it is shipped; the default first."""
-        found = {self.default: self.default in shipped(DCGAN_KIND)}
-        found |= dict.fromkeys(shipped(DCGAN_KIND), True)
-        return found | dict.fromkeys(self._runs(), False)
+    def names(self) -> list[str]:
+        """Return all that can be asked for now; the default first."""
+        return list(dict.fromkeys([self.default, *shipped(DCGAN_KIND), *self._runs()]))
 
     def _runs(self) -> dict[str, Path]:
         """Return the runs that have exported a generator, by name."""
@@ -135,31 +136,31 @@ class Catalogue:
                 paths.
         """
         name = name or self.default
-        path, version = self._file(name)
-        reason = self._unusable.peek((path, version))
-        if reason is None:
+        path = self._file(name)
+        with self._lock:
+            known = self._looked_at.get(version_of(path))
+        reason = known and known.error
+        if not reason:
             try:
-                return self._generator(path, version)
+                return self._load(path)
             except (OSError, MemoryError):  # of the machine, and another time it may be loaded
                 raise
             except Exception as error:  # strangers' weights make the builders raise what they like
-                # Once is enough: it takes as long as with a good one.
-                reason = self._unusable.get((path, version), partial(_reason, error, path))
                 LOG.warning("The model %r cannot be used: %s", name, error)
+                reason = _reason(error, path)
+                with self._lock:  # once is enough: it takes as long as with a good one
+                    self._looked_at[version_of(path)] = _unusable(reason)
         raise Problem(
             409,
             f"The model {name!r} cannot be used: {reason} Choose another that /api/v1/models "
             "lists.",
         )
 
-    def _generator(self, path: Path, version: int) -> FaceGenerator:
-        return self._generators.get((path, version), lambda: FaceGenerator.load(path))
-
-    def _file(self, name: str) -> tuple[Path, int]:
-        """Return a model's file and which version of it: a run in progress exports many."""
+    def _file(self, name: str) -> Path:
         try:
             path = self._find(name)
-            return path, path.stat().st_mtime_ns
+            path.stat()
+            return path
         except (OSError, CheckpointError):  # whose text tells where it was looked for
             raise Problem(409, f"The weights of {name!r} are gone. Choose another model.") from None
 
@@ -179,31 +180,25 @@ class Catalogue:
 
     def offers(self) -> list[Offer]:
         """Return every model with what it can do; a damaged one says what is wrong with it."""
-        return [self._offer(name, is_shipped) for name, is_shipped in self.names().items()]
+        return [self._offer(name) for name in self.names()]
 
-    def _offer(self, name: str, is_shipped: bool) -> Offer:
+    def _offer(self, name: str) -> Offer:
         try:
-            path, version = self._file(name)
-            reason = self._unusable.peek((path, version))
-            if reason is None:
-                key = (name, path, version)
-                return self._offers.get(key, lambda: self._look_at(name, is_shipped, path))
+            found = self._describe(self._file(name))
         except PipelineError as error:
-            reason = str(error)
-        return Offer(name, is_shipped, "", 0, (), reason)
+            found = _unusable(str(error))
+        return replace(found, name=name, shipped=name in shipped(DCGAN_KIND))
 
-    def _look_at(self, name: str, is_shipped: bool, path: Path) -> Offer:
+    def _look_at(self, path: Path) -> Offer:
         try:
             weights = load_weights(path, DCGAN_KIND)
             generator_graph(weights)  # whether its arrays are those of its architecture
             config = weights.read_config(DcganConfig)
             names = conditions.parse_names(config.condition)
         except Exception as error:  # as in `generator`
-            return Offer(name, is_shipped, "", 0, (), _reason(error, path))
+            return _unusable(_reason(error, path))
         attributes = conditions.without_tags(names)
-        return Offer(
-            name, is_shipped, self.weights_hash(weights), config.image_size, attributes, None
-        )
+        return Offer("", False, self.weights_hash(weights), config.image_size, attributes, None)
 
     def upscaler(self, realism: float, drawn: bool = True, denoise: float = 0.0) -> Upscaler:
         """Return stage two for drawn faces or pictures, its shares rounded to 1 / `STEPS`."""
@@ -211,14 +206,29 @@ class Catalogue:
             round(realism * STEPS) if self.has_realism(drawn) else 0,
             round(denoise * STEPS) if self.has_denoise else 0,
         )
-        return self._upscalers.get(
-            (drawn, *shares), lambda: Upscaler(self._mixture(drawn, *shares))
-        )
+        return self._mixed(drawn, *shares)
 
-    def _mixture(self, drawn: bool, realism: int, denoise: int) -> Weights:
+    def _mix(self, drawn: bool, realism: int, denoise: int) -> Upscaler:
         first, last = self._pairs[drawn]
         cleaning = [(self._cleaning, denoise / STEPS)] if self._cleaning else []
-        return mix(first, [(last, realism / STEPS), *cleaning])
+        return Upscaler(mix(first, [(last, realism / STEPS), *cleaning]))
+
+
+def version_of(path: Path) -> tuple[Any, ...]:
+    """Return what a file is known by until it changes: a run in progress writes some many times."""
+    try:
+        found = path.stat()
+    except OSError:  # none yet, or gone; what else is wrong will show where it is read
+        return (path,)
+    return path, found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _load(path: Path) -> FaceGenerator:
+    return FaceGenerator.load(path)
+
+
+def _unusable(reason: str) -> Offer:
+    return Offer("", False, "", 0, (), reason)
 
 
 def _reason(error: Exception, path: Path) -> str:

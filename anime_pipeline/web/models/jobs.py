@@ -1,18 +1,72 @@
-"""What waits for the models: requests for pictures, and long jobs between them."""
+"""What waits for the models: jobs of requests, computed together, and long ones between them."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from anime_pipeline.web.models.engine import Job
+from anime_pipeline import Pipeline
+from anime_pipeline.core.config import SCALE
 
 Work = Callable[[Callable[[], None]], Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to be made.
+
+    Attributes:
+        pipeline: What makes it.
+        latent: float32 [D], truncated already.
+        condition: float32 [K], what it shall show.
+        size: Its side, one of the pipeline's.
+    """
+
+    pipeline: Pipeline
+    latent: np.ndarray
+    condition: np.ndarray
+    size: int
+
+    @property
+    def enlargements(self) -> int:
+        """How often stage two is used."""
+        return self.pipeline.sizes.index(self.size)
+
+    @property
+    def cost(self) -> int:
+        """What it takes, in faces enlarged once."""
+        return max(1, sum((SCALE * SCALE) ** index for index in range(self.enlargements)))
+
+    @property
+    def kind(self) -> Hashable:
+        """What pictures share that can be made together."""
+        upscaler = self.pipeline.upscaler if self.enlargements else None
+        return self.pipeline.generator, upscaler, self.size
+
+
+def compute(jobs: Sequence[Job]) -> list[np.ndarray]:
+    """Make the pictures, those of the same models and size together.
+
+    Returns:
+        uint8 [S, S, 3] each, in the order of `jobs`.
+    """
+    pictures: dict[int, np.ndarray] = {}
+    alike: dict[Hashable, list[int]] = defaultdict(list)
+    for index, job in enumerate(jobs):
+        alike[job.kind].append(index)
+    for places in alike.values():
+        first, *_ = group = [jobs[index] for index in places]
+        latent = np.stack([job.latent for job in group])
+        condition = np.stack([job.condition for job in group])
+        made = first.pipeline.draw(latent, condition, first.size)
+        pictures |= zip(places, made, strict=True)
+    return [pictures[index] for index in range(len(jobs))]
 
 
 class QueuedRequest:
@@ -31,8 +85,8 @@ class QueuedRequest:
         self.jobs = deque(enumerate(jobs))
         self.cost = sum(job.cost for job in jobs)
         self.future: Future[list[np.ndarray]] = Future()
-        self._results: list[np.ndarray | None] = [None] * len(jobs)
-        self._left = len(jobs)
+        self._count = len(jobs)
+        self._made: dict[int, np.ndarray] = {}
 
     def take(self) -> tuple[int, Job]:
         """Return the next job, which is then no longer waiting."""
@@ -40,13 +94,23 @@ class QueuedRequest:
         self.cost -= job.cost
         return place, job
 
-    def deliver(self, place: int, picture: np.ndarray) -> bool:
-        """Note a picture; tells whether it was the last."""
-        self._results[place] = picture
-        self._left -= 1
-        if not self._left:
-            self.future.set_result([found for found in self._results if found is not None])
-        return not self._left
+    def deliver(self, place: int, made: np.ndarray | BaseException) -> None:
+        """Note a picture, or why there is none, which ends the whole request."""
+        if isinstance(made, BaseException):
+            settle(self.future, made)
+            return
+        self._made[place] = made
+        if len(self._made) == self._count:
+            settle(self.future, [self._made[index] for index in range(self._count)])
+
+
+def settle(future: Future[Any], result: Any) -> None:
+    """Give somebody a result, or raise there what it was, unless nobody waits for it any more."""
+    with suppress(InvalidStateError):
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
 
 def nothing(pause: Callable[[], None]) -> None:
@@ -55,13 +119,12 @@ def nothing(pause: Callable[[], None]) -> None:
 
 @dataclass(eq=False)
 class LongJob:
-    """Work that takes long, how far it is, and whether anybody still wants it.
+    """Work that takes long, and how far it is.
 
     Attributes:
         work: Is given a function to call every fraction of a second: others are served meanwhile,
             and it raises `GivenUpError` once nobody wants the result.
-        future: Gets the result.
-        given_up: Whether nobody wants it any more.
+        future: Gets the result; cancelled once nobody wants it any more.
         state: ``"waiting"``, ``"running"`` or, once its request is answered, ``"done"``.
         done: So many parts of it,
         total: of so many.
@@ -69,7 +132,6 @@ class LongJob:
 
     work: Work
     future: Future[Any] = field(default_factory=Future)
-    given_up: bool = False
     state: str = "waiting"
     done: int = 0
     total: int = 0

@@ -55,14 +55,6 @@ class Uploads:
                 raise Problem(404, f"No upload has the ticket {name[:64]!r}. Check its name.")
             return self._found[name]
 
-    def cancel(self, name: str) -> None:
-        """Give one up: its own request is then answered with 409.
-
-        Raises:
-            Problem: 404 if it is unknown.
-        """
-        self._worker.give_up(self.get(name))
-
     def enlarge(
         self,
         content: bytes,
@@ -91,7 +83,7 @@ class Uploads:
         job = self._open(name)
 
         def unwanted() -> bool:
-            return job.given_up or (gone is not None and gone.done())
+            return job.future.cancelled() or (gone is not None and gone.done())
 
         def work(pause: Callable[[], None]) -> bytes:
             def advance(done: int, total: int) -> None:

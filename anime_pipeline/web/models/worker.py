@@ -12,16 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import numpy as np
 
 from anime_pipeline.web.errors import BusyError, GivenUpError, Problem
-from anime_pipeline.web.models.admission import Admission
-from anime_pipeline.web.models.engine import Job
-from anime_pipeline.web.models.fair_queue import FairQueue
-from anime_pipeline.web.models.jobs import LongJob, QueuedRequest
+from anime_pipeline.web.models.jobs import Job, LongJob, QueuedRequest, settle
+from anime_pipeline.web.models.queueing import Admission, FairQueue
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class Worker:
         """Start the thread.
 
         Args:
-            compute: Makes the pictures of some jobs, see `engine.compute`.
+            compute: Makes the pictures of some jobs, see `jobs.compute`.
             most_waiting: Requests that may wait.
         """
         self._compute = compute
@@ -50,7 +48,6 @@ class Worker:
         self._requests: list[QueuedRequest] = []  # those too whose last job is being computed
         self._queue = FairQueue()
         self._long: deque[LongJob] = deque()
-        self._running: LongJob | None = None
         self._stopping = False
         self._changed = threading.Condition()
         self.on_batch: Callable[[int, float], None] = lambda size, seconds: None
@@ -102,9 +99,10 @@ class Worker:
             on_admission()
             self._requests.append(request)
             self._queue.add(request)
+            request.future.add_done_callback(lambda _: self._forget(request))
             self._changed.notify_all()
         late = BusyError(f"It was not done within {timeout_s:g} s. Try again soon.", timeout_s)
-        return _wait(request.future, timeout_s, gone, lambda: self._give_up(request), late)
+        return _wait(request.future, timeout_s, gone, late)
 
     def refuse_when_full(self) -> None:
         """Tell whether `run` would be refused, before anything is prepared for it.
@@ -132,20 +130,14 @@ class Worker:
         with self._changed:
             self.refuse_long_when_full()
             self._long.append(job)
+            # With the lock: it may be done at once, or be given up already.
+            job.future.add_done_callback(lambda _: self._forget(job))
             self._changed.notify_all()
         # It would not be done the next time either.
         late = Problem(
             422, f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
         )
-        return _wait(job.future, timeout_s, gone, lambda: self.give_up(job), late)
-
-    def give_up(self, job: LongJob) -> None:
-        """End a job: at once if it has not begun, else when it next pauses."""
-        with self._changed:
-            job.given_up = True
-            if job in self._long and job is not self._running:
-                self._long.remove(job)
-                job.future.set_exception(GivenUpError())
+        return _wait(job.future, timeout_s, gone, late)
 
     def refuse_long_when_full(self) -> None:
         """Tell whether `run_long` would be refused, before a picture is read for it.
@@ -172,69 +164,52 @@ class Worker:
         if self._stopping or self.broken:
             raise BusyError(f"The server is stopping ({self.waiting} left). Try again later.", 10)
 
-    def _give_up(self, request: QueuedRequest) -> None:
+    def _forget(self, ended: QueuedRequest | LongJob) -> None:
+        """Let what is done, or not wanted any more, wait no longer."""
         with self._changed:
-            if not request.future.done():
-                self._forget(request)
-                request.future.set_exception(GivenUpError())
-
-    def _forget(self, request: QueuedRequest) -> None:
-        """Take a request's jobs that nobody has begun out of the queue."""
-        self._queue.remove(request)
-        if request in self._requests:
-            self._requests.remove(request)
+            if isinstance(ended, LongJob):
+                self._long.remove(ended)
+            else:
+                self._requests.remove(ended)
+                self._queue.remove(ended)  # with its jobs that nobody has begun
 
     def _run(self) -> None:
+        """Do what is next, until it is told to stop and all is done."""
         try:
-            while self._run_next():
-                pass
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self.waiting or self._stopping)
+                    if not self.waiting:
+                        return
+                    job = self._long[0] if self._long else None
+                if job is None:
+                    self._run_batch(GATHER_S)
+                else:
+                    self._run_long(job)
         finally:
             self._end()
-
-    def _run_next(self) -> bool:
-        """Do what is next; false once it is told to stop and all is done."""
-        with self._changed:
-            while not (self._requests or self._long or self._stopping):
-                self._changed.wait()
-            if not self._requests and not self._long:
-                return False
-            job = self._running = self._long[0] if self._long else None
-        if job is None:
-            self._run_batch(GATHER_S)
-        else:
-            self._run_long(job)
-        return True
 
     def _end(self) -> None:
         """Let nobody wait for a thread that has ended; after a stop nobody does."""
         if not self._stopping:
             LOG.critical("The models' thread has ended by a defect; start the server anew.")
         with self._changed:
-            lost = [one.future for one in self._requests] + [job.future for job in self._long]
-            for future in lost:
-                if not future.done():
-                    future.set_exception(
-                        BusyError(f"{len(lost)} requests were lost. Try again later.", 10)
-                    )
-            self._requests.clear()
-            self._long.clear()
+            lost: list[Future[Any]] = [one.future for one in self._requests]
+            lost += [job.future for job in self._long]
+        for future in lost:
+            settle(future, BusyError(f"{len(lost)} requests were lost. Try again later.", 10))
 
     def _run_long(self, job: LongJob) -> None:
         def pause() -> None:
-            if job.given_up:
+            if future.cancelled():
                 raise GivenUpError()
             self._run_batch(0)
 
         future = job.future  # the job itself may outlive what it makes
         try:
-            result = job.work(pause)
+            settle(future, job.work(pause))
         except BaseException as error:  # handed to the request that waits: this thread must live on
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-        with self._changed:
-            self._running = None
-            self._long.remove(job)
+            settle(future, error)
 
     def _run_batch(self, gather_s: float) -> None:
         batch = self._take(gather_s)
@@ -247,7 +222,7 @@ class Worker:
         with self._changed:
             self._admission.measure(sum(job.cost for _, _, job in batch), seconds)
             for (request, place, _), picture in zip(batch, pictures, strict=True):
-                self._deliver(request, place, picture)
+                request.deliver(place, picture)
 
     def _pictures(self, jobs: Sequence[Job]) -> Sequence[Any]:
         """Compute a batch; where it fails, each alone, so that one cannot spoil the others'."""
@@ -258,24 +233,12 @@ class Worker:
                 return [error]
             return [self._pictures([job])[0] for job in jobs]
 
-    def _deliver(self, request: QueuedRequest, place: int, picture: Any) -> None:
-        if request.future.done():
-            return
-        if isinstance(picture, BaseException):
-            self._forget(request)
-            request.future.set_exception(picture)
-        elif request.deliver(place, picture) and request in self._requests:
-            self._requests.remove(request)
-
     def _take(self, gather_s: float) -> list[tuple[QueuedRequest, int, Job]]:
         """Take a batch from all that waits."""
-        deadline = time.monotonic() + gather_s
         with self._changed:
-            while gather_s and self._ready_cost() < MOST_AT_ONCE and not self._stopping:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
-                    break
-                self._changed.wait(left_s)
+            self._changed.wait_for(
+                lambda: self._stopping or self._ready_cost() >= MOST_AT_ONCE, gather_s
+            )
             batch: list[tuple[QueuedRequest, int, Job]] = []
             room = MOST_AT_ONCE
             while (cost := self._queue.next_cost()) is not None and (cost <= room or not batch):
@@ -287,14 +250,14 @@ class Worker:
         return sum(request.cost for request in self._requests)
 
 
-def _wait(
-    future: Future[Any], timeout_s: float, gone: Gone, give_up: Callable[[], None], late: Exception
-) -> Any:
+def _wait(future: Future[Any], timeout_s: float, gone: Gone, late: Exception) -> Any:
     """Return a result; when nobody waits any more, or it is late, what is left is given up."""
     if gone is not None:
-        gone.add_done_callback(lambda _: give_up())
+        gone.add_done_callback(lambda _: future.cancel())
     try:
         return future.result(timeout_s)
+    except CancelledError:
+        raise GivenUpError() from None
     except TimeoutError:
-        give_up()
+        future.cancel()
         raise late from None

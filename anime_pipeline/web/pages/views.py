@@ -16,6 +16,7 @@ from anime_pipeline.web.api.openapi import allowed_in_words
 from anime_pipeline.web.api.reading import read_query
 from anime_pipeline.web.api.requests import ATTRIBUTES, GenerateQuery
 from anime_pipeline.web.errors import Problem
+from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.services import services
 from anime_pipeline.web.serving.settings import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 
@@ -25,13 +26,17 @@ RANDOM_SEEDS = 2**31 - WALL  # few enough digits to be read out
 blueprint = Blueprint("pages", __name__)
 
 
+def address(page: str) -> str:
+    """Return the address of a page, as templates ask for it; ``*`` stands for any page's name."""
+    return "/" if page == "wall" else f"/{page}"
+
+
 @blueprint.get("/")
 def wall() -> str:
     """Show faces of consecutive seeds: without `start`, ones that nobody has seen yet."""
-    text = request.args.get("start", "")
-    digits = text.isascii() and text.isdecimal() and len(text) < 20
-    known = digits and int(text) <= MAX_SEED - WALL
-    start = int(text) if known else secrets.randbelow(RANDOM_SEEDS)
+    start = request.args.get("start", type=int)
+    if start is None or not 0 <= start <= MAX_SEED - WALL:
+        start = secrets.randbelow(RANDOM_SEEDS)
     askable = services().catalogue.generator().attributes
     asked = _read({"seed": str(start), **{k: v for k, v in request.args.items() if k in askable}})
     weights = _weights(asked.model)
@@ -80,7 +85,7 @@ def studio() -> str:
         image_url=f"{GENERATE_PATH}?{urlencode(query)}",
         colours=palettes(),
         attributes=generator.attributes,
-        models=list(catalogue.names()),
+        models=catalogue.names(),
         default_model=catalogue.default,
         realism_available=catalogue.has_realism(),
         weights=weights,
@@ -97,24 +102,22 @@ def favourites() -> str:
 @blueprint.get("/blend")
 def blend() -> str:
     """Travel between two faces."""
-    ends: dict[str, Any] = {}
-    for name in ("a", "b"):
-        text = request.args.get(name, "")
-        # Written by hand it may be a seed alone.
-        ends[name] = f"seed={text}" if text.isascii() and text.isdecimal() else text
-    return render_template("blend.html", page="blend", weights=_weights(), **ends)
+    return render_template("blend.html", page="blend", weights=_weights())
 
 
 @blueprint.get("/upscale")
 def upscale() -> str:
     """Enlarge a picture of one's own."""
-    limits = {"upload_bytes": MAX_UPLOAD_BYTES, "upload_pixels": MAX_UPLOAD_PIXELS}
-    catalogue = services().catalogue
-    offered = {
+    return render_template("upscale.html", page="upscale", **upscaling(services().catalogue))
+
+
+def upscaling(catalogue: Catalogue) -> dict[str, Any]:
+    """Return what the page that enlarges pictures tells of its limits and controls."""
+    return {
+        "limits": {"upload_bytes": MAX_UPLOAD_BYTES, "upload_pixels": MAX_UPLOAD_PIXELS},
         "realism_available": catalogue.has_realism(drawn=False),
         "denoise_available": catalogue.has_denoise,
     }
-    return render_template("upscale.html", page="upscale", limits=limits, **offered)
 
 
 @blueprint.get("/how")

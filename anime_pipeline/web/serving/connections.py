@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPServerConnectionDelegate
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, UnsatisfiableReadError
 from tornado.tcpserver import TCPServer
 
-from anime_pipeline.web.serving.clients import FairThreads
-from anime_pipeline.web.serving.connection import HEAD_BYTES, Connection
+from anime_pipeline.web.errors import Problem
+from anime_pipeline.web.serving.clients import FairThreads, client_of
 from anime_pipeline.web.serving.exchange import Exchange
+from anime_pipeline.web.serving.problems import response_of
 from anime_pipeline.web.serving.shedding import LENGTH_DIGITS, Shedding, no_room
 
 LOG = logging.getLogger(__name__)
@@ -22,9 +25,70 @@ LOG = logging.getLogger(__name__)
 # From the end of an answer, or the beginning of a connection, to the end of a request's headers.
 # More than the 60 s after which nginx and others close connections themselves.
 IDLE_S = 65
+HEAD_BYTES = 32_768
 READ_BYTES = 65_536
 SLOW_S = 10  # a body that has been arriving for longer makes room where there is none
 UNFETCHED_BYTES = 100_000_000  # of all answers that are being fetched, but the latest
+
+
+class Connection(IOStream):
+    """A client's connection, on which answers are sent though it says that it sends no more.
+
+    Attributes:
+        address: Where it comes from.
+        since: When something last came of it or went to it.
+        busy: Whether a request that came of it is being answered.
+        in_head: Whether the next thing to come is a request's head, or the rest of one.
+        ends: How often its end has been read.
+        on_end: Called when it says so while it is busy.
+    """
+
+    def __init__(self, stream: IOStream, address: str) -> None:
+        """Take over a stream of which nothing has been read."""
+        super().__init__(
+            stream.socket,
+            max_buffer_size=stream.max_buffer_size,
+            read_chunk_size=stream.read_chunk_size,
+        )
+        self.address = address
+        self.since = time.monotonic()
+        self.busy = self.in_head = False
+        self.ends = 0
+        self.on_end: Callable[[], None] = lambda: None
+
+    @property
+    def client(self) -> str | None:
+        """Whom it is counted for."""
+        return client_of(self.address)
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read; an end is read as a byte that nobody looks at, unless it cuts a body short.
+
+        At an end Tornado closes the connection. But a client that has asked all it wanted to sends
+        one too, and waits for its answer. While there is a byte to be read Tornado asks no further.
+        """
+        count: int | None = super().read_from_fd(buf)
+        if count != 0 or not (self.busy or self.in_head):
+            return count
+        self.ends += 1
+        if self.ends > 1:  # in the head of a request that is no whole one it is the end, soon
+            return None if self.busy or self.ends == 2 else 0
+        if self.busy:
+            self.on_end()
+        buf[:1] = b"\r"
+        return 1
+
+    def close(self, exc_info: Any = False) -> None:
+        """Close it; where a head was too long, which Tornado does not answer, in words."""
+        if isinstance(exc_info, UnsatisfiableReadError) and self.in_head and not self.closed():
+            refused = response_of(
+                Problem(431, f"The headers have more than {HEAD_BYTES} bytes. Send fewer.")
+            )
+            refused.headers["Connection"] = "close"
+            head = f"HTTP/1.1 {refused.status}\r\n{refused.headers}"
+            with contextlib.suppress(OSError):
+                self.socket.send(head.encode("latin-1") + refused.get_data())
+        super().close(exc_info)
 
 
 class Server(TCPServer, HTTPServerConnectionDelegate):

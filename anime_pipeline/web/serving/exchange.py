@@ -10,10 +10,10 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flask import Response
 from tornado.http1connection import HTTP1Connection
@@ -24,11 +24,10 @@ from anime_pipeline import __version__
 from anime_pipeline.web.errors import BusyError, Problem
 from anime_pipeline.web.serving.environ import environ_of
 from anime_pipeline.web.serving.problems import TOO_LARGE, problem_of, response_of
-from anime_pipeline.web.serving.shedding import ADMITTED, GONE, App, Environ
+from anime_pipeline.web.serving.shedding import ADMITTED, GONE, Environ
 
 if TYPE_CHECKING:
-    from anime_pipeline.web.serving.connection import Connection
-    from anime_pipeline.web.serving.connections import Server
+    from anime_pipeline.web.serving.connections import Connection, Server
 
 LOG = logging.getLogger(__name__)
 
@@ -39,10 +38,14 @@ BODY_S = 180  # from the headers to the end of the body: 8 MB at 0.4 Mbit a seco
 LINGER_S = 10
 FETCH_S = 60  # in which a client takes nothing of its answer
 PIECE_BYTES = 262_144
-# When it is tried, after a client said that it sends no more, whether it is still there: who has
-# gone answers the first try with a reset, which ends the second.
-PROBES_S = (0.2, 1.2)
+# After which it is tried, when a client said that it sends no more, whether it is still there: who
+# has gone answers the first try with a reset, which ends the second.
+PROBES_S = (0.2, 1.0)
 PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _Received(Response):
+    default_mimetype = None  # what has no type is given none
 
 
 class Body(io.BytesIO):
@@ -99,7 +102,8 @@ class Exchange(HTTPMessageDelegate):
         self.begun = connection.since = time.monotonic()
         self.arriving = True
         server.exchanges.add(self)
-        self._limit(BODY_S, self._too_slow)
+        late = Problem(408, f"The request took more than {BODY_S} s to arrive. Send it faster.")
+        self._limit(BODY_S, lambda: self.refuse(late, sends_more=False))
         self._method = start_line.method
         try:
             self._environ = environ_of(start_line, headers, connection.address)
@@ -153,10 +157,6 @@ class Exchange(HTTPMessageDelegate):
         else:
             self._http.finish()  # which closes it, as it has not been read to its end
 
-    def _too_slow(self) -> None:
-        problem = Problem(408, f"The request took more than {BODY_S} s to arrive. Send it faster.")
-        self.refuse(problem, sends_more=False)
-
     async def _answer(self) -> None:
         self._body.seek(0)
         self._environ |= {"wsgi.input": self._body, ADMITTED: True, GONE: self._gone}
@@ -175,7 +175,13 @@ class Exchange(HTTPMessageDelegate):
 
     def _call(self) -> Response | None:
         """Let the app answer, unless nobody waits any more; runs in a thread."""
-        return None if self._gone.done() else call(self._server.app, self._environ)
+        if self._gone.done():
+            return None
+        try:
+            received = _Received.from_app(self._server.app, self._environ, buffered=True)
+            return cast(Response, received)
+        except Exception as error:  # whatever an app raises: a defect of it is an answer too
+            return response_of(problem_of(error))
 
     async def _send(self, response: Response) -> None:
         parts = response.response if self._method != "HEAD" else ()
@@ -216,22 +222,19 @@ class Exchange(HTTPMessageDelegate):
             await written
         self.connection.since = time.monotonic()
 
-    def _probe(self) -> None:
+    def _probe(self, waits_s: Sequence[float] = PROBES_S) -> None:
         """Find out whether a client that sends no more waits for its answer, or has gone."""
-        first, second = PROBES_S
         if self._environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
             # No such answer may be sent then, and proxies say in this way that their client left.
-            self._limit(second, self._notice_gone)
+            self._limit(sum(waits_s), self._notice_gone)
             return
 
         def probe() -> None:
             self.connection.write(PROBE)
+            if waits_s[1:]:
+                self._probe(waits_s[1:])
 
-        def probe_again() -> None:
-            probe()
-            self._limit(second - first, probe)
-
-        self._limit(first, probe_again)
+        self._limit(waits_s[0], probe)
 
     def _notice_gone(self) -> None:
         if not self._gone.done():
@@ -259,16 +262,3 @@ class Exchange(HTTPMessageDelegate):
         self.unfetched = 0
         self.connection.since = time.monotonic()
         self._server.exchanges.discard(self)
-
-
-class _Received(Response):
-    default_mimetype = None  # what has no type is given none
-
-
-def call(app: App, environ: Environ) -> Response:
-    """Let an app answer a request; a defect of it is an answer too."""
-    try:
-        received: Response = _Received.from_app(app, environ, buffered=True)  # type: ignore[assignment]
-        return received
-    except Exception as error:  # whatever an app raises
-        return response_of(problem_of(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -18,39 +18,33 @@ class Measurements:
 
     def __init__(self, waiting: Callable[[], float]) -> None:
         """Take what tells how many requests wait for the models."""
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "anime_pipeline_requests_total",
             "Requests by endpoint, method and status.",
             ("endpoint", "method", "status"),
-            registry=self.registry,
+            registry=registry,
         )
-        self.seconds = Histogram(
-            "anime_pipeline_request_seconds",
-            "How long requests took, by endpoint.",
-            ("endpoint",),
-            buckets=SECONDS,
-            registry=self.registry,
+
+        def histogram(
+            name: str, meaning: str, *labels: str, buckets: Sequence[float] = SECONDS
+        ) -> Histogram:
+            name = f"anime_pipeline_{name}"
+            return Histogram(name, meaning, labels, buckets=buckets, registry=registry)
+
+        self.seconds = histogram(
+            "request_seconds", "How long requests took, by endpoint.", "endpoint"
         )
-        self.batch_size = Histogram(
-            "anime_pipeline_batch_pictures",
-            "Pictures computed together.",
-            buckets=BATCH_SIZES,
-            registry=self.registry,
+        self.batch_seconds = histogram("batch_seconds", "How long the models took for a batch.")
+        self.batch_size = histogram(
+            "batch_pictures", "Pictures computed together.", buckets=BATCH_SIZES
         )
-        self.batch_seconds = Histogram(
-            "anime_pipeline_batch_seconds",
-            "How long the models took for a batch.",
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        gauge = Gauge(
+        Gauge(
             "anime_pipeline_waiting_requests",
             "Requests that wait for the models or are being worked on.",
-            registry=self.registry,
-        )
-        gauge.set_function(waiting)
-        ProcessCollector(registry=self.registry)
+            registry=registry,
+        ).set_function(waiting)
+        ProcessCollector(registry=registry)
 
     def on_batch(self, size: int, seconds: float) -> None:
         """Note a batch of the worker."""

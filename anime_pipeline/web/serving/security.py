@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import SecurityError
 
 from anime_pipeline.web.errors import Problem
@@ -37,9 +36,14 @@ def install(app: Flask, trusted: tuple[str, ...]) -> None:
 
     @app.before_request
     def refuse() -> None:
-        if names is not None:
-            _refuse_strangers(request, names)
-        _refuse_other_sites(request)
+        # Werkzeug's own check of trusted hosts knows no IPv6 address.
+        if names is not None and host_name(request.host) not in names:
+            raise SecurityError(
+                f"This server is not known by the name {request.host[:100]!r}. Use one of its own "
+                "names, or have its operator add this one with --trusted-hosts or "
+                f"{PREFIX}TRUSTED_HOSTS."
+            )
+        _refuse_other_sites()
 
     app.after_request(add_headers)
 
@@ -64,17 +68,7 @@ def host_name(text: str) -> str:
         return ""
 
 
-def _refuse_strangers(request: Request, trusted: Iterable[str]) -> None:
-    # Werkzeug's own check of trusted hosts knows no IPv6 address.
-    if host_name(request.host) not in trusted:
-        raise SecurityError(
-            f"This server is not known by the name {request.host[:100]!r}. Use one of its own "
-            "names, or have its operator add this one with --trusted-hosts or "
-            f"{PREFIX}TRUSTED_HOSTS."
-        )
-
-
-def _refuse_other_sites(request: Request) -> None:
+def _refuse_other_sites() -> None:
     """Refuse what a page of another site makes a browser ask for.
 
     Links to pages, and to single pictures, are welcome. What would cost computing time without

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.platform import allow_open_files
 from anime_pipeline.core.signals import answering
-from anime_pipeline.web.serving.allocator import give_memory_back
 from anime_pipeline.web.serving.clients import FairThreads
 from anime_pipeline.web.serving.connections import Server
 from anime_pipeline.web.serving.shedding import Shedding
@@ -84,7 +83,6 @@ def serve(
     threads = most_waiting + FREE_THREADS
 
     async def run() -> bool:
-        give_memory_back()
         executor = ThreadPoolExecutor(threads, thread_name_prefix="request")
         most = max(10, allow_open_files(CONNECTIONS + OTHER_FILES) - OTHER_FILES)
         server = Server(app, FairThreads(executor, threads), most)

@@ -2,7 +2,7 @@
 /** Blending: all frames between two faces are fetched at once, so that the slider never waits. */
 
 import { fetchBlend, fetchFilm, isAbort, messageOf } from "./backend.js";
-import { copyText, find, findAll, onClick, save, setRange, showProblem } from "./common.js";
+import { copyLink, find, findAll, onClick, save, setRange, showProblem } from "./common.js";
 import { PLAIN, asServed, blendUrl, describe, isStale, keyOf, noteServed, randomSeed, readFace } from "./face.js";
 import { createFaceDialog } from "./face_dialog.js";
 import { retryMissing, saveFrom, showFace } from "./pictures.js";
@@ -15,7 +15,7 @@ const STEPS = 24;
 const FRAME_MS = 80;
 const GIF_FPS = 12;
 const WORDS = ["From", "To"];
-const { dataset } = find("[data-blend]");
+const address = new URLSearchParams(location.search);
 const portrait = find("[data-portrait]");
 const frameImage = /** @type {HTMLImageElement} */ (find("[data-frame]"));
 const slider = /** @type {HTMLInputElement} */ (find("#position"));
@@ -24,7 +24,11 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const player = createPlayer(find("[data-play]"), step, () => (calm.matches ? FRAME_MS * 5 : FRAME_MS));
 
 /** The faces that the address names. */
-const named = [dataset.a, dataset.b].map((query) => (query ? readFace(query) : null));
+const named = ["a", "b"].map((end) => {
+  const query = address.get(end) ?? "";
+  // Written by hand it may be a seed alone.
+  return query ? readFace(/^\d+$/.test(query) ? `seed=${query}` : query) : null;
+});
 let ends = startingPair();
 /** @type {HTMLImageElement[]} all the way; kept, so that they stay decoded */
 let frames = [];
@@ -130,7 +134,7 @@ onClick("[data-swap]", () => { ends = [ends[1], ends[0]]; load(); });
 onClick("[data-save]", () => save(frames[slider.valueAsNumber].src, fileName(`-${slider.value}.png`)));
 onClick("[data-gif]", () =>
   saveFrom(find("[data-gif]"), fileName(".gif"), (patience) => fetchFilm(ends, STEPS, GIF_FPS, patience)));
-onClick("[data-copy]", () => copyText(location.origin + pageUrl(), "Link copied."));
+onClick("[data-copy]", () => copyLink(pageUrl(), "Link copied."));
 onClick("[data-retry]", () => { load(); retryMissing(); });
 noteServed("", document.body.dataset.weights ?? "");
 find("[data-stale]").hidden = !named.some((face) => face && isStale(face));

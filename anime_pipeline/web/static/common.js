@@ -137,6 +137,11 @@ export async function copyText(text, done) {
   }
 }
 
+/** Copy the address of a page in full. @param {string} address @param {string} done what to say when it worked */
+export function copyLink(address, done) {
+  return copyText(new URL(address, document.baseURI).href, done);
+}
+
 /** Save what an address leads to. @param {string} url @param {string} name of the file */
 export function save(url, name) {
   make("a", { href: url, download: name }).click();

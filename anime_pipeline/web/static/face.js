@@ -68,19 +68,25 @@ export function faceQuery(face, more = {}) {
   return query({ seed: face.seed, ...lookOf(face), ...Object.fromEntries(changed), ...more });
 }
 
+/** The address of a page, as the page that is open says how they are called. @param {string} name @param {string} query */
+function pageUrl(name, query) {
+  const pattern = globalThis.document?.body.dataset.pages ?? "/*";
+  return `${name === "wall" ? pattern.replace(/\*.*/, "") || "./" : pattern.replace("*", name)}?${query}`;
+}
+
 /** The address of a face in the studio. @param {Face} face */
 export function studioUrl(face) {
-  return `/studio?${faceQuery(face)}`;
+  return pageUrl("studio", faceQuery(face));
 }
 
 /** The address of the way from one face to others. @param {Face} a @param {Face} [b] */
 export function blendUrl(a, b) {
-  return `/blend?${query({ a: faceQuery(a), ...(b ? { b: faceQuery(b) } : {}) })}`;
+  return pageUrl("blend", query({ a: faceQuery(a), ...(b ? { b: faceQuery(b) } : {}) }));
 }
 
 /** The address of the wall that begins with a seed. @param {string} start @param {Look} look */
 export function wallUrl(start, look) {
-  return `/?${query({ start, ...lookOf({ ...PLAIN, ...look }) })}`;
+  return pageUrl("wall", query({ start, ...lookOf({ ...PLAIN, ...look }) }));
 }
 
 /** @param {Record<string, string|number>} values */

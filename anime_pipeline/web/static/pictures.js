@@ -3,17 +3,24 @@
 
 import { fetchPicture, imageUrl, isAbort, messageOf } from "./backend.js";
 import { alarm, find, findAll, make, saveBlob, showProblem, toast } from "./common.js";
-import { describe } from "./face.js";
+import { describe, faceQuery } from "./face.js";
 
 /** @typedef {import("./face.js").Face} Face */
 
 /** @typedef {{face: Face, rescue?: AbortController}} Showing what an image shows, and its rescue if there is one */
 /** @type {WeakMap<HTMLImageElement, Showing>} */
 const shown = new WeakMap();
+const nearby = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    nearby.unobserve(target);
+    bring(/** @type {HTMLImageElement} */ (target));
+  }
+}, { rootMargin: "300px" });
 
 /** Fetch again all pictures of the page that could not be had. */
 export function retryMissing() {
-  findAll("img.broken").forEach(rescue);
+  findAll("img.broken").forEach(bring);
 }
 
 /**
@@ -36,19 +43,24 @@ export function makePicture(face, loading = "eager") {
 export function showFace(image, face, words) {
   const url = imageUrl(face);
   const before = shown.get(image);
-  const same = (before ? imageUrl(before.face) : image.getAttribute("src")) === url;
+  const name = url || faceQuery(face);
+  const same = (before ? image.dataset.face : image.getAttribute("src")) === name;
   image.alt = words ?? describe(face);
   if (before && same && !image.classList.contains("broken")) return;
+  Object.assign(image.dataset, { seed: face.seed, face: name });
   image.onload = () => arrive(image);
-  image.onerror = () => rescue(image);
+  image.onerror = () => { if (!image.src.startsWith("blob:")) bring(image); };
   before?.rescue?.abort();
   shown.set(image, { face });
-  if (before || !same) {
+  if (!url) {
+    mark(image, "coming");
+    whenNear(image, bring);
+  } else if (before || !same) {
     mark(image, "coming");
     image.src = url;
   } else if (!image.complete) mark(image, "coming");
   else if (image.naturalWidth) arrive(image);
-  else rescue(image); // it failed before this script ran
+  else bring(image); // it failed before this script ran
 }
 
 /** @param {HTMLImageElement} image @param {"coming"|"broken"|"there"} state */
@@ -64,17 +76,27 @@ function arrive(image) {
   if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
 }
 
-/** Fetch a picture again, patiently. @param {HTMLImageElement} image */
-async function rescue(image) {
+/** Do something with an image at once, or, if it is lazy, when it comes near the window. @param {HTMLImageElement} image @param {(image: HTMLImageElement) => void} act */
+function whenNear(image, act) {
+  if (image.loading !== "lazy") return act(image);
+  nearby.observe(image);
+}
+
+/** Fetch a picture, patiently. @param {HTMLImageElement} image */
+async function bring(image) {
   const { face, rescue: before } = shown.get(image) ?? {};
-  if (!face || image.src.startsWith("blob:")) return;
+  if (!face) return;
   before?.abort();
   const control = new AbortController();
+  const put = (/** @type {Blob} */ blob, small = false) => {
+    if (control.signal.aborted) return;
+    image.classList.toggle("pixels", small);
+    image.src = URL.createObjectURL(blob);
+  };
   shown.set(image, { face, rescue: control });
   mark(image, "coming");
   try {
-    const blob = await fetchPicture(face, 128, { signal: control.signal });
-    if (!control.signal.aborted) image.src = URL.createObjectURL(blob);
+    put(await fetchPicture(face, 128, { signal: control.signal, onPreview: (blob) => put(blob, true) }));
   } catch (error) {
     if (isAbort(error)) return;
     mark(image, "broken");

@@ -3,9 +3,9 @@
 
 import { fetchFace, fetchPicture, imageUrl, messageOf } from "./backend.js";
 import { makeCard, paintHeart, showCards, toggleHeart } from "./cards.js";
-import { copyText, debounce, find, newestOnly, onClick, say, setRange, showProblem } from "./common.js";
+import { copyLink, debounce, find, newestOnly, onClick, say, setRange, showProblem } from "./common.js";
 import {
-  PLAIN, asServed, blendUrl, describe, fileName, keyOf, noteServed, randomSeed, readFace, readSeed, stepSeed, studioUrl,
+  PLAIN, asServed, blendUrl, describe, fileName, isStale, keyOf, noteServed, randomSeed, readFace, readSeed, stepSeed, studioUrl,
 } from "./face.js";
 import { createNeighbours } from "./neighbours.js";
 import { createPickers } from "./picker.js";
@@ -55,6 +55,7 @@ const show = newestOnly(async (/** @type {Face} */ face, /** @type {number} */ s
     await next.decode();
     shown = answer;
     portrait.src = answer.image;
+    Object.assign(portrait.dataset, { seed: face.seed, size });
     portrait.classList.remove("absent");
     portrait.classList.toggle("pixels", size === 32);
     portrait.alt = describe(face, shown);
@@ -80,7 +81,7 @@ function refresh() {
 function showLinks() {
   const { face } = state;
   document.title = `Face ${face.seed} · Anime faces`;
-  find("[data-download]").href = imageUrl(face, view);
+  find("[data-download]").href = imageUrl(face, view) || studioUrl(face);
   find("[data-download]").title = `Save as a PNG of ${view} × ${view} pixels`;
   find("[data-blend]").href = blendUrl(face);
   paintHeart(find("[data-heart]"), face);
@@ -174,7 +175,7 @@ function serveControls() {
 function serveActions() {
   onClick("[data-heart]", () => toggleHeart(find("[data-heart]"), state.face));
   onClick("[data-copy]", () =>
-    copyText(location.origin + studioUrl(state.face), "Link copied. It always leads to this face."));
+    copyLink(studioUrl(state.face), "Link copied. It always leads to this face."));
   onClick("[data-download]", (event) => {
     event.preventDefault();
     const [face, size] = [state.face, view];
@@ -200,8 +201,12 @@ function serveActions() {
   favourites.onChange(showLinks);
 }
 
+if (isStale(state.asked)) {
+  find("[data-meant]").textContent = state.asked.weights;
+  find("[data-stale]").hidden = false;
+}
 portrait.addEventListener("error", () => portrait.classList.add("absent"));
-if (portrait.complete && !portrait.naturalWidth) portrait.classList.add("absent");
+if (portrait.hasAttribute("src") && portrait.complete && !portrait.naturalWidth) portrait.classList.add("absent");
 serveControls();
 serveActions();
 showControls();

@@ -18,7 +18,7 @@ const wall = /** @type {HTMLUListElement} */ (find("[data-wall]"));
 const status = find("[data-status]");
 const more = /** @type {HTMLAnchorElement} */ (find("[data-more]"));
 
-let start = wall.dataset.start || "0";
+let start = wall.dataset.start || askedStart() || randomSeed();
 /** The look of all faces. @type {import("./face.js").Look} */
 let look = PLAIN;
 let rounds = 0;
@@ -42,6 +42,11 @@ function show() {
   more.href = wallUrl(stepSeed(start, wall.children.length), look);
 }
 
+/** The seed that the address asks for. */
+function askedStart() {
+  return readSeed(new URLSearchParams(location.search).get("start") ?? "");
+}
+
 /** Take over the look that the address asks for, as far as the model knows it. */
 function readLook() {
   const asked = readFace(location.search);
@@ -56,9 +61,15 @@ function readLook() {
 function restart() {
   showProblem("");
   wall.replaceChildren(...[...wall.children].slice(0, PAGE));
+  fill();
   rounds = 0;
   status.textContent = `${wall.children.length} faces from seed ${start}.`;
   show();
+}
+
+/** Make the cards that a page has, where no server has made them. */
+function fill() {
+  while (wall.children.length < PAGE) wall.append(makeCard(faceAt(wall.children.length)));
 }
 
 /** The same seeds with another look, however many are shown. */
@@ -96,7 +107,7 @@ more.addEventListener("click", (event) => {
 });
 find("[data-look]")?.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 addEventListener("popstate", () => {
-  start = readSeed(new URLSearchParams(location.search).get("start") ?? "") ?? start;
+  start = askedStart() ?? start;
   readLook();
   restart();
 });
@@ -109,4 +120,5 @@ addEventListener("scroll", () => {
 
 noteServed("", document.body.dataset.weights ?? "");
 readLook();
+fill();
 show();

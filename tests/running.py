@@ -12,8 +12,7 @@ from pathlib import Path
 
 from anime_pipeline.core.errors import PipelineError
 
-READY = "Faces at"  # how `serve` begins the line that tells its address
-_ADDRESS = re.compile(rf"{READY} (https?://\S+?)/(?=\s)")
+_ADDRESS = re.compile(r"Faces at (https?://\S+?)/(?=\s)")  # as `serve` tells it
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def running(
         ...     urlopen(f"{url}/api/v1/generate?seed=7")
     """
     command = [sys.executable, *python_options, "-m", "anime_pipeline", "serve", "--port", "0"]
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [*command, *options],
         cwd=folder,
         stderr=subprocess.PIPE,

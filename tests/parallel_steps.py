@@ -1,0 +1,95 @@
+"""Trains small networks for a few steps on 1, 2 or 4 devices, or as one of several hosts.
+
+    python parallel_steps.py OUT JOBS [PORT HOSTS HOST]
+
+JOBS is JSON: a list of {"name", "stage", "devices", "permuted", "parts", "fields"}. Host 0 saves
+every array of the last states and losses in one file, each under its job's name.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import TINY_DCGAN, TINY_SRGAN  # noqa: E402
+
+from anime_pipeline.core.checkpoint import flatten  # noqa: E402
+from anime_pipeline.core.config import GROUP_SIZE  # noqa: E402
+from anime_pipeline.training.parallel.hosts import joined  # noqa: E402
+from anime_pipeline.training.request import Request  # noqa: E402
+
+STEPS = 6
+
+
+def make_task(stage, fields):
+    from anime_pipeline.data.conditions import parse_names, width
+    from anime_pipeline.training.dcgan.task import DcganTask
+    from anime_pipeline.training.srgan.task import SrganTask
+
+    side = fields.get("image_size", 8)
+    pictures = np.random.default_rng(0).integers(0, 256, (24, side, side, 3), dtype=np.uint8)
+    if stage == "srgan":
+        small = {"blocks": 1, "channels": 4, "batch_size": 8, "crop_size": 32}
+        phases = {"fidelity_steps": STEPS // 2, "adversarial_steps": STEPS - STEPS // 2}
+        larger = np.repeat(np.repeat(pictures, 32 // side, 1), 32 // side, 2)
+        return SrganTask(replace(TINY_SRGAN, **small | phases | fields), larger)
+    small = {"image_size": side, "steps": STEPS, "r1_interval": 3}
+    config = replace(TINY_DCGAN, **small | fields)
+    columns = width(parse_names(config.condition))
+    # Small, so that its guess does not drown all else.
+    known = np.random.default_rng(1).normal(0, 0.3, (24, columns)).astype(np.float32)
+    return DcganTask(config, pictures, known)
+
+
+def permuted(inputs, axis):
+    """Return a step's arrays with the batch in another order, its groups kept together."""
+    import keras  # only once the hosts have joined
+
+    def reorder(leaf):
+        if np.ndim(leaf) <= axis:
+            return leaf
+        order = np.arange(leaf.shape[axis]).reshape(-1, GROUP_SIZE)[::-1, ::-1].reshape(-1)
+        return np.take(leaf, order, axis)
+
+    whole = ("shift",)
+    return {k: v if k in whole else keras.tree.map_structure(reorder, v) for k, v in inputs.items()}
+
+
+def train(job, hosts):
+    task = make_task(job["stage"], job.get("fields", {}))
+    task.use(replace(hosts, devices=job.get("devices", 1)).mesh(), job.get("parts", 0))
+    state, step, metrics = task.initial_state(), 0, []
+    size = task.steps_per_dispatch
+    while step < STEPS:
+        # One step alone, then rows of them: both ways to the device.
+        count = size if step and step + size <= STEPS else 1
+        inputs = [task.inputs(number) for number in range(step, step + count)]
+        if job.get("permuted"):
+            inputs = [permuted(each, task.batch_axis) for each in inputs]
+        state, metrics = task.advance(state, step, *inputs)
+        task.agreed_to_stop(metrics)
+        step += count
+    losses = {f"losses|{name}": np.asarray(value) for name, value in metrics[-1].items()}
+    return flatten(state) | losses
+
+
+def main():
+    out, jobs, *place = sys.argv[1:]
+    coordinator, count, own = (None, None, None)
+    if place:
+        coordinator, count, own = f"127.0.0.1:{place[0]}", int(place[1]), int(place[2])
+    request = Request(["x"], coordinator=coordinator, num_hosts=count, host_id=own)
+    with joined(request) as hosts:
+        found = {}
+        for job in json.loads(jobs):
+            arrays = train(job, hosts)
+            found |= {f"{job['name']}:{key}": value for key, value in arrays.items()}
+        if hosts.is_first:
+            np.savez(out, **found)
+
+
+if __name__ == "__main__":
+    main()

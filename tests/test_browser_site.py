@@ -189,6 +189,62 @@ def test_cold_then_threads_then_without_a_network(browser, host, shipped_site):
         host.down = False
 
 
+NO_WORKER = "window.Worker = class extends EventTarget { postMessage() {} };"
+SHOWN = "return [...document.querySelectorAll('.wall img')].map((one) => one.naturalWidth)"
+# What is kept of a kind is cut short.
+CUT = """
+const cache = await caches.open("anime-pipeline-files");
+for (const { url } of await cache.keys()) {
+  if (url.includes(arguments[0])) await cache.put(url, new Response("short"));
+}
+"""
+LENGTHS = """
+const cache = await caches.open("anime-pipeline-files");
+const found = (await cache.keys()).filter(({ url }) => url.includes(arguments[0]));
+const files = (await Promise.all(found.map((one) => cache.match(one)))).filter(Boolean);
+return Promise.all(files.map(async (one) => (await one.blob()).size));
+"""
+
+
+def test_faces_that_were_drawn_before_are_shown_before_anything_is_loaded(browser):
+    browser.open("/?start=900")
+    browser.wait(lambda: browser.js(SHOWN) == [128] * 24)
+    keys = "return caches.open('anime-pipeline-faces').then((one) => one.keys()).then((all) =>"
+    kept = f"{keys} all.filter(({{ url }}) => /seed=9(0.|1.|2[0-3])&/.test(url)).length)"
+    browser.wait(lambda: browser.js(kept) == 24)
+    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=NO_WORKER)
+    browser.held.append(added["identifier"])
+    browser.driver.get(browser.url + "/?start=900")
+    browser.wait(lambda: browser.js(SHOWN) == [128] * 24)
+    browser.driver.get(browser.url + "/?start=901&hair=pink")
+    browser.says("h1", "Nobody has met these people yet")
+    assert browser.js(SHOWN) == [0] * 24, "other faces must be drawn"
+
+
+@pytest.mark.parametrize("what", ["arrays", "program"])
+def test_what_was_kept_and_is_not_whole_is_fetched_again(browser, shipped_site, what):
+    site = json.loads((shipped_site[0] / "site.json").read_text())
+    stored = {**site["generator"], **site["runtime"]["wasm"]}[what]
+    name = stored["file"].removesuffix(".bin")
+
+    def lengths():
+        return browser.js(LENGTHS, name)
+
+    browser.open("/studio?seed=9000")
+    browser.says("[data-saved]", "works without a network now")
+    assert lengths() == [stored["unpacked"]]
+    browser.open("/studio?seed=9001")
+    browser.js(CUT, name)
+    browser.driver.get(f"{browser.url}/studio.html?seed=9002")
+    if what == "program":  # nothing can be drawn with it, now
+        browser.wait(lambda: lengths() == [])
+        browser.complaints()
+        browser.open("/studio?seed=9003")
+    browser.wait(lambda: lengths() == [stored["unpacked"]])
+    image = browser.one("[data-portrait] img")
+    browser.wait(lambda: image.get_property("naturalWidth") == 128)
+
+
 PAGES = {
     "wall": "/?start=500",
     "studio": "/studio?seed=107&hair=%233366cc",

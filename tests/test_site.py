@@ -103,6 +103,15 @@ def test_every_file_is_the_one_that_the_description_names(shipped_site):
         content = (folder / each["file"]).read_bytes()
         assert len(content) == each["bytes"]
         assert hashlib.sha256(content).hexdigest() == each["sha256"]
+    packed = [each for each in named if each["file"].endswith(runtime.PACKED)]
+    packed += [kind["program"] for kind in document["runtime"].values()]
+    for each in packed:
+        content = gzip.decompress((folder / each["file"]).read_bytes())
+        assert len(content) == each["unpacked"]
+    kept = {each["file"].removesuffix(runtime.PACKED) for each in packed}
+    [facts, *_] = (folder / "service_worker.js").read_text().splitlines()
+    large = json.loads(facts.removeprefix("const SITE = ").removesuffix(";"))["large"]
+    assert kept < set(large), "or they are not kept as they are used"
     assert {path.name for path in (folder / "networks").iterdir()} == {
         each["file"].rpartition("/")[2] for each in named
     }

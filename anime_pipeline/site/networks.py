@@ -8,6 +8,7 @@ to 24 % smaller.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 from anime_pipeline.core.config import DcganConfig
@@ -27,6 +28,7 @@ from anime_pipeline.inference.generator import condition_table
 from anime_pipeline.inference.graph_layers import pictures_graph
 from anime_pipeline.models.blend import mix
 from anime_pipeline.models.weights import Weights, misfit
+from anime_pipeline.site.runtime import PACKED
 from anime_pipeline.web.models.catalogue import STEPS, Catalogue
 
 LARGE = 1024  # numbers from which on an array is stored apart
@@ -114,6 +116,7 @@ def write(networks: Networks, folder: Path) -> dict[str, Any]:
     return {
         "weights": networks.weights_hash,
         "external": ARRAYS,
+        "smallest": base64.b64encode(smallest_graph()).decode(),
         "generator": _write_generator(networks.generator, folder),
         "upscaler": _write_upscalers(networks, folder),
     }
@@ -217,11 +220,23 @@ def _hollow(graph: ModelProto, names: set[str]) -> bytes:
     return hollow.SerializeToString()
 
 
+def smallest_graph() -> bytes:
+    """Return a graph that does nothing: the runtime begins with a session, whatever it is of."""
+    one = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph([node], "nothing", one[:1], one[1:])
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+
+
 def _put(folder: Path, stem: str, suffix: str, content: bytes) -> dict[str, Any]:
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"{stem}-{sha256[:12]}{suffix}"
     atomic_write_bytes(folder / name, content)
-    return {"file": f"{folder.name}/{name}", "bytes": len(content), "sha256": sha256}
+    found = {"file": f"{folder.name}/{name}", "bytes": len(content), "sha256": sha256}
+    if suffix.endswith(PACKED):
+        found["unpacked"] = len(gzip.decompress(content))
+    return found
 
 
 def as_json(document: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ FILES = {
         "ort-wasm-simd-threaded.asyncify.wasm",
     ),
 }
+PACKED = ".bin"  # of files that browsers keep unpacked, by the name without it
 SHA256 = "onnxruntime-web.sha256"  # beside this, as sha256sum writes it
 GET_ADVICE = (
     f"Get it with: npm pack {PACKAGE}@{VERSION} && tar xzf {PACKAGE}-{VERSION}.tgz, and pass "
@@ -85,8 +86,10 @@ def copy(dist: Path, folder: Path) -> dict[str, Any]:
             text = re.sub(r"\n//# sourceMappingURL=\S+\s*$", "\n", text)
             atomic_write_bytes(folder / name, text.encode())
             scripts[role] = f"{at}/{name}"
-        packed = gzip.compress((dist / program).read_bytes(), 9, mtime=0)
+        content = (dist / program).read_bytes()
+        packed = gzip.compress(content, 9, mtime=0)
         # By another name than .gz, which some hosts unpack on the way.
-        atomic_write_bytes(folder / f"{program}.bin", packed)
-        found[kind] = scripts | {"program": {"file": f"{at}/{program}.bin", "bytes": len(packed)}}
+        atomic_write_bytes(folder / f"{program}{PACKED}", packed)
+        sizes = {"bytes": len(packed), "unpacked": len(content)}
+        found[kind] = scripts | {"program": {"file": f"{at}/{program}{PACKED}"} | sizes}
     return found

@@ -98,7 +98,7 @@ def write_site(folder: Path, catalogue: Catalogue, package: Path | None, title: 
         atomic_write_text(folder / name, text)
     small = [*rendered, *(f"{static}/{name}" for name in scripts)]
     large = [
-        *_names(document),
+        *(name.removesuffix(runtime.PACKED) for name in _names(document)),
         *(f"{engine}/{path.name}" for path in (folder / engine).glob("*.js")),
     ]
     atomic_write_text(folder / WORKER, _service_worker(folder, small, large))

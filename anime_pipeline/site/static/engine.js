@@ -4,7 +4,7 @@
 import { conditionOf } from "./condition.js";
 import { join, mix, widen } from "./halves.js";
 import { latentOf } from "./latent.js";
-import { keepFile, keepScripts, load, unzip } from "./saved.js";
+import { forget, isKept, keepFile, keepScripts, load, unpackedAt } from "./saved.js";
 
 /** @typedef {import("./face.js").Face} Face */
 /** @typedef {{width: number, height: number, channels: number, data: Uint8Array}} Picture */
@@ -17,7 +17,7 @@ const ERRORS_ONLY = 3;
 export class Engine {
   /**
    * @param {URL} root of the site
-   * @param {(bytes: number, fetched: boolean) => void} onBytes called as files come
+   * @param {import("./saved.js").OnBytes} onBytes
    */
   constructor(root, onBytes) {
     this.root = root;
@@ -32,18 +32,21 @@ export class Engine {
     this.upscalers = new Map();
   }
 
-  /** Load stage one and what it runs on. */
-  async start() {
+  /**
+   * Load stage one and what it runs on.
+   * @param {boolean} answered whether a service worker answers for what is kept
+   */
+  async start(answered) {
     const response = await fetch(new URL("site.json", this.root));
     if (!response.ok) throw new Error(`site.json: status ${response.status}`);
     this.site = await response.json();
     const { generator } = this.site;
-    this.runtime = this.startRuntime();
+    this.runtime = this.startRuntime(answered);
     const [graph, arrays, table] = await Promise.all([
-      this.load(generator.graph), this.half(generator.arrays), this.half(generator.table), this.runtime,
+      this.load(generator.graph), this.half(generator.arrays).then(widen), this.half(generator.table), this.runtime,
     ]);
     this.known = { parts: generator.parts, table: widen(table), rows: generator.rows };
-    this.generator = await this.session(graph, widen(arrays));
+    this.generator = await this.session(graph, arrays);
   }
 
   /** Bytes that are loaded in all. */
@@ -53,15 +56,25 @@ export class Engine {
     return [...networks, runtime[this.kind ?? "wasm"].program].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  async startRuntime() {
+  /** @param {boolean} answered */
+  async startRuntime(answered) {
     this.kind = await hasGpu() ? "webgpu" : "wasm";
     const { module, threads, program } = this.site.runtime[this.kind];
-    const [ort, packed] = await Promise.all([import(new URL(module, this.root).href), this.load(program)]);
+    // By its address a browser finds what it has compiled of it the last time.
+    const byAddress = answered && await isKept(this.root, program);
+    const [ort, content] = await Promise.all([import(new URL(module, this.root).href), byAddress ? null : this.load(program)]);
+    if (byAddress) this.onBytes(program.bytes, false);
     ort.env.logLevel = "error";
     Object.assign(ort.env.wasm, {
       numThreads: globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1,
-      wasmPaths: { mjs: new URL(threads, this.root).href },
-      wasmBinary: await unzip(packed),
+      wasmPaths: { mjs: new URL(threads, this.root).href, ...(byAddress ? { wasm: unpackedAt(this.root, program) } : {}) },
+      ...(content ? { wasmBinary: content } : {}),
+    });
+    // The program starts with the first session: with one of no size, while networks are on their way.
+    const smallest = Uint8Array.from(atob(this.site.smallest), (letter) => letter.charCodeAt(0));
+    await ort.InferenceSession.create(smallest, { executionProviders: ["wasm"] }).catch(async (/** @type {unknown} */ error) => {
+      await forget(this.root, program); // another visit fetches it anew
+      throw error;
     });
     this.ort = ort;
   }
@@ -73,7 +86,7 @@ export class Engine {
 
   /** @param {import("./saved.js").Stored} stored @param {Uint16Array} [base] @returns {Promise<Uint16Array>} */
   async half(stored, base) {
-    return join(await unzip(await this.load(stored)), base);
+    return join(await this.load(stored), base);
   }
 
   /** @param {Uint8Array} graph @param {Float32Array} values @returns {Promise<any>} */

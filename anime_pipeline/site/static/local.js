@@ -1,10 +1,12 @@
 // @ts-check
 /** What the pages ask for, answered by the networks in this browser; the same functions as `api.js`. */
 
+import { recall, remember } from "./album.js";
+import { PACE, listen, tell } from "./begin.js";
 import { find, say } from "./common.js";
 import { RequestError } from "./errors.js";
 import { noteServed } from "./face.js";
-import { keep, kept } from "./store.js";
+import { keep } from "./store.js";
 
 /** @typedef {import("./face.js").Face} Face */
 /** @typedef {import("./http.js").Patience} Patience */
@@ -12,7 +14,6 @@ import { keep, kept } from "./store.js";
 /** @typedef {import("./api.js").Progress} Progress */
 /** @typedef {{resolve: (result: any) => void, reject: (error: unknown) => void, onPreview?: (small: Blob) => void, onProgress?: (progress: {done: number, total: number}) => void}} Asking */
 
-const PACE = "ap.pace"; // milliseconds that a face took last time
 const SHOW_AFTER_MS = 700; // what is kept already comes sooner
 
 /** @type {Map<number, Asking>} */
@@ -20,10 +21,7 @@ const asking = new Map();
 let asked = 0;
 let ready = false;
 const begun = performance.now();
-const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-worker.addEventListener("message", ({ data }) => hear(data));
-worker.addEventListener("error", (event) => fail(event.message));
-worker.postMessage({ kind: "start", pace_ms: Number(kept(PACE)) || 0 });
+listen(hear);
 
 /** @param {any} data */
 function hear({ id, result, error, status, preview, progress, arrival, pace_ms, saved, broken, ...rest }) {
@@ -86,13 +84,30 @@ function ask(kind, what, { signal, onPreview, onProgress } = {}) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     asking.set(id, { resolve, reject, onPreview, onProgress });
-    worker.postMessage({ id, kind, ...what });
+    tell({ id, kind, ...what });
     signal?.addEventListener("abort", () => {
       if (!asking.delete(id)) return;
-      worker.postMessage({ id, kind: "cancel" });
+      tell({ id, kind: "cancel" });
       reject(signal.reason);
     }, { once: true });
   });
+}
+
+/**
+ * A face, drawn now or before.
+ * @param {{face: Face, size: number, urgent?: boolean}} what
+ * @param {Patience} [patience]
+ * @returns {Promise<import("./album.js").Drawn>}
+ */
+async function drawn(what, { onWait, ...patience } = {}) {
+  const { face, size } = what;
+  const known = await recall(face, size);
+  patience.signal?.throwIfAborted();
+  if (known) return known;
+  onWait?.(1);
+  const found = await ask("face", what, patience);
+  remember(face, size, found);
+  return found;
 }
 
 /** Pictures here have no address: they are asked for. */
@@ -102,13 +117,13 @@ export function imageUrl() {
 
 /** The picture of a face, as a file. @param {Face} face @param {number} size @param {Patience} [patience] @returns {Promise<Blob>} */
 export async function fetchPicture(face, size, patience) {
-  return (await ask("face", { face, size }, patience)).picture;
+  return (await drawn({ face, size }, patience)).picture;
 }
 
 /** @param {Face} face @param {number} size @param {Patience} [patience] @returns {Promise<Shown>} */
 export async function fetchFace(face, size, { onWait, ...patience } = {}) {
-  if (!ready) onWait?.(1);
-  const { picture, shown } = await ask("face", { face, size, urgent: true }, patience);
+  const waits = ready ? undefined : onWait;
+  const { picture, shown } = await drawn({ face, size, urgent: true }, { ...patience, onWait: waits });
   return { ...shown, image: await dataUrl(picture) };
 }
 

@@ -49,7 +49,9 @@ async function answer(request) {
   const address = fileOf(request);
   const [pages, kept] = await Promise.all([caches.open(PAGES + version), caches.open(FILES)]);
   const found = (await pages.match(address, ANY)) ?? (await kept.match(address, ANY)) ?? (await fetch(request));
-  if (found.type === "opaqueredirect" || found.status === 0) return found;
+  // All else as it is: then a browser finds what it has compiled of a program the last time.
+  const needsHeaders = request.mode === "navigate" || address.endsWith(".js");
+  if (!needsHeaders || found.type === "opaqueredirect" || found.status === 0) return found;
   const headers = new Headers(found.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   const { status, statusText } = found;

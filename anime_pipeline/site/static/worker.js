@@ -3,8 +3,6 @@
 
 import { askedBy } from "./condition.js";
 import { Engine } from "./engine.js";
-import { upscaled } from "./enlarge.js";
-import { writeGif } from "./gif.js";
 import { walk } from "./latent.js";
 import { writePng } from "./png.js";
 import { Queue } from "./queue.js";
@@ -27,9 +25,9 @@ let started;
 /** Questions that have been called off. @type {Set<number>} */
 const off = new Set();
 
-/** Load everything, in the order in which it is needed. @param {number} pace_ms */
-async function start(pace_ms) {
-  await engine.start();
+/** Load everything, in the order in which it is needed. @param {number} pace_ms @param {boolean} answered */
+async function start(pace_ms, answered) {
+  await engine.start(answered);
   const queue = new Queue(engine, pace_ms, (now) => postMessage({ pace_ms: now }));
   engine.upscaler(true, 1).session
     .then(() => engine.keepRest())
@@ -69,12 +67,13 @@ const ANSWERS = {
     return Promise.all(pictures.map((picture) => writePng(picture)));
   },
   async film(id, { ends, frames, fps }) {
+    const { writeGif } = await import("./gif.js");
     return writeGif(await journey(id, ends, frames, true), fps);
   },
   async upscale(id, { picture, scale, realism, denoise }) {
     await started;
     const { session } = engine.upscaler(false, realism, denoise);
-    const network = await session;
+    const [network, { upscaled }] = await Promise.all([session, import("./enlarge.js")]);
     const onProgress = (/** @type {number} */ done, /** @type {number} */ total) => postMessage({ id, progress: { done, total } });
     return upscaled(picture, scale, {
       enlarge: async (window) => (await engine.enlarge(network, [window]))[0],
@@ -110,7 +109,7 @@ function textsOf(face, size) {
 
 addEventListener("message", async ({ data: { id, kind, ...asked } }) => {
   if (kind === "start") {
-    started = start(asked.pace_ms);
+    started = start(asked.pace_ms, asked.answered);
     started.then(() => postMessage({ ready: true }), (error) => postMessage({ broken: String(error) }));
   } else if (kind === "cancel") {
     off.add(id);

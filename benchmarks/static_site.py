@@ -1,9 +1,9 @@
 """How soon faces are seen on a site without a server, beside the served page, in real Chromium.
 
-Each round: a first visit with nothing kept; a second with everything kept, on threads; a fourth, for
-which the browser has compiled the runtime; the second on one thread; and the served page. All show 24
-faces that nobody has seen, but for one visit that opens the last wall again. A face counts once it is
-decoded and the next frame is due: the first one however small, all of them at 128 px.
+Each round: a first visit with nothing kept; a second with everything kept, on threads; a fourth,
+for which the browser has compiled the runtime; a later one on one thread; and the served page. All
+show 24 faces that nobody has seen, but for one visit that opens the last wall again. A face counts
+once it is decoded and the next frame is due: the first however small, all of them at 128 px.
 
     npm pack onnxruntime-web@1.30.0 && tar xzf onnxruntime-web-1.30.0.tgz
     python benchmarks/static_site.py --runtime package --rounds 3 --out outputs/static_site.json

@@ -98,10 +98,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--site", type=Path, help="take the picture of this folder alone")
     options = parser.parse_args()
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
     if options.site:
         show_site(options.site, options.out)
         return
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
     from running import running
 
     # Relative, as people start it: the training page shows the path.

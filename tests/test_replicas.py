@@ -5,12 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from conftest import spawn
 from replicas import Client, free_port, redis_server, two_replicas
-from web import wait_until
+from web import picture_bytes, upload, wait_until
 
 from anime_pipeline.core import machine
 from anime_pipeline.core.errors import PipelineError, UsageError
@@ -221,3 +222,25 @@ def test_clients_see_nothing_of_a_replica_that_is_killed(tmp_path):
     assert 0 < greedy.since(lost, lost + A_MINUTE_S).count(200) <= LIMIT
     for one in clients[1:]:  # within their limits: what is refused was under way
         assert one.since(begun).count(200) > len(one.since(begun)) - 3
+
+
+def test_an_upload_is_followed_and_given_up_by_way_of_another_replica(tmp_path, made):
+    with redis_server(tmp_path) as (_, port):
+        at_work, asked = (
+            made(rate_limit_storage=f"redis://127.0.0.1:{port}").test_client() for _ in "12"
+        )
+        assert "anime_pipeline_shared_limits 1.0" in asked.get("/metrics").get_data(as_text=True)
+        path = "/api/v1/upscale/some-upload"
+        assert asked.get(path).status_code == 404
+        answers = []
+        picture = picture_bytes(700, 700)
+        thread = threading.Thread(
+            target=lambda: answers.append(upload(at_work, picture, ticket="some-upload"))
+        )
+        thread.start()
+        wait_until(lambda: (asked.get(path).json or {}).get("state") == "running")
+        assert upload(asked, picture, ticket="some-upload").status_code == 409
+        assert asked.delete(path).status_code == 204
+        thread.join()
+        assert answers[0].status_code == 409 and "Cancelled" in answers[0].json["detail"]
+        assert asked.get(path).json["state"] == "done"

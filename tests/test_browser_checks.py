@@ -134,4 +134,4 @@ def test_one_module_alone_asks_the_server():
     asking = {
         file.name for file in STATIC.glob("*.js") if asks.search(file.read_text(encoding="utf-8"))
     }
-    assert asking == {"api.js", "http.js"}, "pages import backend.js"
+    assert asking == {"api.js", "backend.js", "http.js"}, "pages import backend.js"

@@ -13,7 +13,7 @@ from anime_pipeline.core.errors import UsageError
 from anime_pipeline.data.conditions import columns
 from anime_pipeline.data.words import WORDS, known_words, parse_word
 from anime_pipeline.images.colour_names import OTHER_WORDS
-from anime_pipeline.inference.export_usage import _parts as parts_of
+from anime_pipeline.inference.export_usage import condition_parts as parts_of
 from anime_pipeline.inference.export_usage import usage
 
 ASKED = ("--eyes", "Grey", "--hair-length", "short")

@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from step_model import Network, Step, bottleneck, efficiency, sent_bytes, step_s  # noqa: E402
 
 positive = st.floats(1e-6, 1e3)
-steps = st.builds(Step, positive, st.floats(0, 1e12), st.integers(1, 50), st.floats(0, 1e3))
+steps = st.builds(
+    Step, positive, st.floats(0, 1e12, allow_subnormal=False), st.integers(1, 50), st.floats(0, 1e3)
+)
 networks = st.builds(Network, st.floats(1e3, 1e12), st.floats(0, 0.1))
 
 

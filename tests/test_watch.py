@@ -178,9 +178,9 @@ def test_a_generator_that_draws_one_face_is_noticed(tiny_images, tmp_path):
 def test_an_upscaler_that_is_led_astray_is_noticed(drawn, cli, tmp_path):
     result = cli(
         "train-srgan", "--data", drawn, "--init", "fidelity", "--steps", 100, "--batch-size", 4,
-        "--hr-size", 64, "--crop-size", 8, "--adversarial-share", 1, "--perceptual-weight", 0,
+        "--hr-size", 64, "--crop-size", 8, "--adversarial-share", 0.75, "--perceptual-weight", 0,
         "--set", "width_d=4", "--set", "pixel_weight=0", "--set", "adversarial_weight=1",
-        "--set", "learning_rate_adversarial=0.001", "--precision", "float32",
+        "--set", "learning_rate_adversarial=0.005", "--precision", "float32",
         "--set", "evaluate_every=10",
     )  # fmt: skip
     assert result.code == 0, result.stderr

@@ -46,9 +46,13 @@ def make_app(checkpoints: Path) -> Flask:
     app.config.update(CHECKPOINTS=checkpoints, TESTING=True)
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.add_template_global(lambda name: f"/static/{name}", "asset")
-    app.context_processor(lambda: {"version": "0"})
     # The frame that all pages share links pages of other blueprints.
-    app.jinja_env.globals["url_for"] = lambda endpoint, **_: f"/{endpoint}"
+    app.jinja_env.globals |= {
+        "version": "0",
+        "site": None,
+        "address": "/{}".format,
+        "url_for": lambda endpoint, **_: f"/{endpoint}",
+    }
     app.register_blueprint(blueprint)
     app.register_blueprint(ENDPOINTS.blueprint())
     return app

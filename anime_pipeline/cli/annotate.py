@@ -1,24 +1,27 @@
 """`anime-pipeline annotate`."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import methodcaller
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from anime_pipeline.cli import common
 from anime_pipeline.core.errors import DataError, PartialError, UsageError
 from anime_pipeline.core.progress import counted
 from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data.characters import COLOR_FILE, Colors, format_color_csv
-from anime_pipeline.data.dataset import Dataset, Record, open_dataset
 from anime_pipeline.data.tables import find_table
 from anime_pipeline.images.colour_names import nearest_hair_name, parse_colour
 from anime_pipeline.images.files import Skipped
+
+if TYPE_CHECKING:
+    from anime_pipeline.data.dataset import Dataset, Record
 
 
 @click.command("annotate")
@@ -42,6 +45,8 @@ def command(data: Path, overwrite: bool, compare: bool, out: Path | None) -> Non
         raise UsageError(
             f"--compare writes nothing. Expected it alone. Received {other} too; leave one out."
         )
+    from anime_pipeline.data.dataset import open_dataset
+
     dataset = open_dataset(data)
     if dataset.kind == "celeba":
         raise UsageError(
@@ -90,6 +95,8 @@ def _finish(facts: dict[str, Any], skipped: list[Skipped]) -> None:
 def _annotate(
     dataset: Dataset, out: Path | None, overwrite: bool, skipped: list[Skipped]
 ) -> dict[str, Any]:
+    import numpy as np
+
     targets: dict[Path, Path] = {}
     facts: dict[str, Any] = {"images": 0, "written": [], "kept": []}
     inside = dataset.root.resolve()

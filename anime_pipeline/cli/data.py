@@ -13,11 +13,11 @@ from anime_pipeline.cli import common
 from anime_pipeline.core.config import FITS, MAX_SEED
 from anime_pipeline.core.storage import require_free
 from anime_pipeline.core.text import visible
-from anime_pipeline.data.dataset import Dataset, open_dataset
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from anime_pipeline.data.dataset import Dataset
     from anime_pipeline.data.store import Store
 
 SHEET_COUNT = 60
@@ -34,6 +34,7 @@ def inspect(data: Path, out: Path, fit: Any) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
     import numpy as np
 
+    from anime_pipeline.data.dataset import open_dataset
     from anime_pipeline.data.duplicates import cached_groups, repeated
     from anime_pipeline.data.origins import find_origins
     from anime_pipeline.data.store import load_store, require_pictures

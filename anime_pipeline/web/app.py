@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None, endpoints: Sequence[Endpoint] =
     api = Endpoints(endpoints).blueprint()
     for blueprint in (views.blueprint, api, runs.blueprint, about.blueprint):
         app.register_blueprint(blueprint)
-    app.jinja_env.globals |= {"version": __version__, "address": views.address}
+    app.jinja_env.globals |= {"version": __version__, "address": views.address, "site": None}
     return app
 
 

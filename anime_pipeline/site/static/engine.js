@@ -24,6 +24,8 @@ export class Engine {
     this.onBytes = onBytes;
     /** Calls of networks: one at a time, as each uses all threads. @type {Promise<unknown>} */
     this.turn = Promise.resolve();
+    /** Sessions in the making, likewise. @type {Promise<unknown>} */
+    this.making = Promise.resolve();
     /** @type {Map<string, Promise<Uint16Array>>} */
     this.arrays = new Map();
     /** @type {Map<string, {session: Promise<any>, ready: boolean}>} by name and shares */
@@ -74,15 +76,18 @@ export class Engine {
     return join(await unzip(await this.load(stored)), base);
   }
 
-  /** @param {Uint8Array} graph @param {Float32Array} values */
-  async session(graph, values) {
-    return this.ort.InferenceSession.create(graph, {
+  /** @param {Uint8Array} graph @param {Float32Array} values @returns {Promise<any>} */
+  session(graph, values) {
+    // One after the other: the runtime finds arrays by their path, which all graphs name alike.
+    const made = this.making.then(() => this.ort.InferenceSession.create(graph, {
       executionProviders: this.kind === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
       externalData: [{ path: this.site.external, data: new Uint8Array(values.buffer) }],
       graphOptimizationLevel: "all",
       enableMemPattern: false, // pictures come in many sizes
       logSeverityLevel: ERRORS_ONLY,
-    });
+    }));
+    this.making = made.catch(() => undefined);
+    return made;
   }
 
   /** Arrays of an upscaler. @param {string} name @returns {Promise<Uint16Array>} */

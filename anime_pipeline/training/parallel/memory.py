@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from anime_pipeline.core import platform
 from anime_pipeline.core.errors import PipelineError, is_out_of_memory
 from anime_pipeline.models import backend
 
@@ -30,9 +30,10 @@ def saying_what_fits(task: Task[Any]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if backend.name() != "jax" or not is_out_of_memory(error):
+        limit = device_bytes() if backend.name() == "jax" and is_out_of_memory(error) else None
+        if limit is None:
             raise
-        text = words(task, device_bytes())
+        text = words(task, limit)
         raise PipelineError(f"{text}") from error
 
 
@@ -109,9 +110,9 @@ def step_bytes(task: Task[Any], batch: int) -> int:
     )
 
 
-def device_bytes() -> int:
-    """Return the memory of a device; on a CPU the machine's."""
+def device_bytes() -> int | None:
+    """Return the memory of a device; on a CPU the machine's, None where it does not tell."""
     import jax
 
     stats = jax.local_devices()[0].memory_stats() or {}
-    return int(stats.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return stats.get("bytes_limit") or platform.memory_bytes()

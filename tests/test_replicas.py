@@ -185,6 +185,7 @@ def test_a_share_of_time_counts_as_so_many_cores(tmp_path, monkeypatch):
         assert machine.usable_cores() == cores
 
 
+METHODS = ("GET", "GET", "POST", "POST")
 LIMIT = 20
 A_MINUTE_S = 55  # or a little less: things are counted before they are answered
 
@@ -197,7 +198,7 @@ def test_clients_see_nothing_of_a_replica_that_is_killed(tmp_path):
             greedy = Client(proxy, 0, FAR)
             clients = [greedy] + [
                 Client(proxy, 1000 * number, method=method)
-                for number, method in enumerate(["GET", "GET", "POST", "POST"], 1)
+                for number, method in enumerate(METHODS, 1)
             ]
             for one in clients:
                 one.start()
@@ -222,6 +223,25 @@ def test_clients_see_nothing_of_a_replica_that_is_killed(tmp_path):
     assert 0 < greedy.since(lost, lost + A_MINUTE_S).count(200) <= LIMIT
     for one in clients[1:]:  # within their limits: what is refused was under way
         assert one.since(begun).count(200) > len(one.since(begun)) - 3
+
+
+@pytest.mark.slow
+def test_clients_lose_nothing_with_a_replica_that_is_told_to_stop(tmp_path):
+    with two_replicas(tmp_path) as (replicas, proxy):
+        clients = [Client(proxy, 1000 * each, method=how) for each, how in enumerate(METHODS, 1)]
+        for one in clients:
+            one.start()
+        wait_until(lambda: all(len(one.since(0)) > 5 for one in clients))
+        replicas[0].terminate()
+        assert replicas[0].wait() == 0
+        ended = time.monotonic()
+        wait_until(lambda: all(len(one.since(ended)) > 20 for one in clients))
+        for one in clients:
+            one.over.set()
+        for one in clients:
+            one.join()
+    assert {status for one in clients for status in one.since(0)} <= {200, 503}
+    assert all(set(one.since(ended)) == {200} for one in clients)
 
 
 def test_an_upload_is_followed_and_given_up_by_way_of_another_replica(tmp_path, made):

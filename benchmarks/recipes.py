@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from anime_pipeline.architectures.dcgan_residual import SCHEDULES
 from anime_pipeline.core.checkpoint import load_latest, rebuild, save, steps_in
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import TrainingInterruptedError
@@ -45,15 +46,10 @@ from anime_pipeline.training import Request, loop
 from anime_pipeline.training.dcgan.stage import DcganStage
 from anime_pipeline.training.dcgan.task import DcganTask
 
-# What `gpu` does, as far as two cores can pay for it.
-RESIDUAL: dict[str, Any] = {
-    name: getattr(DCGAN_PRESETS["gpu"], name)
-    for name in (
-        "architecture learning_rate_g learning_rate_d beta_1 beta_2_start lr_schedule "
-        # Without norms to hold them, rates like these diverge under penalties 16 times as strong.
-        "learning_rate_fall gamma_fall r1_interval"
-    ).split()
-}
+# What `cpu` was up to 0.5: the defaults of all that `residual`'s presets set.
+MODULATED: dict[str, Any] = {
+    name: getattr(DcganConfig(), name) for name in ["architecture", *SCHEDULES]
+} | {"feature_critic": True}
 RECIPES: dict[str, dict[str, Any]] = {
     "cpu": {},
     "no feature critic": {"feature_critic": False},
@@ -67,10 +63,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "no averaging": {"ema_half_life_images": 0.0},
     "width 32": {"width": 32},
     "width 64": {"width": 64},
-    "residual": RESIDUAL,
-    "residual, VGG16 at 64 px": RESIDUAL | {"feature_px": 64},
-    "residual, penalties every 16th step": RESIDUAL | {"r1_interval": 16},
-    "residual, no feature critic": RESIDUAL | {"feature_critic": False},
+    "VGG16 at 64 px": {"feature_px": 64},
+    "penalties every 16th step": {"r1_interval": 16},
+    "modulated": MODULATED,
+    "modulated, no feature critic": MODULATED | {"feature_critic": False},
     "reference": {},
 }
 Measure = Callable[[Any], dict[str, float]]

@@ -31,7 +31,8 @@ DRIVERS = ("chromedriver", "chromium.chromedriver")
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync "
-    "--disable-dev-shm-usage --hide-scrollbars"
+    # Its crash handler can hang beside a renderer that it watches die, and the browser with it.
+    "--disable-breakpad --disable-crash-reporter --disable-dev-shm-usage --hide-scrollbars"
 )
 DESKTOP, PHONE = (1280, 900), (390, 844)
 PATIENCE_S = 300  # a limit for what is broken, however slow the machine

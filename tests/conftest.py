@@ -56,8 +56,8 @@ LONG_FILES = [
     f"test_{name}.py"
     for name in (
         "resume", "resume_data", "train_init", "training_steps", "comforts", "web_serving",
-        "browser_checks", "browser_studio", "watch", "calls", "kill", "slim", "web_models",
-        "browser_pages", "browser_blend", "browser_site",
+        "browser_checks", "browser_studio", "watch", "calls", "kill", "slim", "replicas",
+        "web_models", "browser_pages", "browser_blend", "browser_site",
         "browser_faces", "web_schema", "web_settings", "export", "examples", "cli", "web_api",
         "upscale_cli", "browser_upscale", "duplicates", "data", "web_app", "runtime",
     )

@@ -82,6 +82,9 @@ def test_its_requirements_are_those_of_the_slim_list_that_serving_needs():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     slim, serve = read(ROOT / "requirements-slim.txt"), read(ROOT / "requirements-serve.txt")
+    replicas = set(config["options.extras_require"]["replicas"].split())
+    assert replicas < serve
+    serve -= replicas
     assert serve < slim < set(config["options"]["install_requires"].split())
     left_out = {re.split(r"[~>=]", line)[0] for line in slim - serve}
     assert left_out == {"pandas", "scikit-image", "scipy", "matplotlib", "pooch"}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +122,9 @@ def test_another_architecture_than_the_weights_is_a_usage_error_in_words(cli, ea
 
 def test_the_weights_architecture_replaces_that_of_any_preset(earlier):
     beginning = find_initial_weights(str(earlier))
-    config = beginning.fit_config(DCGAN_PRESETS["gpu"], {"loss": "hinge", "condition": "skin,hair"})
-    assert (config.architecture, config.width, config.width_d) == ("modulated", 4, 4)
+    other = replace(DCGAN_PRESETS["gpu"], architecture="modulated")
+    config = beginning.fit_config(other, {"loss": "hinge", "condition": "skin,hair"})
+    assert (config.architecture, config.width, config.width_d) == ("residual", 4, 4)
     assert config.batch_size == 256 and config.loss == "hinge" and config.condition == "hair,skin"
     assert beginning.fit_config(DCGAN_PRESETS["cpu"], {"width_d": 16}).width_d == 16
     with pytest.raises(UsageError, match="image_size: the weights have 16, you asked for 32"):

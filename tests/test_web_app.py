@@ -11,7 +11,7 @@ from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.models.zoo import find_weights
 from anime_pipeline.web.errors import Problem
 from anime_pipeline.web.models.catalogue import Catalogue
-from anime_pipeline.web.models.uploads import KEPT_TICKETS, Uploads
+from anime_pipeline.web.models.tickets import KEPT_TICKETS, Tickets
 from anime_pipeline.web.services import EXTENSION
 from anime_pipeline.web.serving import static_files
 from anime_pipeline.web.serving.clients import client_of
@@ -254,14 +254,14 @@ def test_a_defect_of_ours_is_logged_and_says_nothing_of_itself(app, client, monk
 
 
 def test_tickets_are_few_and_one_upload_each():
-    uploads = Uploads(None)
-    first = uploads._open("first-one")
+    tickets = Tickets()
+    first = tickets.open("first-one")
     with pytest.raises(Problem, match="in use"):
-        uploads._open("first-one")
+        tickets.open("first-one")
     first.state = "done"
-    assert uploads._open("first-one") is not first
+    assert tickets.open("first-one") is not first
     for index in range(KEPT_TICKETS):
-        uploads._open(f"ticket-{index}")
+        tickets.open(f"ticket-{index}")
     with pytest.raises(Problem, match="No upload"):
-        uploads.get("first-one")
-    assert uploads._open(None) is not None
+        tickets.get("first-one")
+    assert tickets.open(None) is not None

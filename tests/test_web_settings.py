@@ -54,7 +54,11 @@ def test_defaults_and_variables_are_the_same_everywhere(name):
     field = (FIELDS | SERVERS_OWN)[name]
     if isinstance(field, int | float):
         assert float(default) == field == options()[name].default
-    elif name not in ("upscaler", "trusted_hosts"):  # these tell in words what nothing means
+    elif name not in (
+        "upscaler",
+        "trusted_hosts",
+        "rate_limit_storage",
+    ):  # these tell in words what nothing means
         assert default.rstrip("/") == str(field) == str(options()[name].default).rstrip("/")
 
 

@@ -310,3 +310,30 @@ def test_what_a_client_that_has_gone_wanted_is_given_up(computer):
     blocked.join(PATIENCE_S)
     assert numbers(worker.run([Fake(3)], PATIENCE_S, gone=Future())) == [3]
     assert computer.batches == [[0], [3]] and worker.waiting == 0
+
+
+def test_who_is_counted_elsewhere_keeps_nobody_waiting():
+    """Counting may ask another machine: meanwhile others are served, and their places are kept."""
+    computer = Computer()
+    worker = Worker(computer, most_waiting=2)
+    counting, counted = threading.Event(), threading.Event()
+
+    def count():
+        counting.set()
+        assert counted.wait(PATIENCE_S)
+
+    thread, found = in_thread(lambda: worker.run([Fake(1)], PATIENCE_S, None, count))
+    assert counting.wait(PATIENCE_S)
+    assert int(worker.run([Fake(2)], PATIENCE_S)[0]) == 2
+    assert worker.waiting == 0
+    other, refused = in_thread(lambda: worker.run([Fake(3)], PATIENCE_S, None, count))
+    wait_until(lambda: len(worker._entering) == 2)
+    with pytest.raises(BusyError, match="2 requests are waiting"):
+        worker.run([Fake(4)], PATIENCE_S)
+    stopped, _ = in_thread(lambda: worker.stop(PATIENCE_S))
+    wait_until(lambda: not worker.alive)
+    counted.set()
+    for one in (thread, other, stopped):
+        one.join(PATIENCE_S)
+    assert all(isinstance(one, BusyError) for one in (*found, *refused))  # it stops meanwhile
+    assert not worker._entering and computer.batches == [[2]]

@@ -10,7 +10,13 @@ from click.core import ParameterSource
 from anime_pipeline.cli.common import checkpoints_option, say, waiting
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import EXIT_FAILURE
-from anime_pipeline.web.serving.settings import LOOPBACK_HOSTS, MOST_QUEUE, Settings, hosts
+from anime_pipeline.web.serving.settings import (
+    LOOPBACK_HOSTS,
+    MOST_QUEUE,
+    Settings,
+    hosts,
+    storage,
+)
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 
@@ -30,6 +36,13 @@ class NamesVariables(click.Command):
                 variable = next(name for name in names if os.environ.get(name))
                 error.param_hint = f"the variable {variable} ({option.opts[0]})"
             raise
+
+
+def _storage(context: click.Context, option: click.Parameter, url: str) -> str:
+    try:
+        return storage(url)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 def _url(host: str, port: int) -> str:
@@ -52,6 +65,9 @@ def _url(host: str, port: int) -> str:
               help="Faces a minute for each client on another machine; 0: no limit.")  # fmt: skip
 @click.option("--upload-rate-limit", type=click.IntRange(min=0),
               default=Settings.upload_rate_limit, help="Uploads a minute, likewise.")  # fmt: skip
+@click.option("--rate-limit-storage", default="", show_default=False, callback=_storage,
+              help="Where replicas count together, such as redis://host:6379 [default: each for "
+              "itself].")  # fmt: skip
 @click.option("--proxies", type=click.IntRange(0, 16), default=Settings.proxies,
               help="Reverse proxies in front, whose X-Forwarded headers are believed.")  # fmt: skip
 @click.option("--trusted-hosts", default="", show_default=False,

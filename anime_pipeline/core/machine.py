@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import json
+import math
 import os
 import platform
 import re
@@ -177,12 +178,26 @@ def _cpuinfo() -> str:
 
 
 def usable_cores() -> int:
-    """Return how many hardware threads this process may use; a container may get few."""
+    """Return how many hardware threads this process may use; a container may get few.
+
+    A container's share of time, such as Kubernetes' limit of 2, counts as so many, rounded up.
+    """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return min([cores, *_most_threads])
+    return min([cores, *_quota(), *_most_threads])
+
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of the container; without one there is no such file
+
+
+def _quota() -> list[int]:
+    """Return how many cores' time the control group has (cgroup v2); none where it has all."""
+    with suppress(OSError, ValueError):  # its first word may be "max"
+        quota_us, period_us = map(int, CPU_QUOTA.read_text().split())
+        return [max(1, math.ceil(quota_us / period_us))]
+    return []
 
 
 _most_threads: list[int] = []

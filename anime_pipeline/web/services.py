@@ -8,11 +8,13 @@ from flask import current_app
 
 from anime_pipeline.web.models.catalogue import Catalogue
 from anime_pipeline.web.models.jobs import compute
+from anime_pipeline.web.models.tickets import Tickets
 from anime_pipeline.web.models.uploads import Uploads
 from anime_pipeline.web.models.worker import Worker
 from anime_pipeline.web.serving.clients import RateLimits
 from anime_pipeline.web.serving.measurements import Measurements
 from anime_pipeline.web.serving.settings import Settings
+from anime_pipeline.web.serving.shared import Shared
 from anime_pipeline.web.serving.shedding import Shedding
 
 EXTENSION = "anime_pipeline"
@@ -37,12 +39,17 @@ class Services:
     def __init__(self, settings: Settings, openapi: dict[str, Any]) -> None:
         """Load the models and start their worker."""
         self.settings, self.openapi = settings, openapi
-        # First, as it is what can fail.
+        # First, as these are what can fail.
+        shared = Shared(settings.rate_limit_storage) if settings.rate_limit_storage else None
         self.catalogue = Catalogue(settings.checkpoint, settings.upscaler, settings.checkpoints)
         self.worker = Worker(compute, settings.queue)
-        self.uploads = Uploads(self.worker)
-        self.limits = RateLimits(faces=settings.rate_limit, uploads=settings.upload_rate_limit)
-        self.measurements = Measurements(lambda: self.worker.waiting)
+        self.uploads = Uploads(self.worker, Tickets(shared))
+        self.limits = RateLimits(
+            shared, faces=settings.rate_limit, uploads=settings.upload_rate_limit
+        )
+        self.measurements = Measurements(
+            lambda: self.worker.waiting, lambda: bool(shared and shared.reached)
+        )
         self.worker.on_batch = self.measurements.on_batch
 
 

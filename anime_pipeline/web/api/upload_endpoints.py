@@ -76,10 +76,10 @@ _TICKET = {"tag": "pictures", "problems": (404,)}
 @ENDPOINTS.add("GET", "/upscale/<ticket>", name="progress", answers={JSON: Progress}, **_TICKET)
 def progress_of(ticket: str) -> Progress:
     """Tell how far an upload is."""
-    return Progress.model_validate(services().uploads.get(ticket))
+    return Progress.model_validate(services().uploads.tickets.get(ticket))
 
 
 @ENDPOINTS.add("DELETE", "/upscale/<ticket>", name="cancel", answers={}, **_TICKET)
 def cancel(ticket: str) -> None:
     """Give up an upload."""
-    services().uploads.get(ticket).future.cancel()  # its own request is then answered with 409
+    services().uploads.tickets.cancel(ticket)  # its own request is then answered with 409

@@ -27,6 +27,7 @@ GATHER_S = 0.005  # how long the first of a batch waits for company
 # Cost of one batch: about a seventh of a second on two cores. A job that costs more is a batch of
 # its own, and others wait for no more than that: 17 for the largest.
 MOST_AT_ONCE = 8
+MEANWHILE_S = 0.5
 LONG_JOBS = 3  # uploads that may wait; each takes seconds to minutes
 
 Compute = Callable[[Sequence[Job]], list[np.ndarray]]
@@ -46,6 +47,7 @@ class Worker:
         self._compute = compute
         self._admission = Admission(most_waiting)
         self._requests: list[QueuedRequest] = []  # those too whose last job is being computed
+        self._entering: list[QueuedRequest] = []  # that have a place, but may be refused still
         self._queue = FairQueue()
         self._long: deque[LongJob] = deque()
         self._stopping = False
@@ -83,7 +85,7 @@ class Worker:
             jobs: What is to be made.
             timeout_s: How long that may take.
             client: Whom for, so that no client takes more than a share; None for one without limit.
-            on_admission: Called once they are let in; what it raises refuses them still.
+            on_admission: Called once there is a place for them; what it raises refuses them still.
             gone: Done once nobody wants them any more.
 
         Raises:
@@ -95,8 +97,18 @@ class Worker:
         with self._changed:
             self._refuse_when_stopping()
             before = self._queue.cost_before(request)
-            self._admission.refuse(self._requests, request, before, timeout_s)
-            on_admission()
+            held = [*self._requests, *self._entering]
+            self._admission.refuse(held, request, before, timeout_s)
+            self._entering.append(request)
+        try:
+            on_admission()  # without the lock: another machine may be asked
+        except BaseException:
+            with self._changed:
+                self._entering.remove(request)
+            raise
+        with self._changed:
+            self._entering.remove(request)
+            self._refuse_when_stopping()  # which may have begun meanwhile
             self._requests.append(request)
             self._queue.add(request)
             request.future.add_done_callback(lambda _: self._forget(request))
@@ -114,13 +126,20 @@ class Worker:
         self._refuse_when_stopping()
         self._admission.refuse_when_full(len(self._requests))
 
-    def run_long(self, job: LongJob, timeout_s: float, gone: Gone = None) -> Any:
+    def run_long(
+        self,
+        job: LongJob,
+        timeout_s: float,
+        gone: Gone = None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Any:
         """Wait for a job that takes long.
 
         Args:
             job: The work.
             timeout_s: How long it may take.
             gone: Done once nobody wants it any more.
+            meanwhile: Called every `MEANWHILE_S`, in the thread that waits.
 
         Raises:
             BusyError: If too many such jobs wait.
@@ -137,7 +156,7 @@ class Worker:
         late = Problem(
             422, f"It was not done within {timeout_s:g} s. Try a smaller picture or scale."
         )
-        return _wait(job.future, timeout_s, gone, late)
+        return _wait(job.future, timeout_s, gone, late, meanwhile)
 
     def refuse_long_when_full(self) -> None:
         """Tell whether `run_long` would be refused, before a picture is read for it.
@@ -250,14 +269,24 @@ class Worker:
         return sum(request.cost for request in self._requests)
 
 
-def _wait(future: Future[Any], timeout_s: float, gone: Gone, late: Exception) -> Any:
+def _wait(
+    future: Future[Any],
+    timeout_s: float,
+    gone: Gone,
+    late: Exception,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Any:
     """Return a result; when nobody waits any more, or it is late, what is left is given up."""
+    until, ended = time.monotonic() + timeout_s, threading.Event()
+    future.add_done_callback(lambda _: ended.set())
     if gone is not None:
         gone.add_done_callback(lambda _: future.cancel())
+    while not ended.wait(max(0.0, min(MEANWHILE_S, until - time.monotonic()))):
+        if time.monotonic() >= until:
+            future.cancel()
+            raise late
+        meanwhile()
     try:
-        return future.result(timeout_s)
+        return future.result()
     except CancelledError:
         raise GivenUpError() from None
-    except TimeoutError:
-        future.cancel()
-        raise late from None

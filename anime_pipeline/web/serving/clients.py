@@ -9,13 +9,15 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import TypeVar
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 
 from anime_pipeline.web.errors import Problem
+from anime_pipeline.web.serving.shared import Shared
 
 IPV6_NETWORK = 64  # one customer has at least that many addresses
 
@@ -40,8 +42,14 @@ def client_of(address: str | None) -> str | None:
 class RateLimits:
     """Counts what each client asks for over the last minute, by a sliding window."""
 
-    def __init__(self, **a_minute: int) -> None:
-        """Take how much of what is allowed, such as ``faces=1200``; 0 for any number."""
+    def __init__(self, shared: Shared | None = None, **a_minute: int) -> None:
+        """Begin to count.
+
+        Args:
+            shared: Where all replicas count together; None for this one alone.
+            a_minute: How much of what is allowed, such as ``faces=1200``; 0 for any number.
+        """
+        self._shared = shared
         # Counters, which are forgotten in time: a list for each client would be kept for ever.
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._items = {
@@ -57,15 +65,20 @@ class RateLimits:
         item, client = self._items.get(what), client_of(address)
         if item is None or client is None:
             return
-        # A single request may be larger than the whole limit: it then uses it up.
-        if self._limiter.hit(item, what, client, cost=min(cost, item.amount)):
-            return
-        reset, _ = self._limiter.get_window_stats(item, what, client)
-        raise Problem(
-            429,
-            f"More than {item.amount} {what} in a minute. Wait a little.",
-            retry_after_s=max(1.0, reset - time.time()),
-        )
+
+        def wait_s(limiter: RateLimiter) -> float:
+            """Count it; tells how long to wait if it was too much, else 0."""
+            # A single request may be larger than the whole limit: it then uses it up.
+            if limiter.hit(item, what, client, cost=min(cost, item.amount)):
+                return 0.0
+            reset, _ = limiter.get_window_stats(item, what, client)
+            return max(1.0, reset - time.time())
+
+        own, shared = partial(wait_s, self._limiter), self._shared
+        seconds = shared.ask(partial(wait_s, shared.limiter), own) if shared else own()
+        if seconds:
+            detail = f"More than {item.amount} {what} in a minute. Wait a little."
+            raise Problem(429, detail, retry_after_s=seconds)
 
 
 class Budget:

@@ -16,8 +16,10 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 class Measurements:
     """Counters of one app, in a registry of their own."""
 
-    def __init__(self, waiting: Callable[[], float]) -> None:
-        """Take what tells how many requests wait for the models."""
+    def __init__(
+        self, waiting: Callable[[], float], shares: Callable[[], float] = lambda: 0
+    ) -> None:
+        """Take what tells how many requests wait, and whether rate limits are shared."""
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "anime_pipeline_requests_total",
@@ -44,6 +46,11 @@ class Measurements:
             "Requests that wait for the models or are being worked on.",
             registry=registry,
         ).set_function(waiting)
+        Gauge(
+            "anime_pipeline_shared_limits",
+            "1 while rate limits are counted together with other replicas, else 0.",
+            registry=registry,
+        ).set_function(shares)
         ProcessCollector(registry=registry)
 
     def on_batch(self, size: int, seconds: float) -> None:

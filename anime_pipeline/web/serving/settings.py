@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from anime_pipeline.core.errors import UsageError
@@ -18,11 +19,32 @@ MAX_UPLOAD_BYTES = 8_000_000
 MAX_UPLOAD_PIXELS = 4_000_000
 MOST_QUEUE = 1000  # each waiting request has a thread
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+STORAGE_SCHEMES = ("redis", "rediss")
 
 
 def hosts(given: str | tuple[str, ...]) -> tuple[str, ...]:
     """Split a list of host names at commas and spaces; what is split already stays as it is."""
     return tuple(given.replace(",", " ").split()) if isinstance(given, str) else given
+
+
+def storage(url: str) -> str:
+    """Return the address of a storage that replicas share; empty for none.
+
+    Raises:
+        ValueError: If it is none; without the address, which may hold a password.
+    """
+    if url:
+        try:
+            parts = urlsplit(url)
+            known = parts.scheme in STORAGE_SCHEMES and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number
+            known = False
+        if not known or parts.query:
+            raise ValueError(
+                "Expected redis://HOST:PORT or redis://:PASSWORD@HOST:PORT/NUMBER, or rediss:// "
+                "for TLS"
+            )
+    return url
 
 
 Hosts = Annotated[tuple[str, ...], BeforeValidator(hosts)]
@@ -42,6 +64,8 @@ class Settings:
         rate_limit: Faces a minute for each client, 0 for any number. A client on this machine has
             no limit.
         upload_rate_limit: Uploads a minute for each client, likewise.
+        rate_limit_storage: Where replicas count together, such as ``redis://host:6379``; empty for
+            this process's memory.
         proxies: Reverse proxies in front, whose X-Forwarded headers are then believed.
         trusted_hosts: Names that requests may be addressed to; none for any.
         face_timeout_s: How long a face may take, waiting included.
@@ -54,6 +78,10 @@ class Settings:
     queue: Annotated[int, Field(ge=1, le=MOST_QUEUE)] = 32
     rate_limit: Rate = 1200
     upload_rate_limit: Rate = 30
+    # Not shown: it may hold a password.
+    rate_limit_storage: Annotated[str, AfterValidator(storage)] = dataclasses.field(
+        default="", repr=False
+    )
     proxies: Annotated[int, Field(ge=0, le=16)] = 0
     trusted_hosts: Hosts = ()
     face_timeout_s: Seconds = 20.0
@@ -75,7 +103,9 @@ class Settings:
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors()[0]
+            name = str(first["loc"][0])
+            received = "" if name == "rate_limit_storage" else f" {first['input']!r}."
             raise UsageError(
-                f"Invalid value for ${variables[str(first['loc'][0])]}: {first['input']!r}. "
-                f"{first['msg']}. Give another, or unset the variable."
+                f"Invalid value for ${variables[name]}:{received} {first['msg']}. Give another, "
+                "or unset the variable."
             ) from None

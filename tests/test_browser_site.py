@@ -254,7 +254,14 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "size",
+    # The served page is looked at in both: here they are the same templates and styles.
+    [
+        pytest.param((1280, 900), id="desktop", marks=pytest.mark.slow),
+        pytest.param((390, 844), id="phone"),
+    ],
+)
 @pytest.mark.parametrize("page", PAGES)
 def test_page(browser, page, size):
     browser.size(*size)

@@ -51,8 +51,8 @@ class Shared:
         except ImportError:
             raise PipelineError(
                 f"The storage {without_password(url)} of --rate-limit-storage needs the package "
-                "redis, which is not installed. Install it (pip install 'anime-pipeline[replicas]'), "
-                "or leave the option out."
+                "redis, which is not installed. Install it (pip install "
+                "'anime-pipeline[replicas]'), or leave the option out."
             ) from None
         # By itself the client would try four times.
         once = library.retry.Retry(library.backoff.NoBackoff(), 0)

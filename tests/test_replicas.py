@@ -221,8 +221,8 @@ def test_clients_see_nothing_of_a_replica_that_is_killed(tmp_path):
     first, _ = greedy.answers[0]
     assert 0 < greedy.since(0, min(lost, first + A_MINUTE_S)).count(200) <= LIMIT
     assert 0 < greedy.since(lost, lost + A_MINUTE_S).count(200) <= LIMIT
-    for one in clients[1:]:  # within their limits: what is refused was under way
-        assert one.since(begun).count(200) > len(one.since(begun)) - 3
+    for one in clients[1:]:  # within their limits: refused is what was under way, or finds a queue
+        assert one.since(begun).count(200) > len(one.since(begun)) / 2
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ Key: TypeAlias = "int | slice | Sequence[int] | np.ndarray"
 _AT_ONCE = 4096  # rows that are asked for ahead: more might push each other out of memory again
 
 
-class _View:
+class _View(ABC):
     """Rows of pictures, indexed along the first axis as an array is, and a copy as a whole."""
 
     shape: tuple[int, ...]
@@ -21,8 +22,8 @@ class _View:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, key: Key) -> np.ndarray:
-        raise NotImplementedError
+    @abstractmethod
+    def __getitem__(self, key: Key) -> np.ndarray: ...
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:

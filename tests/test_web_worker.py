@@ -1,7 +1,9 @@
 """The model thread: batches, the bounded queue, long work, stopping. No model is loaded here."""
 
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -81,6 +83,20 @@ def test_every_request_gets_its_own_pictures_in_order(requests):
         assert numbers(found[0]) == wanted
     assert worker.waiting == 0 and worker._ready_cost() == 0
     assert worker.stop(PATIENCE_S)
+
+
+def test_pictures_go_with_their_request():
+    """Without the collector: its rare full rounds would let a busy server's memory grow."""
+    gc.disable()
+    try:
+        worker = Worker(Computer(), most_waiting=2)
+        picture = weakref.ref(worker.run([Fake(1)], PATIENCE_S)[0])
+        wait_until(lambda: picture() is None)
+        with pytest.raises(ValueError, match="cannot draw"):
+            worker.run([Fake(-1)], PATIENCE_S)
+        assert worker.waiting == 0 and worker.stop(PATIENCE_S)
+    finally:
+        gc.enable()
 
 
 def test_requests_that_come_together_are_computed_together(computer):

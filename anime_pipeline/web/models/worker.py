@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
@@ -111,7 +112,10 @@ class Worker:
             self._refuse_when_stopping()  # which may have begun meanwhile
             self._requests.append(request)
             self._queue.add(request)
-            request.future.add_done_callback(lambda _: self._forget(request))
+            # Weak, as `_requests` holds it: a cycle would keep the pictures until Python looks for
+            # all of these, thousands of requests later.
+            weak = weakref.ref(request)
+            request.future.add_done_callback(lambda _: self._forget(weak()))
             self._changed.notify_all()
         late = BusyError(f"It was not done within {timeout_s:g} s. Try again soon.", timeout_s)
         return _wait(request.future, timeout_s, gone, late)
@@ -183,12 +187,12 @@ class Worker:
         if self._stopping or self.broken:
             raise BusyError(f"The server is stopping ({self.waiting} left). Try again later.", 10)
 
-    def _forget(self, ended: QueuedRequest | LongJob) -> None:
+    def _forget(self, ended: QueuedRequest | LongJob | None) -> None:
         """Let what is done, or not wanted any more, wait no longer."""
         with self._changed:
             if isinstance(ended, LongJob):
                 self._long.remove(ended)
-            else:
+            elif ended:
                 self._requests.remove(ended)
                 self._queue.remove(ended)  # with its jobs that nobody has begun
 

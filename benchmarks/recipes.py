@@ -26,12 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from anime_pipeline.architectures.dcgan_residual import SCHEDULES
 from anime_pipeline.core.checkpoint import load_latest, rebuild, save, steps_in
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import TrainingInterruptedError
 from anime_pipeline.core.machine import cpu_name, usable_cores
-from anime_pipeline.core.presets import DCGAN_PRESETS
+from anime_pipeline.core.presets import DCGAN_PRESETS, with_architecture
 from anime_pipeline.core.progress import unseen
 from anime_pipeline.core.storage import atomic_write_json
 from anime_pipeline.data import conditions
@@ -46,10 +45,8 @@ from anime_pipeline.training import Request, loop
 from anime_pipeline.training.dcgan.stage import DcganStage
 from anime_pipeline.training.dcgan.task import DcganTask
 
-# What `cpu` was up to 0.5: the defaults of all that `residual`'s presets set.
-MODULATED: dict[str, Any] = {
-    name: getattr(DcganConfig(), name) for name in ["architecture", *SCHEDULES]
-} | {"feature_critic": True}
+# What `cpu` was up to 0.5.
+MODULATED: dict[str, Any] = {"architecture": "modulated"}
 RECIPES: dict[str, dict[str, Any]] = {
     "cpu": {},
     "no feature critic": {"feature_critic": False},
@@ -122,7 +119,10 @@ class Benchmark:
 
     def _config(self, name: str, seed: int) -> DcganConfig:
         preset = "reference" if name == "reference" else "cpu"
-        config = replace(DCGAN_PRESETS[preset], seed=seed, **RECIPES[name])
+        changes = RECIPES[name]
+        base = DCGAN_PRESETS[preset]
+        base = with_architecture(base, changes.get("architecture", base.architecture))
+        config = replace(base, seed=seed, **changes)
         precision = "float32" if name == "reference" else best_precision()
         condition = conditions.resolve(config.condition, self.store.records)
         return replace(config, precision=precision, condition=condition)

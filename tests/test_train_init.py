@@ -12,12 +12,15 @@ from conftest import TINY_CALL, TINY_DCGAN, run_here
 from anime_pipeline.core import checkpoint
 from anime_pipeline.core.config import DcganConfig, from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.presets import DCGAN_PRESETS
+from anime_pipeline.core.presets import DCGAN_PRESETS, with_architecture
+from anime_pipeline.core.progress import unseen
 from anime_pipeline.core.storage import sha256_of
 from anime_pipeline.models.weights import DCGAN_KIND, load_weights
 from anime_pipeline.sample.dataset import write_sample_dataset
+from anime_pipeline.training.dcgan.stage import DcganStage
 from anime_pipeline.training.dcgan.start import InitialWeights, find_initial_weights
 from anime_pipeline.training.dcgan.task import DcganTask
+from anime_pipeline.training.request import Request
 
 SHORT = ["--steps", 4, "--batch-size", 8, "--precision", "float32"]
 
@@ -129,6 +132,25 @@ def test_the_weights_architecture_replaces_that_of_any_preset(earlier):
     assert beginning.fit_config(DCGAN_PRESETS["cpu"], {"width_d": 16}).width_d == 16
     with pytest.raises(UsageError, match="image_size: the weights have 16, you asked for 32"):
         beginning.fit_config(DCGAN_PRESETS["reference"], {"image_size": 32})
+
+
+def test_other_networks_than_the_presets_are_trained_in_their_own_way(earlier):
+    preset, plain = DCGAN_PRESETS["cpu"], DcganConfig()
+    beginning = find_initial_weights(str(earlier))
+    theirs = {**beginning.weights.config, "architecture": "modulated", "condition": "hair,skin"}
+    former = replace(beginning, weights=replace(beginning.weights, config=theirs))
+    chosen = with_architecture(preset, "modulated")
+    request = Request([earlier], preset="cpu", overrides={"architecture": "modulated"})
+    for config in (
+        chosen, DcganStage(request, print, unseen).new_config()[1], former.fit_config(preset, {})
+    ):  # fmt: skip
+        assert config.architecture == "modulated"
+        for name in ("learning_rate_g", "beta_1", "beta_2_start", "gamma_fall", "r1_interval"):
+            assert getattr(config, name) == getattr(plain, name) != getattr(preset, name)
+    assert chosen.feature_critic and with_architecture(chosen, "residual") == preset
+    assert with_architecture(DCGAN_PRESETS["gpu"], "modulated").batch_size == 256
+    with pytest.raises(UsageError, match=r"architecture.*modulated, residual"):
+        with_architecture(preset, "unknown")
 
 
 @pytest.mark.usefixtures("untimed")

@@ -72,7 +72,8 @@ ARCHITECTURE = Architecture(
     ("dcgan", "dcgan critic"),
     generator,
     discriminator,
-    {},  # `residual` draws better faces in the same time; weights and runs of this one go on
+    # No preset: `residual` draws better faces in the same time. Weights and runs of this one go on.
+    recipe={"feature_critic": True},
     formerly="best",
     feature_layers=("block3_conv3", "block4_conv3"),
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDEST = 4  # times the channels at full resolution: wider maps would only make the file larger
 SMALL = Start(gain=0.1)
 # For batches of 32 and of 256 alike.
-SCHEDULES: dict[str, Any] = {
+RECIPE: dict[str, Any] = {
     "feature_critic": True,
     # At half of this rate KID was four times as large after the same 486,000 images.
     "learning_rate_g": 4e-4,
@@ -116,9 +116,8 @@ ARCHITECTURE = Architecture(
     generator,
     discriminator,
     {
-        "cpu": SCHEDULES,
-        "gpu": SCHEDULES
-        | {
+        "cpu": {},
+        "gpu": {
             "feature_px": 64,
             "width": 80,
             "blocks": 2,
@@ -131,6 +130,7 @@ ARCHITECTURE = Architecture(
             "evaluate_every": 1000,
         },
     },
+    recipe=RECIPE,
     feature_layers=("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"),
     mixes_features=True,
 )

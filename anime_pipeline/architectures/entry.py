@@ -36,6 +36,7 @@ class Architecture:
             condition where there is one; stage two: LR pictures in [0, 1].
         discriminator: (config, what it sees) to the logits and, with a condition, its guess of it.
         presets: Fields that differ from the configuration's defaults, by the preset's name.
+        recipe: Stage one: those of how it is trained, which belong to it whatever the preset.
         formerly: What runs and weights before 0.6 call it.
         image_sizes: Stage one: sides that it can draw.
         conditional: Stage one: whether it can be asked for attributes.
@@ -52,6 +53,7 @@ class Architecture:
     generator: Callable[[Any, Node], Node]
     discriminator: Callable[[Any, Seen], list[Node]]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     formerly: str = ""
     image_sizes: tuple[int, ...] = (8, 16, 32, 64, 128)
     conditional: bool = True

@@ -9,7 +9,7 @@ import numpy as np
 
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.presets import AUTO, DCGAN_PRESETS
+from anime_pipeline.core.presets import AUTO, DCGAN_PRESETS, with_architecture
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.conditions import of_records, parse_names, resolve, silent_names
 from anime_pipeline.data.store import Store
@@ -47,7 +47,9 @@ class DcganStage(Stage[DcganConfig]):
         """Return a preset with what was asked for; initial weights bring their architecture."""
         if self.init:
             return self.init.fit_config(preset, self.request.overrides)
-        return replace(preset, **self.request.overrides)
+        overrides = self.request.overrides
+        wanted = overrides.get("architecture", preset.architecture)
+        return replace(with_architecture(preset, wanted), **overrides)
 
     def fit_to_machine(self, config: DcganConfig) -> DcganConfig:
         """Decide whether and at what size the critic sees pictures through VGG16."""

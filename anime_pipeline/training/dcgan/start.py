@@ -19,7 +19,7 @@ from keras import ops
 from anime_pipeline.core.checkpoint import load_branch
 from anime_pipeline.core.config import DcganConfig
 from anime_pipeline.core.errors import UsageError
-from anime_pipeline.core.presets import AUTO
+from anime_pipeline.core.presets import AUTO, with_architecture
 from anime_pipeline.core.runs import CHECKPOINT_FOLDER
 from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data.conditions import parse_names
@@ -89,6 +89,7 @@ class InitialWeights:
         # All at once, as half of them might be no architecture.
         fields = {name: getattr(theirs, name) for name in names} | dict(overrides)
         fields["condition"] = theirs.condition
+        config = with_architecture(config, theirs.architecture)
         return replace(config, **fields, init_sha256=self.weights.sha256)
 
     def fill_discriminator(self, network: Network) -> bool:

@@ -86,6 +86,11 @@ def test_a_dry_run_tells_everything_and_writes_nothing(cli, drawn, tmp_path, mon
     # The time that a step takes was measured above.
     monkeypatch.setattr("anime_pipeline.training.plan.seconds_per_step", lambda *_: 0.1)
     assert "latent_dim" in cli(*TINY_CALL, "--data", drawn, "--steps", 50, "--dry-run").stdout
+    uneven = iter((0.1, 0.3))  # as on a busy machine: a plan from one measurement fits itself
+    monkeypatch.setattr("anime_pipeline.training.plan.seconds_per_step", lambda *_: next(uneven))
+    five = cli(*TINY_CALL, "--data", drawn, "--minutes", 5, "--dry-run", "--json")
+    assert five.json["minutes"] == pytest.approx(5, rel=0.01)
+    monkeypatch.setattr("anime_pipeline.training.plan.seconds_per_step", lambda *_: 0.1)
     stage_two = cli(
         "train-srgan", "--data", drawn, "--steps", 8, "--batch-size", 4, "--crop-size", 16,
         "--set", "blocks=1", "--perceptual-weight", 0, "--dry-run", "--json",

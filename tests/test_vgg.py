@@ -40,5 +40,14 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
 
     monkeypatch.delenv("ANIME_PIPELINE_ASSETS", raising=False)
     monkeypatch.setattr("keras.applications.VGG16", fail)
-    with pytest.raises(vgg.PipelineError, match="Set the variable to the folder"):
+    with pytest.raises(vgg.CheckpointError, match="anime-pipeline models fetch FOLDER"):
         vgg.load_vgg(["block1_conv2"])
+
+
+def test_no_run_begins_without_what_a_damaged_file_should_give(cli, drawn, tmp_path, monkeypatch):
+    (tmp_path / vgg.VGG_FILE).write_bytes(b"PK")
+    monkeypatch.setenv("ANIME_PIPELINE_ASSETS", str(tmp_path))
+    monkeypatch.delenv("ANIME_PIPELINE_TRAIN_DCGAN_FEATURE_CRITIC")
+    result = cli("train-dcgan", "--data", drawn, "--preset", "cpu", "--dry-run")
+    assert result.code == 5 and "damaged or no VGG16 weights" in result.stderr
+    assert "Restore the file" in result.stderr

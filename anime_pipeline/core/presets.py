@@ -11,7 +11,7 @@ DCGAN_PRESETS: dict[str, DcganConfig] = {
     preset: DcganConfig(
         architecture=name,
         condition=AUTO if entry.conditional else "",
-        **entry.recipe | fields,
+        **{**entry.recipe, **fields},
     )
     for name, entry in architectures("dcgan").items()
     for preset, fields in entry.presets.items()

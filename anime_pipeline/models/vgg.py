@@ -17,7 +17,7 @@ import numpy as np
 
 from anime_pipeline.core.arrays import UNREADABLE, open_arrays
 from anime_pipeline.core.config import Precision
-from anime_pipeline.core.errors import PipelineError
+from anime_pipeline.core.errors import CheckpointError
 from anime_pipeline.models.assets import VGG_FILE, find_asset
 from anime_pipeline.models.backend import keras
 
@@ -56,7 +56,7 @@ def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vg
         precision: Arithmetic of the convolutions.
 
     Raises:
-        PipelineError: If there is no local file and the download fails.
+        CheckpointError: If the local file is damaged, or there is none and the download fails.
     """
     path = find_asset(VGG_FILE)
     try:
@@ -65,10 +65,10 @@ def load_vgg(layer_names: Sequence[str], precision: Precision = "float32") -> Vg
         with contextlib.redirect_stdout(sys.stderr), _policy(precision):
             base = keras.applications.VGG16(include_top=False, weights=None if path else "imagenet")
     except Exception as error:  # Keras raises bare Exception when a download fails
-        raise PipelineError(
+        raise CheckpointError(
             f"VGG16 weights are neither in $ANIME_PIPELINE_ASSETS ({VGG_FILE}) nor could "
-            f"Keras download them ({error}). Set the variable to the folder that holds them, or "
-            "connect to the network for a moment."
+            f"Keras download them ({error}). Fetch them with anime-pipeline models fetch FOLDER "
+            "and set the variable to that folder."
         ) from None
     if path:
         _assign_asset(base, path)
@@ -102,7 +102,7 @@ def _assign_asset(base: keras.Model, path: Path) -> None:
                         raise ValueError(f"{layer.name} is of another shape")
                     layer.set_weights([a.astype(np.float32) for _, a in file.read_each(names)])
     except UNREADABLE as error:
-        raise PipelineError(
+        raise CheckpointError(
             f"{path} is damaged or no VGG16 weights ({error}). Restore the file."
         ) from None
 

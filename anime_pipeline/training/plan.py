@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,26 @@ def seconds_per_step(task: Task[Any], first_step: int = 0) -> float:
     return seconds / count
 
 
-def seconds_of(task: Task[Any]) -> float:
-    """Return about how many seconds all steps of a run will take."""
-    return sum(count * seconds_per_step(task, first) for first, count in task.phases if count)
+def phase_seconds(task: Task[Any]) -> list[float]:
+    """Time a step of each phase; 0 of one that the run does without."""
+    return [seconds_per_step(task, first) if count else 0.0 for first, count in task.phases]
 
 
-def steps_within(minutes: float, task: Task[Any]) -> int:
+def seconds_of(task: Task[Any], each: Sequence[float]) -> float:
+    """Return about how many seconds all steps of a run will take.
+
+    Args:
+        task: The run.
+        each: See `phase_seconds`.
+    """
+    pairs = zip(task.phases, each, strict=True)
+    return sum(count * seconds for (_, count), seconds in pairs)
+
+
+def steps_within(minutes: float, task: Task[Any], each: Sequence[float]) -> int:
     """Return how many steps of a run fit into `minutes`, its phases in the same proportion."""
-    each = seconds_of(task) / task.total_steps
-    return max(1, int(minutes * 60 * PLANNED_SHARE / each))
+    step = seconds_of(task, each) / task.total_steps
+    return max(1, int(minutes * 60 * PLANNED_SHARE / step))
 
 
 def needed_bytes(task: Task[Any], state: State) -> int:
@@ -67,14 +79,23 @@ def require_room(folder: Path, task: Task[Any], state: State) -> None:
     require_free(folder, needed_bytes(task, state), "the run's checkpoints and grids")
 
 
-def describe(task: Task[Any], preset: str, store: Store, split: Split) -> dict[str, Any]:
-    """Time a few real steps and say what the whole run would take; nothing is written.
+def describe(
+    task: Task[Any], preset: str, store: Store, split: Split, each: Sequence[float]
+) -> dict[str, Any]:
+    """Say what the whole run would take; nothing is written.
+
+    Args:
+        task: The run.
+        preset: Its preset's name.
+        store: Its pictures.
+        split: Their sides.
+        each: See `phase_seconds`.
 
     Returns:
         JSON values; memory is the peak of this process.
     """
     state, config = task.initial_state(), task.config
-    minutes = seconds_of(task) / 60 / PLANNED_SHARE
+    minutes = seconds_of(task, each) / 60 / PLANNED_SHARE
     seen = task.total_steps * task.images_per_step * 60 / minutes
     return {
         "preset": preset,

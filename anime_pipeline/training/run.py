@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Generic
 import numpy as np
 
 from anime_pipeline.core.config import Config, from_dict, to_dict
-from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.opening import open_store, poor_prospects, training_split
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Pictures, Rows
+from anime_pipeline.models.assets import VGG_FILE, find_asset
 from anime_pipeline.models.precision import best_precision, check_precision, resolve_preset
 from anime_pipeline.models.vgg import load_vgg
 from anime_pipeline.training import loop, pictures, plan, session
@@ -91,20 +92,31 @@ class Stage(ABC, Generic[Config]):
             config = replace(config, precision=best_precision())
         return preset, self.fit_to_machine(config)
 
-    def with_length(self, task: Task[Config]) -> Config:
-        """Return a task's configuration with the length that was asked for."""
+    def with_length(self, task: Task[Config], each: Sequence[float]) -> Config:
+        """Return a task's configuration with the length that was asked for.
+
+        Args:
+            task: The task.
+            each: What a step takes in each phase, where the length depends on it or is to be told.
+        """
         request, config = self.request, task.config
         if request.minutes is not None:
-            return self.with_steps(config, plan.steps_within(request.minutes, task))
+            return self.with_steps(config, plan.steps_within(request.minutes, task, each))
         if request.epochs is not None:
             return self.with_steps(config, request.epochs * task.steps_per_epoch)
         return self.with_steps(config, request.steps or config.steps)
 
     def has_vgg(self, without: str) -> bool:
-        """Tell whether VGG16 can be had; if not, say aloud what the run will do without."""
+        """Tell whether VGG16 can be had; if not, say aloud what the run will do without.
+
+        Raises:
+            CheckpointError: If there is a file of its weights, and it is damaged.
+        """
         try:
             load_vgg(["block1_conv2"])
-        except PipelineError as error:
+        except CheckpointError as error:
+            if find_asset(VGG_FILE):
+                raise
             self.say(f"Warning: training without {without}. {error}")
             return False
         return True
@@ -128,10 +140,13 @@ class Stage(ABC, Generic[Config]):
         with self.progress("Building the networks and timing them"):
             task = self._task(config, store, split.train)
             with saying_what_fits(task):
-                config = self._agreed(self.with_length(task))
+                # Once: two measurements on a busy machine would contradict each other.
+                timed = request.minutes is not None or request.dry_run
+                each = plan.phase_seconds(task) if timed else []
+                config = self._agreed(self.with_length(task, each))
             task = task.rescheduled(config)  # what was timed is compiled already
         if request.dry_run:
-            return plan.describe(task, preset, store, split)
+            return plan.describe(task, preset, store, split, each)
         state = task.placed(self.hosts.shared(task.initial_state()))
         if self.hosts.is_first:
             plan.require_room(request.checkpoints, task, state)

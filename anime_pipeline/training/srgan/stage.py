@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from anime_pipeline.core.config import SrganConfig
-from anime_pipeline.core.errors import PipelineError, UsageError
+from anime_pipeline.core.errors import CheckpointError, UsageError
 from anime_pipeline.core.presets import SRGAN_PRESETS
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
@@ -82,13 +83,13 @@ class SrganStage(Stage[SrganConfig]):
         """Drop the perceptual loss, aloud, where VGG16 can neither be found nor downloaded.
 
         Raises:
-            PipelineError: If it cannot, and the critic of whole faces looks through it.
+            CheckpointError: If it cannot, and the critic of whole faces looks through it.
         """
         if config.faces_steps:
             try:
                 load_vgg(["block1_conv2"])
-            except PipelineError as error:
-                raise PipelineError(
+            except CheckpointError as error:
+                raise CheckpointError(
                     f"Received --faces, whose critic needs VGG16. Leave it out, or: {error}"
                 ) from None
             return config
@@ -115,7 +116,7 @@ class SrganStage(Stage[SrganConfig]):
         wanted = self.request.generator or self.recorded.get("generator") or "dcgan"
         return load_weights(find_weights(wanted, DCGAN_KIND), DCGAN_KIND)
 
-    def with_length(self, task: Task[SrganConfig]) -> SrganConfig:
+    def with_length(self, task: Task[SrganConfig], each: Sequence[float]) -> SrganConfig:
         """Fix the length.
 
         Raises:
@@ -123,7 +124,7 @@ class SrganStage(Stage[SrganConfig]):
         """
         request, config = self.request, task.config
         if not {*PAIRED_PHASES, "faces_steps"} & set(request.overrides):
-            return super().with_length(task)
+            return super().with_length(task, each)
         lengths = (request.steps, request.epochs, request.minutes, request.adversarial_share)
         if any(value is not None for value in lengths):
             phases = " + ".join(str(steps) for _, steps in task.phases) + " steps"

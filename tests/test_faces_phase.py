@@ -154,7 +154,7 @@ def test_without_vgg16_there_is_no_critic(cli, drawn, monkeypatch):
     monkeypatch.delenv("ANIME_PIPELINE_ASSETS", raising=False)
     monkeypatch.setattr(keras.applications, "VGG16", fail)
     refused = cli("train-srgan", "--data", drawn, "--faces", drawn, "--steps", 2)
-    assert refused.code == 1 and "critic needs VGG16" in refused.stderr
+    assert refused.code == 5 and "critic needs VGG16" in refused.stderr
     assert "--perceptual-weight" not in refused.stderr
 
 

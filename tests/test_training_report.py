@@ -160,6 +160,7 @@ def test_one_evaluation_tells_how_the_networks_stand():
     }  # fmt: skip
     for word, change in expected.items():
         assert standing(LEVEL | change).word == word
+    assert standing(LEVEL | {"auc_real_fake": 0.986}).word == "discriminator ahead"
     few = LEVEL | expected["memorising?"] | {"val_images": 6}
     assert standing(few).word == "level", "six pictures tell little"
     assert standing({}) is None

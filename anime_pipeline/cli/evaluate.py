@@ -142,6 +142,7 @@ def command(
     if common.wants_json():
         common.print_json(result.as_document())
     else:
+        common.say(f"{facts['weights']}, {facts['generated']}, against {facts['real']}")
         rows = [cells(figure) for figure in result.figures]
         keys = ("name", "value", "best", "worst", "n")
         head = ("Measure", "Value", "Real faces", "Chance", "Faces")

@@ -104,6 +104,7 @@ def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"Received --with and --without for {', '.join(sorted(both))}. Leave one out."
         )
+    asked = read_attributes(options)
     attributes: dict[str, Any] = dict.fromkeys(tags, True) | dict.fromkeys(not_tags, False)
     if options.get("like") is not None:
         from anime_pipeline.data.estimate import estimate_colors
@@ -123,8 +124,10 @@ def gather_attributes(options: Mapping[str, Any]) -> dict[str, Any]:
         if prompt.ignored:
             said = "only colour and length of hair, skin and the colour of eyes can be"
             say(f"Not drawn ({said}): {', '.join(prompt.ignored)}")
+        if twice := [OPTIONS[name] for name in prompt.attributes if name in asked]:
+            say(f"The prompt speaks of that too: {', '.join(twice)} comes first.")
         attributes |= prompt.attributes
-    return attributes | read_attributes(options)
+    return attributes | asked
 
 
 def only_known(

@@ -95,8 +95,8 @@ def main() -> None:
 
     Start with:  anime-pipeline generate -n 16 --upscale --grid
 
-    Every option can also come from the environment: ANIME_PIPELINE_GENERATE_SEED=7 stands for
-    --seed 7 of `generate`, and so on for any command.
+    Every option can also come from the environment: ANIME_PIPELINE_GENERATE_SEED=11 stands for
+    --seed 11 of `generate`, and so on for any command.
     """
 
 

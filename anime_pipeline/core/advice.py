@@ -15,6 +15,7 @@ EVALUATIONS = 3  # in a row: a single one is noise
 MEMORISING_GAP = 0.15
 CERTAIN = 0.98
 AHEAD = 0.9
+RANKS_AHEAD = 0.95
 CHANCE = 0.6
 POOR_DIVERSITY = 0.35
 NO_DIVERSITY = 0.15
@@ -151,7 +152,9 @@ def standing(row: Row) -> Standing | None:
     for rule in RULES:
         if rule.word and row.keys() >= {*rule.needs} and rule.holds(row, [row]):
             return Standing("bad", rule.word, _said(rule, [row]).partition(". ")[0] + ".")
-    ahead = min(row["accuracy_real_train"], row["accuracy_fake"]) >= AHEAD
+    # Relativistic losses fix no border between real and drawn: there the order tells more.
+    ahead = row.get("auc_real_fake", 0.0) > RANKS_AHEAD
+    ahead |= min(row["accuracy_real_train"], row["accuracy_fake"]) >= AHEAD
     return AHEAD_STANDING if ahead else LEVEL_STANDING
 
 

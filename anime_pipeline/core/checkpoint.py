@@ -119,7 +119,8 @@ def load_latest(
         try:
             loaded = step, _load(path, wanted)
         except _DamagedError as error:
-            warn(f"{error} Using the previous checkpoint.")
+            rest = "Using the previous checkpoint." if step != steps[0] else "There is no older one."
+            warn(f"{error} {rest}")
             damaged.append(path)
             continue
         for bad in damaged:

@@ -253,10 +253,10 @@ def fulfil(names: Sequence[str], conditions: np.ndarray, attributes: Attributes)
     result = conditions.copy()
     for name, attribute in attributes.items():
         if name not in names:
+            known = f"know only {', '.join(names)}" if names else "were trained without attributes"
             raise UsageError(
-                f"Received a wish for {name}. Expected one for {', '.join(names) or 'nothing'}: "
-                "these weights were trained on no other. Train some with --condition, or choose "
-                "other weights."
+                f"Received a wish for {name}, and these weights {known}. Leave it out, choose other "
+                "weights, or train some with --condition."
             )
         result[:, columns(names, name)] = _encode(name, attribute)
     return result
@@ -267,7 +267,7 @@ def _encode(name: str, attribute: Any) -> Any:
         return encode_colour(name, np.asarray(attribute))
     if name not in WORDS:
         return 1.0 if attribute else -1.0
-    if attribute not in WORDS[name]:
+    if not isinstance(attribute, str) or attribute not in WORDS[name]:
         raise UsageError(
             f"Invalid value for {name}: {attribute!r}. Expected one of: {', '.join(WORDS[name])}."
         )

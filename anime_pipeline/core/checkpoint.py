@@ -119,8 +119,8 @@ def load_latest(
         try:
             loaded = step, _load(path, wanted)
         except _DamagedError as error:
-            rest = "Using the previous checkpoint." if step != steps[0] else "There is no older one."
-            warn(f"{error} {rest}")
+            older = "Using the previous checkpoint." if step != steps[0] else "It was the last one."
+            warn(f"{error} {older}")
             damaged.append(path)
             continue
         for bad in damaged:

@@ -255,8 +255,8 @@ def fulfil(names: Sequence[str], conditions: np.ndarray, attributes: Attributes)
         if name not in names:
             known = f"know only {', '.join(names)}" if names else "were trained without attributes"
             raise UsageError(
-                f"Received a wish for {name}, and these weights {known}. Leave it out, choose other "
-                "weights, or train some with --condition."
+                f"Received a wish for {name}, and these weights {known}. Leave it out, choose "
+                "other weights, or train some with --condition."
             )
         result[:, columns(names, name)] = _encode(name, attribute)
     return result

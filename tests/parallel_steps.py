@@ -1,6 +1,6 @@
 """Trains small networks for a few steps on 1, 2 or 4 devices, or as one of several hosts.
 
-    python parallel_steps.py OUT JOBS [PORT HOSTS HOST]
+    python parallel_steps.py OUT JOBS [PORT HOSTS HOST | auto]
 
 JOBS is JSON: a list of {"name", "stage", "devices", "permuted", "parts", "fields", "preset",
 "steps"}. Host 0 saves every array of the last states and losses in one file, each under its job's
@@ -127,7 +127,9 @@ def train(job, hosts):
 def main():
     out, jobs, *place = sys.argv[1:]
     coordinator, count, own = (None, None, None)
-    if place:
+    if place == ["auto"]:
+        coordinator = "auto"
+    elif place:
         coordinator, count, own = f"127.0.0.1:{place[0]}", int(place[1]), int(place[2])
     request = Request(["x"], coordinator=coordinator, num_hosts=count, host_id=own)
     with joined(request) as hosts:

@@ -147,6 +147,46 @@ def test_architectures_and_dispatches_on_four_devices_and_two_hosts(stage, field
     assert apart <= WITHIN, where
 
 
+def open_mpi(host, count):
+    """Return what Open MPI tells a process; JAX takes the port from the job's number."""
+    job = os.getpid() % 2**12 << 12
+    return {
+        "OMPI_MCA_orte_hnp_uri": f"{job}.0;tcp://127.0.0.1:34911",
+        "OMPI_COMM_WORLD_SIZE": str(count),
+        "OMPI_COMM_WORLD_RANK": str(host),
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(host),
+    }
+
+
+@pytest.mark.slow
+def test_hosts_find_each_other_by_their_cluster(tmp_path):
+    phase = {"fidelity_steps": 6, "adversarial_steps": 0}
+    job, out = [{"name": "one", "stage": "srgan", "fields": phase}], tmp_path / "hosts.npz"
+    with ExitStack() as stack:
+        hosts = [
+            stack.enter_context(
+                child(STEPS, out, json.dumps(job), "auto", env=environment() | open_mpi(host, 2),
+                      stderr=subprocess.PIPE)
+            )
+            for host in range(2)
+        ]  # fmt: skip
+        said = [host.communicate(timeout=PATIENCE_S)[1] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], said
+    with np.load(out) as arrays:
+        apart, where = farthest(trained(tmp_path, job), "one", dict(arrays), "one")
+    assert apart <= WITHIN, where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", [0, 1])
+def test_a_cluster_that_does_not_come_is_told_in_words(host, tmp_path):
+    call = ["-m", "anime_pipeline", "train-dcgan", "--coordinator", "auto", "--host-timeout", 3]
+    alone = spawn(*call, "--data", tmp_path, **environment() | open_mpi(host, 2))
+    assert alone.returncode == 6
+    assert "Not all hosts that the cluster promises have come within 3 s" in alone.stderr
+    assert "SetError" not in alone.stderr
+
+
 @pytest.mark.slow
 def test_the_whole_preset_is_the_same_step_in_double_precision(tmp_path, monkeypatch):
     """In single precision its rounding grows to what another order of the batch makes too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,14 @@ import numpy as np
 from anime_pipeline.core.errors import DataError, TrainingInterruptedError, UsageError, in_words
 from anime_pipeline.core.machine import quiet_descriptor, select_backend
 from anime_pipeline.core.signals import again_in_python
-from anime_pipeline.training.parallel.peers import Peers, free_port, gather, join, listen
+from anime_pipeline.training.parallel.peers import (
+    Peers,
+    end_process,
+    free_port,
+    gather,
+    join,
+    listen,
+)
 
 if TYPE_CHECKING:
     from anime_pipeline.models.mesh import Mesh
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 FROM_CLUSTER = "auto"
+SLACK_S = 60  # by which a library waits longer than we do
 
 
 @dataclass(frozen=True)
@@ -168,14 +177,28 @@ def _by_cluster(request: Request) -> Peers:
     import jax
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
+    # JAX's own limit ends the process with a dump of its stack, and no word of what is missing.
+    late = threading.Timer(
+        request.host_timeout,
+        end_process,
+        [
+            "Error: Not all hosts that the cluster promises have come within "
+            f"{request.host_timeout:g} s. Look at what the others say, and whether they can reach "
+            "each other; --host-timeout waits longer."
+        ],
+    )
+    late.daemon = True
+    late.start()
     try:
-        jax.distributed.initialize(initialization_timeout=round(request.host_timeout))
+        jax.distributed.initialize(initialization_timeout=round(request.host_timeout) + SLACK_S)
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
             f"--coordinator auto finds no cluster here ({error}). Start one process for each host "
             "with Slurm, Open MPI or Kubernetes, or give --coordinator HOST:PORT --num-hosts N "
             "--host-id I."
         ) from None
+    finally:
+        late.cancel()
     own, count = jax.process_index(), jax.process_count()
     port = int(broadcast_one_to_all(np.int32(free_port() if own == 0 else 0)))
     address = np.zeros(4, np.uint8)

@@ -99,19 +99,6 @@ json_option = click.option(  # which `tell` and `wants_json` obey
 )
 
 
-workers_options = joined(
-    click.option(
-        "--workers",
-        type=click.IntRange(1, 256),
-        default=1,
-        help="Processes that share the work, for the same results; for hundreds of pictures.",
-    ),
-    click.option(
-        "--threads", type=click.IntRange(1, 256), default=1, help="Of each of several --workers."
-    ),
-)
-
-
 def out_option(default: str, file: str = "") -> Callable[[Function], Function]:
     """Add `--out`, the folder that results go to, or a file of which `file` says what it is."""
     kind, words = UserPath(file_okay=bool(file)), file or "Folder for the results."

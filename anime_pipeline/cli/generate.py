@@ -18,9 +18,9 @@ from anime_pipeline.cli.common import (
     progress_bar,
     result_options,
     tell,
-    workers_options,
 )
-from anime_pipeline.core.crew import Crew, LostTaskError
+from anime_pipeline.cli.engine import Engine, engine_options
+from anime_pipeline.core.crew import LostTaskError
 from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.files import MAX_LIST_BYTES, read_regular
 from anime_pipeline.core.storage import (
@@ -55,7 +55,7 @@ MANIFEST = "manifest.json"
 @faces.stages_options
 @result_options("outputs/", "pictures that another call has made")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32)
-@workers_options
+@engine_options
 def command(
     count: int | None,
     seed_text: str | None,
@@ -63,8 +63,7 @@ def command(
     out: Path,
     overwrite: bool,
     batch_size: int,
-    workers: int,
-    threads: int,
+    engine: Engine,
     **options: Any,
 ) -> None:
     """Make faces: one PNG per seed, 32 px, or 128 px with --upscale.
@@ -109,12 +108,12 @@ def command(
         {"file": name, "seed": spec.seed, **each}
         for name, spec, each in zip(names, specs, asked, strict=True)
     ]
-    if workers > 1:
+    if engine.shares:
         share = Share(options, size, batch_size, out, overwrite)
         drawn = [(s, n, texts[n]) for s, n in zip(specs, names, strict=True)]
         starts = range(0, len(drawn), batch_size)
         batches = [drawn[start : start + batch_size] for start in starts]
-        draw_in_processes(batches, share, workers, threads)
+        draw_in_processes(batches, share, engine)
         pictures = np.stack([decode((out / name).read_bytes()) for name in names]) if grid else None
     else:
         with faces.stage_bars() as update:
@@ -154,19 +153,18 @@ class Share:
     overwrite: bool
 
 
-def draw_in_processes(batches: list[list[Face]], share: Share, count: int, threads: int) -> None:
+def draw_in_processes(batches: list[list[Face]], share: Share, engine: Engine) -> None:
     """Draw faces in several processes, a batch each.
 
     Raises:
         PipelineError: If every process ends that draws some batch.
     """
     done = 0
-    count = min(count, len(batches))
     with (
+        engine.sharing(f"{__name__}:in_process", share, len(batches), share.out) as sharing,
         progress_bar("Drawing") as update,
-        Crew(f"{__name__}:in_process", share, count, threads) as crew,
     ):
-        for number, result in crew.run(batches):
+        for number, result in sharing.run(batches):
             if isinstance(result, LostTaskError):
                 seeds = batches[number][0][0].seed, batches[number][-1][0].seed
                 raise PipelineError(

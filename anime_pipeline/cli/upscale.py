@@ -15,9 +15,9 @@ from anime_pipeline.cli.common import (
     json_option,
     print_json,
     wants_json,
-    workers_options,
 )
 from anime_pipeline.cli.complete import weights_names
+from anime_pipeline.cli.engine import Engine, engine_options
 from anime_pipeline.cli.face_options import realism_option
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import require_free, sweep_temporaries
@@ -100,7 +100,7 @@ class MemorySize(click.ParamType):
     type=MemorySize(),
     help="Of the whole process, with --workers of each; tiles are made to fit [default: 1GB].",
 )
-@workers_options
+@engine_options
 @click.option("--overwrite", is_flag=True, help="Replace what is in the way and differs.")
 @json_option
 def command(
@@ -112,8 +112,7 @@ def command(
     denoise: float,
     weights: str | None,
     overwrite: bool,
-    workers: int,
-    threads: int,
+    engine: Engine,
     **options: Any,
 ) -> None:
     """Upscale pictures (files, folders, or - for stdin) to any size.
@@ -147,9 +146,9 @@ def command(
     pixels, needed_bytes = measure(to_do, target)
     require_free(out, needed_bytes, "the results")
     if to_do:
-        if workers > 1:
+        if engine.shares:
             common = Common(files, target, options, out, overwrite)
-            run_in_processes(to_do, pixels, common, workers, threads, done)
+            run_in_processes(to_do, pixels, common, engine, done)
         else:
             with prepare.decoder:
                 run(to_do, pixels, prepare, out, overwrite, done)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from anime_pipeline.cli.common import progress_bar, say
+from anime_pipeline.cli.engine import Engine
 from anime_pipeline.cli.upscale_jobs import Job, Plan, Request, look_at
 from anime_pipeline.cli.upscale_work import Preparation, Write, writer
-from anime_pipeline.core.crew import Crew, LostTaskError
+from anime_pipeline.core.crew import LostTaskError
 from anime_pipeline.core.errors import DataError, NotAFileError, PartialError, PipelineError
 from anime_pipeline.core.files import MAX_PICTURE_BYTES, read_regular
 from anime_pipeline.core.storage import atomic_write, sweep_temporaries
@@ -67,7 +68,7 @@ def enlarge(
 
 
 def run_in_processes(
-    jobs: list[Job], pixels: list[int], common: Common, count: int, threads: int, plan: Plan
+    jobs: list[Job], pixels: list[int], common: Common, engine: Engine, plan: Plan
 ) -> None:
     """Enlarge pictures in several processes, each one after another; as `run` otherwise.
 
@@ -75,28 +76,30 @@ def run_in_processes(
         jobs: What to enlarge.
         pixels: How many each has, for the progress.
         common: What they share.
-        count: How many processes.
-        threads: Threads of each.
+        engine: Which processes.
         plan: Receives what became of each, in the jobs' order.
     """
     total, before = sum(pixels), 0
     found: dict[int, Plan] = {}
-    count = min(count, len(jobs))
-    with (
-        progress_bar("Upscaling (kilopixels)") as update,
-        Crew(f"{__name__}:in_process", common, count, threads) as crew,
-    ):
-        update(0, total // 1000)
-        for number, result in crew.run(jobs):
-            if isinstance(result, LostTaskError):
-                found[number] = Plan()
-                found[number].skip(jobs[number].source, f"{result}; memory may be short")
-            else:
-                found[number] = result
-            before += pixels[number]
-            update(before // 1000, total // 1000)
-    for folder in {job.target.parent for job in jobs}:
-        sweep_temporaries(folder, below=False)  # of processes that were killed
+    jobs = [job.placed() for job in jobs]
+    results = common.out.parent if common.out == jobs[0].target else common.out
+    try:
+        with (
+            engine.sharing(f"{__name__}:in_process", common, len(jobs), results) as sharing,
+            progress_bar("Upscaling (kilopixels)") as update,
+        ):
+            update(0, total // 1000)
+            for number, result in sharing.run(jobs):
+                if isinstance(result, LostTaskError):
+                    found[number] = Plan()
+                    found[number].skip(jobs[number].source, f"{result}; memory may be short")
+                else:
+                    found[number] = result
+                before += pixels[number]
+                update(before // 1000, total // 1000)
+    finally:
+        for folder in {job.target.parent for job in jobs}:
+            sweep_temporaries(folder, below=False)  # of processes that were killed
     for number in range(len(jobs)):
         plan.add(found[number])
 
@@ -127,8 +130,11 @@ def in_process(common: Common) -> Callable[[Job, bool], Plan]:
 
     def do(job: Job, repeated: bool) -> Plan:
         plan = Plan()
-        if repeated and look_at(job, prepare.request) == "kept":
-            plan.written.append(job.target)  # by a process that ended before it could say so
+        # Made since the jobs were planned, by a process that ended before it could say so, or by
+        # one of an earlier call that had not ended yet.
+        may_be_there = repeated or not common.overwrite
+        if may_be_there and look_at(job, prepare.request) == "kept":
+            (plan.written if repeated else plan.kept).append(job.target)
         else:
             enlarge(job, prepare, lambda *_: None, common.out, common.overwrite, plan)
         return plan

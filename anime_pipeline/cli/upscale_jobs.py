@@ -46,6 +46,14 @@ class Job:
     target: Path
     kind: str
     animated: bool = False
+    known_place: str = ""
+
+    def placed(self) -> Job:
+        """Return a job whose place is known, as others may know the folder by another identity."""
+        try:
+            return replace(self, known_place=self.place)
+        except OSError:  # said of the picture when it is its turn
+            return self
 
     @property
     def place(self) -> str:
@@ -53,6 +61,8 @@ class Job:
 
         By its folder's identity, not its path, by which another folder may go tomorrow.
         """
+        if self.known_place:
+            return self.known_place
         folder = os.stat(self.source.parent)
         file = f"{folder.st_dev} {folder.st_ino} ".encode() + os.fsencode(self.source.name)
         return hashlib.sha256(file).hexdigest()[:16]

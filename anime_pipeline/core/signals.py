@@ -75,6 +75,18 @@ def answering(answer: Callable[[int, bool], object]) -> AbstractContextManager[N
     return answering_stop_signals(handle, lambda h: callable(h) or h == signal.SIG_DFL)
 
 
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Put back what answers `STOP_SIGNALS` after a library's start, which puts in its own."""
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            if handler is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(number, handler)
+
+
 def again_in_python() -> None:
     """Take back signals for which a library has put in handlers of its own, in native code."""
     if threading.current_thread() is threading.main_thread():

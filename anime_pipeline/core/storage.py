@@ -48,8 +48,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: b
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep_once(path.parent)
-    name = f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
-    temporary = path.parent / name
+    temporary = _temporary(path.parent)
     try:
         with _held(temporary) as file:
             write(file)
@@ -68,6 +67,30 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, replace: b
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     platform.flush_to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def marked(folder: Path) -> Iterator[Path]:
+    """Put an empty file into a folder for a while, by which others can tell that they see the same.
+
+    Whoever sweeps temporary files takes it away if this process has been killed.
+
+    Yields:
+        The file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(folder)
+    try:
+        with _held(temporary):
+            yield temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _temporary(folder: Path) -> Path:
+    name = f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+    return folder / name
 
 
 def _held(temporary: Path) -> IO[bytes]:

@@ -190,16 +190,16 @@ def test_a_damaged_cache_entry_is_built_again(messy, tmp_path, monkeypatch, shar
 
 
 def test_what_could_not_be_read_is_tried_again(messy, monkeypatch):
-    from anime_pipeline.data import entry
+    from anime_pipeline.data.sources import reading
 
-    read = entry.read_regular
+    read = reading.read_regular
 
     def fail_once(path, most):
         if path.name == "wide.png":
             raise PermissionError(13, "Permission denied")
         return read(path, most)
 
-    monkeypatch.setattr(entry, "read_regular", fail_once)
+    monkeypatch.setattr(reading, "read_regular", fail_once)
     partial = load_store(open_dataset(messy), 20)
     assert any("Permission denied" in s.reason for s in partial.skipped)
     monkeypatch.undo()

@@ -208,7 +208,8 @@ import os, signal, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from anime_pipeline.cli.main import run
 from anime_pipeline.data import entry
-read, told = entry.read_regular, threading.Event()
+from anime_pipeline.data.sources import reading
+read, told = reading.read_regular, threading.Event()
 class Stopped(threading.Event):
     def set(self):
         super().set()
@@ -216,10 +217,11 @@ class Stopped(threading.Event):
 class Threading:
     Event = Stopped
 def slowly(path, most):
-    os.write(1, b"reading\\n")
-    told.wait()
+    if path.suffix == ".png":
+        os.write(1, b"reading\\n")
+        told.wait()
     return read(path, most)
-entry.read_regular, entry.threading = slowly, Threading
+reading.read_regular, entry.threading = slowly, Threading
 run()
 """
 

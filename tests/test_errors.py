@@ -19,7 +19,7 @@ KINDS = {
 
 # An order to the reader, or what would have been right.
 ADVICE = re.compile(
-    r"\b(Expected|Needed|Add|Check|Choose|Close|Continue|Give|Install|Leave|Make|Measure|Mend|Name|"
+    r"\b(Expected|Needed|Add|Check|Choose|Close|Continue|Fetch|Give|Install|Leave|Make|Measure|Mend|Name|"
     r"Rename|Restore|Resume|Save|Send|Set|Start|Stop|Upscale|Use|Wait|rename|their lines say|"
     r"try again)\b"
 )

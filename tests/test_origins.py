@@ -72,7 +72,7 @@ def test_the_quality_that_wrote_a_jpeg_is_read_from_its_tables(quality, sampling
     picture.save(file, "JPEG", quality=quality, subsampling=sampling, progressive=progressive)
     path = Path("unused")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("anime_pipeline.data.origins.open_regular", lambda *_: file)
+        patch.setattr("anime_pipeline.data.sources.reading.open_regular", lambda *_: file)
         (coding,), unread = read_codings([path])
     assert unread == [] and coding.quality == quality and coding.sampling == sampling
     assert f"quality {quality}," in str(coding)

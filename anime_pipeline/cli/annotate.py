@@ -53,6 +53,11 @@ def command(data: Path, overwrite: bool, compare: bool, out: Path | None) -> Non
             f"{data} holds CelebA's attribute table. Expected folders of faces without one: colour "
             "tables beside it would not be read. Name another folder."
         )
+    if dataset.kind == "webdataset":
+        raise UsageError(
+            f"{data} holds tars. Expected folders of pictures, as the tables are written beside "
+            "them. Unpack the tars, or train with --annotate, which writes nothing."
+        )
     skipped: list[Skipped] = []
     if compare:
         facts = _compare(dataset, skipped)
@@ -99,17 +104,18 @@ def _annotate(
 
     targets: dict[Path, Path] = {}
     facts: dict[str, Any] = {"images": 0, "written": [], "kept": []}
-    inside = dataset.root.resolve()
+    root = Path(str(dataset.root))
+    inside = root.resolve()
     for folder in map(Path, dataset.records.folders):
         # Whoever made a set may have put a link into it; pictures are read through it, no more.
         if not out and not (place := folder.resolve()).is_relative_to(inside):
             reason = f"a link leads to {place}: annotate that folder itself, or give --out"
             skipped.append(Skipped(str(folder), reason))
             continue
-        base = out / folder.relative_to(dataset.root) if out else folder
+        base = out / folder.relative_to(root) if out else folder
         # The one that is read, however it is spelt: another beside it would not be.
-        there, _ = find_table(base, COLOR_FILE) if base.is_dir() else (None, [])
-        target = there or base / COLOR_FILE
+        there, _ = find_table(str(base), COLOR_FILE) if base.is_dir() else (None, [])
+        target = Path(str(there or base / COLOR_FILE))
         if os.path.lexists(target) and not overwrite:
             facts["kept"].append(str(target))
         else:
@@ -117,7 +123,7 @@ def _annotate(
     wanted = [Path(folder) in targets for folder in dataset.records.folders]
     records = dataset.records.take(np.array(wanted)[dataset.records.folder])
     found = _estimates("Annotating", records, skipped)
-    for folder, rows in groupby(found, lambda pair: pair[0].path.parent):
+    for folder, rows in groupby(found, lambda pair: Path(str(pair[0].path)).parent):
         table = [(record.path.name, colors) for record, colors in rows]
         content = format_color_csv(table).encode("utf-8", "backslashreplace")
         try:

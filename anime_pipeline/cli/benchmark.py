@@ -13,6 +13,7 @@ from anime_pipeline.cli import common
 from anime_pipeline.cli.complete import weights_names
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
+from anime_pipeline.data.sources.places import Root, below
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 )
 @common.result_options("outputs/benchmark", "a report of something else")
 def command(
-    data: tuple[Path, ...],
+    data: tuple[Root, ...],
     weights: tuple[str, ...],
     degradations: tuple[str, ...],
     hr_size: int,
@@ -235,12 +236,12 @@ def _label(name: str) -> str:
     return path.parent.name + "/" + path.stem if path.suffix == ".npz" else path.name
 
 
-def _image_names(store: Store, roots: Sequence[Path], chosen: Sequence[int]) -> list[str]:
+def _image_names(store: Store, roots: Sequence[Root], chosen: Sequence[int]) -> list[str]:
     """Name pictures by their path below the root; with several roots each root's name leads."""
     names = []
     for index in chosen:
-        path = store.records[index].path
-        root = next(root for root in roots if path.is_relative_to(expand_user(root)))
-        inside = path.relative_to(expand_user(root)).as_posix()
-        names.append(inside if len(roots) == 1 else f"{root.as_posix()}/{inside}")
+        path = store.records.path(index)
+        found = ((root, below(str(path), [root])) for root in roots)
+        root, inside = next(((root, name) for root, name in found if name), (roots[0], path.name))
+        names.append(inside if len(roots) == 1 else f"{root}/{inside}")
     return names

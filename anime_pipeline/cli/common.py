@@ -20,6 +20,7 @@ from anime_pipeline.core.config import MAX_SEED
 from anime_pipeline.core.errors import UsageError
 from anime_pipeline.core.storage import expand_user
 from anime_pipeline.core.text import json_visible, visible
+from anime_pipeline.data.sources.places import Url, is_url, parse_root
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,25 @@ class UserPath(click.Path):
         """Expand, then check as click does; an empty text would stand for the current folder."""
         if not str(value):
             self.fail("the path is empty. Expected a file or a folder.", param, ctx)
+        if is_url(str(value)):
+            self.fail(
+                f"{value!r} is in a store. Expected a path of this machine: pictures in stores can "
+                "be inspected, prepared, trained on and measured.",
+                param,
+                ctx,
+            )
         return super().convert(expand_user(Path(value)), param, ctx)
+
+
+class DataPath(UserPath):
+    """What a set of pictures is opened from: a path, or the address of a store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read an address, or convert a path."""
+        if isinstance(value, Url):
+            return value
+        root = parse_root(str(value))
+        return root if isinstance(root, Url) else super().convert(value, param, ctx)
 
 
 class FiniteRange(click.FloatRange):
@@ -78,8 +97,9 @@ data_option = click.option(
     "--data",
     multiple=True,
     default=[DEFAULT_DATA],
-    type=UserPath(),
-    help="Folder of faces: character folders, CelebA, or any tree. May be repeated.",
+    type=DataPath(),
+    help="Folder of faces: character folders, CelebA, any tree, tars, or a store's address. May be "
+    "repeated.",
 )
 side_option = click.option(
     "--side",

@@ -13,6 +13,7 @@ from anime_pipeline.cli import common
 from anime_pipeline.core.config import FITS, MAX_SEED
 from anime_pipeline.core.storage import require_free
 from anime_pipeline.core.text import visible
+from anime_pipeline.data.sources.places import Root
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,11 +27,11 @@ COPIES_SHOWN = 32
 
 
 @click.command("inspect")
-@click.argument("data", default=common.DEFAULT_DATA, type=common.UserPath())
+@click.argument("data", default=common.DEFAULT_DATA, type=common.DataPath())
 @common.out_option("outputs/")
 @click.option("--fit", type=click.Choice(FITS), default="crop")
 @common.json_option
-def inspect(data: Path, out: Path, fit: Any) -> None:
+def inspect(data: Root, out: Path, fit: Any) -> None:
     """Tell what a folder of faces holds: counts, sizes, colours, origin, split, what is skipped."""
     import numpy as np
 
@@ -69,7 +70,9 @@ def inspect(data: Path, out: Path, fit: Any) -> None:
         pictures["palette"] = decode(plot_palette(colors))
     files = {kind: out / f"{kind}_{name}.png" for kind in pictures}
     # Two folders may have one name; their sheets must not take each other's place.
-    mark = {"folder": hashlib.sha256(os.fsencode(data.resolve()) + fit.encode()).hexdigest()[:16]}
+    mark = {
+        "folder": hashlib.sha256(os.fsencode(str(data.resolve())) + fit.encode()).hexdigest()[:16]
+    }
     for path in files.values():
         refuse_other_picture(path, mark)
     for kind, path in files.items():

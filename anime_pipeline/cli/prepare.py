@@ -10,6 +10,7 @@ import click
 
 from anime_pipeline.cli import common
 from anime_pipeline.core.config import FITS
+from anime_pipeline.data.sources.places import Root
 
 Shard = tuple[int, int]
 
@@ -32,7 +33,7 @@ class ShardOf(click.ParamType):
 
 
 @click.command("prepare")
-@click.argument("data", nargs=-1, type=common.UserPath())
+@click.argument("data", nargs=-1, type=common.DataPath())
 @click.option("--size", type=click.IntRange(8, 1024), default=32, help="Side of the pictures, px.")
 @click.option("--fit", type=click.Choice(FITS), default="crop", help="How they become square.")
 @click.option(
@@ -50,9 +51,11 @@ class ShardOf(click.ParamType):
 @click.option("--threads", type=click.IntRange(min=1), help="That decode [default: a core each].")
 @common.json_option
 def command(
-    data: tuple[Path, ...], size: int, fit: Any, min_side: int, shard: Shard, threads: int | None
+    data: tuple[Root, ...], size: int, fit: Any, min_side: int, shard: Shard, threads: int | None
 ) -> None:
-    """Decode folders of faces into the cache, so that training and evaluate begin at once.
+    """Decode sets of faces into the cache, so that training and evaluate begin at once.
+
+    A set is a folder, a tar or several ('faces-{000..099}.tar'), or an address as s3://bucket/faces.
 
     The work is done in blocks of pictures. Stopped or killed, it goes on where it was when it is
     run again, but for the block that it was at. Give the folders, the size and the fit that will be
@@ -63,7 +66,7 @@ def command(
     from anime_pipeline.data.entry import Wanted
     from anime_pipeline.data.store import prepare_store, require_pictures
 
-    roots = list(dict.fromkeys(data or (Path(common.DEFAULT_DATA),)))
+    roots: list[Root] = list(dict.fromkeys(data or (Path(common.DEFAULT_DATA),)))
     with common.waiting("Listing the pictures"):
         datasets = drop_repeated([open_dataset(root) for root in roots])
     with common.progress_bar(f"Reading {', '.join(map(str, roots))}") as update:

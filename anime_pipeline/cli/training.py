@@ -48,8 +48,8 @@ training_options = common.joined(
     click.option(
         "--data",
         multiple=True,
-        type=common.UserPath(),
-        help="Folder of faces [default: data/]. May be repeated.",
+        type=common.DataPath(),
+        help="Folder of faces, or what else prepare takes [default: data/]. May be repeated.",
     ),
     click.option("--preset", type=click.Choice(PRESETS), default=None, help="[default: auto]"),
     click.option("--steps", type=click.IntRange(min=1), help="Length of the run in steps."),
@@ -146,7 +146,7 @@ def train_dcgan(**values: Any) -> None:
 @click.option(
     "--faces",
     multiple=True,
-    type=common.UserPath(),
+    type=common.DataPath(),
     help="Train for what stage one draws: real faces, cropped as those that it was trained on. "
     "May be repeated.",
 )

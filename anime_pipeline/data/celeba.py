@@ -8,13 +8,15 @@ that say 0 for no.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anime_pipeline.core.errors import DataError
 from anime_pipeline.data import tables
+from anime_pipeline.data.sources.places import Place, Root
 from anime_pipeline.data.tables import Row, TableError, split_rows
 
 if TYPE_CHECKING:
@@ -31,22 +33,27 @@ _LETTERS = (
 )
 
 
-def find_attribute_table(root: Path) -> tuple[Path | None, list[str]]:
+def find_attribute_table(
+    root: Root, entries: Callable[[str], list[str]] = os.listdir
+) -> tuple[Place | None, list[str]]:
     """Return the attribute table in `root` (or in its parent, if `root` is the image folder).
 
     As `tables.find_table` does: with a line for each that is passed over.
     """
-    folders = (root, root.parent) if root.name == IMAGE_FOLDER else (root,)
+    place = str(root)
+    folders = (place, os.path.dirname(place)) if root.name == IMAGE_FOLDER else (place,)
     for folder in folders:
         for name in ATTRIBUTE_FILES:
             with suppress(OSError):  # a single picture, or a parent that must not be listed
-                found, unread = tables.find_table(folder, name)
-                if found and not found.is_dir():  # as archives are unpacked into folders
+                found, unread = tables.find_table(folder or ".", name, entries)
+                if found and not (
+                    isinstance(found, Path) and found.is_dir()
+                ):  # as archives are unpacked into folders
                     return found, unread
     return None, []
 
 
-def read_attributes(path: Path, problems: list[str] | None = None) -> pd.DataFrame:
+def read_attributes(path: Place, problems: list[str] | None = None) -> pd.DataFrame:
     """Read the attribute table.
 
     Args:
@@ -96,7 +103,7 @@ def _spaced(text: str) -> tuple[list[str], Iterator[Row]]:
     return names, iter(lines[1:])
 
 
-def _values(path: Path, count: int, rows: Iterator[Row], problems: list[str]) -> dict[str, str]:
+def _values(path: Place, count: int, rows: Iterator[Row], problems: list[str]) -> dict[str, str]:
     """Return what the usable rows say, a letter a value, by file name; the others are named."""
     values: dict[str, str] = {}
     lines: dict[str, int] = {}

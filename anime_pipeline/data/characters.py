@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from anime_pipeline.data.sources.places import Place
 from anime_pipeline.data.tables import TableError, decode_text, plain_name, read_bytes, split_rows
 from anime_pipeline.data.words import WORDS
 
@@ -43,7 +44,7 @@ class ColorTable:
     problems: list[str] = field(default_factory=list)
 
 
-def read_color_csv(path: Path) -> ColorTable:
+def read_color_csv(path: Place) -> ColorTable:
     """Read a `color.csv`; bad rows are named in `problems` and left out, never guessed.
 
     Args:
@@ -91,17 +92,25 @@ def _add_row(
         table.problems.append(f"{where}: {len(row)} cells, expected {len(header)}")
         return
     cells = dict(zip(header, row, strict=True))
-    name, values = cells["file"], [_level(cells[column]) for column in COLOR_COLUMNS]
+    name, colors = cells["file"], colours_of([cells[column] for column in COLOR_COLUMNS])
     if not name:
         table.problems.append(f"{where}: no file name")
-    elif None in values:
+    elif colors is None:
         table.problems.append(f"{where}: {name}: colours must be integers 0..255")
     elif plain_name(name) in seen:
         table.problems.append(f"{where}: {name}: second row for this file, ignored")
     else:
-        r, g, b, skin_r, skin_g, skin_b = (value or 0 for value in values)
-        table.by_file[name] = Colors((r, g, b), (skin_r, skin_g, skin_b))
+        table.by_file[name] = colors
         seen.add(plain_name(name))
+
+
+def colours_of(cells: Sequence[str]) -> Colors | None:
+    """Return what six levels say, in the order of `COLOR_COLUMNS`; None if one is none."""
+    levels = [level for cell in cells if (level := _level(cell)) is not None]
+    if len(levels) != len(COLOR_COLUMNS) or len(cells) != len(COLOR_COLUMNS):
+        return None
+    r, g, b, skin_r, skin_g, skin_b = levels
+    return Colors((r, g, b), (skin_r, skin_g, skin_b))
 
 
 def _level(cell: str) -> int | None:
@@ -123,7 +132,7 @@ def format_color_csv(rows: list[tuple[str, Colors]]) -> str:
     return text.getvalue()
 
 
-def read_tag_csv(path: Path) -> tuple[Tags, list[str]]:
+def read_tag_csv(path: Place) -> tuple[Tags, list[str]]:
     """Read a folder's tags.
 
     Args:
@@ -147,7 +156,7 @@ def read_tag_csv(path: Path) -> tuple[Tags, list[str]]:
             if len(cells) != len(header):
                 problems.append(f"{path}:{line}: {len(cells)} cells, expected {len(header)}")
                 continue
-            found = frozenset(_tag(cells[place], kind) for place, kind in kinds if cells[place])
+            found = frozenset(tag_of(cells[place], kind) for place, kind in kinds if cells[place])
             name = names.setdefault(plain_name(cells[file]), cells[file])
             if tags.setdefault(name, found) != found:
                 problems.append(f"{path}:{line}: {name}: second row for this file, ignored")
@@ -156,5 +165,6 @@ def read_tag_csv(path: Path) -> tuple[Tags, list[str]]:
     return tags, problems
 
 
-def _tag(word: str, kind: str) -> str:
+def tag_of(word: str, kind: str) -> str:
+    """Return the tag that a word in a column of `tags.csv` stands for."""
     return f"{word.casefold() if kind in WORDS else word}_{kind}"

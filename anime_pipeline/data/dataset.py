@@ -1,32 +1,41 @@
-"""Opening a folder of faces: character folders, CelebA, or any tree of pictures, as one list."""
+"""Opening a set of faces as one list: character folders, CelebA, any tree of pictures, or tars."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.storage import expand_user
 from anime_pipeline.data import celeba, characters
 from anime_pipeline.data.characters import Colors, Tags
 from anime_pipeline.data.records import Builder, Records
 from anime_pipeline.data.records import Record as Record
+from anime_pipeline.data.sources.listing import Listing, list_root
+from anime_pipeline.data.sources.places import (
+    Place,
+    Remote,
+    Root,
+    divided,
+    named,
+    real_place,
+    without_facts,
+)
 from anime_pipeline.data.tables import find_table, match_names
-from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped, walk_folders
+from anime_pipeline.images.files import IMAGE_SUFFIXES, Skipped
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Listing = list[tuple[str, list[str]]]  # folders, and the names of the pictures in each
+KEYS_NAMED = 5
 Row = TypeVar("Row")
-Kind = Literal["characters", "celeba", "tree"]
+Kind = Literal["characters", "celeba", "tree", "webdataset"]
 
 
 @dataclass
@@ -34,7 +43,7 @@ class Dataset:
     """The pictures below one root, with the rows of tables that belong to them.
 
     Attributes:
-        root: Folder or file that was opened.
+        root: What was opened.
         kind: Its layout.
         records: The pictures, by folder and name.
         skipped: Files that are no pictures.
@@ -45,7 +54,7 @@ class Dataset:
         attributes: CelebA's table; None elsewhere, and where it cannot be used.
     """
 
-    root: Path
+    root: Root
     kind: Kind
     records: Records
     skipped: list[Skipped] = field(default_factory=list)
@@ -56,38 +65,36 @@ class Dataset:
     attributes: pd.DataFrame | None = None
 
 
-def open_dataset(root: Path) -> Dataset:
+def open_dataset(root: Root) -> Dataset:
     """List the pictures below `root` and join them with their colour or attribute tables.
 
     Nothing is decoded here; unreadable pictures are found when the array store is built.
 
     Args:
-        root: A folder in any supported layout.
+        root: A folder in any supported layout, a tar, or several of either in a store.
 
     Raises:
-        DataError: If the folder is missing or holds no picture files; says what was searched.
+        DataError: If it is missing, cannot be listed or holds no pictures; says what was searched.
+        UsageError: If a package is missing.
     """
-    root = expand_user(root)
-    if not root.exists():
-        raise DataError(
-            f"No folder at {root} (searched from {Path.cwd()}). Name the folder that holds "
-            f"your faces, or draw a practice set first: anime-pipeline sample-data {root}"
-        )
-    skipped: list[Skipped] = []
-    listing = list(walk_folders(root, skipped))
-    if not listing:
+    listing = list_root(root)
+    dataset = _join_samples(listing) if listing.tars else None
+    if not (dataset.records if dataset else listing.pictures):
+        skipped = dataset.skipped if dataset else listing.skipped
         raise DataError(
             f"0 pictures found in {root}: searched it and all its folders for "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}; {len(skipped)} other file(s) passed over. "
             f"Name another folder, or draw a practice set into an empty one: "
             f"anime-pipeline sample-data FOLDER"
         )
-    table_path, unread = celeba.find_attribute_table(root)
+    if dataset:
+        return dataset
+    table_path, unread = celeba.find_attribute_table(listing.root, listing.entries)
     if table_path:
-        dataset = _join_attributes(root, listing, skipped, table_path)
+        dataset = _join_attributes(listing, table_path)
         dataset.color_problems += unread
         return dataset
-    return _join_colors(root, listing, skipped)
+    return _join_colors(listing)
 
 
 def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -99,11 +106,11 @@ def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
         return list(datasets)
     seen: set[str] = set()
     fresh = []
-    real = cache(os.path.realpath)  # most pictures are no links: resolving their folder is enough
+    real = cache(real_place)  # most pictures are no links: resolving their folder is enough
     for dataset in datasets:
         folders = [real(folder) for folder in dataset.records.folders]
         places = [
-            os.path.realpath(place) if os.path.islink(place) else place
+            place if "\0" in place or not os.path.islink(place) else os.path.realpath(place)
             for place in dataset.records.places(folders)
         ]
         new = np.array([place not in seen for place in places])
@@ -113,9 +120,30 @@ def drop_repeated(datasets: Sequence[Dataset]) -> list[Dataset]:
     return fresh
 
 
-def _join_attributes(
-    root: Path, listing: Listing, skipped: list[Skipped], table_path: Path
-) -> Dataset:
+def _join_samples(listing: Listing) -> Dataset:
+    """Join the pictures of tars with what their samples' JSON says."""
+    builder = Builder()
+    dataset = Dataset(listing.root, "webdataset", builder.build(), listing.skipped)
+    unused = Counter[str]()
+    for index in listing.index_tars():
+        colours, tags = index.labels()
+        for name, offset, size in index.pictures:
+            entry = Remote.member(index.folder, name, offset, size).entry
+            builder.add(index.folder, entry, colours.get(name), tags.get(name))
+        dataset.color_rows += len(colours)
+        dataset.color_problems += index.problems
+        unused.update(index.unused)
+        left = ", ".join(f"{count} {kind}" for kind, count in index.passed_over.items())
+        if left:
+            dataset.skipped.append(Skipped(without_facts(index.folder), f"passed over: {left}"))
+    if unused:
+        named = ", ".join(f"{key} ({count})" for key, count in unused.most_common(KEYS_NAMED))
+        dataset.color_problems.append(f"{listing.root}: keys of JSON without a use: {named}")
+    dataset.records = builder.build()
+    return dataset
+
+
+def _join_attributes(listing: Listing, table_path: Place) -> Dataset:
     problems: list[str] = []
     frame, rows, values = None, {}, np.zeros((0, 0), bool)
     try:
@@ -125,30 +153,36 @@ def _join_attributes(
     except DataError as error:
         problems = [str(error)]  # the pictures are worth as much without it
     names = [] if frame is None else frame.columns.tolist()
-    meant = match_names({name for _, names in listing for name in names}, rows)
+    pictures = listing.pictures
+    meant = match_names({without_facts(n) for _, inside in pictures for n in inside}, rows)
     builder = Builder()
-    for folder, pictures in listing:
-        for picture in pictures:
+    for folder, inside in pictures:
+        for picture in inside:
             tags = None
-            if picture in meant:
-                tags = [names[place] for place in np.flatnonzero(values[rows[meant[picture]]])]
+            if (name := without_facts(picture)) in meant:
+                tags = [names[place] for place in np.flatnonzero(values[rows[meant[name]]])]
             builder.add(folder, picture, None, tags)
-    dataset = Dataset(root, "celeba", builder.build(), skipped, color_problems=problems)
+    records = builder.build()
+    dataset = Dataset(listing.root, "celeba", records, listing.skipped, color_problems=problems)
     dataset.attributes = frame
     absent = rows.keys() - meant.values()
-    dataset.rows_without_image += [str(table_path.parent / name) for name in sorted(absent)]
+    beside, _ = divided(table_path)
+    dataset.rows_without_image += [named(beside, name) for name in sorted(absent)]
     return dataset
 
 
-def _join_colors(root: Path, listing: Listing, skipped: list[Skipped]) -> Dataset:
+def _join_colors(listing: Listing) -> Dataset:
     builder = Builder()
-    dataset = Dataset(root, "tree", builder.build(), skipped)
+    dataset = Dataset(listing.root, "tree", builder.build(), listing.skipped)
     has_tables = False
-    for folder, names in listing:
+    for folder, inside in listing.pictures:
+        names = [without_facts(name) for name in inside]
         colors: dict[str, Colors] = {}
         tags: Tags = {}
-        color_path, unread_colors = find_table(Path(folder), characters.COLOR_FILE)
-        tag_path, unread_tags = find_table(Path(folder), characters.TAG_FILE)
+        color_path, unread_colors = find_table(
+            folder or ".", characters.COLOR_FILE, listing.entries
+        )
+        tag_path, unread_tags = find_table(folder or ".", characters.TAG_FILE, listing.entries)
         dataset.color_problems += unread_colors + unread_tags
         if color_path:
             has_tables = True
@@ -157,14 +191,16 @@ def _join_colors(root: Path, listing: Listing, skipped: list[Skipped]) -> Datase
             dataset.color_problems += table.problems
             colors = _by_picture(dataset, folder, names, table.by_file)
         else:
-            dataset.folders_without_colors.append(str(Path(folder)))
+            dataset.folders_without_colors.append(named(folder))
         if tag_path:
             found, problems = characters.read_tag_csv(tag_path)
             dataset.color_problems += problems
             tags = _by_picture(dataset, folder, names, found)
-        for name in names:
-            builder.add(folder, name, colors.get(name), tags.get(name))
-    if has_tables or any(re.match(r"\d+_", os.path.basename(folder)) for folder, _ in listing):
+        for entry, name in zip(inside, names, strict=True):
+            builder.add(folder, entry, colors.get(name), tags.get(name))
+    if has_tables or any(
+        re.match(r"\d+_", os.path.basename(folder)) for folder, _ in listing.pictures
+    ):
         dataset.kind = "characters"
     dataset.records = builder.build()
     # Both tables may name a picture that is gone.
@@ -178,7 +214,7 @@ def _by_picture(
     """Return a folder's rows by the names of its pictures; rows of no picture are noted."""
     meant = match_names(names, rows)
     used = set(meant.values())
-    dataset.rows_without_image += [str(Path(folder, row)) for row in rows if row not in used]
+    dataset.rows_without_image += [named(folder, row) for row in rows if row not in used]
     return {name: rows[row] for name, row in meant.items()}
 
 

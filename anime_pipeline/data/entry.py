@@ -27,11 +27,13 @@ import numpy as np
 from anime_pipeline.core.arrays import UNREADABLE
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
+from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular
 from anime_pipeline.core.storage import atomic_write, require_free, sweep_temporaries
 from anime_pipeline.data.duplicates import THUMBNAIL_SHAPE, Progress, thumbnail
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.data.records import Records
+from anime_pipeline.data.sources.places import Place
+from anime_pipeline.data.sources.reading import read_each, threads_for
 from anime_pipeline.images.codec import decode, fit_square
 from anime_pipeline.images.files import Skipped
 from anime_pipeline.images.plain import decode_plain
@@ -103,10 +105,11 @@ class _Decoded:
         self.skipped: list[Skipped] = []
         self.transient = False
 
-    def add(self, position: int, path: Path, wanted: Wanted) -> None:
-        """Decode a file, or note why it cannot be used."""
+    def add(self, position: int, path: Place, content: bytes | OSError, wanted: Wanted) -> None:
+        """Decode what was read of a picture, or note why it cannot be used."""
         try:
-            content = read_regular(path, MAX_PICTURE_BYTES)
+            if isinstance(content, OSError):
+                raise content
             picture = decode_plain(content)
             picture = decode(content) if picture is None else picture
         except (OSError, DataError) as error:
@@ -215,7 +218,7 @@ def _mapped(file: IO[bytes]) -> np.ndarray:
 
 def build_entry(
     path: Path,
-    pictures: Sequence[Path],
+    pictures: Sequence[Place],
     wanted: Wanted,
     progress: Progress | None = None,
     workers: int = 0,
@@ -224,12 +227,13 @@ def build_entry(
 
     Args:
         path: The entry's file; its folder is made if missing.
-        pictures: Files to decode, in order.
+        pictures: What to decode, in order.
         wanted: How.
         progress: Called with (done, total).
-        workers: Number of threads; 0: as many as this process may use cores.
+        workers: Number of threads; 0: as many as this process may use cores, or more that wait.
 
     Raises:
+        DataError: If a store cannot be reached any more.
         PipelineError: If the disk is too full.
     """
     row_bytes = wanted.size**2 * 3 + math.prod(THUMBNAIL_SHAPE)
@@ -241,7 +245,7 @@ def build_entry(
 
 def _write(
     file: IO[bytes],
-    pictures: Sequence[Path],
+    pictures: Sequence[Place],
     wanted: Wanted,
     progress: Progress | None,
     workers: int,
@@ -250,10 +254,12 @@ def _write(
 
     def decode_some(start: int) -> _Decoded:
         some = _Decoded()
-        for position in range(start, min(start + _PICTURES_A_TASK, len(pictures))):
+        places = pictures[start : start + _PICTURES_A_TASK]
+        contents = read_each(places, MAX_PICTURE_BYTES)
+        for position, (place, content) in enumerate(zip(places, contents, strict=True), start):
             if stopped.is_set():
                 break
-            some.add(position, pictures[position], wanted)
+            some.add(position, place, content, wanted)
         return some
 
     whole = _Decoded()
@@ -261,7 +267,7 @@ def _write(
     _write_header(file, (len(pictures), *image_shape))
     body = _Summing(file, 0)
     starts = range(0, len(pictures), _PICTURES_A_TASK)
-    with in_order(decode_some, starts, workers) as results:
+    with in_order(decode_some, starts, threads_for(pictures, workers)) as results:
         try:
             for some in results:
                 for image in some.images:

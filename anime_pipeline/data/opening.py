@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 from PIL import UnidentifiedImageError
 
 from anime_pipeline.core.config import Fit
 from anime_pipeline.core.errors import DataError, UsageError
-from anime_pipeline.core.files import MAX_PICTURE_BYTES, open_regular, read_regular
+from anime_pipeline.core.files import MAX_PICTURE_BYTES
 from anime_pipeline.core.progress import Say, Show, unseen
 from anime_pipeline.data.characters import Colors
 from anime_pipeline.data.dataset import Dataset, drop_repeated, open_dataset, unused_labels
@@ -20,6 +20,8 @@ from anime_pipeline.data.duplicates import cached_groups
 from anime_pipeline.data.estimate import estimate_colors
 from anime_pipeline.data.parallel import in_order
 from anime_pipeline.data.records import Records
+from anime_pipeline.data.sources.places import Place, Root
+from anime_pipeline.data.sources.reading import openers, read, threads_for
 from anime_pipeline.data.splits import Split
 from anime_pipeline.data.store import Store, load_store, require_pictures, split_store
 from anime_pipeline.images.codec import decode
@@ -35,7 +37,7 @@ SPANS_AT_ONCE = 4096
 
 
 def open_store(
-    roots: Sequence[Path],
+    roots: Sequence[Root],
     size: int,
     fit: Fit = "crop",
     min_side: int = 1,
@@ -47,7 +49,7 @@ def open_store(
     """Open and decode folders of faces, saying what was skipped.
 
     Args:
-        roots: Folders of faces.
+        roots: Folders of faces, addresses of stores, tars.
         size: Side of the fitted squares in pixels.
         fit: How pictures become square.
         min_side: Pictures with a shorter side are left out.
@@ -81,10 +83,10 @@ def open_store(
     return replace(store, records=records)
 
 
-def estimate_file(path: Path) -> Colors | Skipped:
+def estimate_file(path: Place) -> Colors | Skipped:
     """Estimate one picture's colours, or say why they cannot be."""
     try:
-        return estimate_colors(decode(read_regular(path, MAX_PICTURE_BYTES)))
+        return estimate_colors(decode(read(path, MAX_PICTURE_BYTES)))
     except (OSError, DataError) as error:
         return Skipped.because(path, error)
 
@@ -106,7 +108,8 @@ def estimate_missing(
     rows: list[int] = []
     colours: list[Colors] = []
     skipped: list[Skipped] = []
-    with in_order(estimate_file, map(records.path, bare), workers) as estimates:
+    threads = threads_for(records.paths, workers)
+    with in_order(estimate_file, map(records.path, bare), threads) as estimates:
         for done, (row, found) in enumerate(zip(bare, estimates, strict=True), start=1):
             if isinstance(found, Skipped):
                 skipped.append(found)
@@ -214,10 +217,11 @@ def choose_hr_size(datasets: Sequence[Dataset]) -> int:
     """
     found_px: list[int] = []
     largest = 0
-    for path in (path for dataset in datasets for path in dataset.records.paths):
+    each = (openers(dataset.records.paths, MAX_PICTURE_BYTES) for dataset in datasets)
+    for opener in chain.from_iterable(each):
         # What cannot be read is counted and named when the store is built.
         with suppress(OSError, UnidentifiedImageError, ValueError, DataError):
-            with open_regular(path) as file, open_header(file) as picture:
+            with opener() as file, open_header(file) as picture:
                 found_px.append(min(picture.size))
             largest += found_px[-1] >= HR_SIZES[0]
         if largest >= ENOUGH:

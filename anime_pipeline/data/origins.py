@@ -11,7 +11,6 @@ import io
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import IO, TypeVar
 
 import cv2
@@ -19,8 +18,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from anime_pipeline.core.errors import DataError
-from anime_pipeline.core.files import open_regular
+from anime_pipeline.core.files import MAX_PICTURE_BYTES
 from anime_pipeline.data.duplicates import Progress, repeated
+from anime_pipeline.data.sources.places import Place
+from anime_pipeline.data.sources.reading import openers
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.codec import naming
 from anime_pipeline.images.files import Skipped
@@ -110,7 +111,7 @@ def _read(file: IO[bytes]) -> Coding:
 
 
 def read_codings(
-    paths: Sequence[Path], progress: Progress | None = None
+    paths: Sequence[Place], progress: Progress | None = None
 ) -> tuple[list[Coding | None], list[Skipped]]:
     """Read the headers of picture files.
 
@@ -123,11 +124,12 @@ def read_codings(
     """
     codings: list[Coding | None] = []
     unread: list[Skipped] = []
-    for number, path in enumerate(paths):
+    opened = openers(paths, MAX_PICTURE_BYTES)
+    for number, (path, opener) in enumerate(zip(paths, opened, strict=True)):
         if progress and number % _REPORT_EVERY == 0:
             progress(number, len(paths))
         try:
-            with open_regular(path) as file, naming("image"):
+            with opener() as file, naming("image"):
                 codings.append(_read(file))
         except (OSError, DataError) as error:
             codings.append(None)

@@ -11,21 +11,21 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
 from anime_pipeline.data.characters import Colors
+from anime_pipeline.data.sources.places import Place, divided, located
 
 _UNKNOWN = -1  # as the number of tags, where nobody has said
 
 
 @dataclass(frozen=True)
 class Record:
-    """One picture file and what is known of it."""
+    """One picture and what is known of it."""
 
-    path: Path
+    path: Place
     colors: Colors | None = None
     tags: frozenset[str] | None = None  # what is true of it; None where nobody has said
 
@@ -68,9 +68,9 @@ class Records(Sequence[Record]):
     """Pictures in an order, read as a sequence of `Record`, each made when it is asked for.
 
     Attributes:
-        folders: Where pictures lie, each folder once.
+        folders: Where pictures lie, each folder once, see `data.sources.places`.
         folder: int32 [N], in which of them each lies.
-        names: Bytes of their names.
+        names: Bytes of their names there.
         colours: uint8 [N, 2, 3], hair and skin as RGB; 0 where they are unknown.
         has_colours: bool [N].
         tag_names: Tags that are true of any picture of the set that these were taken from.
@@ -121,9 +121,9 @@ class Records(Sequence[Record]):
         """All files, each path made when it is asked for."""
         return Paths(self)
 
-    def path(self, row: int) -> Path:
-        """Return one picture's file."""
-        return Path(self.folders[self.folder[row]], os.fsdecode(self.names[row].tobytes()))
+    def path(self, row: int) -> Place:
+        """Return where one picture is."""
+        return located(self.folders[self.folder[row]], os.fsdecode(self.names[row].tobytes()))
 
     def places(self, folders: Sequence[str] | None = None) -> Iterator[str]:
         """Yield the files as texts; `folders` replace their folders, one each."""
@@ -191,7 +191,7 @@ _NO_NAMES = Ragged(np.empty(0, np.uint8), *np.empty((2, 0), np.int32))
 _NO_COLOURS = np.empty((0, 2, 3), np.uint8)
 
 
-class Paths(Sequence[Path]):
+class Paths(Sequence[Place]):
     """The files of `Records`."""
 
     def __init__(self, records: Records) -> None:
@@ -201,10 +201,10 @@ class Paths(Sequence[Path]):
         return len(self._records)
 
     @overload
-    def __getitem__(self, key: int) -> Path: ...
+    def __getitem__(self, key: int) -> Place: ...
     @overload
     def __getitem__(self, key: slice) -> Paths: ...
-    def __getitem__(self, key: int | slice) -> Path | Paths:
+    def __getitem__(self, key: int | slice) -> Place | Paths:
         return Paths(self._records[key]) if isinstance(key, slice) else self._records.path(key)
 
 
@@ -261,5 +261,5 @@ def as_records(records: Sequence[Any]) -> Records:
         return records
     builder = Builder()
     for record in records:
-        builder.add(*os.path.split(record.path), record.colors, record.tags)
+        builder.add(*divided(record.path), record.colors, record.tags)
     return builder.build()

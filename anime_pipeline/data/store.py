@@ -1,8 +1,9 @@
 """The array store: every usable picture decoded once, fitted and kept in memory-mapped files.
 
-The cache key covers each file's path, size and modification time and all settings, so a changed
-folder is decoded anew, and so is one whose entry is damaged. Two processes may build the same entry
-at once: they write the same bytes. Large sets are kept in blocks, see `data.blocks`.
+The cache key covers all settings and each file's path, size and modification time (of an object the
+state that its store tells, of a tar's member its place and the tar's state), so a changed folder is
+decoded anew, and so is one whose entry is damaged. Two processes may build the same entry at once:
+they write the same bytes. Large sets are kept in blocks, see `data.blocks`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from anime_pipeline.data.duplicates import Progress, cached_groups
 from anime_pipeline.data.entry import Store as Store
 from anime_pipeline.data.entry import Wanted, build_entry, read_entry, store_of
 from anime_pipeline.data.records import Records
+from anime_pipeline.data.sources.places import Root
 from anime_pipeline.data.splits import Split, split_by_content
 
 # Raise when decoding or fitting changes, so that old entries are not used.
@@ -161,6 +163,9 @@ def cache_key(records: Records, wanted: Wanted) -> str:
     digest = hashlib.sha256(facts.encode())
     here = os.getcwd()
     for path in records.places():
+        if "\0" in path:  # what it is known by is in the text
+            digest.update(b"\n" + path.encode("utf-8", "surrogateescape"))
+            continue
         place = os.path.join(here, path)
         try:
             status = os.stat(place)
@@ -171,7 +176,7 @@ def cache_key(records: Records, wanted: Wanted) -> str:
     return digest.hexdigest()[:32]
 
 
-def require_pictures(store: Store, roots: Sequence[Path]) -> Store:
+def require_pictures(store: Store, roots: Sequence[Root]) -> Store:
     """Return the store if it holds a picture.
 
     Raises:

@@ -12,9 +12,9 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
-from pathlib import Path
 
-from anime_pipeline.core.files import read_regular
+from anime_pipeline.data.sources.places import Place, located, without_facts
+from anime_pipeline.data.sources.reading import read
 
 MAX_BYTES = 2**28  # a thousand times the table of the largest set we know; memory must have an end
 
@@ -32,36 +32,40 @@ class TableError(ValueError):
     """A text that is no table; says what it is instead."""
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Place) -> bytes:
     """Return the content of a table.
 
     Raises:
         TableError: If it cannot be read or is larger than any table of pictures.
     """
     try:
-        return read_regular(path, MAX_BYTES)
+        return read(path, MAX_BYTES)
     except OSError as error:
         raise TableError(f"cannot be read ({error.strerror})") from None
 
 
-def find_table(folder: Path, name: str) -> tuple[Path | None, list[str]]:
+def find_table(
+    folder: str, name: str, entries: Callable[[str], list[str]] = os.listdir
+) -> tuple[Place | None, list[str]]:
     """Return the file of a name in any case, as Windows and macOS compare names.
 
     Args:
         folder: A folder that can be listed.
         name: How the file is called, in small letters.
+        entries: Lists it.
 
     Returns:
         Whatever is there, be it a file or not: whoever reads it will say so; None for nothing. And
         a line for each further one that differs in case alone and is not read.
     """
+    there = ((without_facts(each), each) for each in entries(folder))
     found = sorted(
-        (each for each in os.listdir(folder) if each.casefold() == name),
-        key=lambda each: (each != name, each),
+        (pair for pair in there if pair[0].casefold() == name),
+        key=lambda pair: (pair[0] != name, pair[0]),
     )
     if not found:
         return None, []
-    used, *others = (folder / each for each in found)
+    used, *others = (located(folder, each) for _, each in found)
     return used, [f"{other}: not read, as {used.name} is there too" for other in others]
 
 

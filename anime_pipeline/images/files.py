@@ -27,8 +27,8 @@ class Skipped:
     reason: str
 
     @classmethod
-    def because(cls, path: Path, error: OSError | DataError) -> Self:
-        """Return a file that cannot be read, or not be decoded as ``"image"``."""
+    def because(cls, path: object, error: OSError | DataError) -> Self:
+        """Return a picture that cannot be read, or not be decoded as ``"image"``."""
         if isinstance(error, OSError):
             return cls(str(path), f"cannot be read ({error.strerror})")
         return cls(str(path), str(error).removeprefix("image: "))

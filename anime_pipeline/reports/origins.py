@@ -13,6 +13,7 @@ from anime_pipeline.data.origins import (
     are_few,
     standing_apart,
 )
+from anime_pipeline.data.sources.places import without_facts
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Pictures
 from anime_pipeline.images.writing.grid import captioned_rows, spread
@@ -75,7 +76,7 @@ def warnings(origins: Origins, pictures: int) -> list[str]:
 
 def facts(origins: Origins, store: Store) -> dict[str, Any]:
     """Return what is known of a set's origins, as JSON values."""
-    names = list(store.records.places())
+    names = list(map(without_facts, store.records.places()))
     total = len(names)
 
     def family_facts(family: Family) -> dict[str, Any]:

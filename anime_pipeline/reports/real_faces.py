@@ -1,15 +1,18 @@
 """Real faces as large as stage two's, to compare enlarged ones with."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from anime_pipeline.core.config import Fit
+from anime_pipeline.core.errors import DataError
+from anime_pipeline.core.files import MAX_PICTURE_BYTES
 from anime_pipeline.core.progress import Progress, counted, ignored
+from anime_pipeline.data.sources.places import Place
+from anime_pipeline.data.sources.reading import read_each
 from anime_pipeline.images.codec import fit_square
-from anime_pipeline.images.decoding.decoder import Decoder, read_rgb
+from anime_pipeline.images.decoding.decoder import Decoder, decode_rgb
 from anime_pipeline.metrics.features import resize
 
 SOFT = (
@@ -52,7 +55,7 @@ class LargeReal(NamedTuple):
 
 
 def real_at(
-    paths: Sequence[Path],
+    paths: Sequence[Place],
     least_px: int,
     most_px: int,
     fit: Fit,
@@ -61,7 +64,7 @@ def real_at(
     """Decode real faces at the largest side that nearly all files have.
 
     Args:
-        paths: Picture files.
+        paths: Pictures.
         least_px: What stage one draws: where files are no larger, they are enlarged.
         most_px: What stage two makes of that: more is not looked at.
         fit: How they become square, as for training.
@@ -72,8 +75,11 @@ def real_at(
     """
     squares = []
     with Decoder() as decoder:
-        for path in counted(paths, progress):
-            picture = read_rgb(path, decoder)
+        contents = read_each(paths, MAX_PICTURE_BYTES)
+        for path, content in zip(counted(paths, progress), contents, strict=True):
+            if isinstance(content, OSError):
+                raise DataError(f"{path}: cannot be read ({content.strerror}). Check it.")
+            picture = decode_rgb(content, str(path), decoder)
             native = min(picture.shape[:2]) if fit == "crop" else max(picture.shape[:2])
             squares.append(fit_square(picture, min(most_px, native), fit))
     sides = sorted(map(len, squares))

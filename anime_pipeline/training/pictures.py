@@ -24,6 +24,7 @@ from anime_pipeline.core.storage import atomic_write
 from anime_pipeline.data import nearby, splits
 from anime_pipeline.data.conditions import label_hashes, parse_names
 from anime_pipeline.data.duplicates import cached_groups
+from anime_pipeline.data.sources.places import Root, below, named, without_facts
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Rows
 
@@ -55,7 +56,7 @@ def condition_of(config: Any) -> str:
 
 
 def pictures_of(
-    store: Store, train: np.ndarray, condition: str, roots: Sequence[Path]
+    store: Store, train: np.ndarray, condition: str, roots: Sequence[Root]
 ) -> RunPictures:
     """Return what a run on a store would record; `condition` as in the configuration."""
     labels = np.zeros(len(store.records), np.uint64)
@@ -63,18 +64,11 @@ def pictures_of(
     return RunPictures(_names(store, roots), store.hashes, labels)
 
 
-def _names(store: Store, roots: Sequence[Path]) -> list[str]:
+def _names(store: Store, roots: Sequence[Root]) -> list[str]:
     # The same for all pictures of a folder: paths are slow, and there may be millions.
-    folders = [os.path.dirname(_below(Path(f, "x"), roots)) for f in store.records.folders]
-    return list(store.records.places(folders))
-
-
-def _below(path: Path, roots: Sequence[Path]) -> str:
-    for root in roots:
-        for place in (path, path.absolute()):
-            if place != root and place.is_relative_to(root):
-                return str(place.relative_to(root))
-    return path.name
+    places = (without_facts(named(folder, "x")) for folder in store.records.folders)
+    folders = [os.path.dirname(below(place, roots) or "") for place in places]
+    return list(map(without_facts, store.records.places(folders)))
 
 
 def write_pictures(folder: Path, pictures: RunPictures) -> None:
@@ -113,7 +107,7 @@ def labels_fingerprint(pictures: RunPictures) -> str:
     return hashlib.sha256(pictures.labels.tobytes()).hexdigest()[:16]
 
 
-def same_pictures(run: Run[Any], store: Store, roots: Sequence[Path], warn: Say) -> Store:
+def same_pictures(run: Run[Any], store: Store, roots: Sequence[Root], warn: Say) -> Store:
     """Return the pictures in the run's order; refuse to resume on others.
 
     Args:
@@ -146,7 +140,7 @@ def same_pictures(run: Run[Any], store: Store, roots: Sequence[Path], warn: Say)
 
 
 def check_same_labels(
-    run: Run[Any], store: Store, train: np.ndarray, roots: Sequence[Path]
+    run: Run[Any], store: Store, train: np.ndarray, roots: Sequence[Root]
 ) -> None:
     """Refuse to resume with other labels than the run was started with.
 
@@ -185,7 +179,7 @@ def _start_from(run: Run[Any]) -> str:
     return f"start a new run from its weights: anime-pipeline {stage} --init {run.folder}."
 
 
-def in_order_of(recorded: RunPictures, store: Store, roots: Sequence[Path], warn: Say) -> Store:
+def in_order_of(recorded: RunPictures, store: Store, roots: Sequence[Root], warn: Say) -> Store:
     """Return a store of the same pictures in the recorded order, as it is if they are others.
 
     Args:
@@ -238,7 +232,7 @@ def _order(recorded: RunPictures, names: list[str], hashes: np.ndarray) -> np.nd
     return np.array(order, np.int64)
 
 
-def picture_changes(recorded: RunPictures, store: Store, roots: Sequence[Path]) -> str:
+def picture_changes(recorded: RunPictures, store: Store, roots: Sequence[Root]) -> str:
     """Say how many pictures were edited, added or taken away, each with an example."""
     before = dict(zip(recorded.names, recorded.hashes.tolist(), strict=True))
     now = dict(zip(_names(store, roots), store.hashes.tolist(), strict=True))

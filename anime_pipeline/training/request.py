@@ -10,6 +10,7 @@ from typing import Any
 
 from anime_pipeline.core.config import from_dict, to_dict
 from anime_pipeline.core.errors import UsageError
+from anime_pipeline.data.sources.places import Root, parse_root
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Request:
     """A new run, or one to be continued; names are those of the commands' options.
 
     Attributes:
-        data: Folders of faces; may be empty where a run is resumed on its own.
+        data: Folders of faces, tars or addresses of stores; may be empty where a run is resumed on
+            its own.
         preset: ``"cpu"``, ``"gpu"`` or ``"reference"``; None or ``"auto"`` fits this machine.
         overrides: Fields of the configuration that differ from the preset.
         steps: Length of the run; of `steps`, `epochs` and `minutes` one at most.
@@ -45,7 +47,7 @@ class Request:
         UsageError: If these contradict each other.
     """
 
-    data: Sequence[Path] = ()
+    data: Sequence[Root] = ()
     preset: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     steps: int | None = None
@@ -54,7 +56,7 @@ class Request:
     checkpoints: Path = Path("checkpoints")
     init: str | None = None
     adversarial_share: float | None = None
-    faces: Sequence[Path] = ()
+    faces: Sequence[Root] = ()
     generator: str | None = None
     annotate: bool = False
     resume: str | None = None
@@ -71,7 +73,7 @@ class Request:
     def __post_init__(self) -> None:
         """Check."""
         for name in ("data", "faces"):
-            object.__setattr__(self, name, tuple(map(Path, getattr(self, name))))
+            object.__setattr__(self, name, tuple(map(parse_root, getattr(self, name))))
         if not (self.data or self.resume):
             raise UsageError(f"Expected folders of faces. Received: {self.data}. Give --data.")
         if len({root.resolve() for root in self.data}) != len(self.data):

@@ -17,6 +17,7 @@ from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.core.runs import METRICS_FILE, last_values, locked, read_metrics
 from anime_pipeline.core.storage import sweep_temporaries
 from anime_pipeline.data.opening import open_store, poor_prospects, training_split
+from anime_pipeline.data.sources.places import Root, parse_root
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models.assets import VGG_FILE, find_asset
@@ -121,7 +122,7 @@ class Stage(ABC, Generic[Config]):
             return False
         return True
 
-    def open_pictures(self, roots: Sequence[Path], config: Config, annotate: bool) -> Store:
+    def open_pictures(self, roots: Sequence[Root], config: Config, annotate: bool) -> Store:
         """Decode the pictures that a configuration trains on."""
         options: dict[str, Any] = {**self.picture_options(config), "annotate": annotate}
         return open_store(roots, fit=config.fit, say=self.say, progress=self.progress, **options)
@@ -188,7 +189,7 @@ class Stage(ABC, Generic[Config]):
                 "Leave it out."
             )
         with locked(run.folder):
-            roots = request.data or [Path(root) for root in run.recorded["data"]]
+            roots = request.data or [parse_root(root) for root in run.recorded["data"]]
             store = self.open_pictures(roots, run.config, annotated)
             store = pictures.same_pictures(run, store, roots, self.say)
             split = training_split(store, run.config.train_count)

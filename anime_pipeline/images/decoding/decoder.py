@@ -272,5 +272,10 @@ def read_rgb(path: Path, decoder: Decoder | None = None) -> np.ndarray:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     with nullcontext(decoder) if decoder else Decoder() as used:
-        used.begin(content, str(path), want="still")
-        return codec.to_rgb(used.still())
+        return decode_rgb(content, str(path), used)
+
+
+def decode_rgb(content: bytes, name: str, decoder: Decoder) -> np.ndarray:
+    """Decode the content of a picture file as `read_rgb` does; `name` is what errors call it."""
+    decoder.begin(content, name, want="still")
+    return codec.to_rgb(decoder.still())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.core.randomness import latents
 from anime_pipeline.data import conditions
 from anime_pipeline.data.opening import open_store, training_split
+from anime_pipeline.data.sources.places import Root
 from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models import backend
 from anime_pipeline.models.dcgan import build_generator
@@ -27,7 +27,7 @@ ROUNDS = 2  # faces drawn for each real one
 
 
 def open_pool(
-    roots: Sequence[Path], weights: Weights, config: SrganConfig, say: Say, progress: Show
+    roots: Sequence[Root], weights: Weights, config: SrganConfig, say: Say, progress: Show
 ) -> FacePool:
     """Open folders of real faces, their training side, and draw as many.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from anime_pipeline.core.presets import SRGAN_PRESETS
 from anime_pipeline.core.progress import Say, Show
 from anime_pipeline.data.dataset import open_dataset
 from anime_pipeline.data.opening import choose_hr_size
+from anime_pipeline.data.sources.places import parse_root
 from anime_pipeline.data.store import Store
 from anime_pipeline.images.rows import Pictures, Rows
 from anime_pipeline.models.vgg import load_vgg
@@ -108,7 +108,7 @@ class SrganStage(Stage[SrganConfig]):
         images = Rows(store.images, train)
         if not config.faces_steps:
             return SrganTask(config, images, self.init)
-        roots = self.request.faces or [Path(root) for root in self.recorded["faces"]]
+        roots = self.request.faces or [parse_root(root) for root in self.recorded["faces"]]
         pool = open_pool(roots, self._generator(), config, self.say, self.progress)
         return FacesTask(config, images, pool, self.init)
 

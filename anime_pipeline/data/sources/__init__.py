@@ -1,0 +1,1 @@
+"""Sets of pictures that are folders, object stores or tars: listed, told apart by state, read."""

@@ -214,7 +214,7 @@ def test_a_wish_for_another_word_lists_those_there_are():
     rows = conditions.of_records(WORDED, TAGGED)
     with pytest.raises(UsageError, match="plaid.*aqua, black.*yellow"):
         conditions.fulfil(WORDED, rows, {"eyes": "plaid"})
-    with pytest.raises(UsageError, match="length.*eyes, hair: these weights"):
+    with pytest.raises(UsageError, match="length.*these weights know only eyes, hair"):
         conditions.fulfil(("eyes", "hair"), rows[:, :15], {"length": "long"})
 
 

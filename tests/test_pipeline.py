@@ -48,7 +48,7 @@ def test_the_code_in_the_readme_runs(tmp_path):
     process = spawn("-c", code + check, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     text = picture_text(tmp_path / "face.png")
-    assert FaceSpec.from_texts(text) == FaceSpec(7, {"hair": "pink", "eyes": "blue"})
+    assert FaceSpec.from_texts(text) == FaceSpec(11, {"hair": "pink", "eyes": "blue"})
 
 
 COLOUR = st.tuples(*[st.integers(0, 255)] * 3)

@@ -49,10 +49,9 @@ class Engine:
                     "none."
                 )
         elif importlib.util.find_spec("ray") is None:
-            raise UsageError(
-                "Received --engine ray, and Ray is not installed. Install it (pip install "
-                "'anime-pipeline[ray]'), or leave the option out."
-            )
+            from anime_pipeline.core.cluster import not_installed
+
+            raise not_installed()
 
     @property
     def shares(self) -> bool:

@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,10 +27,11 @@ from anime_pipeline.core import platform
 from anime_pipeline.core.crew import ATTEMPTS, Answer, Member, Sharing, environment, to_send
 from anime_pipeline.core.errors import PipelineError, UsageError
 from anime_pipeline.core.machine import quiet_stderr
-from anime_pipeline.core.signals import keeping_handlers
+from anime_pipeline.core.signals import STOP_SIGNALS, keeping_handlers
 from anime_pipeline.core.storage import marked
 
 LOCAL = "local"
+EXTRA = "pip install 'anime-pipeline[ray]'"
 PROGRAM = "anime_pipeline.core.cluster"
 # Nothing that is shared goes through Ray's store of objects; it wants 75 MiB at least.
 STORE_BYTES = 80 * 2**20
@@ -55,6 +55,14 @@ class Place:
     folder: str
     mark: Path
     version: str = __version__
+
+
+def not_installed() -> UsageError:
+    """Return what is raised where the extra is missing."""
+    return UsageError(
+        f"Received --engine ray, and Ray is not installed. Install it ({EXTRA}), or leave the "
+        "option out."
+    )
 
 
 class Actor(Member):
@@ -114,10 +122,7 @@ class Cluster(Sharing):
         try:
             import ray
         except ImportError:
-            raise UsageError(
-                "Received --engine ray, and Ray is not installed. Install it (pip install "
-                "'anime-pipeline[ray]'), or leave the option out."
-            ) from None
+            raise not_installed() from None
         if address not in (LOCAL, "auto") and not ADDRESS.fullmatch(address):
             raise UsageError(
                 f"Received --ray-address {address}. Expected HOST:PORT of the cluster's head, or "
@@ -155,9 +160,9 @@ class Cluster(Sharing):
             except (OSError, RuntimeError, ValueError) as error:
                 reason = str(error).strip().partition("\n")[0]
                 raise PipelineError(
-                    f"Ray at {self._address} cannot be used ({reason}). See that it runs, with the "
-                    "same versions of Ray and Python, and set RAY_AUTH_MODE=token where it wants "
-                    "its token; or leave --engine out."
+                    f"Ray at {self._address} cannot be used ({reason}). Check that it runs, with "
+                    "the same versions of Ray and Python, and set RAY_AUTH_MODE=token where it "
+                    "wants its token; or leave --engine out."
                 ) from None
             where = f"joined {self._address}" if self._address != LOCAL else "started here"
             nodes = sum(node["Alive"] for node in self._ray.nodes())
@@ -179,14 +184,8 @@ class Cluster(Sharing):
         base = tempfile.gettempdir()
         short = base if len(os.path.join(base, "ray-12345678")) <= LONGEST_FOLDER else "/tmp"  # noqa: S108
         folder = tempfile.mkdtemp(prefix="ray-", dir=short)
-        cleaner = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", PROGRAM, folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-            env=environment(),
-        )
+        command = [sys.executable, "-P", "-m", PROGRAM, folder]
+        cleaner = platform.start_apart(command, environment())
         opened.callback(cleaner.communicate)  # it begins when nobody holds its pipe any more
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # they would be sent over the network
         return {
@@ -240,7 +239,7 @@ class Cluster(Sharing):
                 self._failed += 1
                 if self._failed >= ATTEMPTS:
                     raise PipelineError(
-                        f"Ray's actors end before they begin ({reason}). See that each node has "
+                        f"Ray's actors end before they begin ({reason}). Check that each node has "
                         "anime-pipeline installed, and memory left."
                     )
             elif answer[0]:
@@ -271,15 +270,14 @@ def clean_up(folder: str) -> None:
     The kernel kills most of it with that process, but two of its helpers would try for a minute to
     tell someone.
     """
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     starter = os.getppid()
     sys.stdin.buffer.read()
     deadline = time.monotonic() + GONE_WITHIN_S
     while (found := set(holders(folder)) - {starter}) and time.monotonic() < deadline:
         for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            platform.kill(pid)
         time.sleep(0.1)
     rmtree(folder, ignore_errors=True)
 

@@ -230,6 +230,29 @@ def start_tethered(
     return process, lifeline
 
 
+def start_apart(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program that reads from a pipe of this process and hears no signal of its terminal.
+
+    Args:
+        command: The program, with its arguments.
+        environment: All of its variables.
+    """
+    return subprocess.Popen(  # noqa: S603
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+        env=environment,
+    )
+
+
+def kill(pid: int) -> None:
+    """End a process at once, if it has not ended by itself."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def end_with_starter() -> None:
     """Have the kernel kill this process with the one that started it, where it is Linux."""
     if sys.platform == "linux":

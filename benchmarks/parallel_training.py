@@ -4,7 +4,8 @@
     KERAS_BACKEND=jax python benchmarks/parallel_training.py --plan     # calculates
 
 The first wants two cores that nobody else uses. It compares with twice one process's pictures a
-second, the batch of each kept, and with what `step_model` predicts; where less than 85% is reached
+second, the batch of each kept, with what two processes reach that know nothing of each other, and
+with what `step_model` predicts; where less than 85% is reached
 it prints what the processes tell each other. The second takes the speed of a core from the first's
 result or from --gflops; all it prints is calculated, not measured.
 """
@@ -93,6 +94,7 @@ def measure(arguments: argparse.Namespace) -> None:
     print(machine_line(facts))
     cores = sorted(os.sched_getaffinity(0))[:2]
     (alone,) = run(arguments, 1, cores)
+    apart = run(arguments, 2, cores, together=False)
     both = run(arguments, 2, cores)
     batch = config_of(arguments, arguments.size).batch_size
     one, two = batch / alone["step_s"], 2 * batch / max(each["step_s"] for each in both)
@@ -100,25 +102,37 @@ def measure(arguments: argparse.Namespace) -> None:
     step = Step(alone["step_s"], both[0]["summed_bytes"], both[0]["sums"], input_s=alone["input_s"])
     predicted = 2 * batch / step_s(step, 2, network)
     print(f"one process   {one:8.1f} pictures/s, {alone['gflops']:.1f} GFLOP/s")
-    print(f"two processes {two:8.1f} pictures/s, {two / one / 2:.0%} of twice one")
+    beside = sum(batch / each["step_s"] for each in apart)
+    print(f"two, apart    {beside:8.1f} pictures/s, {beside / one / 2:.0%} of twice one")
+    print(f"two, together {two:8.1f} pictures/s, {two / one / 2:.0%} of twice one")
     print(f"predicted     {predicted:8.1f} pictures/s, {predicted / one / 2:.0%}")
     if two < 2 * WORTHWHILE * one:
         print("What the processes tell each other in a step, by kind: number and bytes")
         print(json.dumps(both[0]["collectives"], indent=2))
-    rows = {"alone": alone, "both": both, "predicted_pictures_per_second": predicted}
+    rows = {
+        "alone": alone,
+        "apart": apart,
+        "both": both,
+        "predicted_pictures_per_second": predicted,
+    }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_json(arguments.out, {"facts": facts, **rows})
 
 
-def run(arguments: argparse.Namespace, count: int, cores: list[int]) -> list[dict[str, Any]]:
-    """Run a number of processes, each on a core of its own, to their ends."""
+def run(
+    arguments: argparse.Namespace, count: int, cores: list[int], together: bool = True
+) -> list[dict[str, Any]]:
+    """Run a number of processes, each on a core of its own, to their ends.
+
+    Without `together` each trains alone, so that they share nothing but the machine's memory.
+    """
     port = free_port()
     options = ["--preset", arguments.preset, "--size", arguments.size, "--steps", arguments.steps]
     options += ["--no-feature-critic"] if arguments.no_feature_critic else []
     processes = [
         subprocess.Popen(  # noqa: S603
             [sys.executable, __file__, *map(str, options)]
-            + ["--child", *map(str, (host, count, port, cores[host % len(cores)]))],
+            + ["--child", *map(str, (host, count if together else 1, port, cores[host]))],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": FLAGS},

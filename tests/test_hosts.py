@@ -134,7 +134,7 @@ def test_a_frozen_host_ends_the_other_with_its_name(gone, tmp_path):
     assert code == LOST and f"was not heard of for {FROZEN_S} s" in said
 
 
-@pytest.mark.parametrize("asked", [0, 1])
+@pytest.mark.parametrize("asked", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_signal_to_one_host_stops_all_at_one_step(asked, expected, tmp_path):
     with small(tmp_path) as both:
         assert wait_for(both[0], lambda: small_steps(tmp_path) >= 5)

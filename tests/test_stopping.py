@@ -144,7 +144,9 @@ TRAIN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGHUP, marks=pytest.mark.slow), signal.SIGQUIT]
+)
 def test_a_training_saves_before_it_ends(number, drawn, tmp_path):
     command = ["-m", "anime_pipeline", *TRAIN, "--data", drawn, "--steps", 200_000]
     state = tmp_path / "checkpoints/dcgan/1-cpu/state"

@@ -34,6 +34,10 @@ FLAGS = (
     # Its crash handler can hang beside a renderer that it watches die, and the browser with it.
     "--disable-breakpad --disable-crash-reporter --disable-dev-shm-usage --hide-scrollbars"
 )
+GPU_FLAGS = (
+    "--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader --use-angle=swiftshader "
+    "--enable-unsafe-swiftshader --enable-features=Vulkan"
+)
 DESKTOP, PHONE = (1280, 900), (390, 844)
 PATIENCE_S = 300  # a limit for what is broken, however slow the machine
 # Time that stands still but for `passes()`: what waits for long enough happens then, and only then.
@@ -69,14 +73,20 @@ def installed() -> tuple[str, str] | None:
 
 
 @contextmanager
-def chromium(profile: Path):
-    """Run Chromium with a profile of its own; skips the test where there is none."""
+def chromium(profile: Path, gpu: bool = False):
+    """Run Chromium with a profile of its own; skips the test where there is none.
+
+    Args:
+        profile: Its folder.
+        gpu: Whether to let pages have a GPU, which the processor plays (SwiftShader).
+    """
     paths = installed()
     if paths is None:
         pytest.skip("no Chromium and chromedriver on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = paths[0]
-    for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+    flags = FLAGS.replace("--disable-gpu", GPU_FLAGS) if gpu else FLAGS
+    for flag in (*flags.split(), f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # With its path given, selenium looks for no driver, and fetches none.

@@ -22,10 +22,9 @@ export class Engine {
   constructor(root, onBytes) {
     this.root = root;
     this.onBytes = onBytes;
-    /** Calls of networks: one at a time, as each uses all threads. @type {Promise<unknown>} */
+    /** Calls of the runtime, one at a time: each uses all threads, and on a GPU two would spoil its memory.
+     * @type {Promise<unknown>} */
     this.turn = Promise.resolve();
-    /** Sessions in the making, likewise. @type {Promise<unknown>} */
-    this.making = Promise.resolve();
     /** @type {Map<string, Promise<Uint16Array>>} */
     this.arrays = new Map();
     /** @type {Map<string, {session: Promise<any>, ready: boolean}>} by name and shares */
@@ -72,7 +71,7 @@ export class Engine {
     });
     // The program starts with the first session: with one of no size, while networks are on their way.
     const smallest = Uint8Array.from(atob(this.site.smallest), (letter) => letter.charCodeAt(0));
-    await ort.InferenceSession.create(smallest, { executionProviders: ["wasm"] }).catch(async (/** @type {unknown} */ error) => {
+    await this.alone(() => ort.InferenceSession.create(smallest, { executionProviders: ["wasm"] })).catch(async (/** @type {unknown} */ error) => {
       await forget(this.root, program); // another visit fetches it anew
       throw error;
     });
@@ -92,15 +91,13 @@ export class Engine {
   /** @param {Uint8Array} graph @param {Float32Array} values @returns {Promise<any>} */
   session(graph, values) {
     // One after the other: the runtime finds arrays by their path, which all graphs name alike.
-    const made = this.making.then(() => this.ort.InferenceSession.create(graph, {
+    return this.alone(() => this.ort.InferenceSession.create(graph, {
       executionProviders: this.kind === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
       externalData: [{ path: this.site.external, data: new Uint8Array(values.buffer) }],
       graphOptimizationLevel: "all",
       enableMemPattern: false, // pictures come in many sizes
       logSeverityLevel: ERRORS_ONLY,
     }));
-    this.making = made.catch(() => undefined);
-    return made;
   }
 
   /** Arrays of an upscaler. @param {string} name @returns {Promise<Uint16Array>} */

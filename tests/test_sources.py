@@ -1,6 +1,5 @@
 """Sets of pictures in stores and in tars: the same pictures, labels and split as in a folder."""
 
-import io
 import json
 import os
 import shutil
@@ -15,87 +14,22 @@ import pytest
 from conftest import TINY_CALL
 from hypothesis import given
 from hypothesis import strategies as st
+from source_helpers import SIZE, WANTED, add, assert_same
 
 from anime_pipeline.core.errors import DataError, UsageError
 from anime_pipeline.data import blocks
-from anime_pipeline.data.characters import Colors
-from anime_pipeline.data.dataset import drop_repeated, open_dataset, unused_labels
-from anime_pipeline.data.entry import Wanted
+from anime_pipeline.data.dataset import drop_repeated, open_dataset
 from anime_pipeline.data.opening import choose_hr_size, estimate_missing
 from anime_pipeline.data.origins import find_origins
 from anime_pipeline.data.sources import reading, remote, tars
 from anime_pipeline.data.sources.braces import expand_braces
 from anime_pipeline.data.sources.places import Remote, Url, below, parse_root
-from anime_pipeline.data.store import load_store, prepare_store, split_store
+from anime_pipeline.data.store import load_store, prepare_store
 from anime_pipeline.reports.real_faces import real_at
 
 fsspec = pytest.importorskip("fsspec")
-
-SIZE = 16
-WANTED = Wanted(SIZE, "crop", 1)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("ANIME_PIPELINE_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture
-def memory():
-    """An empty store in memory."""
-    store = fsspec.filesystem("memory")
-    store.store.clear()
-    store.pseudo_dirs[:] = [""]
-    yield store
-    store.store.clear()
-
-
-@pytest.fixture
-def stored(drawn, memory):
-    """The drawn set in a store."""
-    for path in sorted(drawn.rglob("*.*")):
-        memory.pipe(f"/bucket/faces/{path.relative_to(drawn).as_posix()}", path.read_bytes())
-    return Url("memory://bucket/faces")
-
-
-def colours_of(record):
-    names = ("hair_r", "hair_g", "hair_b", "skin_r", "skin_g", "skin_b")
-    return dict(zip(names, (*record.colors.hair, *record.colors.skin), strict=True))
-
-
-def add(tar, name, content, **values):
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    for key, value in values.items():
-        setattr(member, key, value)
-    tar.addfile(member, io.BytesIO(content))
-
-
-@pytest.fixture
-def shards(drawn, tmp_path):
-    """The drawn set in three tars, with what `color.csv` says as JSON."""
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    records = list(open_dataset(drawn).records)
-    for number in range(3):
-        with tarfile.open(folder / f"faces-{number:03d}.tar", "w") as tar:
-            for record in records[number * 40 : number * 40 + 40]:
-                name = record.path.relative_to(drawn).as_posix()
-                add(tar, name, record.path.read_bytes())
-                add(tar, f"{name[:-4]}.json", json.dumps(colours_of(record)).encode())
-                add(tar, f"{name[:-4]}.cls", b"7")
-    return folder
-
-
-def assert_same(store, other):
-    for name in ("images", "thumbnails", "hashes", "sizes"):
-        assert np.array_equal(getattr(store, name), getattr(other, name)), name
-    assert [r.colors for r in store.records] == [r.colors for r in other.records]
-    assert [r.tags for r in store.records] == [r.tags for r in other.records]
-    ours, theirs = split_store(store), split_store(other)
-    assert all(np.array_equal(getattr(ours, s), getattr(theirs, s)) for s in vars(theirs))
+pytest_plugins = ["source_sets"]
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 # --- the same as a folder ---
@@ -263,14 +197,14 @@ def test_an_unreadable_object_is_named_and_tried_again(stored, monkeypatch):
     assert len(load_store(open_dataset(stored), SIZE).images) == 120
 
 
-def test_a_store_that_is_gone_ends_the_work(stored, monkeypatch, cache):
+def test_a_store_that_is_gone_ends_the_work(stored, monkeypatch, own_cache):
     dataset = open_dataset(stored)
     monkeypatch.setattr(
         remote, "fetch", lambda spans: [remote._unreadable(a, TimeoutError()) for a, *_ in spans]
     )
     with pytest.raises(DataError, match="did not answer in time.*goes on where it was"):
         load_store(dataset, SIZE)
-    assert list(cache.glob("pictures-*")) == []
+    assert list(own_cache.glob("pictures-*")) == []
 
 
 def test_an_object_cut_short_or_too_large_is_no_picture(stored, memory, monkeypatch):
@@ -286,136 +220,6 @@ def test_an_object_cut_short_or_too_large_is_no_picture(stored, memory, monkeypa
     assert reading.read(unknown, 2**20) == reading.read(place, 2**20)
     with pytest.raises(OSError, match="10 bytes are read"):
         reading.read(unknown, 10)
-
-
-# --- samples' JSON ---
-
-
-def test_keys_that_are_ours_are_used_and_others_counted(tmp_path, drawn):
-    content = next(drawn.rglob("*.png")).read_bytes()
-    documents = {
-        "a": {"hair": [1, 2, 3], "skin": [4, 5, 6.0], "caption": "x"},
-        "b": {"hair": "pink", "Eyes": "Blue", "length": "", "tags": ["1girl"], "caption": "y"},
-        "c": {"hair": [1, 2], "skin": [4, 5, 6]},
-        "d": {"hair_r": 300, "url": ["z"]},
-        "e": [1, 2],
-        "f": {},
-    }
-    path = tmp_path / "a.tar"
-    with tarfile.open(path, "w") as tar:
-        for name, document in documents.items():
-            add(tar, f"./{name}.png", content)
-            add(tar, f"./{name}.json", json.dumps(document).encode())
-        add(tar, "g.png", content)
-        add(tar, "g.json", b"[" * 100_000)
-    dataset = open_dataset(path)
-    by_name = {record.path.name: record for record in dataset.records}
-    assert by_name["a.png"].colors == Colors((1, 2, 3), (4, 5, 6))
-    assert by_name["b.png"].tags == {"pink_hair", "blue_eyes", "1girl"}
-    assert [r.path.name for r in dataset.records if r.colors] == ["a.png"] and len(by_name) == 7
-    said = "\n".join(dataset.color_problems)
-    assert said.count("three integers 0..255 each") == 2 and said.count("no JSON object") == 2
-    assert "without a use: caption (2), url (1)" in said
-    assert "of the tables' entries cannot be used" in unused_labels([dataset])
-
-
-# --- hostile tars ---
-
-
-def write_tar(path, members):
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, content, values in members:
-            add(tar, name, content, **values)
-
-
-def test_what_is_no_picture_is_passed_over_and_counted(tmp_path, drawn):
-    content = next(drawn.rglob("*.png")).read_bytes()
-    path = tmp_path / "a.tar"
-    members = [
-        ("ok.png", content, {}),
-        ("ok.png", content, {}),
-        ("../../up.png", content, {}),
-        ("/abs.png", content, {}),
-        ("link.png", b"", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
-        ("device.png", b"", {"type": tarfile.CHRTYPE}),
-        ("._ok.png", b"x", {}),
-        ("notes.txt", b"x", {}),
-        ("run.sh", b"x", {}),
-        ("empty.png", b"", {}),
-    ]
-    write_tar(path, members)
-    dataset = open_dataset(path)
-    assert [str(each.path) for each in dataset.records] == [
-        f"{path}/{name}" for name in ("ok.png", "abs.png", "empty.png")
-    ]
-    (skipped,) = dataset.skipped
-    for words in ("1 of a name that is there twice", "2 links, devices", "1 of a name that leads"):
-        assert words in skipped.reason
-    assert "1 other files" in skipped.reason
-    store = load_store(dataset, SIZE)
-    assert len(store.images) == 2 and store.skipped[0].path == f"{path}/empty.png"
-
-
-def hostile_tars(content):
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w") as tar:
-        add(tar, "a.png", content)
-        add(tar, "b.png", content)
-    good = whole.getvalue()
-    used = 2 * (512 + -(-len(content) // 512) * 512)
-
-    def header(**values):
-        member = tarfile.TarInfo("a.png")
-        for key, value in values.items():
-            setattr(member, key, value)
-        return member.tobuf(tarfile.GNU_FORMAT)
-
-    return {
-        "empty": b"",
-        "not a tar": b"\x89PNG" * 400,
-        "cut in a picture": good[: used - 700],
-        "cut in a header": good[: used // 2 + 100],
-        "cut before its end": good[:used],
-        "absurd size": header(size=2**60) + bytes(1024),
-        "negative size": header(size=-1024) + bytes(1024),
-        "absurd name": header(type=tarfile.GNUTYPE_LONGNAME, size=2**40) + bytes(1024),
-        "absurd records": header(type=tarfile.XHDTYPE, size=2**33) + bytes(1024),
-        "records without end": header(type=tarfile.XHDTYPE, size=0) * 5000 + bytes(1024),
-        "damaged header": good[: used // 2] + b"\xff" * 512 + good[used // 2 + 512 :],
-        "compressed": b"\x1f\x8b" + bytes(600),
-    }
-
-
-@pytest.mark.parametrize("kind", hostile_tars(b"x"))
-@pytest.mark.parametrize("place", ["here", "in a store"])
-def test_a_hostile_tar_is_refused_in_words(kind, place, drawn, tmp_path, memory):
-    content = hostile_tars(next(drawn.rglob("*.png")).read_bytes())[kind]
-    root = tmp_path / "bad.tar"
-    root.write_bytes(content)
-    if place == "in a store":
-        memory.pipe("/bucket/bad.tar", content)
-        root = Url("memory://bucket/bad.tar")
-    with pytest.raises(DataError, match="bad.tar (is no tar|cannot be read)"):
-        open_dataset(root)
-
-
-@given(st.data())
-def test_damaged_bytes_of_a_tar_raise_nothing_else(data):
-    content = bytearray(hostile_tars(b"x" * 600)["cut before its end"] + bytes(1024))
-    for _ in range(data.draw(st.integers(1, 8))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        found = tars._scan("x", tars._Headers(io.BytesIO(content), len(content)))
-    except (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError):
-        return
-    assert all(0 <= at <= at + size <= len(content) for _, at, size in found.pictures)
-
-
-def test_a_damaged_index_in_the_cache_is_made_anew(shards, cache):
-    whole = open_dataset(shards).records
-    for path in cache.glob("tar-*.json"):
-        path.write_text(path.read_text()[:-40])
-    assert open_dataset(shards).records == whole
 
 
 # --- addresses ---

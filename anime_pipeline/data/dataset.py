@@ -137,8 +137,8 @@ def _join_samples(listing: Listing) -> Dataset:
         if left:
             dataset.skipped.append(Skipped(without_facts(index.folder), f"passed over: {left}"))
     if unused:
-        named = ", ".join(f"{key} ({count})" for key, count in unused.most_common(KEYS_NAMED))
-        dataset.color_problems.append(f"{listing.root}: keys of JSON without a use: {named}")
+        keys = ", ".join(f"{key} ({count})" for key, count in unused.most_common(KEYS_NAMED))
+        dataset.color_problems.append(f"{listing.root}: keys of JSON without a use: {keys}")
     dataset.records = builder.build()
     return dataset
 

@@ -59,6 +59,27 @@ def done(browser, page):
     browser.js("scrollTo(0, 0)")
 
 
+WITHOUT = """
+const ends = () => [...document.querySelectorAll(".blend-end")].map((one) => {
+  const { left, top } = one.getBoundingClientRect();
+  return [left, top];
+});
+const whole = ends();
+document.querySelector(".blend-middle").remove();
+return [whole, ends()];
+"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_ends_of_a_blend_stand_where_they_stay_before_the_rest_has_arrived(browser, size):
+    browser.size(*SIZES[size])
+    browser.open(PAGES["blend"])
+    done(browser, "blend")
+    whole, partial = browser.js(WITHOUT)
+    assert len(whole) == 2
+    assert partial == whole
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("page", PAGES)
 def test_page(browser, page, size):

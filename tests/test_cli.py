@@ -9,6 +9,7 @@ import pytest
 from conftest import spawn
 from PIL import Image
 
+from anime_pipeline.cli import common
 from anime_pipeline.cli.common import parse_seeds
 from anime_pipeline.cli.main import COMMANDS
 from anime_pipeline.core.errors import UsageError
@@ -32,6 +33,15 @@ def test_help_loads_no_heavy_library(command):
     process = spawn("-c", HELP, *command.split(), "--help")
     assert process.returncode == 0 and "Usage:" in process.stdout
     assert process.stderr.splitlines()[-1] == "[]"
+
+
+def test_no_end_is_foretold_before_anything_is_done(capsys, monkeypatch):
+    clock = iter([0.0, 20.0, 40.0])
+    monkeypatch.setattr(common.time, "monotonic", lambda: next(clock))
+    with common.progress_bar("Comparing") as update:
+        update(0, 8)
+        update(4, 8)
+    assert capsys.readouterr().err.splitlines() == ["Comparing: 0/8", "Comparing: 4/8, ETA 40 s"]
 
 
 def test_python_dash_m_and_version():

@@ -187,8 +187,8 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
                 bar.update(bar.task_ids[0], completed=done, total=total)
             elif now - last_line >= PLAIN_LINE_EVERY_S:
                 last_line = now
-                left_s = (now - begun) / max(done, 1) * (total - done)
-                say(f"{title}: {done}/{total}, ETA {left_s:.0f} s")
+                eta = f", ETA {(now - begun) / done * (total - done):.0f} s" if done else ""
+                say(f"{title}: {done}/{total}{eta}")
 
         yield update
 

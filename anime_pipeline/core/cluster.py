@@ -38,6 +38,8 @@ STORE_BYTES = 80 * 2**20
 # Names of sockets have 107 bytes at most, of which Ray's own part takes 75.
 LONGEST_FOLDER = 32
 ADDRESS = re.compile(r"\[?([^/\s\[\]]+)\]?:(\d{1,5})")
+RAISED = re.compile(r"[\w.]*(Error|Exception): ")
+NODE = re.compile(r"\bip=([\w.:]+)")
 ANSWERS_WITHIN_S = 5.0
 GONE_WITHIN_S = 10.0
 
@@ -231,7 +233,7 @@ class Cluster(Sharing):
             try:
                 answer = self._ray.get(call)
             except self._ray.exceptions.RayError as error:
-                reason = str(error).strip().partition("\n")[0]
+                reason = reason_of(str(error))
                 self._dismiss(number)
             if number in busy:
                 yield number, answer
@@ -251,6 +253,15 @@ class Cluster(Sharing):
     def _dismiss(self, number: int) -> None:
         self._ready.discard(number)
         self._ray.kill(self._actors.pop(number))
+
+
+def reason_of(text: str) -> str:
+    """Return why Ray lost an actor: the error that its node ended with, or what Ray says first."""
+    lines = text.strip().splitlines() or [""]
+    if not RAISED.match(lines[-1]):
+        return lines[0]
+    node = NODE.search(text)
+    return f"{lines[-1]}{', on node ' + node[1] if node else ''}"
 
 
 def holders(folder: str) -> list[int]:

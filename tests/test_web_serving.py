@@ -85,6 +85,7 @@ def test_a_body_beyond_all_limits_is_cut_off(tmp_path):
 
 
 def test_on_all_addresses_it_tells_one_for_others(cli, monkeypatch):
+    from anime_pipeline.core import network
     from anime_pipeline.web.serving import server as serving
 
     def serve(app, listening, most_waiting, stop_work, on_ready):
@@ -93,7 +94,7 @@ def test_on_all_addresses_it_tells_one_for_others(cli, monkeypatch):
         return stop_work(20)
 
     monkeypatch.setattr(serving, "serve", serve)
-    monkeypatch.setattr(serving, "own_address", lambda _: "192.0.2.7")
+    monkeypatch.setattr(network, "own_address", lambda _: "192.0.2.7")
     said = cli("serve", "--host", "0.0.0.0", "--port", 0).stderr  # noqa: S104
     assert "From others: http://192.0.2.7:" in said and "Faces at http://127.0.0.1:" in said
 

@@ -8,7 +8,7 @@ import pytest
 from test_web_api import API, refused
 from web import upload
 
-from anime_pipeline.web.serving import server as serving
+from anime_pipeline.core import network
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_a_large_upload_is_told_what_is_allowed(client):
 
 
 def test_this_machines_own_address_is_found_without_asking_anybody(monkeypatch):
-    found = serving.own_address(socket.AF_INET)
+    found = network.own_address(socket.AF_INET)
     assert found is None or len(socket.inet_aton(found)) == 4
 
     def refuse(*_):
         raise OSError("no network")
 
-    monkeypatch.setattr(serving.socket, "socket", refuse)
-    assert serving.own_address(socket.AF_INET) is None
+    monkeypatch.setattr(network.socket, "socket", refuse)
+    assert network.own_address(socket.AF_INET) is None

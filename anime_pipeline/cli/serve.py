@@ -87,9 +87,10 @@ def command(
     else. Ctrl-C stops it once all that was asked for has been answered.
     """
     with waiting("Loading the models"):
+        from anime_pipeline.core.network import own_address
         from anime_pipeline.web.app import create_app
         from anime_pipeline.web.services import EXTENSION, Services
-        from anime_pipeline.web.serving.server import listen, own_address, serve
+        from anime_pipeline.web.serving.server import listen, serve
 
         trusted = hosts(trusted_hosts)
         if not trusted and host in (*LOOPBACK_HOSTS, "::1"):

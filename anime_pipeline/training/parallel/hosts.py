@@ -6,6 +6,7 @@ others hear what it has decided.
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 import threading
@@ -16,8 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from anime_pipeline.core.errors import DataError, TrainingInterruptedError, UsageError, in_words
+from anime_pipeline.core.errors import (
+    DataError,
+    HostLostError,
+    TrainingInterruptedError,
+    UsageError,
+    in_words,
+)
 from anime_pipeline.core.machine import quiet_descriptor, select_backend
+from anime_pipeline.core.network import own_address
 from anime_pipeline.core.signals import again_in_python
 from anime_pipeline.training.parallel.peers import (
     Peers,
@@ -167,8 +175,18 @@ def _by_address(request: Request) -> Peers:
         peers = gather(listen(int(port)), count, patience_s)
     else:
         peers = join((name, int(port)), own, count, patience_s)
-    jax.distributed.initialize(f"{name}:{peers.port}", count, own)
-    broadcast_one_to_all(np.int32(0))
+    _sum_at(peers.address)
+    jax.distributed.initialize(f"{_bracketed(name)}:{peers.port}", count, own)
+    try:
+        broadcast_one_to_all(np.int32(0))
+    except RuntimeError as error:
+        words = (
+            "it and the others have met and cannot compute together "
+            f"({str(error).partition(chr(10))[0]}). Hosts reach each other at any port: this one "
+            f"at {peers.address}. Look for what keeps them from that, as a firewall does."
+        )
+        peers.fail(words)
+        raise HostLostError(f"{peers.called(own)} stopped: {words}") from None
     return peers
 
 
@@ -189,6 +207,7 @@ def _by_cluster(request: Request) -> Peers:
     )
     late.daemon = True
     late.start()
+    _sum_at(_own_address())
     try:
         jax.distributed.initialize(initialization_timeout=round(request.host_timeout) + SLACK_S)
     except (ValueError, TypeError, KeyError) as error:
@@ -211,10 +230,24 @@ def _by_cluster(request: Request) -> Peers:
 
 
 def _own_address() -> str:
-    try:
-        return socket.gethostbyname(socket.gethostname())
-    except OSError:
-        return "127.0.0.1"
+    return own_address() or "127.0.0.1"
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
+
+
+def _sum_at(address: str) -> None:
+    """Have Gloo, which sums between CPUs, listen where the others reach this host.
+
+    Of itself it listens where the machine's own name leads, on Debian and its kin to 127.0.1.1, and
+    JAX has no setting for that.
+    """
+    from jaxlib import _jax
+
+    _jax.make_gloo_tcp_collectives = functools.partial(
+        _jax.make_gloo_tcp_collectives, hostname=address
+    )
 
 
 def _part(peers: Peers) -> None:

@@ -40,10 +40,15 @@ def end_process(words: str) -> None:
 
 
 class Connection:
-    """Lines of JSON to and from one other host."""
+    """Lines of JSON to and from one other host.
+
+    Attributes:
+        address: Of this host, where the other reaches it.
+    """
 
     def __init__(self, to: socket.socket) -> None:
         self._socket = to
+        self.address = str(to.getsockname()[0]).removeprefix("::ffff:")  # IPv4 taken as IPv6
         self._lines = to.makefile("rb")
         self._sending = threading.Lock()
 
@@ -81,6 +86,7 @@ class Peers:
 
     Attributes:
         names: The hosts' names, in the order of their numbers.
+        address: Where the others reach this host.
         port: Where host 0 offers what else is to be connected to.
     """
 
@@ -94,6 +100,7 @@ class Peers:
         lost_after_s: float | None = None,
     ) -> None:
         self.names = names
+        self.address = next((each.address for each in connections.values()), "127.0.0.1")
         self.port = port
         self._host = host
         self._connections = connections
@@ -185,7 +192,9 @@ def listen(port: int) -> socket.socket:
         UsageError: If it is taken.
     """
     try:
-        return socket.create_server(("", port), backlog=64)
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        return socket.create_server(("", port), family=family, backlog=64, dualstack_ipv6=both)
     except OSError as error:
         raise UsageError(
             f"Port {port} cannot be listened at ({error.strerror}). Give --coordinator another "

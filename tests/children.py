@@ -11,13 +11,13 @@ PATIENCE_S = 600
 
 
 @contextmanager
-def child(*arguments, **options):
+def child(*arguments, within=(), **options):
     """Run `python ARGUMENTS` in a process that ends, and whose pipes are closed, with the block.
 
     Left running by a failed assertion it would fail another test as well, whichever Python happens
     to collect the process object in: that warns, and warnings are errors.
     """
-    command = [sys.executable, *map(str, arguments)]
+    command = [*within, sys.executable, *map(str, arguments)]
     with subprocess.Popen(command, text=True, **options) as process:
         try:
             yield process

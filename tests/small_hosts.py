@@ -1,6 +1,6 @@
 """One of several hosts that train a single number, for tests of how they stop and are lost.
 
-    python small_hosts.py FOLDER PORT HOSTS HOST STEPS LOST_AFTER_S
+    python small_hosts.py FOLDER ADDRESS HOSTS HOST STEPS LOST_AFTER_S
 
 Everything but the networks is a run's own: meeting, placement, the loop, checkpoints, signals.
 """
@@ -62,10 +62,11 @@ def make_task(steps, mesh):
 
 
 def main():
-    folder, port, count, own, steps, lost_s = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    folder, address = Path(sys.argv[1]), sys.argv[2]
+    count, own, steps, lost_s = map(int, sys.argv[3:])
     peers.LOST_AFTER_S = lost_s
     alone = {} if count == 1 else {"num_hosts": count, "host_id": own}
-    coordinator = f"127.0.0.1:{port}" if alone else None
+    coordinator = address if alone else None
     with joined(Request(["none"], coordinator=coordinator, **alone)) as hosts:
         from anime_pipeline.training import loop
         from anime_pipeline.training.callbacks.common import Checkpoints

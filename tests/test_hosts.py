@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from children import PATIENCE_S, child, wait_for
 from conftest import JAX, TINY_CALL
+from networks import networks
 from test_resume import last_state, run_folder, saved_steps
 
 from anime_pipeline.core import checkpoint
@@ -69,14 +71,14 @@ FROZEN_S = 25  # a busy machine may keep anybody silent for some seconds
 
 
 @contextmanager
-def small(folder, count=2, lost_s=10 * PATIENCE_S):
-    """Start hosts that train one number."""
-    port = free_port()
+def small(folder, count=2, lost_s=10 * PATIENCE_S, at="127.0.0.1", within=((), ())):
+    """Start hosts that train one number, each within a network if that is given."""
+    address = f"{at}:{free_port()}"
     with ExitStack() as stack:
         yield [
             stack.enter_context(
                 child(
-                    SMALL, folder, port, count, host, SMALL_STEPS, lost_s,
+                    SMALL, folder, address, count, host, SMALL_STEPS, lost_s, within=within[host],
                     env={**os.environ, **JAX}, stderr=subprocess.PIPE,
                 )
             )
@@ -94,8 +96,8 @@ def small_result(folder):
     return float(arrays["sum"])
 
 
-def small_resumed(folder, count):
-    with small(folder, count) as processes:
+def small_resumed(folder, count, **where):
+    with small(folder, count, **where) as processes:
         codes, said = ends(processes)
     assert codes == [0] * count, said
     return small_result(folder)
@@ -105,6 +107,36 @@ def small_resumed(folder, count):
 def expected(tmp_path_factory):
     """What two hosts arrive at undisturbed."""
     return small_resumed(tmp_path_factory.mktemp("small"), 2)
+
+
+def test_an_address_may_be_of_ipv6(expected, tmp_path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    assert small_resumed(tmp_path, 2, at="[::1]") == expected
+
+
+def test_hosts_meet_over_a_network(expected, tmp_path):
+    # Where both have one name, which leads to each of them itself.
+    with networks(2) as both:
+        where = {"at": both[0].address, "within": [each.within for each in both]}
+        assert small_resumed(tmp_path, 2, **where) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_host_that_is_cut_off_ends_both_with_names(gone, tmp_path):
+    with networks(2) as both:
+        where = {"at": both[0].address, "within": [each.within for each in both]}
+        with small(tmp_path, 2, FROZEN_S, **where) as processes:
+            assert wait_for(processes[0], lambda: small_steps(tmp_path) >= 5)
+            both[gone].cut()
+            codes, said = ends(processes)
+    assert codes == [LOST, LOST], said
+    for host, text in enumerate(said):
+        assert f"Host {1 - host} (" in text and "is frozen or cut off" in text
+        assert "Traceback" not in text
 
 
 def lost(folder, gone, how, lost_s):

@@ -11,8 +11,9 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -230,6 +231,11 @@ def _by_cluster(request: Request) -> Peers:
 
 
 def _own_address() -> str:
+    """Return where a cluster's hosts know this one: as its name leads, if that is not to itself."""
+    with suppress(OSError):
+        found = socket.gethostbyname(socket.gethostname())
+        if not ip_address(found).is_loopback:
+            return found
     return own_address() or "127.0.0.1"
 
 

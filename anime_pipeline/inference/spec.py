@@ -160,7 +160,8 @@ def read_attribute(name: str, value: Any, what: str = "") -> Value | None:
     elif isinstance(value, bool):
         return value
     else:
-        expected = "True or False"
+        named = ", ".join((*COLOURS, *WORDS))
+        expected = f"True or False, as for every name but {named}"
     raise UsageError(f"Invalid value for {name}: {value!r}. Expected {expected}.")
 
 

@@ -61,6 +61,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "width 32": {"width": 32},
     "width 64": {"width": 64},
     "VGG16 at 64 px": {"feature_px": 64},
+    "one vote of the pixels": {"pixel_votes": 1},
     "penalties every 16th step": {"r1_interval": 16},
     "modulated": MODULATED,
     "modulated, no feature critic": MODULATED | {"feature_critic": False},

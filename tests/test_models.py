@@ -99,6 +99,19 @@ def test_a_residual_critic_judges_the_whole_and_patches_of_four_maps():
     assert changed.any(axis=(0, 2)).tolist() == [False, False, False, True, False]
 
 
+def test_votes_of_the_pixels_repeat_their_judgement_and_change_nothing_else():
+    maps = feature_maps(residual(feature_critic=True))
+    one, four = (
+        dcgan.build_discriminator(residual(feature_critic=True, pixel_votes=votes), maps)
+        for votes in (1, 4)
+    )
+    four.set_weights(one.get_weights())
+    shapes = [(4, 32, 32, 3), *((4, each.size, each.size, each.channels) for each in maps)]
+    views = [RANDOM.standard_normal(shape).astype(np.float32) for shape in shapes]
+    alone, voted = (np.asarray(keras.tree.flatten(critic(views))[0]) for critic in (one, four))
+    assert np.array_equal(voted, np.concatenate([*[alone[:, :1]] * 4, alone[:, 1:]], axis=1))
+
+
 def test_residual_networks_keep_no_statistics_and_begin_as_their_skips():
     generator = dcgan.build_generator(residual(blocks=2, condition="length"))
     assert not generator.non_trainable_variables

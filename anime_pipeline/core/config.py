@@ -46,6 +46,7 @@ class DcganConfig:
     condition: str = ""  # what faces can be asked for, such as "hair,skin", see data/conditions.py
     feature_critic: bool = False  # D looks at VGG16's features too, see models/feature_extractor.py
     feature_px: int = 0  # pictures are enlarged to this side for VGG16; 0: seen as they are
+    pixel_votes: int = 1  # `residual`: of D's opinion of the pixels, where each map has one
     minibatch_std: bool = True  # D sees how much a batch varies, `reference`'s never does
     init_sha256: str = ""  # weights file that the generator starts from; empty: from noise
     # Optimisation
@@ -82,6 +83,8 @@ class DcganConfig:
         _require(self, "condition", own.conditional or not self.condition, plain)
         seen = bool(own.feature_layers) or not self.feature_critic
         _require(self, "feature_critic", seen, plain)
+        voting = "pixel_votes" in own.recipe or self.pixel_votes == 1
+        _require(self, "pixel_votes", voting, f"1 ({self.architecture})")
         sizes = own.image_sizes
         _require(self, "image_size", self.image_size in sizes, f"one of {sizes}")
         groups = f"a multiple of {GROUP_SIZE} (the discriminator compares groups of that size)"
@@ -184,8 +187,9 @@ def _invalid(name: str, expected: str, received: Any) -> UsageError:
 
 POSITIVE = frozenset(
     "batch_size faces_batch_size save_every evaluate_every keep_checkpoints steps_per_dispatch "
-    "latent_dim width width_d channels blocks d_steps steps r1_interval learning_rate_g "
-    "learning_rate_d learning_rate learning_rate_adversarial learning_rate_fall gamma_fall".split()
+    "latent_dim width width_d channels blocks d_steps steps r1_interval pixel_votes "
+    "learning_rate_g learning_rate_d learning_rate learning_rate_adversarial learning_rate_fall "
+    "gamma_fall".split()
 )
 NOT_NEGATIVE = frozenset(
     "train_count r1_gamma r2_gamma guess_weight ema_half_life_images pixel_weight "
@@ -204,6 +208,7 @@ AT_MOST = {
     "fidelity_steps": 1_000_000_000,
     "hr_size": 4_096,
     "latent_dim": 65_536,
+    "pixel_votes": 64,
     "steps": 1_000_000_000,
     "steps_per_dispatch": 65_536,
 }

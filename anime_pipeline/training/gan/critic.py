@@ -120,8 +120,11 @@ class Critic:
         """Return the gradient penalties of a configuration, weighted, and their plain values."""
         config = self.config
 
+        # Of the pixels' votes one: repeated, they would count by their square.
+        first = config.pixel_votes - 1 if len(real) > 1 else 0
+
         def score(part: str) -> Callable[[Views], Any]:
-            return lambda views: per_head(self.logits(critic, views, part, batch)[0])
+            return lambda views: per_head(self.logits(critic, views, part, batch)[0])[:, first:]
 
         total, measured = 0.0, {}
         if config.loss == "wgan-gp":

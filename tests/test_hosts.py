@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from networks import networks
 from test_resume import last_state, run_folder, saved_steps
 
 from anime_pipeline.core import checkpoint
+from anime_pipeline.core.errors import HostLostError
+from anime_pipeline.training import Request
 from anime_pipeline.training.parallel.peers import free_port
 
 pytest.importorskip("jax")
@@ -122,6 +125,27 @@ def test_hosts_meet_over_a_network(expected, tmp_path):
     with networks(2) as both:
         where = {"at": both[0].address, "within": [each.within for each in both]}
         assert small_resumed(tmp_path, 2, **where) == expected
+
+
+def test_hosts_that_meet_and_cannot_compute_together_are_told(monkeypatch):
+    from jax.experimental import multihost_utils
+
+    from anime_pipeline.training.parallel import hosts as parallel
+
+    def fail(_):
+        raise RuntimeError("Gloo: connection refused\n0x7f")
+
+    told = []
+    peers = SimpleNamespace(address="10.0.0.7", port=5, called=str, fail=told.append)
+    monkeypatch.setattr(parallel, "_sum_at", lambda address: told.append(address))
+    monkeypatch.setattr(parallel, "join", lambda *_: peers)
+    monkeypatch.setattr(multihost_utils, "broadcast_one_to_all", fail)
+    monkeypatch.setattr("jax.distributed.initialize", lambda *given: told.append(given))
+    request = Request(["none"], coordinator="[fd00::1]:4", num_hosts=2, host_id=1)
+    with pytest.raises(HostLostError, match="1 stopped: .* this one at 10.0.0.7") as lost:
+        parallel._by_address(request)
+    assert told[:2] == ["10.0.0.7", ("[fd00::1]:5", 2, 1)]
+    assert "(Gloo: connection refused)" in told[2] and told[2] in str(lost.value)
 
 
 @pytest.mark.slow

@@ -40,17 +40,17 @@ def end_process(words: str) -> None:
 
 
 class Connection:
-    """Lines of JSON to and from one other host.
-
-    Attributes:
-        address: Of this host, where the other reaches it.
-    """
+    """Lines of JSON to and from one other host."""
 
     def __init__(self, to: socket.socket) -> None:
         self._socket = to
-        self.address = str(to.getsockname()[0]).removeprefix("::ffff:")  # IPv4 taken as IPv6
         self._lines = to.makefile("rb")
         self._sending = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        """This host's address, where the other reaches it."""
+        return str(self._socket.getsockname()[0]).removeprefix("::ffff:")  # IPv4 taken as IPv6
 
     def send(self, **message: Any) -> None:
         """Send a message; that the other has gone, its reader notices."""

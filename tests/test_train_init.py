@@ -138,6 +138,7 @@ def test_other_networks_than_the_presets_are_trained_in_their_own_way(earlier):
     preset, plain = DCGAN_PRESETS["cpu"], DcganConfig()
     beginning = find_initial_weights(str(earlier))
     theirs = {**beginning.weights.config, "architecture": "modulated", "condition": "hair,skin"}
+    theirs["pixel_votes"] = 1
     former = replace(beginning, weights=replace(beginning.weights, config=theirs))
     chosen = with_architecture(preset, "modulated")
     request = Request([earlier], preset="cpu", overrides={"architecture": "modulated"})

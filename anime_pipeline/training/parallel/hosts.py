@@ -181,13 +181,14 @@ def _by_address(request: Request) -> Peers:
     try:
         broadcast_one_to_all(np.int32(0))
     except RuntimeError as error:
-        words = (
-            "it and the others have met and cannot compute together "
-            f"({str(error).partition(chr(10))[0]}). Hosts reach each other at any port: this one "
-            f"at {peers.address}. Look for what keeps them from that, as a firewall does."
+        reason = str(error).partition("\n")[0]
+        lost = HostLostError(
+            f"The hosts have met and cannot compute together ({reason}). They reach each other at "
+            f"any port, {peers.called(own)} at {peers.address}. Check that nothing keeps them from "
+            "that, as a firewall does."
         )
-        peers.fail(words)
-        raise HostLostError(f"{peers.called(own)} stopped: {words}") from None
+        peers.fail(str(lost))
+        raise lost from None
     return peers
 
 
